@@ -1,0 +1,94 @@
+"""From a user's rows to spins, a batch at a time, and back to the user's units.
+
+The data keep their own type (bool, uint8, sparse, ...) as a whole; only the rows in use are
+converted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from sklearn_rapid.backends import RandomStream
+
+UNIT_RANGES = {"binary": (0.0, 1.0), "spin": (-1.0, 1.0)}
+
+
+@dataclass(frozen=True)
+class SpinEncoder:
+    """Reads rows as spins or mean spins.
+
+    Parameters
+    ----------
+    units : {"binary", "spin"}
+        What the data, and everything returned to the user, are measured in.
+    binarize : float, "sample" or None
+        A threshold above which a value is on; "sample" to draw each spin from the mean that
+        its value stands for; None to take values as means.
+    backend : backend
+    dtype : {"float32", "float64"}
+
+    Examples
+    --------
+    >>> from sklearn_rapid.backends import get_backend
+    >>> encoder = SpinEncoder("binary", 0.5, get_backend("numpy"), "float32")
+    >>> encoder.spins(np.array([[0, 1]], dtype=np.uint8))
+    array([[-1.,  1.]], dtype=float32)
+    """
+
+    units: str
+    binarize: Any
+    backend: Any
+    dtype: str
+
+    def check(self, X: Any, name: str = "X") -> None:
+        """Raise ValueError for data that these units cannot mean, naming the first one."""
+        if sparse.issparse(X) and self.units == "spin":
+            raise ValueError(
+                "sparse X leaves out zeros, which are no spins: units='spin' needs dense X. "
+                "Use units='binary' with sparse data in {0, 1}."
+            )
+        if self.binarize is not None and self.binarize != "sample":
+            return
+        low, high = UNIT_RANGES[self.units]
+        values = X.data if sparse.issparse(X) else X
+        if values.size == 0 or not (np.nanmin(values) < low or np.nanmax(values) > high):
+            return
+        bad = np.flatnonzero((values < low) | (values > high))[0]
+        column = X.tocoo().col[bad] if sparse.issparse(X) else bad % X.shape[1]
+        value = values.ravel()[bad]
+        raise ValueError(
+            f"with binarize={self.binarize!r} and units={self.units!r}, {name} holds means in "
+            f"[{low:g}, {high:g}]; got {value:g} in column {column}. Scale {name}, or set a threshold."
+        )
+
+    def spins(self, X: Any, stream: RandomStream | None = None, draw: int = 0) -> Any:
+        """Rows as a backend array of spins or mean spins, shape (n, V).
+
+        With a stream, binarize="sample" draws spins; without one their means are taken.
+        """
+        X = X.toarray() if sparse.issparse(X) else X
+        if self.binarize is not None and self.binarize != "sample":
+            return self.backend.asarray(np.where(X > self.binarize, 1.0, -1.0), self.dtype)
+        means = X * 2.0 - 1.0 if self.units == "binary" else X
+        means = self.backend.asarray(means, self.dtype)
+        if self.binarize is None or stream is None:
+            return means
+        xp = self.backend.xp
+        u = self.backend.random_uniform(tuple(means.shape), stream, draw)
+        return xp.where(2.0 * u - 1.0 < means, xp.ones_like(means), -xp.ones_like(means))
+
+    def means(self, values: np.ndarray) -> np.ndarray:
+        """Mean spins from values in the user's units (hidden features, say)."""
+        values = values * 2.0 - 1.0 if self.units == "binary" else values
+        return self.backend.asarray(values, self.dtype)
+
+    def decode(self, spins: Any) -> np.ndarray:
+        """Spins or their means as host values in the user's units."""
+        values = self.backend.to_numpy(spins)
+        if self.units == "binary":
+            values = 0.5 * (values + 1.0)
+        return np.ascontiguousarray(values, dtype=self.dtype)

@@ -1,0 +1,55 @@
+"""Checks and shorthands of parameters that do not belong to one class."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+
+from sklearn_rapid import negative_phase, optimizers
+from sklearn_rapid.optimizers import Constant, LinearDecay
+
+
+def check_count(name: str, value: Any, smallest: int) -> None:
+    """Raise TypeError or ValueError unless `value` is an int of at least `smallest`."""
+    if not isinstance(value, Integral) or isinstance(value, bool):
+        raise TypeError(f"{name} must be an int, got {value!r} of type {type(value).__name__}")
+    if value < smallest:
+        raise ValueError(f"{name} must be at least {smallest}, got {value}")
+
+
+def check_option(name: str, value: Any, options: tuple[str, ...]) -> None:
+    """Raise ValueError unless `value` is among the options."""
+    if not isinstance(value, str) or value not in options:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, options))}, got {value!r}")
+
+
+def new_seed(random_state: np.random.RandomState) -> int:
+    """A 64-bit seed."""
+    low, high = random_state.randint(0, 2**32, size=2, dtype=np.uint64)
+    return int(low) | int(high) << 32
+
+
+def negative_phase_from(value: Any) -> Any:
+    """The negative phase that a string is shorthand for, or the object itself, validated."""
+    return _validated(value, negative_phase.BY_NAME)
+
+
+def optimizer_from(value: Any) -> Any:
+    """The optimizer that a string is shorthand for, or the object itself, validated."""
+    return _validated(value, optimizers.BY_NAME)
+
+
+def schedule_from(value: Any) -> Any:
+    """The schedule that "auto" or a number stands for, or the object itself, validated."""
+    if isinstance(value, str):
+        return LinearDecay()
+    return _validated(value if hasattr(value, "at") else Constant(value), {})
+
+
+def _validated(value: Any, by_name: dict[str, type]) -> Any:
+    value = by_name[value]() if isinstance(value, str) else value
+    if hasattr(value, "validate"):
+        value.validate()
+    return value

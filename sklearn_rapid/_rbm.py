@@ -1,0 +1,422 @@
+"""The estimators RBM and RARBM: their parameters and what their couplings are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_rapid._base import BaseRBM
+from sklearn_rapid._compat import HasMethods, Interval, Options, StrOptions
+from sklearn_rapid.couplings import DenseCouplings, PatternCouplings
+from sklearn_rapid.negative_phase import NegativePhase
+from sklearn_rapid.projections import Projection
+
+POSITIVE_INT = Interval(Integral, 1, None, closed="left")
+POSITIVE = Interval(Real, 0, None, closed="neither")
+NON_NEGATIVE = Interval(Real, 0, None, closed="left")
+
+CONSTRAINTS: dict[str, list] = {
+    "n_components": [POSITIVE_INT],
+    "optimizer": [StrOptions({"sgd", "adam"}), HasMethods(["init", "direction"])],
+    "learning_rate": [StrOptions({"auto"}), POSITIVE, HasMethods("at")],
+    "batch_size": [POSITIVE_INT],
+    "max_iter": [POSITIVE_INT],
+    "shuffle": ["boolean"],
+    "units": [StrOptions({"binary", "spin"})],
+    "binarize": [Interval(Real, None, None, closed="neither"), StrOptions({"sample"}), None],
+    "fit_intercept": ["boolean"],
+    "center": ["boolean"],
+    "weight_decay": [NON_NEGATIVE],
+    "early_stopping": ["boolean"],
+    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "n_iter_no_change": [POSITIVE_INT],
+    "tol": [NON_NEGATIVE],
+    "hidden_features": [StrOptions({"mean", "sample"})],
+    "warm_start": ["boolean"],
+    "dtype": [StrOptions({"float32", "float64"}), Options(type, {np.float32, np.float64})],
+    "backend": [StrOptions({"auto", "numpy", "numba"})],
+    "n_threads": [POSITIVE_INT, None],
+    "random_state": ["random_state"],
+    "verbose": ["verbose"],
+}
+
+
+class RBM(BaseRBM):
+    """Restricted Boltzmann machine with dense couplings.
+
+    A model of binary data: visible spins v, hidden spins h, and P(v, h) proportional to
+    exp(vᵀWh + b·v + c·h). The parameters are always those of spins in {-1, +1}; `units` says
+    what X and the results are measured in.
+
+    Parameters
+    ----------
+    n_components : int, default=256
+        Number of hidden units H.
+    negative_phase : {"pcd", "cd", "exact"} or NegativePhase, default="pcd"
+        Where the states come from that the model is compared with; see
+        `sklearn_rapid.negative_phase`.
+    optimizer : {"sgd", "adam"} or optimizer, default="sgd"
+        See `sklearn_rapid.optimizers`.
+    learning_rate : "auto", float or schedule, default="auto"
+        How far each update moves the energies of the model's states: the standard deviation
+        of their change in nats, per square root of a visible unit. Being measured in what a
+        step does, one rate serves every number of units and rows in a batch. A float is a
+        constant rate; "auto" is ``LinearDecay(0.25)``, from 0.25 to zero over `max_iter`.
+    batch_size : int, default=100
+    max_iter : int, default=20
+        Epochs.
+    shuffle : bool, default=True
+        Whether rows are shuffled before each epoch.
+    units : {"binary", "spin"}, default="binary"
+        X, samples and hidden features are in {0, 1}, or in {-1, +1}; means are in between.
+    binarize : float, "sample" or None, default=0.5
+        A value above the threshold is on. "sample": X holds means, and a fresh binary sample
+        is drawn each time a row is used in training. None: X is used as means.
+    fit_intercept : bool, default=True
+        Whether there are biases b and c.
+    center : bool, default=True
+        Whether gradients are centred (Melchior, Fischer, Wiskott 2016). Without biases it has
+        no effect.
+    weight_decay : float >= 0, default=0.0
+        Strength of an L2 penalty on W.
+    init_scale : float, default=0.01
+        Standard deviation of the initial W.
+    early_stopping : bool, default=False
+        Whether to set rows aside, stop when their pseudo-likelihood no longer rises, and keep
+        the best epoch.
+    validation_fraction : float in (0, 1), default=0.1
+        Share of rows set aside by early stopping.
+    n_iter_no_change : int, default=5
+        Epochs without a gain of `tol` after which early stopping stops.
+    tol : float >= 0, default=1e-3
+        In nats.
+    hidden_features : {"mean", "sample"}, default="mean"
+        What `transform` returns of h given v.
+    warm_start : bool, default=False
+        Whether `fit` goes on from where the last one ended.
+    dtype : {"float32", "float64"}, default="float32"
+        Of parameters, fields and results; likelihoods are summed in float64 in any case.
+    backend : {"auto", "numpy", "numba"}, default="auto"
+        "auto" is "numba"; "numpy" is the slow reference.
+    n_threads : int, default=None
+        None is as many as the process may use. Results do not depend on it.
+    random_state : int, RandomState instance or None, default=None
+    verbose : int, default=0
+        If not zero, a line is printed each epoch.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_components, n_features_in_)
+        Wᵀ.
+    intercept_visible_ : ndarray of shape (n_features_in_,)
+        b.
+    intercept_hidden_ : ndarray of shape (n_components,)
+        c.
+    log_partition_ : float
+        log Z in nats, estimated when first asked for; see `log_partition`.
+    history_ : dict of lists
+        A value an epoch each: "epoch", "seconds", "learning_rate", "n_updates", and with
+        early stopping "pseudo_likelihood" (nats) and "free_energy_gap" (of the rows set aside
+        over those trained on, nats: it grows with overfitting).
+    n_iter_ : int
+        Epochs of the last `fit`.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        If X has column names.
+
+    See Also
+    --------
+    RARBM : the same with couplings made of patterns.
+    sklearn.neural_network.BernoulliRBM : scikit-learn's, without likelihood or samples.
+
+    References
+    ----------
+    Tieleman (2008), "Training restricted Boltzmann machines using approximations to the
+    likelihood gradient".
+
+    Examples
+    --------
+    >>> from sklearn_rapid import RBM
+    >>> from sklearn_rapid.datasets import make_bars_and_stripes
+    >>> X = make_bars_and_stripes(3)
+    >>> rbm = RBM(n_components=8, batch_size=4, max_iter=200, random_state=0).fit(X)
+    >>> bool(rbm.score(X) > -3.5)
+    True
+    >>> rbm.transform(X).shape
+    (12, 8)
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        **CONSTRAINTS,
+        "negative_phase": [StrOptions({"exact", "cd", "pcd", "pid"}), NegativePhase],
+        "init_scale": [NON_NEGATIVE],
+    }
+
+    def __init__(
+        self,
+        n_components: int = 256,
+        *,
+        negative_phase: Any = "pcd",
+        optimizer: Any = "sgd",
+        learning_rate: Any = "auto",
+        batch_size: int = 100,
+        max_iter: int = 20,
+        shuffle: bool = True,
+        units: str = "binary",
+        binarize: Any = 0.5,
+        fit_intercept: bool = True,
+        center: bool = True,
+        weight_decay: float = 0.0,
+        init_scale: float = 0.01,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 5,
+        tol: float = 1e-3,
+        hidden_features: str = "mean",
+        warm_start: bool = False,
+        dtype: Any = "float32",
+        backend: str = "auto",
+        n_threads: int | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.n_components = n_components
+        self.negative_phase = negative_phase
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.units = units
+        self.binarize = binarize
+        self.fit_intercept = fit_intercept
+        self.center = center
+        self.weight_decay = weight_decay
+        self.init_scale = init_scale
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.hidden_features = hidden_features
+        self.warm_start = warm_start
+        self.dtype = dtype
+        self.backend = backend
+        self.n_threads = n_threads
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _projection(self) -> Projection:
+        return Projection(None)
+
+    def _initial_couplings(self, n_visible: int, seed: int, backend: Any) -> DenseCouplings:
+        shape = (n_visible, self.n_components)
+        weights = np.random.default_rng(seed).normal(0.0, self.init_scale, shape)
+        return DenseCouplings(backend.asarray(weights, self._dtype))
+
+    def _fitted_couplings(self, backend: Any) -> DenseCouplings:
+        return DenseCouplings(backend.asarray(self.components_.T, self._dtype))
+
+    def _coupling_attributes(
+        self, couplings: DenseCouplings, to_numpy: Callable
+    ) -> dict[str, Any]:
+        return {"components_": to_numpy(couplings.weights).T}
+
+
+class RARBM(BaseRBM):
+    """Restricted Boltzmann machine with regularized axons: couplings made of patterns.
+
+    W = ξ_vᵀ ξ_h / √K with K trainable patterns (ξ_v, ξ_h), which are low-energy states of the
+    model and can serve as its negative phase (Pozas-Kerstjens et al. 2021). W is formed only
+    where that is cheaper than to map through the patterns.
+
+    Parameters
+    ----------
+    n_components : int, default=256
+        Number of hidden units H.
+    n_patterns : int, default=64
+        Number of patterns K.
+    negative_phase : {"pid", "pcd", "cd", "exact"} or NegativePhase, default="pid"
+        Where the states come from that the model is compared with. "pid" starts chains from
+        the patterns; see `sklearn_rapid.negative_phase`.
+    optimizer, learning_rate, batch_size, max_iter, shuffle, units, binarize :
+        As for `RBM`.
+    fit_intercept, center, weight_decay :
+        As for `RBM`; the penalty is on the patterns.
+    init_scale : "auto" or float, default="auto"
+        The initial patterns are random, each element plus or minus this amplitude. "auto" is
+        the amplitude at which the largest singular value of W is expected to be 2: larger
+        ones leave the model frozen from the start. The paper's is 1.0.
+    projection : {"clip", "sign", "gibbs"} or None, default="clip"
+        What is done to the patterns after updates (appendix B): "clip" to `pattern_bound`,
+        "sign" for patterns of spins, "gibbs" to draw each part from the model given the
+        other.
+    projection_period : "update", "epoch" or int, default="update"
+        How often; an int is a number of updates. `partial_fit` has no end of an epoch.
+    pattern_bound : float, default=1.0
+        The x of [-x, x] for "clip".
+    early_stopping, validation_fraction, n_iter_no_change, tol, hidden_features, warm_start :
+        As for `RBM`.
+    dtype, backend, n_threads, random_state, verbose :
+        As for `RBM`.
+
+    Attributes
+    ----------
+    visible_patterns_ : ndarray of shape (n_patterns, n_features_in_)
+        ξ_v.
+    hidden_patterns_ : ndarray of shape (n_patterns, n_components)
+        ξ_h.
+    components_ : ndarray of shape (n_components, n_features_in_)
+        Wᵀ, formed from the patterns at each access.
+    intercept_visible_, intercept_hidden_, log_partition_, history_, n_iter_ :
+        As for `RBM`.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        If X has column names.
+
+    See Also
+    --------
+    RBM : the same with dense couplings.
+
+    References
+    ----------
+    Pozas-Kerstjens, Muñoz-Gil, Piñol, García-March, Acín, Lewenstein, Grzybowski (2021),
+    "Efficient training of energy-based models via spin-glass control", Mach. Learn.: Sci.
+    Technol. 2 025026.
+
+    Examples
+    --------
+    >>> from sklearn_rapid import RARBM
+    >>> from sklearn_rapid.datasets import make_bars
+    >>> X = make_bars(4)
+    >>> model = RARBM(n_components=32, n_patterns=8, batch_size=7, max_iter=200,
+    ...               random_state=0).fit(X)
+    >>> bool(model.score(X) > -3.5)
+    True
+    >>> model.sample(2, random_state=0).shape
+    (2, 16)
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        **RBM._parameter_constraints,
+        "n_patterns": [POSITIVE_INT],
+        "init_scale": [StrOptions({"auto"}), POSITIVE],
+        "projection": [StrOptions({"sign", "clip", "gibbs"}), None],
+        "projection_period": [StrOptions({"update", "epoch"}), POSITIVE_INT],
+        "pattern_bound": [POSITIVE],
+    }
+
+    def __init__(
+        self,
+        n_components: int = 256,
+        n_patterns: int = 64,
+        *,
+        negative_phase: Any = "pid",
+        optimizer: Any = "sgd",
+        learning_rate: Any = "auto",
+        batch_size: int = 100,
+        max_iter: int = 20,
+        shuffle: bool = True,
+        units: str = "binary",
+        binarize: Any = 0.5,
+        fit_intercept: bool = True,
+        center: bool = True,
+        weight_decay: float = 0.0,
+        init_scale: Any = "auto",
+        projection: str | None = "clip",
+        projection_period: Any = "update",
+        pattern_bound: float = 1.0,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 5,
+        tol: float = 1e-3,
+        hidden_features: str = "mean",
+        warm_start: bool = False,
+        dtype: Any = "float32",
+        backend: str = "auto",
+        n_threads: int | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.n_components = n_components
+        self.n_patterns = n_patterns
+        self.negative_phase = negative_phase
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.units = units
+        self.binarize = binarize
+        self.fit_intercept = fit_intercept
+        self.center = center
+        self.weight_decay = weight_decay
+        self.init_scale = init_scale
+        self.projection = projection
+        self.projection_period = projection_period
+        self.pattern_bound = pattern_bound
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.hidden_features = hidden_features
+        self.warm_start = warm_start
+        self.dtype = dtype
+        self.backend = backend
+        self.n_threads = n_threads
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @property
+    def components_(self) -> np.ndarray:
+        """Wᵀ of shape (n_components, n_features_in_), formed from the patterns."""
+        check_is_fitted(self)
+        k = self.visible_patterns_.shape[0]
+        return (self.hidden_patterns_.T @ self.visible_patterns_) / np.sqrt(k, dtype=self._dtype)
+
+    def _projection(self) -> Projection:
+        return Projection(self.projection, self.projection_period, self.pattern_bound)
+
+    def _initial_couplings(self, n_visible: int, seed: int, backend: Any) -> PatternCouplings:
+        k, n_hidden = self.n_patterns, self.n_components
+        scale = self.init_scale
+        if scale == "auto":
+            scale = amplitude_for_singular_value(2.0, n_visible, n_hidden, k)
+        spins = 2.0 * np.random.default_rng(seed).integers(2, size=(k, n_visible + n_hidden)) - 1.0
+        visible, hidden = scale * spins[:, :n_visible], scale * spins[:, n_visible:]
+        return PatternCouplings(
+            backend.asarray(visible, self._dtype), backend.asarray(hidden, self._dtype)
+        )
+
+    def _fitted_couplings(self, backend: Any) -> PatternCouplings:
+        patterns = (self.visible_patterns_, self.hidden_patterns_)
+        return PatternCouplings(*(backend.asarray(xi, self._dtype) for xi in patterns))
+
+    def _coupling_attributes(
+        self, couplings: PatternCouplings, to_numpy: Callable
+    ) -> dict[str, Any]:
+        return {
+            "visible_patterns_": to_numpy(couplings.visible_patterns),
+            "hidden_patterns_": to_numpy(couplings.hidden_patterns),
+        }
+
+
+def amplitude_for_singular_value(
+    value: float, n_visible: int, n_hidden: int, n_patterns: int
+) -> float:
+    """Amplitude s of random patterns for which W has about that largest singular value.
+
+    A (K, N) matrix of random signs has the largest singular value √K + √N (Marchenko and
+    Pastur 1967), and W is the product of two such, with s²/√K before it.
+
+    Examples
+    --------
+    >>> print(f"{amplitude_for_singular_value(2.0, 784, 500, 190):.3f}")
+    0.135
+    """
+    root_k = np.sqrt(n_patterns)
+    norms = (root_k + np.sqrt(n_visible)) * (root_k + np.sqrt(n_hidden))
+    return float(np.sqrt(value * root_k / norms))

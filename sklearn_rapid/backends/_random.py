@@ -1,0 +1,53 @@
+"""Counter-based random numbers: what a draw is named by, and how names are handed out.
+
+A random word depends on its name alone: the seed, the number of the draw and the position of
+the element in the drawn array. Nothing depends on who computes it, in which order, or in
+blocks of which size; so one seed gives one model on every backend and any number of threads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# Salmon, Moraes, Dror, Shaw (2011), "Parallel random numbers: as easy as 1, 2, 3".
+PHILOX_MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
+PHILOX_WEYL = (0x9E3779B9, 0xBB67AE85)
+PHILOX_ROUNDS = 10
+
+# One Philox call gives four words. Words of sixteen neighbouring calls are laid out in four
+# runs of sixteen columns, so that a vector unit writes each run with one store.
+LANES = 16
+COLUMNS_PER_GROUP = 4 * LANES
+
+
+@dataclass
+class RandomStream:
+    """A seed and the number of the next draw: all the random state that a model has.
+
+    Parameters
+    ----------
+    seed : int
+        64 bits, the Philox key.
+    position : int, default=0
+        The number of the next draw (64 bits of the Philox counter).
+
+    Examples
+    --------
+    >>> stream = RandomStream(seed=7)
+    >>> stream.reserve(3), stream.position
+    (0, 3)
+    """
+
+    seed: int
+    position: int = 0
+
+    def reserve(self, n_draws: int = 1) -> int:
+        """Take the next `n_draws` draws; return the number of the first."""
+        first = self.position
+        self.position += n_draws
+        return first
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """The two 32-bit words of the Philox key."""
+        return self.seed & 0xFFFFFFFF, (self.seed >> 32) & 0xFFFFFFFF

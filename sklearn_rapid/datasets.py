@@ -1,0 +1,350 @@
+"""Data sets on which Boltzmann machines are tried: bars, bars and stripes, MNIST."""
+
+import gzip
+import math
+import os
+import struct
+import zlib
+from importlib.util import find_spec
+from numbers import Integral, Real
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.datasets import fetch_openml, get_data_home
+from sklearn.utils import Bunch, check_array, check_random_state
+
+__all__ = ["fetch_mnist", "make_bars", "make_bars_and_stripes", "train_test_split_by_negation"]
+
+# Here the 2**20 images of 400 pixels fill 400 MiB, and each further step more than doubles that.
+_LARGEST_SIDE = 20
+
+_MNIST_DESCR = """\
+MNIST: handwritten digits
+
+70000 grey images of 28 x 28 pixels, each a row of 784 values in 0..255 (0 is the background), and
+the digit 0..9 that each shows. The first 60000 rows are the published training set, the last 10000
+the published test set, in the published order.
+
+LeCun, Bottou, Bengio and Haffner, Proceedings of the IEEE 86(11), 2278-2324 (1998).
+"""
+
+
+def make_bars(side: int = 4, *, units: str = "binary") -> NDArray:
+    """Make all square images of full vertical bars.
+
+    Every column is either on or off from top to bottom. The two uniform images are left out.
+
+    Parameters
+    ----------
+    side : int, default=4
+        Height and width of an image in pixels, 2 to 20.
+    units : {"binary", "spin"}, default="binary"
+        Values of the pixels: {0, 1} or {-1, +1}.
+
+    Returns
+    -------
+    X : ndarray of shape (2**side - 2, side**2)
+        One image a row, pixels in row-major order; uint8 in {0, 1} or int8 in {-1, +1}. The columns
+        of image ``i`` spell ``i + 1`` in binary, so ``X[-1 - i]`` is the negative of ``X[i]``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `side` is not an integer in range or `units` is unknown.
+
+    References
+    ----------
+    Pozas-Kerstjens et al., Mach. Learn.: Sci. Technol. 2, 025026 (2021), figures 2 to 4.
+
+    Examples
+    --------
+    >>> from sklearn_rapid.datasets import make_bars
+    >>> X = make_bars(4)
+    >>> X.shape
+    (14, 16)
+    >>> X[4].reshape(4, 4)
+    array([[0, 1, 0, 1],
+           [0, 1, 0, 1],
+           [0, 1, 0, 1],
+           [0, 1, 0, 1]], dtype=uint8)
+    """
+    return np.tile(_lines(side, units), (1, side))
+
+
+def make_bars_and_stripes(side: int = 4, *, units: str = "binary") -> NDArray:
+    """Make all square images of full vertical bars and all of full horizontal stripes.
+
+    The two uniform images, which would be both, are left out, so each image occurs once.
+
+    Parameters
+    ----------
+    side : int, default=4
+        Height and width of an image in pixels, 2 to 20.
+    units : {"binary", "spin"}, default="binary"
+        Values of the pixels: {0, 1} or {-1, +1}.
+
+    Returns
+    -------
+    X : ndarray of shape (2 * (2**side - 2), side**2)
+        As `make_bars`: first its images, then the same ones transposed.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `side` is not an integer in range or `units` is unknown.
+
+    References
+    ----------
+    Pozas-Kerstjens et al., Mach. Learn.: Sci. Technol. 2, 025026 (2021), figure 5 (side 12).
+
+    Examples
+    --------
+    >>> from sklearn_rapid.datasets import make_bars_and_stripes
+    >>> make_bars_and_stripes(12).shape
+    (8188, 144)
+    >>> make_bars_and_stripes(2, units="spin")
+    array([[-1,  1, -1,  1],
+           [ 1, -1,  1, -1],
+           [-1, -1,  1,  1],
+           [ 1,  1, -1, -1]], dtype=int8)
+    """
+    lines = _lines(side, units)
+    return np.concatenate([np.tile(lines, (1, side)), np.repeat(lines, side, axis=1)])
+
+
+def _lines(side: int, units: str) -> NDArray:
+    """Return all non-uniform lines of `side` pixels, shape (2**side - 2, side)."""
+    if isinstance(side, bool) or not isinstance(side, Integral):
+        raise TypeError(f"side must be an integer, got {side!r}")
+    if not 2 <= side <= _LARGEST_SIDE:
+        raise ValueError(f"side must be from 2 to {_LARGEST_SIDE}, got {side!r}")
+    if units not in ("binary", "spin"):
+        raise ValueError(f'units must be "binary" or "spin", got {units!r}')
+    numbers = np.arange(1, 2**side - 1)
+    lines = (numbers[:, None] >> np.arange(side)[::-1]) & 1
+    return lines.astype(np.uint8) if units == "binary" else (2 * lines - 1).astype(np.int8)
+
+
+def train_test_split_by_negation(
+    X: ArrayLike,
+    *,
+    test_size: float | int = 0.25,
+    random_state: int | np.random.RandomState | None = None,
+) -> tuple[NDArray, NDArray]:
+    """Split images into train and test so that no test image is known from the train set.
+
+    A machine without biases gives an image and its negative the same probability. So an image, its
+    negative and all their duplicates form one group, and a group stays whole on one side.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+        Dense images in {0, 1} or in {-1, +1}.
+    test_size : float or int, default=0.25
+        Rows of the test set: a fraction in (0, 1), rounded up, or a number from 1 to n_samples - 1.
+        Groups are tried in random order and taken where they still fit, so that fewer rows result
+        where groups do not add up (pairs cannot give an odd number).
+    random_state : int, RandomState instance or None, default=None
+        Determines the choice and the order of the rows. An int makes the result reproducible.
+
+    Returns
+    -------
+    X_train, X_test : ndarray of shape (n_samples - n_test, n_features) and (n_test, n_features)
+        The rows of `X` in random order, of the same dtype.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `X` is sparse or holds other values, or if `test_size` is not a number, out of range or
+        smaller than every group.
+
+    References
+    ----------
+    Pozas-Kerstjens et al., Mach. Learn.: Sci. Technol. 2, 025026 (2021), figures 2 to 4.
+
+    Examples
+    --------
+    >>> from sklearn_rapid.datasets import make_bars, train_test_split_by_negation
+    >>> X_train, X_test = train_test_split_by_negation(make_bars(4), random_state=0)
+    >>> X_train.shape, X_test.shape
+    ((10, 16), (4, 16))
+    """
+    X = check_array(X, ensure_min_samples=2)
+    n_test = _n_test_rows(test_size, len(X))
+    random_state = check_random_state(random_state)
+    groups = _negation_groups(X)
+    sizes = np.bincount(groups)
+    in_test = np.zeros(len(sizes), dtype=bool)
+    room = n_test
+    for group in random_state.permutation(len(sizes)):
+        if sizes[group] <= room:
+            in_test[group] = True
+            room -= sizes[group]
+    if room == n_test:
+        raise ValueError(
+            f"test_size={test_size!r} is {n_test} of {len(X)} rows, wanted at least {sizes.min()}: "
+            f"the size of the smallest group of an image, its negative and their duplicates"
+        )
+
+    # A new order: sides taken in the order of X would keep what is alike together in a batch.
+    order = random_state.permutation(len(X))
+    row_in_test = in_test[groups[order]]
+    return X[order[~row_in_test]], X[order[row_in_test]]
+
+
+def _n_test_rows(test_size: float | int, n_samples: int) -> int:
+    """Return the number of test rows that `test_size` asks for."""
+    if isinstance(test_size, bool) or not isinstance(test_size, Real):
+        raise TypeError(f"test_size must be a float or an int, got {test_size!r}")
+    if isinstance(test_size, Integral):
+        n_test = int(test_size)
+    elif 0 < test_size < 1:
+        n_test = math.ceil(test_size * n_samples)
+    else:
+        raise ValueError(f"a float test_size must lie in (0, 1), got {test_size!r}")
+    if not 1 <= n_test < n_samples:
+        got = f"test_size={test_size!r} is {n_test} of {n_samples} rows"
+        raise ValueError(f"{got}, wanted 1 to {n_samples - 1}")
+    return n_test
+
+
+def _negation_groups(X: NDArray) -> NDArray:
+    """Return a group number for each row: equal for rows equal up to a negation, shape (n,)."""
+    on = X == 1
+    off = X == (-1 if X.min() < 0 else 0)
+    unknown = ~(on | off)
+    if unknown.any():
+        row, column = np.argwhere(unknown)[0]
+        got = f"{X[row, column]} in row {row}, column {column}"
+        raise ValueError(f"X must be in {{0, 1}} or in {{-1, +1}}, got {got}")
+    # Of an image and its negative, exactly one has its first pixel off: it stands for both.
+    representative = np.packbits(on ^ on[:, :1], axis=1)
+    keys = representative.view(np.dtype((np.void, representative.shape[1]))).ravel()
+    return np.unique(keys, return_inverse=True)[1]
+
+
+def fetch_mnist(
+    data_home: str | os.PathLike | None = None,
+    *,
+    download_if_missing: bool = True,
+    return_X_y: bool = False,
+) -> Bunch | tuple[NDArray, NDArray]:
+    """Load the MNIST handwritten digits, from local IDX files or else from OpenML.
+
+    The four published files (``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``,
+    ``t10k-images-idx3-ubyte``, ``t10k-labels-idx1-ubyte``) are read from ``data_home/mnist`` if
+    they are all there, plain or with ``.gz``, and also under names with a dot as in
+    ``train-images.idx3-ubyte``. If not, `sklearn.datasets.fetch_openml` downloads ``mnist_784``
+    once and keeps it under `data_home`.
+
+    Parameters
+    ----------
+    data_home : str, path-like or None, default=None
+        Folder for data sets. None is scikit-learn's: the environment variable
+        ``SCIKIT_LEARN_DATA``, else ``~/scikit_learn_data``.
+    download_if_missing : bool, default=True
+        If False, raise an OSError where a file is missing instead of turning to OpenML.
+    return_X_y : bool, default=False
+        If True, return ``(data, target)`` instead of a Bunch.
+
+    Returns
+    -------
+    mnist : :class:`~sklearn.utils.Bunch`, or tuple (data, target) if `return_X_y`
+        ``data``, uint8 of shape (70000, 784): grey values 0 to 255, pixels in row-major order; the
+        first 60000 rows are the published training set, the last 10000 the published test set.
+        ``target``, int64 of shape (70000,): digits 0 to 9. ``feature_names``, list of str:
+        "pixel1" to "pixel784". ``DESCR``, str: a description.
+
+    Raises
+    ------
+    OSError
+        If a file is missing and `download_if_missing` is False, or if the download fails.
+    ValueError
+        If a file is corrupt: it names the file, what was got and what is wanted.
+
+    References
+    ----------
+    LeCun, Bottou, Bengio and Haffner, Proceedings of the IEEE 86(11), 2278-2324 (1998).
+
+    Examples
+    --------
+    >>> from sklearn_rapid.datasets import fetch_mnist
+    >>> mnist = fetch_mnist()  # doctest: +SKIP
+    >>> X_train, X_test = mnist.data[:60000], mnist.data[60000:]  # doctest: +SKIP
+    """
+    data_home = get_data_home(data_home)
+    folder = Path(data_home) / "mnist"
+    paths = {
+        (split, n_dim): _find_idx(folder, f"{split}-{kind}", n_dim)
+        for split in ("train", "t10k")
+        for kind, n_dim in (("images", 3), ("labels", 1))
+    }
+    if None not in paths.values():
+        splits = [_read_split(paths[split, 3], paths[split, 1]) for split in ("train", "t10k")]
+        data, target = (np.concatenate(parts) for parts in zip(*splits, strict=True))
+    elif download_if_missing:
+        data, target = fetch_openml(
+            "mnist_784",
+            version=1,
+            data_home=data_home,
+            as_frame=False,
+            return_X_y=True,
+            # The default parser needs pandas, which is no dependency of this package.
+            parser="pandas" if find_spec("pandas") else "liac-arff",
+        )
+    else:
+        raise OSError(
+            f"Data not found and `download_if_missing` is False: wanted the four IDX files in "
+            f"{folder}, got {[path.name for path in paths.values() if path]}"
+        )
+
+    data, target = data.astype(np.uint8, copy=False), target.astype(np.int64)
+    if return_X_y:
+        return data, target
+    feature_names = [f"pixel{i}" for i in range(1, data.shape[1] + 1)]
+    return Bunch(data=data, target=target, feature_names=feature_names, DESCR=_MNIST_DESCR)
+
+
+def _find_idx(folder: Path, stem: str, n_dim: int) -> Path | None:
+    """Return the path of an IDX file under one of its usual names, or None."""
+    names = (f"{stem}{dot}idx{n_dim}-ubyte{gz}" for dot in "-." for gz in ("", ".gz"))
+    return next((folder / name for name in names if (folder / name).is_file()), None)
+
+
+def _read_split(images_path: Path, labels_path: Path) -> tuple[NDArray, NDArray]:
+    """Return images (n, 784) and labels (n,), both uint8."""
+    images, labels = _read_idx(images_path, 3), _read_idx(labels_path, 1)
+    if images.shape[1:] != (28, 28):
+        raise ValueError(f"{images_path}: got images of {images.shape[1:]}, wanted (28, 28) pixels")
+    if len(labels) != len(images):
+        wanted = f"{len(images)}, the number of images in {images_path}"
+        raise ValueError(f"{labels_path}: got {len(labels)} labels, wanted {wanted}")
+    if labels.max(initial=0) > 9:
+        raise ValueError(f"{labels_path}: got the label {labels.max()}, wanted labels in 0..9")
+    return images.reshape(len(images), 784), labels
+
+
+def _read_idx(path: Path, n_dim: int) -> NDArray:
+    """Return the array of unsigned bytes in an IDX file of `n_dim` dimensions."""
+    content = path.read_bytes()
+    if path.suffix == ".gz":
+        try:
+            content = gzip.decompress(content)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise ValueError(f"{path}: got {error}; wanted a whole gzip file") from error
+
+    # An IDX file: two zero bytes, the type (8: unsigned byte), the number of dimensions, the length
+    # of each as a big-endian 32-bit integer, then the values with the last index running fastest.
+    magic, wanted = content[:4], bytes([0, 0, 8, n_dim])
+    if magic != wanted:
+        got = f"got the magic number '{magic.hex(' ')}', wanted '{wanted.hex(' ')}'"
+        raise ValueError(f"{path}: {got} (IDX, unsigned bytes, {n_dim} dimensions)")
+    n_header = 4 + 4 * n_dim
+    if len(content) < n_header:
+        raise ValueError(f"{path}: got {len(content)} bytes, wanted a header of {n_header}")
+    shape = struct.unpack(f">{n_dim}I", content[4:n_header])
+    if len(content) - n_header != math.prod(shape):
+        wanted = f"{math.prod(shape)} for the shape {shape} of its header"
+        raise ValueError(f"{path}: got {len(content) - n_header} bytes of values, wanted {wanted}")
+    return np.frombuffer(content[n_header:], dtype=np.uint8).reshape(shape)

@@ -1,0 +1,290 @@
+"""Negative phases: where the states come from that the model is compared with.
+
+Each one yields visible states, with weights where they are not equally likely, and its next
+state. The training loop never asks which one it runs. Hyperparameters live on the objects
+here; chains are passed in and returned, so that clones are safe and resuming is exact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any, ClassVar
+
+import numpy as np
+
+from sklearn_rapid._compat import Interval, StrOptions
+from sklearn_rapid._compat import ValidatedParameters as _ValidatedParameters
+from sklearn_rapid.backends import RandomStream
+from sklearn_rapid.couplings import Couplings
+from sklearn_rapid.machine import Machine
+from sklearn_rapid.partition import enumerate_spins, smaller_layer_first
+
+__all__ = [
+    "ContrastiveDivergence",
+    "Exact",
+    "NegativePhase",
+    "NegativeStates",
+    "PatternInducedCorrelations",
+    "PersistentContrastiveDivergence",
+]
+
+LARGEST_EXACT_LAYER = 20
+
+
+@dataclass(frozen=True)
+class NegativeStates:
+    """States that stand for the model's distribution.
+
+    Attributes
+    ----------
+    visible : array of shape (n, V)
+        Spins, or their means.
+    weights : array of shape (n,) or None
+        Probabilities that sum to one; None where all states count the same.
+    hidden : array of shape (n, H) or None
+        The hidden part that belongs to each visible one; None for E[h | v].
+    """
+
+    visible: Any
+    weights: Any | None = None
+    hidden: Any | None = None
+
+
+class NegativePhase(_ValidatedParameters):
+    """What a negative phase offers to the training loop; subclass it to add one."""
+
+    needs_patterns: ClassVar[bool] = False
+    # Whether a rejected or divergent update may have left the chains where they should not be.
+
+    def check(self, couplings: Couplings) -> None:
+        """Raise ValueError if the phase cannot serve a model with these couplings."""
+        if self.needs_patterns and not couplings.uses_patterns:
+            raise ValueError(
+                f"{type(self).__name__} takes its states from the model's patterns, but this "
+                "model has none: RBM has dense couplings. Use RARBM, or one of the negative "
+                "phases 'exact', 'cd', 'pcd'."
+            )
+
+    def n_rows(self, couplings: Couplings, batch_size: int) -> int:
+        """How many rows pass through the couplings in one update, to choose their form."""
+        raise NotImplementedError
+
+    def start(self, machine: Machine, batch_size: int, stream: RandomStream) -> Any:
+        """The chains before the first update: an array of shape (n, V), or None."""
+        return None
+
+    def states(
+        self, machine: Machine, data: Any, chains: Any, stream: RandomStream
+    ) -> tuple[NegativeStates, Any]:
+        """States for one update, given a batch of data, and the next state of the chains."""
+        raise NotImplementedError
+
+
+class Exact(NegativePhase):
+    """All states of the smaller layer, each with its probability: no sampling at all.
+
+    For models whose smaller layer has at most 20 units.
+
+    Examples
+    --------
+    >>> Exact()
+    Exact()
+    """
+
+    _parameter_constraints: ClassVar[dict] = {}
+
+    def check(self, couplings: Couplings) -> None:
+        """Raise ValueError if neither layer is small enough to be enumerated."""
+        super().check(couplings)
+        if min(couplings.shape) > LARGEST_EXACT_LAYER:
+            raise ValueError(
+                "the exact negative phase enumerates the smaller layer, which may have at most "
+                f"{LARGEST_EXACT_LAYER} units; got {couplings.shape[0]} visible and "
+                f"{couplings.shape[1]} hidden ones. Use 'pcd' for larger models."
+            )
+
+    def n_rows(self, couplings: Couplings, batch_size: int) -> int:
+        """All states of the smaller layer."""
+        return 2 ** min(couplings.shape)
+
+    def states(
+        self, machine: Machine, data: Any, chains: Any, stream: RandomStream
+    ) -> tuple[NegativeStates, Any]:
+        """Every state of the smaller layer; the other layer's means where that is visible."""
+        backend, xp = machine.backend, machine.backend.xp
+        dtype = str(np.dtype(backend.to_numpy(machine.visible_bias).dtype))
+        small = smaller_layer_first(machine)
+        states = enumerate_spins(small.n_visible, 0, 2**small.n_visible, backend, dtype)
+        log_p = -small.free_energy(states)
+        p = xp.exp(log_p - xp.max(log_p))
+        p = xp.astype(p / xp.sum(p), machine.visible_bias.dtype)
+        if machine.n_visible <= machine.n_hidden:
+            return NegativeStates(states, p), None
+        return NegativeStates(machine.visible_mean(states), p, hidden=states), None
+
+
+class ContrastiveDivergence(NegativePhase):
+    """CD-k: k Gibbs steps from the data batch itself (Hinton 2002).
+
+    Parameters
+    ----------
+    n_gibbs_steps : int, default=1
+
+    Examples
+    --------
+    >>> ContrastiveDivergence(n_gibbs_steps=10)
+    ContrastiveDivergence(n_gibbs_steps=10)
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        "n_gibbs_steps": [Interval(Integral, 1, None, closed="left")]
+    }
+
+    def __init__(self, n_gibbs_steps: int = 1) -> None:
+        self.n_gibbs_steps = n_gibbs_steps
+
+    def n_rows(self, couplings: Couplings, batch_size: int) -> int:
+        """One row each way, each step, for each row of the batch."""
+        return 2 * self.n_gibbs_steps * batch_size
+
+    def states(
+        self, machine: Machine, data: Any, chains: Any, stream: RandomStream
+    ) -> tuple[NegativeStates, Any]:
+        """The data after k steps."""
+        return NegativeStates(machine.gibbs(data, self.n_gibbs_steps, stream)), None
+
+
+class PersistentContrastiveDivergence(NegativePhase):
+    """PCD-k: k Gibbs steps from chains that live on through training (Tieleman 2008).
+
+    Parameters
+    ----------
+    n_gibbs_steps : int, default=1
+    n_chains : int, default=None
+        None is the batch size.
+
+    Examples
+    --------
+    >>> PersistentContrastiveDivergence(n_gibbs_steps=5)
+    PersistentContrastiveDivergence(n_gibbs_steps=5)
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        "n_gibbs_steps": [Interval(Integral, 1, None, closed="left")],
+        "n_chains": [Interval(Integral, 1, None, closed="left"), None],
+    }
+
+    def __init__(self, n_gibbs_steps: int = 1, n_chains: int | None = None) -> None:
+        self.n_gibbs_steps = n_gibbs_steps
+        self.n_chains = n_chains
+
+    def n_rows(self, couplings: Couplings, batch_size: int) -> int:
+        """One row each way, each step, for each chain."""
+        return 2 * self.n_gibbs_steps * (self.n_chains or batch_size)
+
+    def start(self, machine: Machine, batch_size: int, stream: RandomStream) -> Any:
+        """Independent units with the visible biases."""
+        n_chains = self.n_chains or batch_size
+        xp = machine.backend.xp
+        field = xp.zeros((n_chains, machine.n_visible), dtype=machine.visible_bias.dtype)
+        field += machine.visible_bias
+        return machine.backend.sample_spins(field, stream, stream.reserve())
+
+    def states(
+        self, machine: Machine, data: Any, chains: Any, stream: RandomStream
+    ) -> tuple[NegativeStates, Any]:
+        """The chains, k steps on."""
+        chains = machine.gibbs(chains, self.n_gibbs_steps, stream)
+        return NegativeStates(chains), chains
+
+
+class PatternInducedCorrelations(NegativePhase):
+    """PID: states from the model's own patterns (Pozas-Kerstjens et al. 2021, eq. 6).
+
+    Parameters
+    ----------
+    n_gibbs_steps : int, default=1
+        Gibbs steps from sign(ξ_v). 0 is pure PID: the patterns alone, no Monte Carlo.
+    persistent : bool, default=True
+        Whether chains are seeded by the patterns once and then live on, as in PCD (at least
+        as many as a batch has rows: each pattern seeds as many as it takes), or are
+        restarted from the K patterns at every update.
+    hidden : {"marginal", "pattern"}, default="marginal"
+        The hidden part of pure PID: E[h | sign(ξ_v)], as in the authors' code, or sign(ξ_h),
+        equation 6 to the letter. With Gibbs steps, "pattern" is not defined.
+
+    Examples
+    --------
+    >>> PatternInducedCorrelations(n_gibbs_steps=0, persistent=False)
+    PatternInducedCorrelations(n_gibbs_steps=0, persistent=False)
+    """
+
+    needs_patterns: ClassVar[bool] = True
+    _parameter_constraints: ClassVar[dict] = {
+        "n_gibbs_steps": [Interval(Integral, 0, None, closed="left")],
+        "persistent": ["boolean"],
+        "hidden": [StrOptions({"marginal", "pattern"})],
+    }
+
+    def __init__(
+        self, n_gibbs_steps: int = 1, persistent: bool = True, hidden: str = "marginal"
+    ) -> None:
+        self.n_gibbs_steps = n_gibbs_steps
+        self.persistent = persistent
+        self.hidden = hidden
+
+    def check(self, couplings: Couplings) -> None:
+        """Raise ValueError without patterns, or if the hidden part is not defined."""
+        super().check(couplings)
+        if self.hidden == "pattern" and self.n_gibbs_steps > 0:
+            raise ValueError(
+                "hidden='pattern' takes the hidden part from the patterns, which belongs to "
+                "their visible part only before any Gibbs step: it needs n_gibbs_steps=0, got "
+                f"n_gibbs_steps={self.n_gibbs_steps}."
+            )
+
+    def n_rows(self, couplings: Couplings, batch_size: int) -> int:
+        """One row each way, each step, for each chain."""
+        return 2 * self.n_gibbs_steps * self._n_chains(couplings, batch_size)
+
+    def start(self, machine: Machine, batch_size: int, stream: RandomStream) -> Any:
+        """The patterns' signs, repeated in turn to the number of chains."""
+        if not self.persistent or self.n_gibbs_steps == 0:
+            return None
+        xp = machine.backend.xp
+        seeds = self._seeds(machine)
+        n_chains = self._n_chains(machine.couplings, batch_size)
+        return xp.take(seeds, xp.arange(n_chains) % seeds.shape[0], axis=0)
+
+    def states(
+        self, machine: Machine, data: Any, chains: Any, stream: RandomStream
+    ) -> tuple[NegativeStates, Any]:
+        """The patterns themselves, or what k steps make of them or of the chains."""
+        xp = machine.backend.xp
+        if self.n_gibbs_steps == 0:
+            from_pattern = self.hidden == "pattern"
+            hidden = sign(machine.couplings.hidden_patterns, xp) if from_pattern else None
+            return NegativeStates(self._seeds(machine), hidden=hidden), None
+        start = self._seeds(machine) if chains is None else chains
+        states = machine.gibbs(start, self.n_gibbs_steps, stream)
+        return NegativeStates(states), None if chains is None else states
+
+    def _n_chains(self, couplings: Couplings, batch_size: int) -> int:
+        return max(couplings.n_patterns, batch_size if self.persistent else 1)
+
+    def _seeds(self, machine: Machine) -> Any:
+        return sign(machine.couplings.visible_patterns, machine.backend.xp)
+
+
+def sign(x: Any, xp: Any) -> Any:
+    """The sign of each element, that of zero being +1."""
+    return xp.where(x >= 0, xp.ones_like(x), -xp.ones_like(x))
+
+
+BY_NAME = {
+    "exact": Exact,
+    "cd": ContrastiveDivergence,
+    "pcd": PersistentContrastiveDivergence,
+    "pid": PatternInducedCorrelations,
+}

@@ -1,0 +1,180 @@
+"""Optimizers turn a gradient into a direction; schedules say how far to go along it.
+
+An optimizer holds hyperparameters only. Its state is made by `init`, passed to `direction`
+and returned by it, so that training can be pickled, resumed and compared. How long the step
+is, the training loop decides (see `sklearn_rapid.training`).
+"""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+from sklearn_rapid._compat import Interval, ValidatedParameters
+
+__all__ = ["SGD", "Adam", "ExponentialDecay", "LinearDecay"]
+
+Arrays = dict[str, Any]
+
+
+class SGD(ValidatedParameters):
+    """Stochastic gradient ascent, with momentum if wanted.
+
+    Parameters
+    ----------
+    momentum : float in [0, 1), default=0.0
+        How much of the last direction goes into the next.
+
+    Examples
+    --------
+    >>> SGD(momentum=0.5)
+    SGD(momentum=0.5)
+    """
+
+    _parameter_constraints: ClassVar[dict] = {"momentum": [Interval(Real, 0, 1, closed="left")]}
+
+    def __init__(self, momentum: float = 0.0) -> None:
+        self.momentum = momentum
+
+    def init(self, parameters: Arrays, xp: Any) -> Any:
+        """The state before the first update."""
+        if self.momentum == 0.0:
+            return None
+        return {name: xp.zeros_like(p) for name, p in parameters.items()}
+
+    def direction(self, gradient: Arrays, state: Any, xp: Any) -> tuple[Arrays, Any]:
+        """The gradient, or its running sum with momentum."""
+        if state is None:
+            return gradient, None
+        velocity = {name: self.momentum * state[name] + g for name, g in gradient.items()}
+        return velocity, velocity
+
+
+class Adam(ValidatedParameters):
+    """Adam: each element's gradient in units of its own size (Kingma and Ba 2015).
+
+    Parameters
+    ----------
+    beta1 : float in [0, 1), default=0.9
+    beta2 : float in [0, 1), default=0.999
+    eps : float > 0, default=1e-8
+
+    Examples
+    --------
+    >>> Adam(beta1=0.5)
+    Adam(beta1=0.5)
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        "beta1": [Interval(Real, 0, 1, closed="left")],
+        "beta2": [Interval(Real, 0, 1, closed="left")],
+        "eps": [Interval(Real, 0, None, closed="neither")],
+    }
+
+    def __init__(self, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8) -> None:
+        self.beta1 = beta1
+        self.beta2 = beta2
+        self.eps = eps
+
+    def init(self, parameters: Arrays, xp: Any) -> Any:
+        """The state before the first update."""
+        moments = {name: (xp.zeros_like(p), xp.zeros_like(p)) for name, p in parameters.items()}
+        return {"n_updates": 0, "moments": moments}
+
+    def direction(self, gradient: Arrays, state: Any, xp: Any) -> tuple[Arrays, Any]:
+        """The first moment over the root of the second, both without their initial bias."""
+        t = state["n_updates"] + 1
+        correction1, correction2 = 1.0 - self.beta1**t, 1.0 - self.beta2**t
+        moments, direction = {}, {}
+        for name, g in gradient.items():
+            m, s = state["moments"][name]
+            m = self.beta1 * m + (1.0 - self.beta1) * g
+            s = self.beta2 * s + (1.0 - self.beta2) * g * g
+            moments[name] = (m, s)
+            direction[name] = (m / correction1) / (xp.sqrt(s / correction2) + self.eps)
+        return direction, {"n_updates": t, "moments": moments}
+
+
+class ExponentialDecay(ValidatedParameters):
+    """A learning rate that falls by a factor every epoch.
+
+    ``max(floor, initial * factor ** max(0, epoch - start))``, epochs counted from zero.
+
+    Parameters
+    ----------
+    initial : float > 0
+    factor : float in (0, 1]
+    floor : float >= 0, default=0.0
+    start : int, default=0
+        The epoch from which it falls.
+
+    Examples
+    --------
+    >>> ExponentialDecay(0.5, 0.9, floor=0.1).at(epoch=2, max_iter=20)
+    0.405
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        "initial": [Interval(Real, 0, None, closed="neither")],
+        "factor": [Interval(Real, 0, 1, closed="right")],
+        "floor": [Interval(Real, 0, None, closed="left")],
+        "start": [Interval(Integral, 0, None, closed="left")],
+    }
+
+    def __init__(
+        self, initial: float = 1.0, factor: float = 0.9, floor: float = 0.0, start: int = 0
+    ) -> None:
+        self.initial = initial
+        self.factor = factor
+        self.floor = floor
+        self.start = start
+
+    def at(self, epoch: int, max_iter: int) -> float:
+        """The rate in that epoch."""
+        return max(self.floor, self.initial * self.factor ** max(0, epoch - self.start))
+
+
+class LinearDecay(ValidatedParameters):
+    """A learning rate that falls to zero in equal steps, one an epoch.
+
+    ``initial * (1 - epoch / max_iter)``, epochs counted from zero. In `partial_fit`, where the
+    number of epochs is not known, it stays at its initial value.
+
+    Parameters
+    ----------
+    initial : float > 0, default=0.25
+
+    Examples
+    --------
+    >>> LinearDecay(0.5).at(epoch=5, max_iter=20)
+    0.375
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        "initial": [Interval(Real, 0, None, closed="neither")]
+    }
+
+    def __init__(self, initial: float = 0.25) -> None:
+        self.initial = initial
+
+    def at(self, epoch: int, max_iter: int) -> float:
+        """The rate in that epoch of `max_iter`."""
+        return self.initial * (1.0 - epoch / max_iter)
+
+
+class Constant(ValidatedParameters):
+    """The schedule that a plain number stands for."""
+
+    _parameter_constraints: ClassVar[dict] = {
+        "rate": [Interval(Real, 0, None, closed="neither")]
+    }
+
+    def __init__(self, rate: float = 0.1) -> None:
+        self.rate = rate
+
+    def at(self, epoch: int, max_iter: int) -> float:
+        """The rate."""
+        return float(self.rate)
+
+
+BY_NAME = {"sgd": SGD, "adam": Adam}

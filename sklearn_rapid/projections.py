@@ -1,0 +1,60 @@
+"""From continuous pattern updates back to patterns (Pozas-Kerstjens et al. 2021, appendix B)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sklearn_rapid.backends import RandomStream
+from sklearn_rapid.couplings import PatternCouplings
+from sklearn_rapid.machine import Machine
+from sklearn_rapid.negative_phase import sign
+
+
+@dataclass(frozen=True)
+class Projection:
+    """What is done to the patterns, and how often.
+
+    Parameters
+    ----------
+    kind : {"sign", "clip", "gibbs"} or None
+    period : "update", "epoch" or int
+        An int is a number of updates.
+    bound : float
+        The x of [-x, x] for "clip".
+
+    Examples
+    --------
+    >>> Projection("sign", "epoch").is_due(n_updates=10, end_of_epoch=False)
+    False
+    """
+
+    kind: str | None = None
+    period: str | int = "update"
+    bound: float = 1.0
+
+    def is_due(self, n_updates: int, end_of_epoch: bool) -> bool:
+        """Whether to project after update number `n_updates` (counted from one)."""
+        if self.kind is None:
+            return False
+        if self.period == "epoch":
+            return end_of_epoch
+        return self.period == "update" or n_updates % self.period == 0
+
+    def __call__(self, machine: Machine, stream: RandomStream) -> Any:
+        """The projected couplings."""
+        xp, couplings = machine.backend.xp, machine.couplings
+        parameters = couplings.parameters
+        if self.kind == "gibbs":
+            return _draw_patterns(machine, stream)
+        if self.kind == "sign":
+            return couplings.with_parameters({n: sign(p, xp) for n, p in parameters.items()})
+        clipped = {n: xp.clip(p, -self.bound, self.bound) for n, p in parameters.items()}
+        return couplings.with_parameters(clipped)
+
+
+def _draw_patterns(machine: Machine, stream: RandomStream) -> PatternCouplings:
+    """ξ_v ~ P(v | ξ_h), then ξ_h ~ P(h | ξ_v) (eq. B2)."""
+    hidden = machine.couplings.hidden_patterns
+    visible = machine.transposed().sample_hidden(hidden, stream)
+    return PatternCouplings(visible, machine.sample_hidden(visible, stream))

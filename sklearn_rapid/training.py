@@ -1,0 +1,300 @@
+"""Training: two sets of states, the difference of their statistics, one step.
+
+How long a step is follows from what it does to the model. To first order a step changes the
+energy of a state, and the Kullback-Leibler divergence from the old model to the new one is
+half the variance of that change. So the learning rate is the change's standard deviation, in
+nats per square root of a visible unit, over the states at hand. One rate then means the same
+for every number of units, patterns and rows in a batch
+(docs/design_notes/learning_rate.md).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+
+from sklearn_rapid.backends import RandomStream
+from sklearn_rapid.couplings import Couplings
+from sklearn_rapid.machine import Machine
+from sklearn_rapid.negative_phase import NegativePhase
+from sklearn_rapid.projections import Projection
+
+# Melchior, Fischer, Wiskott (2016) move the hidden offset by a hundredth a batch.
+HIDDEN_OFFSET_RATE = 0.01
+# The spread of the energy changes needs no more states of each kind than this.
+PROBED_STATES = 64
+# No spin model of data has a parameter of this size; one on its way to infinity does.
+LARGEST_PARAMETER = 1e4
+
+
+class Diverged(ArithmeticError):
+    """A parameter became infinite, NaN or larger than `LARGEST_PARAMETER`."""
+
+
+@dataclass
+class TrainingState:
+    """All that changes in training; with the trainer's settings it determines what follows.
+
+    Attributes
+    ----------
+    machine : Machine
+    stream : RandomStream
+    optimizer_state : object
+    chains : array of shape (n_chains, V) or None
+    visible_offset : array of shape (V,)
+        The mean spin of all rows seen (float64).
+    hidden_offset : array of shape (H,)
+        A moving average of E[h] over the data.
+    n_rows : int
+        How many rows have been seen.
+    n_updates : int
+    """
+
+    machine: Machine
+    stream: RandomStream
+    optimizer_state: Any = None
+    chains: Any = None
+    visible_offset: Any = None
+    hidden_offset: Any = None
+    n_rows: int = 0
+    n_updates: int = 0
+
+    def to_host(self) -> dict[str, Any]:
+        """All but the machine as plain Python and NumPy, fit to be pickled anywhere."""
+        to_numpy = self.machine.backend.to_numpy
+        rest = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "machine"}
+        rest["stream"] = replace(self.stream)
+        return _map_arrays(rest, to_numpy)
+
+    @classmethod
+    def from_host(cls, rest: dict[str, Any], machine: Machine) -> TrainingState:
+        """The state of a machine from what `to_host` returned."""
+        rest = _map_arrays(rest, machine.backend.asarray)
+        return cls(machine, **{**rest, "stream": replace(rest["stream"])})
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """The settings of training.
+
+    Parameters
+    ----------
+    negative_phase : NegativePhase
+    optimizer : SGD or Adam
+    batch_size : int
+    projection : Projection
+    fit_intercept, center : bool
+        Without intercepts there is no centering: it moves part of W into the biases.
+    weight_decay : float
+        Strength of an L2 penalty on the couplings' parameters.
+    """
+
+    negative_phase: NegativePhase
+    optimizer: Any
+    batch_size: int = 100
+    projection: Projection = Projection()
+    fit_intercept: bool = True
+    center: bool = True
+    weight_decay: float = 0.0
+
+    def start(self, couplings: Couplings, data: Any, stream: RandomStream, backend: Any) -> Any:
+        """The state before the first update, given the first batch.
+
+        Biases start where units without couplings would fit the data: b = artanh of the mean
+        spin (with one row of zero mean added), and c = -Wᵀμ, so that hidden units are balanced.
+        """
+        xp = backend.xp
+        n_visible, n_hidden = couplings.shape
+        self.negative_phase.check(couplings)
+        visible_bias = xp.zeros(n_visible, dtype=data.dtype)
+        hidden_bias = xp.zeros(n_hidden, dtype=data.dtype)
+        if self.fit_intercept:
+            mean = xp.sum(data, axis=0) / (data.shape[0] + 1)
+            visible_bias = xp.atanh(mean)
+            if self.center:
+                hidden_bias = -couplings.hidden_field(mean[None, :])[0, :]
+        machine = Machine(couplings, visible_bias, hidden_bias, backend)
+        parameters = _all_parameters(machine) if self.fit_intercept else couplings.parameters
+        return TrainingState(
+            machine,
+            stream,
+            optimizer_state=self.optimizer.init(parameters, xp),
+            chains=self.negative_phase.start(machine, self.batch_size, stream),
+            visible_offset=xp.zeros(n_visible, dtype=xp.float64),
+            hidden_offset=None,
+        )
+
+    def update(
+        self, state: TrainingState, data: Any, rate: float, end_of_epoch: bool = False
+    ) -> float:
+        """One update of `state` from a batch of spins or mean spins, shape (n, V).
+
+        Returns
+        -------
+        float
+            How far the energies moved: the standard deviation of their change, in nats.
+
+        Raises
+        ------
+        Diverged
+            If the parameters are no longer finite; the state then keeps its last good ones.
+        """
+        machine, backend = state.machine, state.machine.backend
+        n_rows = self.negative_phase.n_rows(machine.couplings, self.batch_size)
+        sampler = machine.for_rows(n_rows)
+        negative, chains = self.negative_phase.states(sampler, data, state.chains, state.stream)
+        v, t, weights = _both_phases(sampler, data, negative)
+        self._observe(state, data, t[: data.shape[0], :])
+        if self.center and self.fit_intercept:
+            v = v - backend.xp.astype(state.visible_offset, v.dtype)
+            t = t - state.hidden_offset
+        gradient = self._gradient(machine, v, t, weights)
+        direction, optimizer_state = self.optimizer.direction(
+            gradient, state.optimizer_state, backend.xp
+        )
+        spread = _energy_spread(machine, v, t, weights, data.shape[0], direction)
+        length = rate * math.sqrt(machine.n_visible)
+        scale = length / spread if spread > 0.0 else 0.0
+        steps = {name: scale * d for name, d in direction.items()}
+        state.n_updates += 1
+        project = self.projection.is_due(state.n_updates, end_of_epoch)
+        updated = self._apply(state, steps, project)
+        _check_finite(updated, spread)
+        state.machine, state.chains, state.optimizer_state = updated, chains, optimizer_state
+        return length if scale else 0.0
+
+    def _observe(self, state: TrainingState, data: Any, data_t: Any) -> None:
+        """Move the offsets towards the means of the batch."""
+        xp = state.machine.backend.xp
+        state.n_rows += data.shape[0]
+        batch_sum = xp.sum(data, axis=0, dtype=xp.float64)
+        share = data.shape[0] / state.n_rows
+        state.visible_offset = (1.0 - share) * state.visible_offset + batch_sum / state.n_rows
+        mean = xp.mean(data_t, axis=0)
+        if state.hidden_offset is None:
+            state.hidden_offset = mean
+        r = max(HIDDEN_OFFSET_RATE, 1.0 / (state.n_updates + 1))
+        state.hidden_offset = (1.0 - r) * state.hidden_offset + r * mean
+
+    def _gradient(self, machine: Machine, v: Any, t: Any, weights: Any) -> dict[str, Any]:
+        """The gradient of the mean log-likelihood in the centred parametrisation."""
+        gradient = machine.couplings.gradient(v, t * weights[:, None], machine.backend)
+        if self.weight_decay:
+            for name, p in machine.couplings.parameters.items():
+                gradient[name] = gradient[name] - self.weight_decay * p
+        if self.fit_intercept:
+            gradient["visible_bias"] = weights @ v
+            gradient["hidden_bias"] = weights @ t
+        return gradient
+
+    def _apply(self, state: TrainingState, steps: dict[str, Any], project: bool) -> Machine:
+        """The machine after the steps.
+
+        In the centred parametrisation the biases are b' = b + Wλ and c' = c + Wᵀμ. It is they
+        that the steps belong to; b and c also follow what happens to W.
+        """
+        machine = state.machine
+        parameters = machine.couplings.parameters
+        couplings = machine.couplings.with_parameters(
+            {name: p + steps[name] for name, p in parameters.items()}
+        )
+        if project:
+            moved = Machine(
+                couplings, machine.visible_bias, machine.hidden_bias, machine.backend
+            )
+            couplings = self.projection(moved, state.stream)
+        b, c = machine.visible_bias, machine.hidden_bias
+        if self.fit_intercept:
+            b, c = b + steps["visible_bias"], c + steps["hidden_bias"]
+        if self.center and self.fit_intercept:
+            mean_v = machine.backend.xp.astype(state.visible_offset, b.dtype)[None, :]
+            mean_h = state.hidden_offset[None, :]
+            b = b + (machine.couplings.visible_field(mean_h) - couplings.visible_field(mean_h))[0, :]
+            c = c + (machine.couplings.hidden_field(mean_v) - couplings.hidden_field(mean_v))[0, :]
+        return Machine(couplings, b, c, machine.backend)
+
+
+def _both_phases(machine: Machine, data: Any, negative: Any) -> tuple[Any, Any, Any]:
+    """Visible states, hidden means and signed weights of data and model in one set of rows."""
+    xp = machine.backend.xp
+    n_data, n_model = data.shape[0], negative.visible.shape[0]
+    v = xp.concat([data, negative.visible], axis=0)
+    if negative.hidden is None:
+        t = machine.hidden_mean(v)
+    else:
+        t = xp.concat([machine.hidden_mean(data), negative.hidden], axis=0)
+    model_weights = negative.weights
+    if model_weights is None:
+        model_weights = xp.full(n_model, 1.0 / n_model, dtype=data.dtype)
+    data_weights = xp.full(n_data, 1.0 / n_data, dtype=data.dtype)
+    return v, t, xp.concat([data_weights, -model_weights])
+
+
+def _energy_spread(
+    machine: Machine, v: Any, t: Any, weights: Any, n_data: int, direction: dict[str, Any]
+) -> float:
+    """Standard deviation of the energy changes that the direction makes, in nats a unit step.
+
+    Taken over data and model states alike, so that it is defined for a single chain too.
+    """
+    backend, xp = machine.backend, machine.backend.xp
+    n_model = v.shape[0] - n_data
+    probed = [slice(0, min(n_data, PROBED_STATES))]
+    # Weighted states (the exact phase) count as a whole, or their weights would not.
+    n_probed = n_model if n_model > n_data + PROBED_STATES else min(n_model, PROBED_STATES)
+    probed.append(slice(n_data, n_data + n_probed))
+    v, t, weights = (xp.concat([x[rows, ...] for rows in probed]) for x in (v, t, weights))
+    change = machine.couplings.change(v, t, direction, backend)
+    if "visible_bias" in direction:
+        change = change + xp.astype(v @ direction["visible_bias"], xp.float64)
+        change = change + xp.astype(t @ direction["hidden_bias"], xp.float64)
+    p = xp.astype(xp.abs(weights), xp.float64)
+    p = p / xp.sum(p)
+    centred = change - xp.sum(p * change)
+    return math.sqrt(float(xp.sum(p * centred * centred)))
+
+
+def _map_arrays(tree: Any, function: Callable) -> Any:
+    """Apply a function to the arrays in nested dicts and tuples."""
+    if isinstance(tree, dict):
+        return {name: _map_arrays(value, function) for name, value in tree.items()}
+    if isinstance(tree, tuple):
+        return tuple(_map_arrays(value, function) for value in tree)
+    return function(tree) if hasattr(tree, "shape") else tree
+
+
+def _all_parameters(machine: Machine) -> dict[str, Any]:
+    biases = {"visible_bias": machine.visible_bias, "hidden_bias": machine.hidden_bias}
+    return {**machine.couplings.parameters, **biases}
+
+
+def _check_finite(machine: Machine, spread: float) -> None:
+    if not math.isfinite(spread):
+        raise Diverged("the energies of the model's states are not finite")
+    xp = machine.backend.xp
+    for name, p in _all_parameters(machine).items():
+        largest = float(xp.max(xp.abs(p)))
+        if not largest <= LARGEST_PARAMETER:
+            raise Diverged(f"the largest element of {name} has grown to {largest:g}")
+
+
+def batches(
+    n_rows: int, batch_size: int, shuffle_seed: tuple[int, ...] | None = None
+) -> Iterator[Any]:
+    """Row indices of each batch of an epoch: shuffled, or slices in order.
+
+    Examples
+    --------
+    >>> list(batches(5, 2))
+    [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
+    """
+    order = None
+    if shuffle_seed is not None:
+        order = np.random.default_rng(shuffle_seed).permutation(n_rows)
+    for start in range(0, n_rows, batch_size):
+        rows = slice(start, min(start + batch_size, n_rows))
+        yield rows if order is None else order[rows]
