@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 
-__all__ = ["HasMethods", "Interval", "Options", "StrOptions", "ValidatedParameters", "validates_parameters"]
+__all__ = [
+    "HasMethods",
+    "Interval",
+    "Options",
+    "StrOptions",
+    "ValidatedParameters",
+    "validates_parameters",
+]
 
 # Decorates a `fit`: parameters are checked against `_parameter_constraints` before it runs.
 validates_parameters = _fit_context(prefer_skip_nested_validation=True)
@@ -14,7 +23,7 @@ validates_parameters = _fit_context(prefer_skip_nested_validation=True)
 class ValidatedParameters(BaseEstimator):
     """A strategy object: prints, clones and grid-searches as estimators do."""
 
-    _parameter_constraints: dict = {}
+    _parameter_constraints: ClassVar[dict] = {}
 
     def validate(self) -> None:
         """Raise ValueError or TypeError for a parameter of a wrong type or value."""

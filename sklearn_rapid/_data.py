@@ -6,6 +6,7 @@ converted.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,10 @@ import numpy as np
 from scipy import sparse
 
 from sklearn_rapid.backends import RandomStream
+
+# Rows converted at a time, a multiple of a block. Rows are padded to whole blocks, because
+# products of other shapes round differently: a row's result never depends on its company.
+CHUNK, BLOCK = 1024, 128
 
 UNIT_RANGES = {"binary": (0.0, 1.0), "spin": (-1.0, 1.0)}
 
@@ -62,7 +67,8 @@ class SpinEncoder:
         value = values.ravel()[bad]
         raise ValueError(
             f"with binarize={self.binarize!r} and units={self.units!r}, {name} holds means in "
-            f"[{low:g}, {high:g}]; got {value:g} in column {column}. Scale {name}, or set a threshold."
+            f"[{low:g}, {high:g}]; got {value:g} in column {column}. "
+            f"Scale {name}, or set a threshold."
         )
 
     def spins(self, X: Any, stream: RandomStream | None = None, draw: int = 0) -> Any:
@@ -92,3 +98,22 @@ class SpinEncoder:
         if self.units == "binary":
             values = 0.5 * (values + 1.0)
         return np.ascontiguousarray(values, dtype=self.dtype)
+
+
+def chunks(n_rows: int) -> Iterator[slice]:
+    """Rows in chunks of `CHUNK`."""
+    for start in range(0, n_rows, CHUNK):
+        yield slice(start, min(start + CHUNK, n_rows))
+
+
+def host_array(values: Any, name: str, shape: tuple) -> np.ndarray:
+    """A finite 2-D array of numbers of that shape; ValueError with the name otherwise."""
+    values = np.asarray(values)
+    expected = "(" + ", ".join("any" if n is None else str(n) for n in shape) + ")"
+    if values.ndim != 2 or values.shape[1] != shape[1] or values.shape[0] == 0:
+        raise ValueError(f"{name} must have shape {expected}, got {values.shape}")
+    if values.dtype.kind not in "biuf":
+        raise ValueError(f"{name} must hold numbers, got dtype {values.dtype}")
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise ValueError(f"{name} must be finite, got NaN or infinity")
+    return values

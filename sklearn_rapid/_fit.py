@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,6 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from sklearn_rapid._data import SpinEncoder
-from sklearn_rapid._likelihood import log_pseudo_likelihood
 from sklearn_rapid._parameters import (
     negative_phase_from,
     new_seed,
@@ -114,7 +114,7 @@ def _fit(estimator: Any, X: Any, y: Any, resumed: bool) -> None:
                 X=X,
                 # Monitors score only where there is a y; the data are their own target here.
                 y=X if y is None else y,
-                reconstruction_attributes=lambda: _attributes(estimator, state, progress),
+                reconstruction_attributes=partial(_attributes, estimator, state, progress),
             )
             if stop or _no_gain(estimator, progress):
                 break
@@ -242,7 +242,7 @@ def _record(
         held_out = encoder.spins(X[split.validation[:VALIDATED_ROWS]])
         trained = encoder.spins(X[split.train[:VALIDATED_ROWS]])
         to_numpy = encoder.backend.to_numpy
-        score = float(to_numpy(log_pseudo_likelihood(state.machine, held_out)).mean())
+        score = float(to_numpy(state.machine.log_pseudo_likelihood(held_out)).mean())
         free_energies = (state.machine.free_energy(v) for v in (held_out, trained))
         held_out_energy, trained_energy = (float(to_numpy(f).mean()) for f in free_energies)
         values["pseudo_likelihood"] = score

@@ -1,15 +1,17 @@
-"""Log Z once a model state, log P(v), and the pseudo-likelihood, for a machine.
-
-Likelihoods are in nats.
-"""
+"""What a fitted estimator says of likelihoods, in nats."""
 
 from __future__ import annotations
 
 import warnings
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
 
+from sklearn_rapid._parameters import check_count, check_option, new_seed
 from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.partition import LogPartition, ais_log_partition, exact_log_partition
@@ -17,11 +19,147 @@ from sklearn_rapid.partition import LogPartition, ais_log_partition, exact_log_p
 # "auto" enumerates the smaller layer up to here; asked for, enumeration goes a little further.
 LARGEST_AUTO_EXACT = 20
 LARGEST_EXACT = 25
-# Draws of the estimates lie far from those of training and of sampling.
-FIRST_DRAW = 1 << 62
 
 
-def log_partition(
+class LikelihoodMixin:
+    """Free energies, log Z, likelihoods and pseudo-likelihoods of a fitted estimator."""
+
+    def score_samples(self, X: ArrayLike) -> np.ndarray:
+        """Log-likelihood of each row, log P(v) = -F(v) - log Z, in nats.
+
+        log Z is estimated at the first call (see `log_partition`) and kept, so that a row has
+        one log-likelihood whatever else is in X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
+        return -self.free_energy(X) - self.log_partition_
+
+    def score(self, X: ArrayLike, y: Any = None) -> float:
+        """Mean log-likelihood of the rows of X, in nats.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : ignored
+
+        Returns
+        -------
+        float
+        """
+        return float(np.mean(self.score_samples(X)))
+
+    def free_energy(self, X: ArrayLike) -> np.ndarray:
+        """F(v) = -b·v - Σ_α log 2cosh θ_α of each row, in nats (eq. A2).
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
+        check_is_fitted(self)
+        machine, encoder = self._ready()
+        return self._by_chunks(
+            X, lambda v: machine.backend.to_numpy(machine.free_energy(v)), encoder, (), "float64"
+        )
+
+    def pseudo_likelihood(self, X: ArrayLike) -> np.ndarray:
+        """Log pseudo-likelihood Σ_i log P(v_i | v_{-i}) of each row, in nats.
+
+        Exact over all sites and deterministic, unlike the one-site estimate that
+        `BernoulliRBM.score_samples` draws. Costs n_features passes over the hidden layer.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
+        check_is_fitted(self)
+        machine, encoder = self._ready()
+        to_numpy = machine.backend.to_numpy
+        return self._by_chunks(
+            X, lambda v: to_numpy(machine.log_pseudo_likelihood(v)), encoder, (), "float64"
+        )
+
+    def log_partition(
+        self,
+        method: str = "auto",
+        *,
+        n_chains: int = 200,
+        n_temperatures: int = 2000,
+        random_state: Any = None,
+    ) -> LogPartition:
+        """The logarithm of the partition function, with its error.
+
+        Parameters
+        ----------
+        method : {"auto", "exact", "ais"}, default="auto"
+            "exact" sums over the smaller layer (at most 25 units); "ais" is annealed
+            importance sampling; "auto" is exact up to 20 units and AIS beyond.
+        n_chains, n_temperatures : int, default=200 and 2000
+            For AIS.
+        random_state : int, RandomState instance or None, default=None
+            None draws from the model's own seed: the same estimate at every call.
+
+        Returns
+        -------
+        LogPartition
+            `value` and `error` in nats, `method`, `effective_sample_size`, ...
+
+        Warns
+        -----
+        RuntimeWarning
+            If fewer than a twentieth of the chains carry the AIS estimate.
+        """
+        check_is_fitted(self)
+        check_option("method", method, ("auto", "exact", "ais"))
+        check_count("n_chains", n_chains, 1)
+        check_count("n_temperatures", n_temperatures, 2)
+        machine = self._machine()
+        stream = self._own_stream()
+        if random_state is not None:
+            stream = RandomStream(new_seed(check_random_state(random_state)))
+        with machine.backend.running():
+            return _log_partition(
+                machine, method, stream, self._visible_mean, n_chains, n_temperatures
+            )
+
+    @property
+    def log_partition_(self) -> float:
+        """log Z in nats by `log_partition`, estimated once a model state."""
+        check_is_fitted(self)
+        digest = self._parameter_digest()
+        kept = getattr(self, "_kept_log_partition", None)
+        if kept is None or kept[0] != digest:
+            kept = (digest, self.log_partition().value)
+            self._kept_log_partition = kept
+        return kept[1]
+
+    def _parameter_digest(self) -> bytes:
+        digest = blake2b(digest_size=16)
+        machine = self._machine()
+        parameters = [*machine.couplings.parameters.values()]
+        for p in [*parameters, machine.visible_bias, machine.hidden_bias]:
+            digest.update(np.ascontiguousarray(machine.backend.to_numpy(p)))
+        return digest.digest()
+
+    @property
+    def _visible_mean(self) -> np.ndarray | None:
+        return self._training_state["visible_offset"]
+
+
+def _log_partition(
     machine: Machine,
     method: str,
     stream: RandomStream,
@@ -53,33 +191,3 @@ def log_partition(
             stacklevel=4,
         )
     return estimate
-
-
-def log_pseudo_likelihood(machine: Machine, v: Any) -> Any:
-    """Σ_i log P(v_i | v_{-i}), exactly, over all sites; float64 of shape (n,).
-
-    Flipping spin i changes the hidden field by -2 v_i W_i, so that every site costs one pass
-    over the hidden layer.
-    """
-    backend, xp = machine.backend, machine.backend.xp
-    machine = Machine(
-        machine.couplings.to_dense(), machine.visible_bias, machine.hidden_bias, backend
-    )
-    weights = machine.couplings.weights
-    out = xp.empty(v.shape[0], dtype=xp.float64)
-
-    def work(rows: slice) -> None:
-        block = v[rows, :]
-        field = machine.hidden_field(block)
-        log_f = backend.sum_log_2cosh(field)
-        total = xp.zeros(block.shape[0], dtype=xp.float64)
-        for i in range(machine.n_visible):
-            flipped = field - 2.0 * block[:, i : i + 1] * weights[i : i + 1, :]
-            bias_change = -2.0 * block[:, i] * machine.visible_bias[i]
-            gain = backend.sum_log_2cosh(flipped) - log_f + xp.astype(bias_change, xp.float64)
-            # -log(1 + exp(gain)), stable on both sides.
-            total -= xp.maximum(gain, xp.zeros_like(gain)) + xp.log1p(xp.exp(-xp.abs(gain)))
-        out[rows] = total
-
-    backend.for_row_blocks(work, v.shape[0])
-    return out

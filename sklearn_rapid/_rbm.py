@@ -220,9 +220,7 @@ class RBM(BaseRBM):
     def _fitted_couplings(self, backend: Any) -> DenseCouplings:
         return DenseCouplings(backend.asarray(self.components_.T, self._dtype))
 
-    def _coupling_attributes(
-        self, couplings: DenseCouplings, to_numpy: Callable
-    ) -> dict[str, Any]:
+    def _coupling_attributes(self, couplings: DenseCouplings, to_numpy: Callable) -> dict[str, Any]:
         return {"components_": to_numpy(couplings.weights).T}
 
 

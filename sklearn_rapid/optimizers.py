@@ -165,9 +165,7 @@ class LinearDecay(ValidatedParameters):
 class Constant(ValidatedParameters):
     """The schedule that a plain number stands for."""
 
-    _parameter_constraints: ClassVar[dict] = {
-        "rate": [Interval(Real, 0, None, closed="neither")]
-    }
+    _parameter_constraints: ClassVar[dict] = {"rate": [Interval(Real, 0, None, closed="neither")]}
 
     def __init__(self, rate: float = 0.1) -> None:
         self.rate = rate

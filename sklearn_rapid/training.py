@@ -27,8 +27,16 @@ from sklearn_rapid.projections import Projection
 HIDDEN_OFFSET_RATE = 0.01
 # The spread of the energy changes needs no more states of each kind than this.
 PROBED_STATES = 64
+# Where the gradient vanishes (up to rounding, say), a step of a given effect has no bound. It is
+# also kept to so many times the step at which the likelihood's quadratic model, with a curvature
+# of at least the smallest one, gains most.
+LARGEST_OVERSHOOT = 10.0
+SMALLEST_CURVATURE = 1e-3
 # No spin model of data has a parameter of this size; one on its way to infinity does.
 LARGEST_PARAMETER = 1e4
+
+
+NO_PROJECTION = Projection()
 
 
 class Diverged(ArithmeticError):
@@ -96,7 +104,7 @@ class Trainer:
     negative_phase: NegativePhase
     optimizer: Any
     batch_size: int = 100
-    projection: Projection = Projection()
+    projection: Projection = NO_PROJECTION
     fit_intercept: bool = True
     center: bool = True
     weight_decay: float = 0.0
@@ -156,16 +164,15 @@ class Trainer:
         direction, optimizer_state = self.optimizer.direction(
             gradient, state.optimizer_state, backend.xp
         )
-        spread = _energy_spread(machine, v, t, weights, data.shape[0], direction)
-        length = rate * math.sqrt(machine.n_visible)
-        scale = length / spread if spread > 0.0 else 0.0
+        variance = _energy_variance(machine, v, t, weights, data.shape[0], direction)
+        scale = _step_scale(rate * math.sqrt(machine.n_visible), variance, gradient, direction)
         steps = {name: scale * d for name, d in direction.items()}
         state.n_updates += 1
         project = self.projection.is_due(state.n_updates, end_of_epoch)
         updated = self._apply(state, steps, project)
-        _check_finite(updated, spread)
+        _check_finite(updated)
         state.machine, state.chains, state.optimizer_state = updated, chains, optimizer_state
-        return length if scale else 0.0
+        return scale * math.sqrt(variance)
 
     def _observe(self, state: TrainingState, data: Any, data_t: Any) -> None:
         """Move the offsets towards the means of the batch."""
@@ -203,9 +210,7 @@ class Trainer:
             {name: p + steps[name] for name, p in parameters.items()}
         )
         if project:
-            moved = Machine(
-                couplings, machine.visible_bias, machine.hidden_bias, machine.backend
-            )
+            moved = Machine(couplings, machine.visible_bias, machine.hidden_bias, machine.backend)
             couplings = self.projection(moved, state.stream)
         b, c = machine.visible_bias, machine.hidden_bias
         if self.fit_intercept:
@@ -213,7 +218,10 @@ class Trainer:
         if self.center and self.fit_intercept:
             mean_v = machine.backend.xp.astype(state.visible_offset, b.dtype)[None, :]
             mean_h = state.hidden_offset[None, :]
-            b = b + (machine.couplings.visible_field(mean_h) - couplings.visible_field(mean_h))[0, :]
+            b = (
+                b
+                + (machine.couplings.visible_field(mean_h) - couplings.visible_field(mean_h))[0, :]
+            )
             c = c + (machine.couplings.hidden_field(mean_v) - couplings.hidden_field(mean_v))[0, :]
         return Machine(couplings, b, c, machine.backend)
 
@@ -234,10 +242,27 @@ def _both_phases(machine: Machine, data: Any, negative: Any) -> tuple[Any, Any, 
     return v, t, xp.concat([data_weights, -model_weights])
 
 
-def _energy_spread(
+def _step_scale(length: float, variance: float, gradient: dict, direction: dict) -> float:
+    """How far to go along the direction so that energies change by `length`, within bounds."""
+    pairs = [(gradient[name], direction[name]) for name in gradient]
+    gain = abs(sum(_dot(g, d) for g, d in pairs))
+    curvature = variance + SMALLEST_CURVATURE * sum(_dot(d, d) for _, d in pairs)
+    if not math.isfinite(curvature + gain):
+        raise Diverged("the energies of the model's states are not finite")
+    if curvature == 0.0:
+        return 0.0
+    return min(length / math.sqrt(curvature), LARGEST_OVERSHOOT * gain / curvature)
+
+
+def _dot(a: Any, b: Any) -> float:
+    xp = a.__array_namespace__()
+    return float(xp.sum(a * b, dtype=xp.float64))
+
+
+def _energy_variance(
     machine: Machine, v: Any, t: Any, weights: Any, n_data: int, direction: dict[str, Any]
 ) -> float:
-    """Standard deviation of the energy changes that the direction makes, in nats a unit step.
+    """Variance of the energy changes that a unit step along the direction makes, in nats².
 
     Taken over data and model states alike, so that it is defined for a single chain too.
     """
@@ -255,7 +280,7 @@ def _energy_spread(
     p = xp.astype(xp.abs(weights), xp.float64)
     p = p / xp.sum(p)
     centred = change - xp.sum(p * change)
-    return math.sqrt(float(xp.sum(p * centred * centred)))
+    return float(xp.sum(p * centred * centred))
 
 
 def _map_arrays(tree: Any, function: Callable) -> Any:
@@ -272,9 +297,7 @@ def _all_parameters(machine: Machine) -> dict[str, Any]:
     return {**machine.couplings.parameters, **biases}
 
 
-def _check_finite(machine: Machine, spread: float) -> None:
-    if not math.isfinite(spread):
-        raise Diverged("the energies of the model's states are not finite")
+def _check_finite(machine: Machine) -> None:
     xp = machine.backend.xp
     for name, p in _all_parameters(machine).items():
         largest = float(xp.max(xp.abs(p)))

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
-from typing import Any
 
 import numpy as np
 from numba import njit
@@ -101,9 +100,7 @@ class NumbaBackend(NumpyBackend):
 
         n_helpers = min(self.n_threads, len(blocks)) - 1
         # The context carries NumPy's error state.
-        helpers = [
-            self._pool.submit(copy_context().run, take_blocks) for _ in range(n_helpers)
-        ]
+        helpers = [self._pool.submit(copy_context().run, take_blocks) for _ in range(n_helpers)]
         try:
             take_blocks()
         finally:
@@ -141,9 +138,7 @@ class NumbaBackend(NumpyBackend):
         kernel(field, out)
         return out
 
-    def sum_log_cosh_ratio(
-        self, field: np.ndarray, beta_to: float, beta_from: float
-    ) -> np.ndarray:
+    def sum_log_cosh_ratio(self, field: np.ndarray, beta_to: float, beta_from: float) -> np.ndarray:
         """Σ_j log [cosh(beta_to field_ij) / cosh(beta_from field_ij)], one float64 a row."""
         if field.dtype == np.float64:
             return super().sum_log_cosh_ratio(field, beta_to, beta_from)

@@ -71,9 +71,7 @@ class NumpyBackend:
         """Σ_j a_ij b_ij, one float64 a row."""
         return self.xp.sum(a * b, axis=1, dtype=self.xp.float64)
 
-    def sample_spins(
-        self, field: Any, stream: RandomStream, draw: int, first_row: int = 0
-    ) -> Any:
+    def sample_spins(self, field: Any, stream: RandomStream, draw: int, first_row: int = 0) -> Any:
         """Spins with P(s = +1) = σ(2 field). The field's memory may be reused for them.
 
         A spin opposes its field with probability σ(-2|field|) = e / (1 + e), e = exp(-2|field|).
