@@ -23,7 +23,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_rapid import _fit
-from sklearn_rapid._compat import validates_parameters
+from sklearn_rapid._compat import validate_parameters, validates_parameters
 from sklearn_rapid._data import BLOCK, CHUNK, SpinEncoder, chunks, host_array
 from sklearn_rapid._likelihood import LikelihoodMixin
 from sklearn_rapid._sampling import SamplingMixin
@@ -96,7 +96,6 @@ class BaseRBM(
             _fit.fit(self, X, y, resumed=resumed)
         return self
 
-    @validates_parameters
     def partial_fit(self, X: ArrayLike, y: Any = None) -> Self:
         """Train on the rows of X once, in order, in batches of `batch_size`.
 
@@ -112,6 +111,7 @@ class BaseRBM(
         -------
         self
         """
+        validate_parameters(self)
         with self._unchanged_on_error():
             resumed = hasattr(self, "_training_state")
             X = self._validate(X, reset=not resumed)

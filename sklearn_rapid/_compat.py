@@ -13,11 +13,17 @@ __all__ = [
     "Options",
     "StrOptions",
     "ValidatedParameters",
+    "validate_parameters",
     "validates_parameters",
 ]
 
 # Decorates a `fit`: parameters are checked against `_parameter_constraints` before it runs.
 validates_parameters = _fit_context(prefer_skip_nested_validation=True)
+
+
+def validate_parameters(estimator: BaseEstimator) -> None:
+    """Check parameters as the decorator does, which leaves out `partial_fit` on fitted models."""
+    estimator._validate_params()
 
 
 class ValidatedParameters(BaseEstimator):
@@ -27,4 +33,4 @@ class ValidatedParameters(BaseEstimator):
 
     def validate(self) -> None:
         """Raise ValueError or TypeError for a parameter of a wrong type or value."""
-        self._validate_params()
+        validate_parameters(self)

@@ -60,9 +60,10 @@ class SpinEncoder:
             return
         low, high = UNIT_RANGES[self.units]
         values = X.data if sparse.issparse(X) else X
-        if values.size == 0 or not (np.nanmin(values) < low or np.nanmax(values) > high):
+        bad = np.flatnonzero((values < low) | (values > high))  # NaN, in `reconstruct`, is neither
+        if bad.size == 0:
             return
-        bad = np.flatnonzero((values < low) | (values > high))[0]
+        bad = bad[0]
         column = X.tocoo().col[bad] if sparse.issparse(X) else bad % X.shape[1]
         value = values.ravel()[bad]
         raise ValueError(

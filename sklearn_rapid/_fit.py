@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from sklearn_rapid._parameters import (
     schedule_from,
 )
 from sklearn_rapid.backends import RandomStream
+from sklearn_rapid.machine import Machine
 from sklearn_rapid.training import Diverged, Trainer, TrainingState, batches
 
 # Rows on which the pseudo-likelihood is taken each epoch: its spread over rows is a few nats,
@@ -45,6 +46,10 @@ class Progress:
     n_epochs_without_gain: int = 0
     n_epochs: int = 0
 
+    def has_stalled(self, patience: int) -> bool:
+        """Whether the score has not risen for so many epochs."""
+        return self.n_epochs_without_gain >= patience
+
     def record(self, **values: float) -> None:
         """Append one epoch to the history; lists stay equally long."""
         n_before = len(self.history.get("epoch", []))
@@ -54,74 +59,167 @@ class Progress:
                 column.append(values.get(name, np.nan))
 
 
+@dataclass
+class Run:
+    """One fit under way."""
+
+    estimator: Any
+    X: Any
+    trainer: Trainer
+    encoder: SpinEncoder
+    split: Split
+    state: TrainingState
+    progress: Progress
+
+    def batches(self) -> Iterator[Any]:
+        """Row numbers of each batch of the next epoch."""
+        state, shuffle = self.state, self.estimator.shuffle
+        shuffle_seed = (state.stream.seed, state.n_updates) if shuffle else None
+        return _batches(self.X, self.trainer, self.split, shuffle_seed)
+
+    def run_epoch(self, rate: float) -> None:
+        """Update once for every batch; the last update is told that the epoch ends."""
+        *all_but_last, last = self.batches()
+        for rows in all_but_last:
+            self.update(rows, rate)
+        self.update(last, rate, end_of_epoch=True)
+
+    def update(self, rows: Any, rate: float, end_of_epoch: bool = False) -> None:
+        """Update the state from some rows."""
+        stream = self.state.stream
+        draw = stream.reserve() if self.encoder.binarize == "sample" else 0
+        data = self.encoder.spins(self.X[rows], stream, draw)
+        self.trainer.update(self.state, data, rate, end_of_epoch)
+
+    def record(self, rate: float, seconds: float) -> None:
+        """Append the epoch to the history, and remember the best state of a validated fit."""
+        progress = self.progress
+        progress.n_epochs += 1
+        values = {
+            "epoch": len(progress.history.get("epoch", [])),
+            "seconds": seconds,
+            "learning_rate": rate,
+            "n_updates": self.state.n_updates,
+        }
+        if self.split.validation is not None:
+            score, gap = self.validate()
+            values.update(pseudo_likelihood=score, free_energy_gap=gap)
+            progress.n_epochs_without_gain += 1
+            if score > progress.best_score + self.estimator.tol:
+                progress.n_epochs_without_gain = 0
+            if score > progress.best_score:
+                progress.best_score, progress.best_state = score, replace(self.state)
+        progress.record(**values)
+        if self.estimator.verbose:
+            figures = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+            print(f"[{type(self.estimator).__name__}] {figures}")
+
+    def validate(self) -> tuple[float, float]:
+        """Mean pseudo-likelihood of held-out rows, and their free energy over trained ones'."""
+        machine, to_numpy = self.state.machine, self.encoder.backend.to_numpy
+        held_out = self.encoder.spins(self.X[self.split.validation[:VALIDATED_ROWS]])
+        trained = self.encoder.spins(self.X[self.split.train[:VALIDATED_ROWS]])
+        free_energies = (machine.free_energy(v) for v in (held_out, trained))
+        held_out_energy, trained_energy = (float(to_numpy(f).mean()) for f in free_energies)
+        score = float(to_numpy(machine.log_pseudo_likelihood(held_out)).mean())
+        return score, held_out_energy - trained_energy
+
+    def attributes(self) -> dict[str, Any]:
+        """Fitted attributes as they are now."""
+        return {
+            **self.estimator._publish(self.state),
+            "history_": {name: list(column) for name, column in self.progress.history.items()},
+            "n_iter_": self.progress.n_epochs,
+        }
+
+
 def fit(estimator: Any, X: Any, y: Any, *, resumed: bool) -> None:
     """Train for `max_iter` epochs and publish the result on the estimator."""
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        _fit(estimator, X, y, resumed)
+    context = estimator._init_callback_context(max_subtasks=estimator.max_iter)
+    context.call_on_fit_task_begin(estimator=estimator, X=X, y=y)
+    backend = estimator._backend()
+    with backend.running(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        run = _start(estimator, X, backend, resumed=resumed, whole_fit=True)
+        run.progress.history = _history(estimator) if resumed else {}
+        _run_epochs(run, y, context)
+        if run.progress.best_state is not None:
+            run.state = run.progress.best_state
+        _set(estimator, run.attributes())
+    context.call_on_fit_task_end(estimator=estimator, X=X, y=y)
 
 
 def partial_fit(estimator: Any, X: Any, *, resumed: bool) -> None:
     """Train on the rows once, in order, and publish the result on the estimator."""
-    schedule = schedule_from(estimator.learning_rate)
-    trainer = trainer_of(estimator)
+    rate = schedule_from(estimator.learning_rate).at(0, 1)
     backend = estimator._backend()
-    encoder = estimator._encoder(backend)
     with backend.running(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        state = _first_state(estimator, trainer, encoder, X, Split(), resumed, shuffle=False)
-        good = replace(state)
+        run = _start(estimator, X, backend, resumed=resumed, whole_fit=False)
+        good = replace(run.state)
         try:
-            for rows in batches(X.shape[0], trainer.batch_size):
-                _update(trainer, state, encoder, X[rows], schedule.at(0, 1))
+            for rows in _batches(X, run.trainer, run.split, None):
+                run.update(rows, rate)
         except Diverged as error:
-            state = good
-            _warn_diverged(error, "before this call")
-        _set(estimator, estimator._publish(state))
+            run.state = good
+            _warn_diverged(error, "this call")
+        _set(estimator, estimator._publish(run.state))
 
 
-def _fit(estimator: Any, X: Any, y: Any, resumed: bool) -> None:
+def _run_epochs(run: Run, y: Any, context: Any) -> None:
+    estimator, X = run.estimator, run.X
     schedule = schedule_from(estimator.learning_rate)
-    trainer = trainer_of(estimator)
-    backend = estimator._backend()
-    encoder = estimator._encoder(backend)
-    max_iter = estimator.max_iter
-    context = estimator._init_callback_context(max_subtasks=max_iter)
-    context.call_on_fit_task_begin(estimator=estimator, X=X, y=y)
-    with backend.running():
-        seed = _seed(estimator, resumed)
-        split = _split(estimator, X.shape[0], seed)
-        state = _first_state(estimator, trainer, encoder, X, split, resumed, seed=seed)
-        progress = Progress(_history(estimator) if resumed else {})
-        start = time.perf_counter()
-        for epoch in range(max_iter):
-            good = replace(state)
-            task = context.subcontext(task_name="epoch")
+    start = time.perf_counter()
+    for epoch in range(estimator.max_iter):
+        good = replace(run.state)
+        rate = schedule.at(epoch, estimator.max_iter)
+        task = context.subcontext(task_name="epoch")
+        try:
             task.call_on_fit_task_begin(estimator=estimator, X=X, y=y)
-            rate = schedule.at(epoch, max_iter)
-            try:
-                _run_epoch(estimator, trainer, state, encoder, X, split, rate)
-            except Diverged as error:
-                state = good
-                _warn_diverged(error, f"of epoch {epoch}")
-                break
-            except KeyboardInterrupt:
-                warnings.warn("Training interrupted by user.", stacklevel=6)
-                break
-            progress.n_epochs += 1
-            seconds = time.perf_counter() - start
-            _record(estimator, progress, state, encoder, X, split, rate, seconds)
+            run.run_epoch(rate)
+            run.record(rate, time.perf_counter() - start)
             stop = task.call_on_fit_task_end(
                 estimator=estimator,
                 X=X,
                 # Monitors score only where there is a y; the data are their own target here.
                 y=X if y is None else y,
-                reconstruction_attributes=partial(_attributes, estimator, state, progress),
+                reconstruction_attributes=run.attributes,
             )
-            if stop or _no_gain(estimator, progress):
-                break
-        if estimator.early_stopping and progress.best_state is not None:
-            state = progress.best_state
-        _set(estimator, _attributes(estimator, state, progress))
-    context.call_on_fit_task_end(estimator=estimator, X=X, y=y)
+        except Diverged as error:
+            run.state = good
+            _warn_diverged(error, f"epoch {epoch}")
+            return
+        except KeyboardInterrupt:
+            # As in scikit-learn's MLPClassifier: what has been learned is kept.
+            warnings.warn("Training interrupted by user.", stacklevel=6)
+            return
+        if stop or run.progress.has_stalled(estimator.n_iter_no_change):
+            return
+
+
+def _start(estimator: Any, X: Any, backend: Any, *, resumed: bool, whole_fit: bool) -> Run:
+    """A run at its first update: from the fitted state, or from one made for the first batch."""
+    trainer = trainer_of(estimator)
+    encoder = estimator._encoder(backend)
+    if resumed:
+        machine = estimator._machine()
+        _check_resumable(estimator, machine)
+        state = trainer.resume(TrainingState.from_host(estimator._training_state, machine))
+        seed = state.stream.seed
+        split = _split(estimator, X.shape[0], seed) if whole_fit else Split()
+        return Run(estimator, X, trainer, encoder, split, state, Progress())
+    seed = new_seed(check_random_state(estimator.random_state))
+    split = _split(estimator, X.shape[0], seed) if whole_fit else Split()
+    couplings = estimator._initial_couplings(X.shape[1], seed, backend)
+    shuffle_seed = (seed, 0) if whole_fit and estimator.shuffle else None
+    first_rows = next(_batches(X, trainer, split, shuffle_seed))
+    data = encoder.spins(X[first_rows])
+    state = trainer.start(couplings, data, RandomStream(seed), backend)
+    return Run(estimator, X, trainer, encoder, split, state, Progress())
+
+
+def _batches(X: Any, trainer: Trainer, split: Split, shuffle_seed: Any) -> Iterator[Any]:
+    n_rows = X.shape[0] if split.train is None else split.train.size
+    for rows in batches(n_rows, trainer.batch_size, shuffle_seed):
+        yield rows if split.train is None else split.train[rows]
 
 
 def trainer_of(estimator: Any) -> Trainer:
@@ -137,74 +235,19 @@ def trainer_of(estimator: Any) -> Trainer:
     )
 
 
-def _seed(estimator: Any, resumed: bool) -> int:
-    if resumed:
-        return estimator._training_state["stream"].seed
-    return new_seed(check_random_state(estimator.random_state))
-
-
-def _first_state(
-    estimator: Any,
-    trainer: Trainer,
-    encoder: SpinEncoder,
-    X: Any,
-    split: Split,
-    resumed: bool,
-    *,
-    seed: int | None = None,
-    shuffle: bool | None = None,
-) -> TrainingState:
-    """The state to go on from: the fitted one, or a new one made for the first batch."""
-    if resumed:
-        machine = estimator._machine()
-        trainer.negative_phase.check(machine.couplings)
-        return TrainingState.from_host(estimator._training_state, machine)
-    seed = _seed(estimator, False) if seed is None else seed
-    stream = RandomStream(seed)
-    couplings = estimator._initial_couplings(X.shape[1], seed, encoder.backend)
-    shuffle = estimator.shuffle if shuffle is None else shuffle
-    rows = next(_epoch_batches(X.shape[0], trainer.batch_size, split, seed, 0, shuffle))
-    return trainer.start(couplings, encoder.spins(X[rows]), stream, encoder.backend)
-
-
-def _epoch_batches(
-    n_rows: int, batch_size: int, split: Split, seed: int, n_updates: int, shuffle: bool
-) -> Any:
-    """Rows of each batch of an epoch that begins after `n_updates` updates."""
-    shuffle_seed = (seed, n_updates) if shuffle else None
-    n_rows = n_rows if split.train is None else split.train.size
-    for rows in batches(n_rows, batch_size, shuffle_seed):
-        yield rows if split.train is None else split.train[rows]
-
-
-def _run_epoch(
-    estimator: Any,
-    trainer: Trainer,
-    state: TrainingState,
-    encoder: SpinEncoder,
-    X: Any,
-    split: Split,
-    rate: float,
-) -> None:
-    n_rows = X.shape[0] if split.train is None else split.train.size
-    n_batches = -(-n_rows // trainer.batch_size)
-    all_rows = _epoch_batches(
-        X.shape[0], trainer.batch_size, split, state.stream.seed, state.n_updates, estimator.shuffle
-    )
-    for number, rows in enumerate(all_rows, start=1):
-        _update(trainer, state, encoder, X[rows], rate, end_of_epoch=number == n_batches)
-
-
-def _update(
-    trainer: Trainer,
-    state: TrainingState,
-    encoder: SpinEncoder,
-    rows: Any,
-    rate: float,
-    end_of_epoch: bool = False,
-) -> None:
-    draw = state.stream.reserve() if encoder.binarize == "sample" else 0
-    trainer.update(state, encoder.spins(rows, state.stream, draw), rate, end_of_epoch)
+def _check_resumable(estimator: Any, machine: Machine) -> None:
+    """Raise ValueError if the parameters no longer describe the fitted model."""
+    fitted = {"n_components": machine.n_hidden}
+    if machine.couplings.uses_patterns:
+        fitted["n_patterns"] = machine.couplings.n_patterns
+    if not estimator.fit_intercept and machine.has_biases:
+        fitted["fit_intercept"] = True
+    for name, value in fitted.items():
+        if getattr(estimator, name) != value:
+            raise ValueError(
+                f"training cannot go on with {name}={getattr(estimator, name)}: the fitted model "
+                f"has {name}={value}. Set it back, or fit anew with warm_start=False."
+            )
 
 
 def _split(estimator: Any, n_rows: int, seed: int) -> Split:
@@ -221,57 +264,8 @@ def _split(estimator: Any, n_rows: int, seed: int) -> Split:
     return Split(np.sort(order[n_validation:]), np.sort(order[:n_validation]))
 
 
-def _record(
-    estimator: Any,
-    progress: Progress,
-    state: TrainingState,
-    encoder: SpinEncoder,
-    X: Any,
-    split: Split,
-    rate: float,
-    seconds: float,
-) -> None:
-    """Append the epoch to the history, and remember the best state of a validated fit."""
-    values = {
-        "epoch": len(progress.history.get("epoch", [])),
-        "seconds": seconds,
-        "learning_rate": rate,
-        "n_updates": state.n_updates,
-    }
-    if split.validation is not None:
-        held_out = encoder.spins(X[split.validation[:VALIDATED_ROWS]])
-        trained = encoder.spins(X[split.train[:VALIDATED_ROWS]])
-        to_numpy = encoder.backend.to_numpy
-        score = float(to_numpy(state.machine.log_pseudo_likelihood(held_out)).mean())
-        free_energies = (state.machine.free_energy(v) for v in (held_out, trained))
-        held_out_energy, trained_energy = (float(to_numpy(f).mean()) for f in free_energies)
-        values["pseudo_likelihood"] = score
-        values["free_energy_gap"] = held_out_energy - trained_energy
-        progress.n_epochs_without_gain += 1
-        if score > progress.best_score + estimator.tol:
-            progress.n_epochs_without_gain = 0
-        if score > progress.best_score:
-            progress.best_score, progress.best_state = score, replace(state)
-    progress.record(**values)
-    if estimator.verbose:
-        figures = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
-        print(f"[{type(estimator).__name__}] {figures}")
-
-
-def _no_gain(estimator: Any, progress: Progress) -> bool:
-    return progress.n_epochs_without_gain >= estimator.n_iter_no_change
-
-
 def _history(estimator: Any) -> dict[str, list]:
-    return {name: list(column) for name, column in estimator.history_.items()}
-
-
-def _attributes(estimator: Any, state: TrainingState, progress: Progress) -> dict[str, Any]:
-    return {
-        **estimator._publish(state),
-        "history_": {name: list(column) for name, column in progress.history.items()},
-        "n_iter_": progress.n_epochs,
-    }
+    return {name: list(column) for name, column in getattr(estimator, "history_", {}).items()}
 
 
 def _set(estimator: Any, attributes: dict[str, Any]) -> None:
@@ -281,7 +275,7 @@ def _set(estimator: Any, attributes: dict[str, Any]) -> None:
 
 def _warn_diverged(error: Diverged, when: str) -> None:
     warnings.warn(
-        f"Training diverged: {error}. The parameters are those from the start {when}; lower "
+        f"Training diverged: {error}. The parameters are those from before {when}; lower "
         "the learning_rate, or shrink init_scale or pattern_bound.",
         ConvergenceWarning,
         stacklevel=8,

@@ -49,6 +49,8 @@ def schedule_from(value: Any) -> Any:
 
 
 def _validated(value: Any, by_name: dict[str, type]) -> Any:
+    if isinstance(value, type):
+        raise ValueError(f"an instance is wanted, {value.__name__}(), got the class itself")
     value = by_name[value]() if isinstance(value, str) else value
     if hasattr(value, "validate"):
         value.validate()

@@ -74,7 +74,7 @@ class SamplingMixin:
         check_count("n_steps", n_steps, 0)
         machine, encoder = self._ready()
         stream = RandomStream(new_seed(check_random_state(random_state)))
-        return self._bychunks(
+        return self._by_chunks(
             X,
             lambda v: encoder.decode(machine.gibbs(v, n_steps, stream)),
             encoder,

@@ -6,7 +6,7 @@ map through the patterns and form W only where the shapes make that the cheaper 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 Arrays = dict[str, Any]
@@ -62,10 +62,6 @@ class DenseCouplings:
         """First-order change of each v_nᵀ W t_n that the steps make, shape (n,)."""
         return backend.row_dots(backend.matmul(v, steps["weights"]), t)
 
-    def step_gain(self) -> float:
-        """How much larger a gradient step is in W than in the parameters: one."""
-        return 1.0
-
     def to_dense(self) -> DenseCouplings:
         """These couplings."""
         return self
@@ -87,6 +83,8 @@ class PatternCouplings:
     ----------
     visible_patterns : array of shape (K, V)
     hidden_patterns : array of shape (K, H)
+    weights : array of shape (V, H), optional
+        W, where `for_rows` found that forming it makes mapping cheaper.
 
     Examples
     --------
@@ -98,6 +96,7 @@ class PatternCouplings:
 
     visible_patterns: Any
     hidden_patterns: Any
+    weights: Any = None
     uses_patterns: ClassVar[bool] = True
 
     @property
@@ -127,11 +126,15 @@ class PatternCouplings:
         return PatternCouplings(parameters["visible_patterns"], parameters["hidden_patterns"])
 
     def hidden_field(self, v: Any) -> Any:
-        """v W, shape (n, H), through the K overlaps v ξ_vᵀ."""
+        """v W, shape (n, H), through the K overlaps v ξ_vᵀ unless W is formed."""
+        if self.weights is not None:
+            return v @ self.weights
         return ((v @ self.visible_patterns.T) * self._scale) @ self.hidden_patterns
 
     def visible_field(self, h: Any) -> Any:
-        """h Wᵀ, shape (n, V), through the K overlaps h ξ_hᵀ."""
+        """h Wᵀ, shape (n, V), through the K overlaps h ξ_hᵀ unless W is formed."""
+        if self.weights is not None:
+            return h @ self.weights.T
         return ((h @ self.hidden_patterns.T) * self._scale) @ self.visible_patterns
 
     def gradient(self, v: Any, t: Any, backend: Any) -> Arrays:
@@ -164,19 +167,24 @@ class PatternCouplings:
         return (changes[0] + changes[1]) * self._scale
 
     def to_dense(self) -> DenseCouplings:
-        """The couplings with W formed."""
+        """W alone."""
+        if self.weights is not None:
+            return DenseCouplings(self.weights)
         return DenseCouplings((self.visible_patterns.T @ self.hidden_patterns) * self._scale)
 
-    def for_rows(self, n_rows: int) -> PatternCouplings | DenseCouplings:
-        """The form in which mapping `n_rows` rows is cheapest, by the count of products."""
+    def for_rows(self, n_rows: int) -> PatternCouplings:
+        """The couplings, with W formed if that makes mapping `n_rows` rows cheaper."""
         n_visible, n_hidden = self.shape
         through_patterns = n_rows * self.n_patterns * (n_visible + n_hidden)
         through_weights = n_visible * n_hidden * (n_rows + self.n_patterns)
-        return self.to_dense() if through_weights < through_patterns else self
+        if self.weights is not None or through_patterns <= through_weights:
+            return self
+        return replace(self, weights=self.to_dense().weights)
 
     def transposed(self) -> PatternCouplings:
         """The couplings with the layers' roles exchanged."""
-        return PatternCouplings(self.hidden_patterns, self.visible_patterns)
+        weights = None if self.weights is None else self.weights.T
+        return PatternCouplings(self.hidden_patterns, self.visible_patterns, weights)
 
 
 Couplings = DenseCouplings | PatternCouplings

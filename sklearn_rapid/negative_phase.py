@@ -55,7 +55,6 @@ class NegativePhase(_ValidatedParameters):
     """What a negative phase offers to the training loop; subclass it to add one."""
 
     needs_patterns: ClassVar[bool] = False
-    # Whether a rejected or divergent update may have left the chains where they should not be.
 
     def check(self, couplings: Couplings) -> None:
         """Raise ValueError if the phase cannot serve a model with these couplings."""

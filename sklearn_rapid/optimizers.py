@@ -40,14 +40,15 @@ class SGD(ValidatedParameters):
         """The state before the first update."""
         if self.momentum == 0.0:
             return None
-        return {name: xp.zeros_like(p) for name, p in parameters.items()}
+        return {"velocity": {name: xp.zeros_like(p) for name, p in parameters.items()}}
 
     def direction(self, gradient: Arrays, state: Any, xp: Any) -> tuple[Arrays, Any]:
         """The gradient, or its running sum with momentum."""
         if state is None:
             return gradient, None
-        velocity = {name: self.momentum * state[name] + g for name, g in gradient.items()}
-        return velocity, velocity
+        old = state["velocity"]
+        velocity = {name: self.momentum * old[name] + g for name, g in gradient.items()}
+        return velocity, {"velocity": velocity}
 
 
 class Adam(ValidatedParameters):

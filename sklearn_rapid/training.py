@@ -2,9 +2,10 @@
 
 How long a step is follows from what it does to the model. To first order a step changes the
 energy of a state, and the Kullback-Leibler divergence from the old model to the new one is
-half the variance of that change. So the learning rate is the change's standard deviation, in
-nats per square root of a visible unit, over the states at hand. One rate then means the same
-for every number of units, patterns and rows in a batch
+half the variance of that change. So the learning rate sets the change's standard deviation
+over the states at hand: `rate` nats per square root of a visible unit. Few rows tell little,
+and what they make a step gain goes with their number: steps from fewer than a hundred are
+shorter by the square root. One rate then serves every number of units, patterns and rows
 (docs/design_notes/learning_rate.md).
 """
 
@@ -25,6 +26,8 @@ from sklearn_rapid.projections import Projection
 
 # Melchior, Fischer, Wiskott (2016) move the hidden offset by a hundredth a batch.
 HIDDEN_OFFSET_RATE = 0.01
+# From so many rows on, noise no longer limits how long a step may be.
+ROWS_FOR_FULL_STEP = 100
 # The spread of the energy changes needs no more states of each kind than this.
 PROBED_STATES = 64
 # Where the gradient vanishes (up to rounding, say), a step of a given effect has no bound. It is
@@ -126,15 +129,29 @@ class Trainer:
             if self.center:
                 hidden_bias = -couplings.hidden_field(mean[None, :])[0, :]
         machine = Machine(couplings, visible_bias, hidden_bias, backend)
-        parameters = _all_parameters(machine) if self.fit_intercept else couplings.parameters
         return TrainingState(
             machine,
             stream,
-            optimizer_state=self.optimizer.init(parameters, xp),
+            optimizer_state=self.optimizer.init(self._trained(machine), xp),
             chains=self.negative_phase.start(machine, self.batch_size, stream),
             visible_offset=xp.zeros(n_visible, dtype=xp.float64),
             hidden_offset=None,
         )
+
+    def resume(self, state: TrainingState) -> TrainingState:
+        """The state, with what this trainer needs and another one did not leave."""
+        machine = state.machine
+        self.negative_phase.check(machine.couplings)
+        if state.chains is None:
+            state.chains = self.negative_phase.start(machine, self.batch_size, state.stream)
+        parameters = self._trained(machine)
+        fresh = self.optimizer.init(parameters, machine.backend.xp)
+        if (fresh or {}).keys() != (state.optimizer_state or {}).keys():
+            state.optimizer_state = fresh
+        return state
+
+    def _trained(self, machine: Machine) -> dict[str, Any]:
+        return _all_parameters(machine) if self.fit_intercept else machine.couplings.parameters
 
     def update(
         self, state: TrainingState, data: Any, rate: float, end_of_epoch: bool = False
@@ -165,7 +182,8 @@ class Trainer:
             gradient, state.optimizer_state, backend.xp
         )
         variance = _energy_variance(machine, v, t, weights, data.shape[0], direction)
-        scale = _step_scale(rate * math.sqrt(machine.n_visible), variance, gradient, direction)
+        length = rate * math.sqrt(machine.n_visible * _share_of_full_step(weights))
+        scale = _step_scale(length, variance, gradient, direction)
         steps = {name: scale * d for name, d in direction.items()}
         state.n_updates += 1
         project = self.projection.is_due(state.n_updates, end_of_epoch)
@@ -252,6 +270,12 @@ def _step_scale(length: float, variance: float, gradient: dict, direction: dict)
     if curvature == 0.0:
         return 0.0
     return min(length / math.sqrt(curvature), LARGEST_OVERSHOOT * gain / curvature)
+
+
+def _share_of_full_step(weights: Any) -> float:
+    """Mean number of data and model rows (the harmonic one) over that for a full step."""
+    n_rows = 2.0 / _dot(weights, weights)
+    return min(1.0, n_rows / ROWS_FOR_FULL_STEP)
 
 
 def _dot(a: Any, b: Any) -> float:

@@ -46,7 +46,7 @@ def get_backend(name: str = "auto", n_threads: int | None = None) -> Any:
     """
     name = "numba" if name == "auto" else name
     if name not in BACKENDS:
-        raise ValueError(f"backend must be one of 'auto', {sorted(BACKENDS)}, got {name!r}")
+        raise ValueError(f"backend must be one of {['auto', *sorted(BACKENDS)]}, got {name!r}")
     module, cls = BACKENDS[name]
     n_threads = available_threads() if n_threads is None else n_threads
     return getattr(import_module(module), cls)(n_threads)

@@ -1,0 +1,151 @@
+"""Data flows one way: which module may import which, read from the source."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import sklearn_rapid
+
+PACKAGE = Path(sklearn_rapid.__file__).parent
+
+# A module imports only from lines above its own. A new module needs a place here.
+ORDER = [
+    ["backends._random", "backends._threads"],
+    ["backends._numpy"],
+    ["backends._numba", "backends._cupy"],
+    ["backends"],
+    ["_compat"],
+    ["couplings"],
+    ["machine"],
+    ["partition"],
+    ["negative_phase"],
+    ["projections"],
+    ["optimizers"],
+    ["training"],
+    ["_data", "_parameters"],
+    ["_likelihood", "_sampling"],
+    ["_fit"],
+    ["_base"],
+    ["_rbm"],
+    [""],
+]
+# Imports nothing of the package, and nothing of the package imports it.
+ALONE = {"datasets"}
+RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
+ONLY_IMPORTER = {"numba": "backends._numba", "cupy": "backends._cupy"}
+
+
+def module_name(path):
+    """The name inside of the package, "" being the package itself."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def imported_names(source, module, is_package=False):
+    """Full names of what a module imports, wherever in it: `a.b` of `from a import b`."""
+    package = ["sklearn_rapid", *module.split(".")] if module else ["sklearn_rapid"]
+    if not is_package:
+        package = package[:-1]
+    names = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            base = [*base, *([node.module] if node.module else [])]
+            names += [".".join([*base, alias.name]) for alias in node.names]
+    return names
+
+
+def own_module(name):
+    """The module of the package that an imported name is, or is from; None if none is."""
+    parts = name.split(".")
+    if parts[0] != "sklearn_rapid":
+        return None
+    known = set(RANK) | ALONE
+    for n_parts in range(len(parts), 0, -1):
+        if ".".join(parts[1:n_parts]) in known:
+            return ".".join(parts[1:n_parts])
+    return None
+
+
+def is_private_of_sklearn(name):
+    parts = name.split(".")
+    dunder = parts[-1].startswith("__") and parts[-1].endswith("__")
+    return parts[0] == "sklearn" and not dunder and any(p.startswith("_") for p in parts)
+
+
+def violations(source, module, is_package=False):
+    """What in a module's imports the architecture forbids."""
+    found = []
+    for name in imported_names(source, module, is_package):
+        imported = own_module(name)
+        if imported is not None:
+            allowed = module in RANK and imported in RANK and RANK[imported] < RANK[module]
+            if not allowed:
+                found.append(f"{module} imports {name}, which is not above it")
+        if module != "_compat" and is_private_of_sklearn(name):
+            found.append(f"{module} imports {name}, private to scikit-learn")
+        only_importer = ONLY_IMPORTER.get(name.split(".")[0], module)
+        if module != only_importer:
+            found.append(f"{module} imports {name}, left to {only_importer}")
+    return found
+
+
+def test_every_module_has_its_place():
+    assert set(MODULES) <= set(RANK) | ALONE
+    assert (set(RANK) | ALONE) - set(MODULES) <= {"backends._cupy"}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_only_what_is_above(module):
+    path = MODULES[module]
+    assert violations(path.read_text(), module, path.name == "__init__.py") == []
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("couplings", "from sklearn_rapid.machine import Machine"),
+        ("couplings", "import sklearn_rapid.machine"),
+        ("couplings", "from sklearn_rapid import machine"),
+        ("couplings", "from . import machine"),
+        ("couplings", "from .machine import Machine"),
+        ("couplings", "def f():\n    from sklearn_rapid.machine import Machine"),
+        ("couplings", "if TYPE_CHECKING:\n    import sklearn_rapid.training as t"),
+        ("couplings", "from sklearn_rapid import RBM"),
+        ("_likelihood", "from sklearn_rapid._sampling import SamplingMixin"),
+        ("backends._numpy", "from ..couplings import Couplings"),
+        ("backends._numpy", "from sklearn_rapid.backends import get_backend"),
+        ("_rbm", "from sklearn_rapid.datasets import make_bars"),
+        ("datasets", "from sklearn_rapid.partition import enumerate_spins"),
+        ("training", "from sklearn.utils._param_validation import Interval"),
+        ("training", "from sklearn.base import _fit_context"),
+        ("training", "import sklearn.linear_model._logistic"),
+        ("machine", "import cupy as cp"),
+        ("backends._numba", "from cupy import ndarray"),
+        ("backends._numpy", "from numba import njit"),
+    ],
+)
+def test_violations_are_caught(module, source):
+    assert len(violations(source, module)) == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("machine", "from sklearn_rapid.couplings import Couplings"),
+        ("machine", "from .couplings import Couplings"),
+        ("backends._numba", "from numba import njit\nfrom ._threads import row_blocks"),
+        ("backends._cupy", "import cupy"),
+        ("_compat", "from sklearn.utils._param_validation import Interval"),
+        ("_fit", "from sklearn.utils import check_random_state"),
+        ("datasets", "from sklearn import __version__"),
+    ],
+)
+def test_what_is_allowed_passes(module, source):
+    assert violations(source, module) == []
