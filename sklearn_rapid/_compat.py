@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import ClassVar
 
 from sklearn.base import BaseEstimator, _fit_context
-from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
+from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 __all__ = [
-    "HasMethods",
     "Interval",
     "Options",
     "StrOptions",

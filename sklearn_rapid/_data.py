@@ -60,10 +60,12 @@ class SpinEncoder:
             return
         low, high = UNIT_RANGES[self.units]
         values = X.data if sparse.issparse(X) else X
-        bad = np.flatnonzero((values < low) | (values > high))  # NaN, in `reconstruct`, is neither
-        if bad.size == 0:
+        if values.size == 0:
             return
-        bad = bad[0]
+        # fmin and fmax pass over NaN (which `reconstruct` allows), and copy nothing.
+        if not (np.fmin.reduce(values, None) < low or np.fmax.reduce(values, None) > high):
+            return
+        bad = np.flatnonzero((values < low) | (values > high))[0]
         column = X.tocoo().col[bad] if sparse.issparse(X) else bad % X.shape[1]
         value = values.ravel()[bad]
         raise ValueError(

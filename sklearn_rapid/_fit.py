@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -108,7 +108,7 @@ class Run:
             if score > progress.best_score + self.estimator.tol:
                 progress.n_epochs_without_gain = 0
             if score > progress.best_score:
-                progress.best_score, progress.best_state = score, replace(self.state)
+                progress.best_score, progress.best_state = score, self.state.copy()
         progress.record(**values)
         if self.estimator.verbose:
             figures = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
@@ -154,7 +154,7 @@ def partial_fit(estimator: Any, X: Any, *, resumed: bool) -> None:
     backend = estimator._backend()
     with backend.running(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         run = _start(estimator, X, backend, resumed=resumed, whole_fit=False)
-        good = replace(run.state)
+        good = run.state.copy()
         try:
             for rows in _batches(X, run.trainer, run.split, None):
                 run.update(rows, rate)
@@ -169,7 +169,7 @@ def _run_epochs(run: Run, y: Any, context: Any) -> None:
     schedule = schedule_from(estimator.learning_rate)
     start = time.perf_counter()
     for epoch in range(estimator.max_iter):
-        good = replace(run.state)
+        good = run.state.copy()
         rate = schedule.at(epoch, estimator.max_iter)
         task = context.subcontext(task_name="epoch")
         try:

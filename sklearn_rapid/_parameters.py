@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_rapid import negative_phase, optimizers
-from sklearn_rapid.optimizers import Constant, LinearDecay
+from sklearn_rapid.optimizers import Constant, LinearDecay, Schedule
 
 
 def check_count(name: str, value: Any, smallest: int) -> None:
@@ -45,13 +45,10 @@ def schedule_from(value: Any) -> Any:
     """The schedule that "auto" or a number stands for, or the object itself, validated."""
     if isinstance(value, str):
         return LinearDecay()
-    return _validated(value if hasattr(value, "at") else Constant(value), {})
+    return _validated(value if isinstance(value, Schedule) else Constant(value), {})
 
 
 def _validated(value: Any, by_name: dict[str, type]) -> Any:
-    if isinstance(value, type):
-        raise ValueError(f"an instance is wanted, {value.__name__}(), got the class itself")
     value = by_name[value]() if isinstance(value, str) else value
-    if hasattr(value, "validate"):
-        value.validate()
+    value.validate()
     return value

@@ -10,9 +10,10 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_rapid._base import BaseRBM
-from sklearn_rapid._compat import HasMethods, Interval, Options, StrOptions
+from sklearn_rapid._compat import Interval, Options, StrOptions
 from sklearn_rapid.couplings import DenseCouplings, PatternCouplings
 from sklearn_rapid.negative_phase import NegativePhase
+from sklearn_rapid.optimizers import Optimizer, Schedule
 from sklearn_rapid.projections import Projection
 
 POSITIVE_INT = Interval(Integral, 1, None, closed="left")
@@ -21,8 +22,8 @@ NON_NEGATIVE = Interval(Real, 0, None, closed="left")
 
 CONSTRAINTS: dict[str, list] = {
     "n_components": [POSITIVE_INT],
-    "optimizer": [StrOptions({"sgd", "adam"}), HasMethods(["init", "direction"])],
-    "learning_rate": [StrOptions({"auto"}), POSITIVE, HasMethods("at")],
+    "optimizer": [StrOptions({"sgd", "adam"}), Optimizer],
+    "learning_rate": [StrOptions({"auto"}), POSITIVE, Schedule],
     "batch_size": [POSITIVE_INT],
     "max_iter": [POSITIVE_INT],
     "shuffle": ["boolean"],

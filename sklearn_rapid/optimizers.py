@@ -12,12 +12,32 @@ from typing import Any, ClassVar
 
 from sklearn_rapid._compat import Interval, ValidatedParameters
 
-__all__ = ["SGD", "Adam", "ExponentialDecay", "LinearDecay"]
+__all__ = ["SGD", "Adam", "ExponentialDecay", "LinearDecay", "Optimizer", "Schedule"]
 
 Arrays = dict[str, Any]
 
 
-class SGD(ValidatedParameters):
+class Optimizer(ValidatedParameters):
+    """What the training loop asks of an optimizer; subclass it to add one."""
+
+    def init(self, parameters: Arrays, xp: Any) -> Any:
+        """The state before the first update: None, or a dict of what it is made of."""
+        raise NotImplementedError
+
+    def direction(self, gradient: Arrays, state: Any, xp: Any) -> tuple[Arrays, Any]:
+        """The direction of the next step, and the next state."""
+        raise NotImplementedError
+
+
+class Schedule(ValidatedParameters):
+    """A learning rate for each epoch; subclass it to add one."""
+
+    def at(self, epoch: int, max_iter: int) -> float:
+        """The rate in that epoch of `max_iter`, epochs counted from zero."""
+        raise NotImplementedError
+
+
+class SGD(Optimizer):
     """Stochastic gradient ascent, with momentum if wanted.
 
     Parameters
@@ -51,7 +71,7 @@ class SGD(ValidatedParameters):
         return velocity, {"velocity": velocity}
 
 
-class Adam(ValidatedParameters):
+class Adam(Optimizer):
     """Adam: each element's gradient in units of its own size (Kingma and Ba 2015).
 
     Parameters
@@ -96,7 +116,7 @@ class Adam(ValidatedParameters):
         return direction, {"n_updates": t, "moments": moments}
 
 
-class ExponentialDecay(ValidatedParameters):
+class ExponentialDecay(Schedule):
     """A learning rate that falls by a factor every epoch.
 
     ``max(floor, initial * factor ** max(0, epoch - start))``, epochs counted from zero.
@@ -135,7 +155,7 @@ class ExponentialDecay(ValidatedParameters):
         return max(self.floor, self.initial * self.factor ** max(0, epoch - self.start))
 
 
-class LinearDecay(ValidatedParameters):
+class LinearDecay(Schedule):
     """A learning rate that falls to zero in equal steps, one an epoch.
 
     ``initial * (1 - epoch / max_iter)``, epochs counted from zero. In `partial_fit`, where the
@@ -163,7 +183,7 @@ class LinearDecay(ValidatedParameters):
         return self.initial * (1.0 - epoch / max_iter)
 
 
-class Constant(ValidatedParameters):
+class Constant(Schedule):
     """The schedule that a plain number stands for."""
 
     _parameter_constraints: ClassVar[dict] = {"rate": [Interval(Real, 0, None, closed="neither")]}

@@ -21,7 +21,7 @@ import numpy as np
 from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.couplings import Couplings
 from sklearn_rapid.machine import Machine
-from sklearn_rapid.negative_phase import NegativePhase
+from sklearn_rapid.negative_phase import NegativePhase, NegativeStates
 from sklearn_rapid.projections import Projection
 
 # Melchior, Fischer, Wiskott (2016) move the hidden offset by a hundredth a batch.
@@ -73,6 +73,10 @@ class TrainingState:
     hidden_offset: Any = None
     n_rows: int = 0
     n_updates: int = 0
+
+    def copy(self) -> TrainingState:
+        """The state as it is now; arrays are never changed in place, so they are shared."""
+        return replace(self, stream=replace(self.stream))
 
     def to_host(self) -> dict[str, Any]:
         """All but the machine as plain Python and NumPy, fit to be pickled anywhere."""
@@ -166,7 +170,8 @@ class Trainer:
         Raises
         ------
         Diverged
-            If the parameters are no longer finite; the state then keeps its last good ones.
+            If the parameters are no longer finite; the state then keeps its last good ones,
+            but draws and offsets have moved on: go back to a copy.
         """
         machine, backend = state.machine, state.machine.backend
         n_rows = self.negative_phase.n_rows(machine.couplings, self.batch_size)
@@ -181,7 +186,8 @@ class Trainer:
         direction, optimizer_state = self.optimizer.direction(
             gradient, state.optimizer_state, backend.xp
         )
-        variance = _energy_variance(machine, v, t, weights, data.shape[0], direction)
+        probed = _probed_rows(data.shape[0], negative)
+        variance = _energy_variance(machine, *(x[probed, ...] for x in (v, t, weights)), direction)
         length = rate * math.sqrt(machine.n_visible * _share_of_full_step(weights))
         scale = _step_scale(length, variance, gradient, direction)
         steps = {name: scale * d for name, d in direction.items()}
@@ -227,12 +233,11 @@ class Trainer:
         couplings = machine.couplings.with_parameters(
             {name: p + steps[name] for name, p in parameters.items()}
         )
-        if project:
-            moved = Machine(couplings, machine.visible_bias, machine.hidden_bias, machine.backend)
-            couplings = self.projection(moved, state.stream)
         b, c = machine.visible_bias, machine.hidden_bias
         if self.fit_intercept:
             b, c = b + steps["visible_bias"], c + steps["hidden_bias"]
+        if project:
+            couplings = self.projection(Machine(couplings, b, c, machine.backend), state.stream)
         if self.center and self.fit_intercept:
             mean_v = machine.backend.xp.astype(state.visible_offset, b.dtype)[None, :]
             mean_h = state.hidden_offset[None, :]
@@ -283,20 +288,25 @@ def _dot(a: Any, b: Any) -> float:
     return float(xp.sum(a * b, dtype=xp.float64))
 
 
+def _probed_rows(n_data: int, negative: NegativeStates) -> slice:
+    """Some data states and as many model states, neighbours in the set of both phases' rows.
+
+    Weighted states count as a whole, or their weights would not.
+    """
+    n_model = negative.visible.shape[0]
+    if negative.weights is None:
+        n_model = min(n_model, PROBED_STATES)
+    return slice(n_data - min(n_data, PROBED_STATES), n_data + n_model)
+
+
 def _energy_variance(
-    machine: Machine, v: Any, t: Any, weights: Any, n_data: int, direction: dict[str, Any]
+    machine: Machine, v: Any, t: Any, weights: Any, direction: dict[str, Any]
 ) -> float:
     """Variance of the energy changes that a unit step along the direction makes, in nats².
 
     Taken over data and model states alike, so that it is defined for a single chain too.
     """
     backend, xp = machine.backend, machine.backend.xp
-    n_model = v.shape[0] - n_data
-    probed = [slice(0, min(n_data, PROBED_STATES))]
-    # Weighted states (the exact phase) count as a whole, or their weights would not.
-    n_probed = n_model if n_model > n_data + PROBED_STATES else min(n_model, PROBED_STATES)
-    probed.append(slice(n_data, n_data + n_probed))
-    v, t, weights = (xp.concat([x[rows, ...] for rows in probed]) for x in (v, t, weights))
     change = machine.couplings.change(v, t, direction, backend)
     if "visible_bias" in direction:
         change = change + xp.astype(v @ direction["visible_bias"], xp.float64)

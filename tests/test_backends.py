@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+from itertools import pairwise
 
 import joblib
 import numpy as np
@@ -223,7 +224,7 @@ def test_spins_do_not_depend_on_how_rows_are_cut(backend, cuts):
     edges = [0, *cuts, 100]
     pieces = [
         spins(backend, field[start:stop], RandomStream(9), 4, 11 + start)
-        for start, stop in zip(edges[:-1], edges[1:], strict=True)
+        for start, stop in pairwise(edges)
     ]
     np.testing.assert_array_equal(np.concatenate(pieces), whole)
 

@@ -132,7 +132,9 @@ PARAMETERS = [
     wrong("random_state", -1, r"an int in the range \[0, 4294967295\]"),
     wrong("verbose", "loud", "an int in the range"),
     wrong("optimizer", "lbfgs", "a str among {'(sgd|adam)', '(sgd|adam)'}"),
-    wrong("optimizer", object(), "an object implementing 'init' and 'direction'", id="optimizer"),
+    wrong(
+        "optimizer", object(), "an instance of 'sklearn_rapid.optimizers.Optimizer'", id="optimizer"
+    ),
     wrong("optimizer", SGD, "a str among", id="optimizer=class"),
     wrong("optimizer", SGD(momentum=1.5), r"'momentum'.*\[0.0, 1.0\).*Got 1.5", owner="SGD"),
     wrong("optimizer", SGD(momentum="a"), r"'momentum'.*\[0.0, 1.0\).*Got 'a'", owner="SGD"),

@@ -289,10 +289,7 @@ def test_a_step_moves_the_energies_by_the_rate(backend, kind, center):
 
 @pytest.mark.parametrize("shape", [(5, 8), (8, 5), (7, 8), (8, 7)])
 def test_a_step_counts_all_weighted_states(backend, shape):
-    """The weights of the exact phase speak of all its states, not of the first few.
-
-    There are 32 of them, and 128: half as many again as fit beside a batch.
-    """
+    """The weights of the exact phase speak of all its states, 32 or 128, not of the first few."""
     machine, _ = make_machine("dense", shape, backend, scale=0.2)
     data = random_data(64, shape[0], means=False, seed=3)
     optimizer = Recording()
@@ -556,7 +553,7 @@ def test_persistent_chains_go_on_from_where_they_were(backend, phase):
 @pytest.mark.parametrize("n_gibbs_steps", [1, 10])
 @pytest.mark.parametrize("persistent", [True, False])
 def test_pattern_chains_train_whatever_the_cheapest_form(backend, n_gibbs_steps, persistent):
-    """With as many patterns as units, many steps are cheaper through W, which has no patterns."""
+    """With as many patterns as units, many steps are cheaper with W formed."""
     machine, _ = make_machine("patterns", (6, 6), backend, n_patterns=8)
     data = backend.asarray(random_data(9, 6, means=False))
     phase = PatternInducedCorrelations(n_gibbs_steps, persistent=persistent)

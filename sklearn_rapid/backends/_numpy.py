@@ -132,6 +132,7 @@ class NumpyBackend:
         for coefficient in _EXP_COEFFICIENTS[1:]:
             p = p * r + coefficient
         halvings = xp.asarray([2.0**-k for k in range(128)], dtype=xp.float32)
+        n = xp.where(xp.isnan(n), xp.zeros_like(n), n)  # p stays NaN, but NaN is no index
         flat = xp.reshape(xp.astype(-n, xp.int64), (-1,))
         return p * xp.reshape(xp.take(halvings, flat, axis=0), p.shape)
 

@@ -54,6 +54,15 @@ def available_threads() -> int:
     return max(1, min(limits))
 
 
+def _let_other_threads_set_limits() -> None:
+    """Give up the sole right to set OpenBLAS's threads that setting them has brought.
+
+    threadpoolctl (3.8) ignores other threads until the one that set a limit leaves a `with`.
+    """
+    with _controller().limit():
+        pass
+
+
 class _BlasGuard:
     """Counts who needs BLAS on one thread: the first sets it, the last puts it back.
 
@@ -70,6 +79,7 @@ class _BlasGuard:
         with self._lock:
             if self.users == 0:
                 self._limit = _controller().limit(limits=1, user_api="blas")
+                _let_other_threads_set_limits()
             self.users += 1
 
     def __exit__(self, *exc: object) -> None:
@@ -77,6 +87,7 @@ class _BlasGuard:
             self.users -= 1
             if self.users == 0:
                 self._limit.restore_original_limits()
+                _let_other_threads_set_limits()
 
 
 _blas = _BlasGuard()
