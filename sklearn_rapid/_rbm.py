@@ -61,7 +61,7 @@ class RBM(BaseRBM):
         Where the states come from that the model is compared with; see
         `sklearn_rapid.negative_phase`.
     optimizer : {"sgd", "adam"} or optimizer, default="sgd"
-        See `sklearn_rapid.optimizers`.
+        See `sklearn_rapid.optimizers`; ``SGD(scaled=False)`` takes plain gradient steps.
     learning_rate : "auto", float or schedule, default="auto"
         How far each update moves the energies of the model's states: the standard deviation
         of their change in nats, per square root of a visible unit (less by √(n/100) where a

@@ -20,6 +20,8 @@ Arrays = dict[str, Any]
 class Optimizer(ValidatedParameters):
     """What the training loop asks of an optimizer; subclass it to add one."""
 
+    scaled: bool = True
+
     def init(self, parameters: Arrays, xp: Any) -> Any:
         """The state before the first update: None, or a dict of what it is made of."""
         raise NotImplementedError
@@ -44,6 +46,10 @@ class SGD(Optimizer):
     ----------
     momentum : float in [0, 1), default=0.0
         How much of the last direction goes into the next.
+    scaled : bool, default=True
+        Whether the learning rate is measured in what a step does to the model's energies (see
+        `sklearn_rapid.training`). False multiplies the direction by the learning rate itself,
+        as papers do; such a rate suits one size of model only.
 
     Examples
     --------
@@ -51,10 +57,14 @@ class SGD(Optimizer):
     SGD(momentum=0.5)
     """
 
-    _parameter_constraints: ClassVar[dict] = {"momentum": [Interval(Real, 0, 1, closed="left")]}
+    _parameter_constraints: ClassVar[dict] = {
+        "momentum": [Interval(Real, 0, 1, closed="left")],
+        "scaled": ["boolean"],
+    }
 
-    def __init__(self, momentum: float = 0.0) -> None:
+    def __init__(self, momentum: float = 0.0, scaled: bool = True) -> None:
         self.momentum = momentum
+        self.scaled = scaled
 
     def init(self, parameters: Arrays, xp: Any) -> Any:
         """The state before the first update."""
@@ -79,6 +89,10 @@ class Adam(Optimizer):
     beta1 : float in [0, 1), default=0.9
     beta2 : float in [0, 1), default=0.999
     eps : float > 0, default=1e-8
+    scaled : bool, default=True
+        Whether the learning rate is measured in what a step does to the model's energies (see
+        `sklearn_rapid.training`). False multiplies the direction by the learning rate itself,
+        as papers do; such a rate suits one size of model only.
 
     Examples
     --------
@@ -90,12 +104,20 @@ class Adam(Optimizer):
         "beta1": [Interval(Real, 0, 1, closed="left")],
         "beta2": [Interval(Real, 0, 1, closed="left")],
         "eps": [Interval(Real, 0, None, closed="neither")],
+        "scaled": ["boolean"],
     }
 
-    def __init__(self, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8) -> None:
+    def __init__(
+        self,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-8,
+        scaled: bool = True,
+    ) -> None:
         self.beta1 = beta1
         self.beta2 = beta2
         self.eps = eps
+        self.scaled = scaled
 
     def init(self, parameters: Arrays, xp: Any) -> Any:
         """The state before the first update."""

@@ -38,7 +38,6 @@ SMALLEST_CURVATURE = 1e-3
 # No spin model of data has a parameter of this size; one on its way to infinity does.
 LARGEST_PARAMETER = 1e4
 
-
 NO_PROJECTION = Projection()
 
 
@@ -159,13 +158,8 @@ class Trainer:
 
     def update(
         self, state: TrainingState, data: Any, rate: float, end_of_epoch: bool = False
-    ) -> float:
+    ) -> None:
         """One update of `state` from a batch of spins or mean spins, shape (n, V).
-
-        Returns
-        -------
-        float
-            How far the energies moved: the standard deviation of their change, in nats.
 
         Raises
         ------
@@ -186,17 +180,19 @@ class Trainer:
         direction, optimizer_state = self.optimizer.direction(
             gradient, state.optimizer_state, backend.xp
         )
-        probed = _probed_rows(data.shape[0], negative)
-        variance = _energy_variance(machine, *(x[probed, ...] for x in (v, t, weights)), direction)
-        length = rate * math.sqrt(machine.n_visible * _share_of_full_step(weights))
-        scale = _step_scale(length, variance, gradient, direction)
+        scale = rate
+        if self.optimizer.scaled:
+            probed = _probed_rows(data.shape[0], negative)
+            states = (x[probed, ...] for x in (v, t, weights))
+            variance = _energy_variance(machine, *states, direction)
+            length = rate * math.sqrt(machine.n_visible * _share_of_full_step(weights))
+            scale = _step_scale(length, variance, gradient, direction)
         steps = {name: scale * d for name, d in direction.items()}
         state.n_updates += 1
         project = self.projection.is_due(state.n_updates, end_of_epoch)
         updated = self._apply(state, steps, project)
         _check_finite(updated)
         state.machine, state.chains, state.optimizer_state = updated, chains, optimizer_state
-        return scale * math.sqrt(variance)
 
     def _observe(self, state: TrainingState, data: Any, data_t: Any) -> None:
         """Move the offsets towards the means of the batch."""
@@ -241,11 +237,9 @@ class Trainer:
         if self.center and self.fit_intercept:
             mean_v = machine.backend.xp.astype(state.visible_offset, b.dtype)[None, :]
             mean_h = state.hidden_offset[None, :]
-            b = (
-                b
-                + (machine.couplings.visible_field(mean_h) - couplings.visible_field(mean_h))[0, :]
-            )
-            c = c + (machine.couplings.hidden_field(mean_v) - couplings.hidden_field(mean_v))[0, :]
+            old, new = machine.couplings, couplings
+            b = b + (old.visible_field(mean_h) - new.visible_field(mean_h))[0, :]
+            c = c + (old.hidden_field(mean_v) - new.hidden_field(mean_v))[0, :]
         return Machine(couplings, b, c, machine.backend)
 
 
