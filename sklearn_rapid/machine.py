@@ -99,7 +99,7 @@ class Machine:
             from_visible = xp.sum(v[rows, :] * self.visible_bias, axis=1, dtype=xp.float64)
             out[rows] = -from_hidden - from_visible
 
-        self.backend.for_row_blocks(work, v.shape[0])
+        self.backend.for_row_blocks(work, v.shape[0], self.couplings.products_per_row)
         return out
 
     def free_energy(self, v: Any) -> Any:
@@ -111,7 +111,7 @@ class Machine:
             from_visible = xp.sum(v[rows, :] * self.visible_bias, axis=1, dtype=xp.float64)
             out[rows] = -from_visible - self.backend.sum_log_2cosh(self.hidden_field(v[rows, :]))
 
-        self.backend.for_row_blocks(work, v.shape[0])
+        self.backend.for_row_blocks(work, v.shape[0], self.couplings.products_per_row)
         return out
 
     def hidden_mean(self, v: Any) -> Any:
@@ -122,7 +122,7 @@ class Machine:
         def work(rows: slice) -> None:
             out[rows, :] = self.backend.tanh(self.hidden_field(v[rows, :]))
 
-        self.backend.for_row_blocks(work, v.shape[0])
+        self.backend.for_row_blocks(work, v.shape[0], self.couplings.products_per_row)
         return out
 
     def sample_hidden(self, v: Any, stream: RandomStream) -> Any:
@@ -135,7 +135,7 @@ class Machine:
             field = self.hidden_field(v[rows, :])
             out[rows, :] = self.backend.sample_spins(field, stream, draw, rows.start)
 
-        self.backend.for_row_blocks(work, v.shape[0])
+        self.backend.for_row_blocks(work, v.shape[0], self.couplings.products_per_row)
         return out
 
     def visible_mean(self, h: Any) -> Any:
@@ -177,7 +177,7 @@ class Machine:
                 state = drawn if free is None else xp.where(free[rows, :], drawn, state)
             out[rows, :] = state
 
-        self.backend.for_row_blocks(work, v.shape[0])
+        self.backend.for_row_blocks(work, v.shape[0], 2 * n_steps * self.couplings.products_per_row)
         return out
 
     def log_pseudo_likelihood(self, v: Any) -> Any:
@@ -204,5 +204,5 @@ class Machine:
                 total -= xp.maximum(gain, xp.zeros_like(gain)) + xp.log1p(xp.exp(-xp.abs(gain)))
             out[rows] = total
 
-        backend.for_row_blocks(work, v.shape[0])
+        backend.for_row_blocks(work, v.shape[0], self.n_visible * self.n_hidden)
         return out

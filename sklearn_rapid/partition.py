@@ -179,7 +179,7 @@ def ais_log_partition(
             v = backend.sample_spins(field, stream, draw + 1, rows.start)
         log_weights[rows] = total
 
-    backend.for_row_blocks(work, n_chains)
+    backend.for_row_blocks(work, n_chains, 2 * n_sweeps * machine.couplings.products_per_row)
     return _from_weights(backend.to_numpy(log_weights), log_base, n_temperatures)
 
 

@@ -38,6 +38,9 @@ f32 = np.float32
 u32 = np.uint32
 u64 = np.uint64
 
+# Handing work to a thread costs about as much as so many multiply-adds.
+SMALLEST_SHARED_WORK = 5e6
+
 # Adding and taking away 1.5 * 2^23 rounds a float32 to the nearest integer.
 _ROUND = f32(12582912.0)
 _E7, _E6, _E5, _E4, _E3, _E2, _E1, _E0 = (f32(c) for c in _EXP_COEFFICIENTS)
@@ -80,10 +83,13 @@ class NumbaBackend(NumpyBackend):
             finally:
                 self._pool = None
 
-    def for_row_blocks(self, work: Callable[[slice], None], n_rows: int) -> None:
+    def for_row_blocks(
+        self, work: Callable[[slice], None], n_rows: int, products_per_row: float = math.inf
+    ) -> None:
         """Call ``work(rows)`` for blocks of rows, each on some thread."""
         blocks = row_blocks(n_rows)
-        if self._pool is None or len(blocks) == 1:
+        is_small = n_rows * products_per_row < SMALLEST_SHARED_WORK
+        if self._pool is None or len(blocks) == 1 or is_small:
             for rows in blocks:
                 work(rows)
             return
@@ -114,7 +120,7 @@ class NumbaBackend(NumpyBackend):
         def work(rows: slice) -> None:
             np.matmul(a[rows], b, out=out[rows])
 
-        self.for_row_blocks(work, a.shape[0])
+        self.for_row_blocks(work, a.shape[0], b.size)
         return out
 
     def sample_spins(

@@ -5,6 +5,7 @@ It holds for any array-API namespace: the tests run it with `array_api_strict` t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
@@ -58,8 +59,14 @@ class NumpyBackend:
         """Move the backend's values to the host."""
         return np.asarray(values)
 
-    def for_row_blocks(self, work: Callable[[slice], None], n_rows: int) -> None:
-        """Call ``work(rows)`` for blocks of rows that do not depend on one another."""
+    def for_row_blocks(
+        self, work: Callable[[slice], None], n_rows: int, products_per_row: float = math.inf
+    ) -> None:
+        """Call ``work(rows)`` for blocks of rows that do not depend on one another.
+
+        `products_per_row` is about how many multiply-adds a row takes: a backend may choose
+        by it who does the work, but not how the rows are cut.
+        """
         for rows in row_blocks(n_rows):
             work(rows)
 
