@@ -5,13 +5,19 @@ from __future__ import annotations
 import array_api_strict
 import pytest
 
-from sklearn_rapid.backends import get_backend
+from sklearn_rapid.backends import _numba, get_backend
 from sklearn_rapid.backends._numpy import NumpyBackend
 
 
 def pytest_collection_modifyitems(items):
     """Slow tests run last."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+
+
+@pytest.fixture(autouse=True)
+def small_work_is_shared_too(monkeypatch):
+    """The models of the tests are small; their rows shall go through the threads all the same."""
+    monkeypatch.setattr(_numba, "SMALLEST_SHARED_WORK", 0.0)
 
 
 @pytest.fixture(params=["numpy", "array_api_strict", "numba"])

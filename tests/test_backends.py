@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
-from sklearn_rapid.backends import RandomStream, available_threads, get_backend
+from sklearn_rapid.backends import RandomStream, _numba, available_threads, get_backend
 from sklearn_rapid.backends._numba import _fill_uniform
 from sklearn_rapid.backends._numpy import NumpyBackend, philox
 from sklearn_rapid.backends._threads import row_blocks, single_threaded_blas
@@ -535,3 +535,17 @@ def test_importing_the_package_is_cheap():
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.splitlines() == ["[]", "['numba', 'llvmlite']"]
+
+
+def test_small_work_stays_on_the_calling_thread(monkeypatch):
+    """Handing it over would take longer; large work is handed over."""
+    monkeypatch.setattr(_numba, "SMALLEST_SHARED_WORK", 1000.0)
+    backend = get_backend("numba", n_threads=2)
+    meeting = threading.Barrier(2, timeout=10.0)
+    callers = set()
+    with backend.running():
+        work = lambda rows: callers.add(threading.get_ident())  # noqa: E731
+        backend.for_row_blocks(work, 256, products_per_row=3.0)
+        assert callers == {threading.get_ident()}
+        # Both blocks wait for one another: that takes two threads.
+        backend.for_row_blocks(lambda rows: meeting.wait() and None, 256, products_per_row=4.0)
