@@ -35,9 +35,9 @@ class SamplingMixin:
         n_gibbs_steps : int, default=1000
             Steps of each chain: the more, the closer to the model's distribution.
         init : array-like, "random", "patterns" or None, default=None
-            Where chains start: at visible states (repeated in turn if there are fewer than
-            `n_samples`), at fair coins, or at the signs of the patterns (RARBM). None is the
-            chains of training where it kept some, else "random".
+            Where chains start: at visible states, read as X is (repeated in turn if there are
+            fewer than `n_samples`), at fair coins, or at the signs of the patterns (RARBM).
+            None is the chains of training where it kept some, else "random".
         random_state : int, RandomState instance or None, default=None
 
         Returns
@@ -129,15 +129,15 @@ class SamplingMixin:
         self, init: Any, n: int, machine: Machine, encoder: SpinEncoder, stream: RandomStream
     ) -> Any:
         backend, xp = machine.backend, machine.backend.xp
-        if init is None:
-            chains = self._training_state["chains"]
-            init = "random" if chains is None else encoder.decode(backend.asarray(chains))
-        if isinstance(init, str):
+        chains = self._training_state["chains"]
+        if init is None and chains is not None:
+            states = backend.asarray(chains, self._dtype)
+        elif init is None or isinstance(init, str):
+            init = "random" if init is None else init
             check_option("init", init, ("random", "patterns"))
-        if isinstance(init, str) and init == "random":
-            fields = xp.zeros((n, machine.n_visible), dtype=machine.visible_bias.dtype)
-            return backend.sample_spins(fields, stream, stream.reserve())
-        if isinstance(init, str):
+            if init == "random":
+                fields = xp.zeros((n, machine.n_visible), dtype=machine.visible_bias.dtype)
+                return backend.sample_spins(fields, stream, stream.reserve())
             if not machine.couplings.uses_patterns:
                 raise ValueError(
                     f"init='patterns' needs a model made of patterns (RARBM), got "

@@ -968,3 +968,13 @@ def test_batches_of_any_size(estimator, bars, n_rows, batch_size):
     assert_finite(model)
     assert model.history_["n_updates"][-1] == 3 * -(-n_rows // batch_size)
     assert np.isfinite(model.score(bars))
+
+
+def test_chains_are_not_read_as_data():
+    """A threshold for data in 0..16 says nothing of chains, which are spins already."""
+    X = 16 * np.eye(4)
+    model = RARBM(n_components=3, n_patterns=2, binarize=8, batch_size=4, random_state=0).fit(X)
+    chains = model._training_state["chains"]
+    drawn = model.sample(chains.shape[0], n_gibbs_steps=0)
+    np.testing.assert_array_equal(drawn, 0.5 * (chains + 1.0))
+    assert 0.0 < drawn.mean() < 1.0
