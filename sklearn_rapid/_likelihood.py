@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Any
 
@@ -88,6 +89,8 @@ class LikelihoodMixin:
         check_is_fitted(self)
         machine, encoder = self._ready()
         to_numpy = machine.backend.to_numpy
+        # Flipping a spin takes rows of W: formed here, not again for every chunk.
+        machine = replace(machine, couplings=machine.couplings.to_dense())
         return self._by_chunks(
             X, lambda v: to_numpy(machine.log_pseudo_likelihood(v)), encoder, (), "float64"
         )
