@@ -233,8 +233,8 @@ class BaseRBM(
         return out
 
     def _publish(self, state: TrainingState) -> dict[str, Any]:
-        """Fitted attributes from a training state."""
-        machine = state.machine
+        """Fitted attributes from a training state, which may go on changing in place."""
+        machine = state.machine.copy()
         to_numpy = machine.backend.to_numpy
         return {
             **self._coupling_attributes(machine.couplings, to_numpy),

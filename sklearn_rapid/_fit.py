@@ -202,7 +202,9 @@ def _start(estimator: Any, X: Any, backend: Any, *, resumed: bool, whole_fit: bo
     if resumed:
         machine = estimator._machine()
         _check_resumable(estimator, machine)
-        state = trainer.resume(TrainingState.from_host(estimator._training_state, machine))
+        # Training changes arrays in place: the estimator keeps its own until it is done.
+        state = TrainingState.from_host(estimator._training_state, machine.copy())
+        state = trainer.resume(state)
         seed = state.stream.seed
         split = _split(estimator, X.shape[0], seed) if whole_fit else Split()
         return Run(estimator, X, trainer, encoder, split, state, Progress())

@@ -13,7 +13,6 @@ from sklearn_rapid._data import SpinEncoder, chunks, host_array
 from sklearn_rapid._parameters import check_count, check_option, new_seed
 from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.machine import Machine
-from sklearn_rapid.negative_phase import sign
 
 
 class SamplingMixin:
@@ -137,13 +136,14 @@ class SamplingMixin:
             check_option("init", init, ("random", "patterns"))
             if init == "random":
                 fields = xp.zeros((n, machine.n_visible), dtype=machine.visible_bias.dtype)
-                return backend.sample_spins(fields, stream, stream.reserve())
+                spins = backend.sample_spins(fields, stream, stream.reserve())
+                return xp.astype(spins, machine.visible_bias.dtype)
             if not machine.couplings.uses_patterns:
                 raise ValueError(
                     f"init='patterns' needs a model made of patterns (RARBM), got "
                     f"{type(self).__name__}: use init='random' or visible states."
                 )
-            states = sign(machine.couplings.visible_patterns, xp)
+            states = backend.sign(machine.couplings.visible_patterns)
         else:
             init = host_array(init, "init", (None, machine.n_visible))
             encoder.check(init, name="init")

@@ -2,12 +2,17 @@
 
 `DenseCouplings` hold W itself. `PatternCouplings` hold K patterns whose products are W; they
 map through the patterns and form W only where the shapes make that the cheaper order.
+
+A couplings object says how a backend shall multiply (`to_hidden`, `to_visible`) and turns two
+sets of rows into a gradient (`gradient`). Its arrays change in place as a model trains.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
+
+from sklearn_rapid.backends import Affine
 
 Arrays = dict[str, Any]
 
@@ -24,9 +29,8 @@ class DenseCouplings:
     Examples
     --------
     >>> import numpy as np
-    >>> couplings = DenseCouplings(np.array([[1.0, -1.0]]))
-    >>> couplings.hidden_field(np.array([[2.0]]))
-    array([[ 2., -2.]])
+    >>> DenseCouplings(np.array([[1.0, -1.0]])).shape
+    (1, 2)
     """
 
     weights: Any
@@ -52,17 +56,24 @@ class DenseCouplings:
         """Couplings of the same kind with other parameters."""
         return DenseCouplings(parameters["weights"])
 
-    def hidden_field(self, v: Any) -> Any:
-        """v W, shape (n, H)."""
-        return v @ self.weights
+    def to_hidden(self, bias: Any) -> Affine:
+        """The map v -> v W + bias."""
+        return Affine(self.weights, None, bias)
 
-    def visible_field(self, h: Any) -> Any:
-        """h Wᵀ, shape (n, V)."""
-        return h @ self.weights.T
+    def to_visible(self, bias: Any) -> Affine:
+        """The map h -> h Wᵀ + bias."""
+        return Affine(self.weights.T, None, bias)
 
-    def gradient(self, v: Any, t: Any, backend: Any) -> Arrays:
-        """Gradient of Σ_n v_nᵀ W t_n (eq. A6 with its sign)."""
-        return {"weights": backend.matmul(v.T, t)}
+    def gradient(
+        self, v: Any, t: Any, backend: Any, overlaps: Any = None, add_to: Arrays | None = None
+    ) -> Arrays:
+        """Gradient of Σ_n v_nᵀ W t_n (eq. A6 with its sign), added to another if there is one."""
+        total = None if add_to is None else add_to["weights"]
+        return {"weights": backend.matmul(v.T, t, total)}
+
+    def n_shared_overlaps(self, n_rows: int) -> int:
+        """No overlaps are computed on the way to a hidden field."""
+        return 0
 
     def change(self, v: Any, t: Any, steps: Arrays, backend: Any) -> Any:
         """First-order change of each v_nᵀ W t_n that the steps make, shape (n,)."""
@@ -72,7 +83,7 @@ class DenseCouplings:
         """These couplings."""
         return self
 
-    def for_rows(self, n_rows: int) -> DenseCouplings:
+    def for_rows(self, n_rows: int, backend: Any) -> DenseCouplings:
         """The form in which mapping `n_rows` rows is cheapest."""
         return self
 
@@ -96,8 +107,9 @@ class PatternCouplings:
     --------
     >>> import numpy as np
     >>> couplings = PatternCouplings(np.array([[1.0, -1.0]]), np.array([[1.0, 1.0, 1.0]]))
-    >>> couplings.hidden_field(np.array([[1.0, -1.0]]))
-    array([[2., 2., 2.]])
+    >>> couplings.to_dense().weights
+    array([[ 1.,  1.,  1.],
+           [-1., -1., -1.]])
     """
 
     visible_patterns: Any
@@ -138,35 +150,59 @@ class PatternCouplings:
         """Couplings of the same kind with other parameters."""
         return PatternCouplings(parameters["visible_patterns"], parameters["hidden_patterns"])
 
-    def hidden_field(self, v: Any) -> Any:
-        """v W, shape (n, H), through the K overlaps v ξ_vᵀ unless W is formed."""
+    def to_hidden(self, bias: Any) -> Affine:
+        """The map v -> v W + bias, through the K overlaps v ξ_vᵀ unless W is formed."""
         if self.weights is not None:
-            return v @ self.weights
-        return ((v @ self.visible_patterns.T) * self._scale) @ self.hidden_patterns
+            return Affine(self.weights, None, bias)
+        return Affine(self.visible_patterns.T, self.hidden_patterns, bias, self._scale)
 
-    def visible_field(self, h: Any) -> Any:
-        """h Wᵀ, shape (n, V), through the K overlaps h ξ_hᵀ unless W is formed."""
+    def to_visible(self, bias: Any) -> Affine:
+        """The map h -> h Wᵀ + bias, through the K overlaps h ξ_hᵀ unless W is formed."""
         if self.weights is not None:
-            return h @ self.weights.T
-        return ((h @ self.hidden_patterns.T) * self._scale) @ self.visible_patterns
+            return Affine(self.weights.T, None, bias)
+        return Affine(self.hidden_patterns.T, self.visible_patterns, bias, self._scale)
 
-    def gradient(self, v: Any, t: Any, backend: Any) -> Arrays:
-        """Gradient of Σ_n v_nᵀ W t_n in the patterns (eqs. A7a, A7b with their sign)."""
-        n_rows, (n_visible, n_hidden) = v.shape[0], self.shape
-        through_patterns = 2 * n_rows * self.n_patterns * (n_visible + n_hidden)
-        through_weights = n_visible * n_hidden * (n_rows + 2 * self.n_patterns)
-        if through_weights < through_patterns:
-            g = backend.matmul(v.T, t) * self._scale
-            return {
-                "visible_patterns": backend.matmul(self.hidden_patterns, g.T),
-                "hidden_patterns": backend.matmul(self.visible_patterns, g),
-            }
-        hidden_overlaps = backend.matmul(t, self.hidden_patterns.T) * self._scale
-        visible_overlaps = backend.matmul(v, self.visible_patterns.T) * self._scale
+    def gradient(
+        self, v: Any, t: Any, backend: Any, overlaps: Any = None, add_to: Arrays | None = None
+    ) -> Arrays:
+        """Gradient of Σ_n v_nᵀ W t_n in the patterns (eqs. A7a, A7b with their sign).
+
+        Parameters
+        ----------
+        v : array of shape (n, V)
+        t : array of shape (n, H)
+        backend : backend
+        overlaps : array of shape (n, K), optional
+            v ξ_vᵀ, where that is known.
+        add_to : dict, optional
+            A gradient to add to, in place.
+        """
+        total = add_to or {"visible_patterns": None, "hidden_patterns": None}
+        if self._forms_gradient_in_weights(v.shape[0]):
+            g = backend.matmul(v.T, t)
+            g *= self._scale
+            left, right = (self.hidden_patterns, g.T), (self.visible_patterns, g)
+        else:
+            if overlaps is None:
+                overlaps = backend.matmul(v, self.visible_patterns.T)
+            hidden_overlaps = backend.matmul(t, self.hidden_patterns.T)
+            hidden_overlaps *= self._scale
+            left, right = (hidden_overlaps.T, v), ((overlaps * self._scale).T, t)
         return {
-            "visible_patterns": backend.matmul(hidden_overlaps.T, v),
-            "hidden_patterns": backend.matmul(visible_overlaps.T, t),
+            "visible_patterns": backend.matmul(*left, total["visible_patterns"]),
+            "hidden_patterns": backend.matmul(*right, total["hidden_patterns"]),
         }
+
+    def n_shared_overlaps(self, n_rows: int) -> int:
+        """K, if mapping so many rows computes overlaps v ξ_vᵀ that their gradient needs too."""
+        is_shared = self.weights is None and not self._forms_gradient_in_weights(n_rows)
+        return self.n_patterns if is_shared else 0
+
+    def _forms_gradient_in_weights(self, n_rows: int) -> bool:
+        """Whether it is cheaper to go through the gradient in W than through the overlaps."""
+        n_visible, n_hidden = self.shape
+        through_patterns = 2 * n_rows * self.n_patterns * (n_visible + n_hidden)
+        return n_visible * n_hidden * (n_rows + 2 * self.n_patterns) < through_patterns
 
     def change(self, v: Any, t: Any, steps: Arrays, backend: Any) -> Any:
         """First-order change of each v_nᵀ W t_n that the steps make, shape (n,)."""
@@ -183,16 +219,17 @@ class PatternCouplings:
         """W alone."""
         if self.weights is not None:
             return DenseCouplings(self.weights)
-        return DenseCouplings((self.visible_patterns.T @ self.hidden_patterns) * self._scale)
+        return DenseCouplings((self.visible_patterns.T * self._scale) @ self.hidden_patterns)
 
-    def for_rows(self, n_rows: int) -> PatternCouplings:
+    def for_rows(self, n_rows: int, backend: Any) -> PatternCouplings:
         """The couplings, with W formed if that makes mapping `n_rows` rows cheaper."""
         n_visible, n_hidden = self.shape
         through_patterns = n_rows * self.n_patterns * (n_visible + n_hidden)
         through_weights = n_visible * n_hidden * (n_rows + self.n_patterns)
         if self.weights is not None or through_patterns <= through_weights:
             return self
-        return replace(self, weights=self.to_dense().weights)
+        scaled = self.visible_patterns.T * self._scale
+        return replace(self, weights=backend.matmul(scaled, self.hidden_patterns))
 
     def transposed(self) -> PatternCouplings:
         """The couplings with the layers' roles exchanged."""

@@ -10,9 +10,10 @@ Spins are -1 and +1, energies and logarithms natural (nats):
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
-from sklearn_rapid.backends._random import RandomStream
+from sklearn_rapid.backends import Affine, RandomStream
 from sklearn_rapid.couplings import Couplings
 
 
@@ -62,9 +63,19 @@ class Machine:
         xp = self.backend.xp
         return bool(xp.any(self.visible_bias != 0)) or bool(xp.any(self.hidden_bias != 0))
 
+    @cached_property
+    def up(self) -> Affine:
+        """The map from visible states to hidden fields, θ = Wᵀv + c."""
+        return self.couplings.to_hidden(self.hidden_bias)
+
+    @cached_property
+    def down(self) -> Affine:
+        """The map from hidden states to visible fields, φ = Wh + b."""
+        return self.couplings.to_visible(self.visible_bias)
+
     def for_rows(self, n_rows: int) -> Machine:
         """The same machine, its couplings in the form cheapest for mapping `n_rows` rows."""
-        couplings = self.couplings.for_rows(n_rows)
+        couplings = self.couplings.for_rows(n_rows, self.backend)
         return self if couplings is self.couplings else replace(self, couplings=couplings)
 
     def transposed(self) -> Machine:
@@ -73,74 +84,44 @@ class Machine:
             self.couplings.transposed(), self.hidden_bias, self.visible_bias, self.backend
         )
 
-    # --- on a block of rows -------------------------------------------------------------
+    def copy(self) -> Machine:
+        """The machine with arrays of its own: training changes them in place."""
+        xp, couplings = self.backend.xp, self.couplings
+        own = {name: xp.asarray(p, copy=True) for name, p in couplings.parameters.items()}
+        biases = (xp.asarray(b, copy=True) for b in (self.visible_bias, self.hidden_bias))
+        return Machine(couplings.with_parameters(own), *biases, self.backend)
 
     def hidden_field(self, v: Any) -> Any:
         """θ = Wᵀv + c, shape (n, H)."""
-        field = self.couplings.hidden_field(v)
-        field += self.hidden_bias
-        return field
+        return self.backend.field(v, self.up)
 
     def visible_field(self, h: Any) -> Any:
         """φ = Wh + b, shape (n, V)."""
-        field = self.couplings.visible_field(h)
-        field += self.visible_bias
-        return field
-
-    # --- on all rows, block by block ----------------------------------------------------
+        return self.backend.field(h, self.down)
 
     def energy(self, v: Any, h: Any) -> Any:
         """E(v, h) in nats, float64 of shape (n,) (eq. 1)."""
-        xp = self.backend.xp
-        out = xp.empty(v.shape[0], dtype=xp.float64)
-
-        def work(rows: slice) -> None:
-            from_hidden = self.backend.row_dots(self.hidden_field(v[rows, :]), h[rows, :])
-            from_visible = xp.sum(v[rows, :] * self.visible_bias, axis=1, dtype=xp.float64)
-            out[rows] = -from_hidden - from_visible
-
-        self.backend.for_row_blocks(work, v.shape[0], self.couplings.products_per_row)
-        return out
+        return -self.backend.row_dots(self.hidden_field(v), h) - self._visible_bias_energy(v)
 
     def free_energy(self, v: Any) -> Any:
         """F(v) = -b·v - Σ_α log 2cosh θ_α in nats, float64 of shape (n,) (eq. A2)."""
-        xp = self.backend.xp
-        out = xp.empty(v.shape[0], dtype=xp.float64)
+        return -self.backend.sum_log_2cosh_of(v, self.up) - self._visible_bias_energy(v)
 
-        def work(rows: slice) -> None:
-            from_visible = xp.sum(v[rows, :] * self.visible_bias, axis=1, dtype=xp.float64)
-            out[rows] = -from_visible - self.backend.sum_log_2cosh(self.hidden_field(v[rows, :]))
+    def _visible_bias_energy(self, v: Any) -> Any:
+        """b·v, float64 of shape (n,)."""
+        return self.backend.row_dots(v, self.visible_bias[None, :])
 
-        self.backend.for_row_blocks(work, v.shape[0], self.couplings.products_per_row)
-        return out
+    def hidden_mean(self, v: Any, **how: Any) -> Any:
+        """E[h | v] = tanh θ, shape (n, H); `how` is handed to the backend's `means`."""
+        return self.backend.means(v, self.up, **how)
 
-    def hidden_mean(self, v: Any) -> Any:
-        """E[h | v] = tanh θ, shape (n, H)."""
-        xp = self.backend.xp
-        out = xp.empty((v.shape[0], self.n_hidden), dtype=v.dtype)
-
-        def work(rows: slice) -> None:
-            out[rows, :] = self.backend.tanh(self.hidden_field(v[rows, :]))
-
-        self.backend.for_row_blocks(work, v.shape[0], self.couplings.products_per_row)
-        return out
+    def visible_mean(self, h: Any, **how: Any) -> Any:
+        """E[v | h] = tanh φ, shape (n, V); `how` is handed to the backend's `means`."""
+        return self.backend.means(h, self.down, **how)
 
     def sample_hidden(self, v: Any, stream: RandomStream) -> Any:
         """h ~ P(h | v), shape (n, H)."""
-        xp = self.backend.xp
-        out = xp.empty((v.shape[0], self.n_hidden), dtype=v.dtype)
-        draw = stream.reserve()
-
-        def work(rows: slice) -> None:
-            field = self.hidden_field(v[rows, :])
-            out[rows, :] = self.backend.sample_spins(field, stream, draw, rows.start)
-
-        self.backend.for_row_blocks(work, v.shape[0], self.couplings.products_per_row)
-        return out
-
-    def visible_mean(self, h: Any) -> Any:
-        """E[v | h] = tanh φ, shape (n, V)."""
-        return self.transposed().hidden_mean(h)
+        return self.backend.sample(v, self.up, stream, stream.reserve())
 
     def gibbs(
         self,
@@ -164,45 +145,18 @@ class Machine:
         -------
         array of shape (n, V)
         """
-        xp = self.backend.xp
-        out = xp.empty_like(v)
         first_draw = stream.reserve(2 * n_steps)
-
-        def work(rows: slice) -> None:
-            sample = self.backend.sample_spins
-            state = v[rows, :]
-            for draw in range(first_draw, first_draw + 2 * n_steps, 2):
-                h = sample(self.hidden_field(state), stream, draw, rows.start)
-                drawn = sample(self.visible_field(h), stream, draw + 1, rows.start)
-                state = drawn if free is None else xp.where(free[rows, :], drawn, state)
-            out[rows, :] = state
-
-        self.backend.for_row_blocks(work, v.shape[0], 2 * n_steps * self.couplings.products_per_row)
-        return out
+        return self.backend.gibbs(v, self.up, self.down, n_steps, stream, first_draw, free)
 
     def log_pseudo_likelihood(self, v: Any) -> Any:
         """Σ_i log P(v_i | v_{-i}) in nats, exactly, over all sites; float64 of shape (n,).
 
-        Flipping spin i changes the hidden field by -2 v_i W_i, so that every site costs one
-        pass over the hidden layer.
+        log P(v_i | v_{-i}) = -log(1 + exp(g_i)), g_i being what F falls by if spin i is flipped.
         """
         backend, xp = self.backend, self.backend.xp
-        machine = replace(self, couplings=self.couplings.to_dense())
-        weights = machine.couplings.weights
-        out = xp.empty(v.shape[0], dtype=xp.float64)
-
-        def work(rows: slice) -> None:
-            block = v[rows, :]
-            field = machine.hidden_field(block)
-            log_f = backend.sum_log_2cosh(field)
-            total = xp.zeros(block.shape[0], dtype=xp.float64)
-            for i in range(self.n_visible):
-                flipped = field - 2.0 * block[:, i : i + 1] * weights[i : i + 1, :]
-                bias_change = xp.astype(-2.0 * block[:, i] * self.visible_bias[i], xp.float64)
-                gain = backend.sum_log_2cosh(flipped) - log_f + bias_change
-                # log(1 + exp(gain)), stable on both sides.
-                total -= xp.maximum(gain, xp.zeros_like(gain)) + xp.log1p(xp.exp(-xp.abs(gain)))
-            out[rows] = total
-
-        backend.for_row_blocks(work, v.shape[0], self.n_visible * self.n_hidden)
-        return out
+        up = replace(self, couplings=self.couplings.to_dense()).up
+        gain = backend.flipped_log_2cosh(v, up) - backend.sum_log_2cosh_of(v, up)[:, None]
+        gain -= xp.astype(2.0 * v * self.visible_bias, xp.float64)
+        # log(1 + exp(gain)), stable on both sides.
+        costs = xp.maximum(gain, xp.zeros_like(gain)) + xp.log1p(xp.exp(-xp.abs(gain)))
+        return -xp.sum(costs, axis=1)

@@ -11,14 +11,12 @@ from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, ClassVar
 
-import numpy as np
-
 from sklearn_rapid._compat import Interval, StrOptions
 from sklearn_rapid._compat import ValidatedParameters as _ValidatedParameters
 from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.couplings import Couplings
 from sklearn_rapid.machine import Machine
-from sklearn_rapid.partition import enumerate_spins, smaller_layer_first
+from sklearn_rapid.partition import dtype_name, enumerate_spins, smaller_layer_first
 
 __all__ = [
     "ContrastiveDivergence",
@@ -112,9 +110,9 @@ class Exact(NegativePhase):
     ) -> tuple[NegativeStates, Any]:
         """Every state of the smaller layer; the other layer's means where that is visible."""
         backend, xp = machine.backend, machine.backend.xp
-        dtype = str(np.dtype(backend.to_numpy(machine.visible_bias).dtype))
         small = smaller_layer_first(machine)
-        states = enumerate_spins(small.n_visible, 0, 2**small.n_visible, backend, dtype)
+        n_states = 2**small.n_visible
+        states = enumerate_spins(small.n_visible, 0, n_states, backend, dtype_name(machine))
         log_p = -small.free_energy(states)
         p = xp.exp(log_p - xp.max(log_p))
         p = xp.astype(p / xp.sum(p), machine.visible_bias.dtype)
@@ -188,7 +186,8 @@ class PersistentContrastiveDivergence(NegativePhase):
         xp = machine.backend.xp
         field = xp.zeros((n_chains, machine.n_visible), dtype=machine.visible_bias.dtype)
         field += machine.visible_bias
-        return machine.backend.sample_spins(field, stream, stream.reserve())
+        spins = machine.backend.sample_spins(field, stream, stream.reserve())
+        return xp.astype(spins, machine.visible_bias.dtype)
 
     def states(
         self, machine: Machine, data: Any, chains: Any, stream: RandomStream
@@ -260,10 +259,10 @@ class PatternInducedCorrelations(NegativePhase):
         self, machine: Machine, data: Any, chains: Any, stream: RandomStream
     ) -> tuple[NegativeStates, Any]:
         """The patterns themselves, or what k steps make of them or of the chains."""
-        xp = machine.backend.xp
         if self.n_gibbs_steps == 0:
             from_pattern = self.hidden == "pattern"
-            hidden = sign(machine.couplings.hidden_patterns, xp) if from_pattern else None
+            hidden_patterns = machine.couplings.hidden_patterns
+            hidden = machine.backend.sign(hidden_patterns) if from_pattern else None
             return NegativeStates(self._seeds(machine), hidden=hidden), None
         start = self._seeds(machine) if chains is None else chains
         states = machine.gibbs(start, self.n_gibbs_steps, stream)
@@ -273,12 +272,7 @@ class PatternInducedCorrelations(NegativePhase):
         return max(couplings.n_patterns, batch_size if self.persistent else 1)
 
     def _seeds(self, machine: Machine) -> Any:
-        return sign(machine.couplings.visible_patterns, machine.backend.xp)
-
-
-def sign(x: Any, xp: Any) -> Any:
-    """The sign of each element, that of zero being +1."""
-    return xp.where(x >= 0, xp.ones_like(x), -xp.ones_like(x))
+        return machine.backend.sign(machine.couplings.visible_patterns)
 
 
 BY_NAME = {

@@ -14,8 +14,8 @@ from scipy.special import logsumexp
 from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.machine import Machine
 
-# States enumerated at a time: a few megabytes of fields.
-STATES_PER_CHUNK = 4096
+# States enumerated at a time: a few megabytes of log-probabilities.
+STATES_PER_CHUNK = 1 << 19
 # Below this share of the chains, the estimate rests on too few of them to be trusted.
 SMALLEST_TRUSTED_SHARE = 0.05
 
@@ -87,7 +87,9 @@ def smaller_layer_first(machine: Machine) -> Machine:
 def exact_log_partition(machine: Machine) -> LogPartition:
     """log Z by summing exp(-F) over all states of the smaller layer.
 
-    Without biases a state and its negative weigh the same, so that half of them is enough.
+    The layer is cut in two: the field of a state is the sum of what its halves add to it, so that
+    2^(n/2) fields of each half take the place of 2^n products. Without biases a state and its
+    negative weigh the same, and half of the states are enough.
 
     Examples
     --------
@@ -100,18 +102,37 @@ def exact_log_partition(machine: Machine) -> LogPartition:
     5.000
     """
     machine = smaller_layer_first(machine)
-    n_free = machine.n_visible
-    # The last spin is the highest bit: the first half of the states has it at -1.
-    halved = n_free > 0 and not machine.has_biases
-    n_states = 2 ** (n_free - 1) if halved else 2**n_free
-    machine = machine.for_rows(n_states)
-    dtype = str(np.dtype(machine.backend.to_numpy(machine.visible_bias).dtype))
+    backend, n_low = machine.backend, machine.n_visible // 2
+    low, low_energy = _fields_of_spins(machine, slice(0, n_low))
+    high, high_energy = _fields_of_spins(machine, slice(n_low, machine.n_visible))
+    high = high + machine.hidden_bias
+    n_high = high.shape[0]
+    # The first half of these states has the last spin at -1.
+    halved = machine.n_visible > 0 and not machine.has_biases
+    n_high = n_high // 2 if halved else n_high
+    rows_per_chunk = max(1, STATES_PER_CHUNK // low.shape[0])
     sums = []
-    for start in range(0, n_states, STATES_PER_CHUNK):
-        stop = min(start + STATES_PER_CHUNK, n_states)
-        states = enumerate_spins(n_free, start, stop, machine.backend, dtype)
-        sums.append(logsumexp(-machine.backend.to_numpy(machine.free_energy(states))))
+    for start in range(0, n_high, rows_per_chunk):
+        rows = slice(start, min(start + rows_per_chunk, n_high))
+        log_p = backend.sum_log_2cosh_of_sums(high[rows, :], low)
+        log_p = backend.to_numpy(log_p + high_energy[rows, None] + low_energy[None, :])
+        sums.append(logsumexp(log_p))
     return LogPartition(float(logsumexp(sums)) + (np.log(2.0) if halved else 0.0))
+
+
+def _fields_of_spins(machine: Machine, spins: slice) -> tuple[Any, Any]:
+    """What all states of some visible spins add to the hidden field and to b·v."""
+    backend, xp = machine.backend, machine.backend.xp
+    n_spins = spins.stop - spins.start
+    bias = machine.visible_bias[spins]
+    states = enumerate_spins(n_spins, 0, 2**n_spins, backend, dtype_name(machine))
+    fields = states @ machine.couplings.to_dense().weights[spins, :]
+    return fields, xp.sum(states * bias, axis=1, dtype=xp.float64)
+
+
+def dtype_name(machine: Machine) -> str:
+    """The name of the type that the machine's fields have."""
+    return str(np.dtype(machine.backend.to_numpy(machine.visible_bias).dtype))
 
 
 def ais_log_partition(
@@ -146,40 +167,19 @@ def ais_log_partition(
     -------
     LogPartition
     """
-    backend, xp = machine.backend, machine.backend.xp
+    backend = machine.backend
     base = np.zeros(machine.n_visible)
     if base_mean is not None and machine.has_biases:
         base = np.arctanh(np.clip(base_mean, -0.98, 0.98))
     log_base = float(np.sum(np.logaddexp(base, -base)) + machine.n_hidden * np.log(2.0))
-    dtype = machine.visible_bias.dtype
-    a = xp.astype(backend.asarray(base), dtype)
+    base_bias = backend.xp.astype(backend.asarray(base), machine.visible_bias.dtype)
     betas = np.linspace(0.0, 1.0, n_temperatures)
     n_sweeps = n_temperatures - 1
-    machine = machine.for_rows(n_chains * n_sweeps)
-    log_weights = xp.zeros(n_chains, dtype=xp.float64)
+    machine = machine.for_rows(2 * n_chains * n_sweeps)
     first_draw = stream.reserve(1 + 2 * n_sweeps)
-    bias_step = machine.visible_bias - a
-
-    def work(rows: slice) -> None:
-        n = rows.stop - rows.start
-        v = xp.zeros((n, machine.n_visible), dtype=dtype) + a
-        v = backend.sample_spins(v, stream, first_draw, rows.start)
-        total = xp.zeros(n, dtype=xp.float64)
-        for k in range(n_sweeps):
-            beta, next_beta = float(betas[k]), float(betas[k + 1])
-            field = machine.hidden_field(v)
-            total += (next_beta - beta) * xp.sum(v * bias_step, axis=1, dtype=xp.float64)
-            total += backend.sum_log_cosh_ratio(field, next_beta, beta)
-            draw = first_draw + 1 + 2 * k
-            field *= next_beta
-            h = backend.sample_spins(field, stream, draw, rows.start)
-            field = machine.couplings.visible_field(h)
-            field *= next_beta
-            field += a + next_beta * bias_step
-            v = backend.sample_spins(field, stream, draw + 1, rows.start)
-        log_weights[rows] = total
-
-    backend.for_row_blocks(work, n_chains, 2 * n_sweeps * machine.couplings.products_per_row)
+    log_weights = backend.anneal(
+        n_chains, machine.up, machine.down, base_bias, betas, stream, first_draw
+    )
     return _from_weights(backend.to_numpy(log_weights), log_base, n_temperatures)
 
 

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sklearn_rapid.backends import RandomStream
-from sklearn_rapid.couplings import PatternCouplings
 from sklearn_rapid.machine import Machine
-from sklearn_rapid.negative_phase import sign
 
 
 @dataclass(frozen=True)
@@ -41,20 +39,23 @@ class Projection:
             return end_of_epoch
         return self.period == "update" or n_updates % self.period == 0
 
-    def __call__(self, machine: Machine, stream: RandomStream) -> Any:
-        """The projected couplings."""
-        xp, couplings = machine.backend.xp, machine.couplings
-        parameters = couplings.parameters
+    def __call__(self, machine: Machine, stream: RandomStream) -> None:
+        """Project the machine's patterns, in place."""
+        backend, patterns = machine.backend, machine.couplings.parameters
         if self.kind == "gibbs":
-            return _draw_patterns(machine, stream)
-        if self.kind == "sign":
-            return couplings.with_parameters({n: sign(p, xp) for n, p in parameters.items()})
-        clipped = {n: xp.clip(p, -self.bound, self.bound) for n, p in parameters.items()}
-        return couplings.with_parameters(clipped)
+            _draw_patterns(machine, stream)
+        for p in patterns.values():
+            if self.kind == "sign":
+                p[...] = backend.sign(p)
+            elif self.kind == "clip":
+                backend.clip(p, self.bound)
 
 
-def _draw_patterns(machine: Machine, stream: RandomStream) -> PatternCouplings:
+def _draw_patterns(machine: Machine, stream: RandomStream) -> None:
     """ξ_v ~ P(v | ξ_h), then ξ_h ~ P(h | ξ_v) (eq. B2)."""
-    hidden = machine.couplings.hidden_patterns
-    visible = machine.transposed().sample_hidden(hidden, stream)
-    return PatternCouplings(visible, machine.sample_hidden(visible, stream))
+    couplings = machine.couplings
+    visible = machine.transposed().sample_hidden(couplings.hidden_patterns, stream)
+    # Both layers are drawn with the couplings that the patterns have made so far.
+    hidden = machine.sample_hidden(visible, stream)
+    couplings.visible_patterns[...] = visible
+    couplings.hidden_patterns[...] = hidden

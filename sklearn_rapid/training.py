@@ -14,22 +14,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from sklearn_rapid.backends import RandomStream
-from sklearn_rapid.couplings import Couplings
+from sklearn_rapid.couplings import Arrays, Couplings
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.negative_phase import NegativePhase, NegativeStates
 from sklearn_rapid.projections import Projection
+from sklearn_rapid.statistics import Statistics, phase_statistics
 
 # Melchior, Fischer, Wiskott (2016) move the hidden offset by a hundredth a batch.
 HIDDEN_OFFSET_RATE = 0.01
 # From so many rows on, noise no longer limits how long a step may be.
 ROWS_FOR_FULL_STEP = 100
-# The spread of the energy changes needs no more states of each kind than this.
-PROBED_STATES = 64
 # Where the gradient vanishes (up to rounding, say), a step of a given effect has no bound. It is
 # also kept to so many times the step at which the likelihood's quadratic model, with a curvature
 # of at least the smallest one, gains most.
@@ -74,8 +74,8 @@ class TrainingState:
     n_updates: int = 0
 
     def copy(self) -> TrainingState:
-        """The state as it is now; arrays are never changed in place, so they are shared."""
-        return replace(self, stream=replace(self.stream))
+        """The state as it is now. Only the machine's arrays ever change in place."""
+        return replace(self, machine=self.machine.copy(), stream=replace(self.stream))
 
     def to_host(self) -> dict[str, Any]:
         """All but the machine as plain Python and NumPy, fit to be pickled anywhere."""
@@ -130,7 +130,8 @@ class Trainer:
             mean = xp.sum(data, axis=0) / (data.shape[0] + 1)
             visible_bias = xp.atanh(mean)
             if self.center:
-                hidden_bias = -couplings.hidden_field(mean[None, :])[0, :]
+                up = couplings.to_hidden(hidden_bias)
+                hidden_bias = -backend.field(mean[None, :], up)[0, :]
         machine = Machine(couplings, visible_bias, hidden_bias, backend)
         return TrainingState(
             machine,
@@ -159,111 +160,124 @@ class Trainer:
     def update(
         self, state: TrainingState, data: Any, rate: float, end_of_epoch: bool = False
     ) -> None:
-        """One update of `state` from a batch of spins or mean spins, shape (n, V).
+        """One update of `state`, in place, from a batch of spins or mean spins, shape (n, V).
 
         Raises
         ------
         Diverged
-            If the parameters are no longer finite; the state then keeps its last good ones,
-            but draws and offsets have moved on: go back to a copy.
+            If the parameters are no longer finite. The state is then spoiled: go back to a
+            copy.
         """
-        machine, backend = state.machine, state.machine.backend
+        machine = state.machine
         n_rows = self.negative_phase.n_rows(machine.couplings, self.batch_size)
         sampler = machine.for_rows(n_rows)
         negative, chains = self.negative_phase.states(sampler, data, state.chains, state.stream)
-        v, t, weights = _both_phases(sampler, data, negative)
-        self._observe(state, data, t[: data.shape[0], :])
-        if self.center and self.fit_intercept:
-            v = v - backend.xp.astype(state.visible_offset, v.dtype)
-            t = t - state.hidden_offset
-        gradient = self._gradient(machine, v, t, weights)
-        direction, optimizer_state = self.optimizer.direction(
-            gradient, state.optimizer_state, backend.xp
+        statistics = phase_statistics(
+            machine, sampler, data, negative, self._observe_visible(state, data, negative),
+            self._visible_offset(state), partial(self._observe_hidden, state),
+        )  # fmt: skip
+        gradient = self._gradient(machine, statistics.gradient)
+        direction, state.optimizer_state = self.optimizer.direction(
+            gradient, state.optimizer_state, machine.backend.xp
         )
         scale = rate
         if self.optimizer.scaled:
-            probed = _probed_rows(data.shape[0], negative)
-            states = (x[probed, ...] for x in (v, t, weights))
-            variance = _energy_variance(machine, *states, direction)
-            length = rate * math.sqrt(machine.n_visible * _share_of_full_step(weights))
-            scale = _step_scale(length, variance, gradient, direction)
-        steps = {name: scale * d for name, d in direction.items()}
+            variance = _energy_variance(machine, statistics, direction)
+            share = _share_of_full_step(data.shape[0], negative, machine.backend)
+            length = rate * math.sqrt(machine.n_visible * share)
+            scale = _step_scale(length, variance, gradient, direction, machine.backend)
         state.n_updates += 1
+        state.chains = chains
         project = self.projection.is_due(state.n_updates, end_of_epoch)
-        updated = self._apply(state, steps, project)
-        _check_finite(updated)
-        state.machine, state.chains, state.optimizer_state = updated, chains, optimizer_state
+        self._step(state, direction, scale, project)
 
-    def _observe(self, state: TrainingState, data: Any, data_t: Any) -> None:
-        """Move the offsets towards the means of the batch."""
-        xp = state.machine.backend.xp
-        state.n_rows += data.shape[0]
-        batch_sum = xp.sum(data, axis=0, dtype=xp.float64)
-        share = data.shape[0] / state.n_rows
-        state.visible_offset = (1.0 - share) * state.visible_offset + batch_sum / state.n_rows
-        mean = xp.mean(data_t, axis=0)
+    @property
+    def _is_centered(self) -> bool:
+        return self.center and self.fit_intercept
+
+    def _visible_offset(self, state: TrainingState) -> Any:
+        if not self._is_centered:
+            return None
+        machine = state.machine
+        return machine.backend.xp.astype(state.visible_offset, machine.visible_bias.dtype)
+
+    def _observe_visible(
+        self, state: TrainingState, data: Any, negative: NegativeStates
+    ) -> tuple[Any, Any]:
+        """Visible means of data and model states; the offset moves towards those of the data."""
+        backend, n_data = state.machine.backend, data.shape[0]
+        data_sum = backend.column_sums(data)
+        state.n_rows += n_data
+        share = n_data / state.n_rows
+        state.visible_offset = (1.0 - share) * state.visible_offset + data_sum / state.n_rows
+        model_mean = backend.column_sums(negative.visible, negative.weights)
+        if negative.weights is None:
+            model_mean = model_mean / negative.visible.shape[0]
+        return data_sum / n_data, model_mean
+
+    def _observe_hidden(self, state: TrainingState, mean: Any) -> Any:
+        """Move the hidden offset towards the hidden means of the batch."""
         if state.hidden_offset is None:
             state.hidden_offset = mean
         r = max(HIDDEN_OFFSET_RATE, 1.0 / (state.n_updates + 1))
         state.hidden_offset = (1.0 - r) * state.hidden_offset + r * mean
+        return state.hidden_offset
 
-    def _gradient(self, machine: Machine, v: Any, t: Any, weights: Any) -> dict[str, Any]:
-        """The gradient of the mean log-likelihood in the centred parametrisation."""
-        gradient = machine.couplings.gradient(v, t * weights[:, None], machine.backend)
+    def _gradient(self, machine: Machine, gradient: Arrays) -> Arrays:
+        """The gradient of what is trained, less the weight decay."""
         if self.weight_decay:
             for name, p in machine.couplings.parameters.items():
-                gradient[name] = gradient[name] - self.weight_decay * p
-        if self.fit_intercept:
-            gradient["visible_bias"] = weights @ v
-            gradient["hidden_bias"] = weights @ t
-        return gradient
+                gradient[name] -= self.weight_decay * p
+        return {name: gradient[name] for name in self._trained(machine)}
 
-    def _apply(self, state: TrainingState, steps: dict[str, Any], project: bool) -> Machine:
-        """The machine after the steps.
+    def _step(self, state: TrainingState, direction: Arrays, scale: float, project: bool) -> None:
+        """Move the parameters along the direction, in place.
 
         In the centred parametrisation the biases are b' = b + Wλ and c' = c + Wᵀμ. It is they
         that the steps belong to; b and c also follow what happens to W.
         """
         machine = state.machine
-        parameters = machine.couplings.parameters
-        couplings = machine.couplings.with_parameters(
-            {name: p + steps[name] for name, p in parameters.items()}
-        )
-        b, c = machine.visible_bias, machine.hidden_bias
-        if self.fit_intercept:
-            b, c = b + steps["visible_bias"], c + steps["hidden_bias"]
+        before = self._mean_fields(state)
+        for name, p in self._trained(machine).items():
+            _check_size(name, machine.backend.add_scaled(p, direction[name], scale))
         if project:
-            couplings = self.projection(Machine(couplings, b, c, machine.backend), state.stream)
-        if self.center and self.fit_intercept:
-            mean_v = machine.backend.xp.astype(state.visible_offset, b.dtype)[None, :]
-            mean_h = state.hidden_offset[None, :]
-            old, new = machine.couplings, couplings
-            b = b + (old.visible_field(mean_h) - new.visible_field(mean_h))[0, :]
-            c = c + (old.hidden_field(mean_v) - new.hidden_field(mean_v))[0, :]
-        return Machine(couplings, b, c, machine.backend)
+            self.projection(machine, state.stream)
+        if before is None:
+            return
+        biases = {"visible_bias": machine.visible_bias, "hidden_bias": machine.hidden_bias}
+        for (name, bias), old, new in zip(
+            biases.items(), before, self._mean_fields(state), strict=True
+        ):
+            _check_size(name, machine.backend.add_scaled(bias, old - new, 1.0))
+
+    def _mean_fields(self, state: TrainingState) -> tuple[Any, Any] | None:
+        """Wλ and Wᵀμ, if the parametrisation is centred."""
+        if not self._is_centered:
+            return None
+        machine, backend = state.machine, state.machine.backend
+        no_field = (backend.xp.zeros_like(b) for b in (machine.visible_bias, machine.hidden_bias))
+        down, up = (
+            to_layer(zero)
+            for to_layer, zero in zip(
+                (machine.couplings.to_visible, machine.couplings.to_hidden), no_field, strict=True
+            )
+        )
+        mean_v = self._visible_offset(state)
+        return (
+            backend.field(state.hidden_offset[None, :], down)[0, :],
+            backend.field(mean_v[None, :], up)[0, :],
+        )
 
 
-def _both_phases(machine: Machine, data: Any, negative: Any) -> tuple[Any, Any, Any]:
-    """Visible states, hidden means and signed weights of data and model in one set of rows."""
-    xp = machine.backend.xp
-    n_data, n_model = data.shape[0], negative.visible.shape[0]
-    v = xp.concat([data, negative.visible], axis=0)
-    if negative.hidden is None:
-        t = machine.hidden_mean(v)
-    else:
-        t = xp.concat([machine.hidden_mean(data), negative.hidden], axis=0)
-    model_weights = negative.weights
-    if model_weights is None:
-        model_weights = xp.full(n_model, 1.0 / n_model, dtype=data.dtype)
-    data_weights = xp.full(n_data, 1.0 / n_data, dtype=data.dtype)
-    return v, t, xp.concat([data_weights, -model_weights])
-
-
-def _step_scale(length: float, variance: float, gradient: dict, direction: dict) -> float:
+def _step_scale(
+    length: float, variance: float, gradient: Arrays, direction: Arrays, backend: Any
+) -> float:
     """How far to go along the direction so that energies change by `length`, within bounds."""
-    pairs = [(gradient[name], direction[name]) for name in gradient]
-    gain = abs(sum(_dot(g, d) for g, d in pairs))
-    curvature = variance + SMALLEST_CURVATURE * sum(_dot(d, d) for _, d in pairs)
+    squared = sum(backend.dot(d, d) for d in direction.values())
+    gain = squared
+    if direction is not gradient:
+        gain = abs(sum(backend.dot(gradient[name], d) for name, d in direction.items()))
+    curvature = variance + SMALLEST_CURVATURE * squared
     if not math.isfinite(curvature + gain):
         raise Diverged("the energies of the model's states are not finite")
     if curvature == 0.0:
@@ -271,41 +285,27 @@ def _step_scale(length: float, variance: float, gradient: dict, direction: dict)
     return min(length / math.sqrt(curvature), LARGEST_OVERSHOOT * gain / curvature)
 
 
-def _share_of_full_step(weights: Any) -> float:
+def _share_of_full_step(n_data: int, negative: NegativeStates, backend: Any) -> float:
     """Mean number of data and model rows (the harmonic one) over that for a full step."""
-    n_rows = 2.0 / _dot(weights, weights)
+    of_model = 1.0 / negative.visible.shape[0]
+    if negative.weights is not None:
+        of_model = backend.dot(negative.weights, negative.weights)
+    n_rows = 2.0 / (1.0 / n_data + of_model)
     return min(1.0, n_rows / ROWS_FOR_FULL_STEP)
 
 
-def _dot(a: Any, b: Any) -> float:
-    xp = a.__array_namespace__()
-    return float(xp.sum(a * b, dtype=xp.float64))
-
-
-def _probed_rows(n_data: int, negative: NegativeStates) -> slice:
-    """Some data states and as many model states, neighbours in the set of both phases' rows.
-
-    Weighted states count as a whole, or their weights would not.
-    """
-    n_model = negative.visible.shape[0]
-    if negative.weights is None:
-        n_model = min(n_model, PROBED_STATES)
-    return slice(n_data - min(n_data, PROBED_STATES), n_data + n_model)
-
-
-def _energy_variance(
-    machine: Machine, v: Any, t: Any, weights: Any, direction: dict[str, Any]
-) -> float:
+def _energy_variance(machine: Machine, statistics: Statistics, direction: Arrays) -> float:
     """Variance of the energy changes that a unit step along the direction makes, in nats².
 
     Taken over data and model states alike, so that it is defined for a single chain too.
     """
     backend, xp = machine.backend, machine.backend.xp
+    v, t = statistics.visible, statistics.hidden
     change = machine.couplings.change(v, t, direction, backend)
     if "visible_bias" in direction:
         change = change + xp.astype(v @ direction["visible_bias"], xp.float64)
         change = change + xp.astype(t @ direction["hidden_bias"], xp.float64)
-    p = xp.astype(xp.abs(weights), xp.float64)
+    p = xp.astype(statistics.weights, xp.float64)
     p = p / xp.sum(p)
     centred = change - xp.sum(p * change)
     return float(xp.sum(p * centred * centred))
@@ -325,12 +325,9 @@ def _all_parameters(machine: Machine) -> dict[str, Any]:
     return {**machine.couplings.parameters, **biases}
 
 
-def _check_finite(machine: Machine) -> None:
-    xp = machine.backend.xp
-    for name, p in _all_parameters(machine).items():
-        largest = float(xp.max(xp.abs(p)))
-        if not largest <= LARGEST_PARAMETER:
-            raise Diverged(f"the largest element of {name} has grown to {largest:g}")
+def _check_size(name: str, largest: float) -> None:
+    if not largest <= LARGEST_PARAMETER:
+        raise Diverged(f"the largest element of {name} has grown to {largest:g}")
 
 
 def batches(

@@ -9,10 +9,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from sklearn_rapid.backends._affine import Affine
 from sklearn_rapid.backends._random import RandomStream
 from sklearn_rapid.backends._threads import available_threads
 
-__all__ = ["RandomStream", "available_threads", "get_backend"]
+__all__ = ["Affine", "RandomStream", "available_threads", "get_backend"]
 
 BACKENDS = {
     "numpy": ("sklearn_rapid.backends._numpy", "NumpyBackend"),

@@ -1,55 +1,36 @@
-"""The fast backend on CPU: Numba kernels, single-threaded BLAS, a pool of threads over rows.
+"""The fast backend on CPU: compiled pipelines, single-threaded BLAS, a pool of threads over rows.
 
-Each kernel computes what its namesake in `_numpy.py` computes. The loops run over short runs
-of columns with simple bodies because the compiler turns just those into vector code.
+Blocks in float32 go to the compiled functions of `_pipelines.py` and `_kernels.py`; what they
+compute is said by the methods of the reference that they replace. Fields in float64 take the
+reference's own path with the compiled kernels where there are some.
 """
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
+from typing import Any
 
 import numpy as np
-from numba import njit
 
-from sklearn_rapid.backends._numpy import (
-    _EXP_COEFFICIENTS,
-    _LN2_HIGH,
-    _LN2_LOW,
-    _LOG2_E,
-    _SMALLEST_EXPONENT,
-    NumpyBackend,
-)
-from sklearn_rapid.backends._random import (
-    COLUMNS_PER_GROUP,
-    LANES,
-    PHILOX_MULTIPLIERS,
-    PHILOX_ROUNDS,
-    PHILOX_WEYL,
-    RandomStream,
-)
+from sklearn_rapid.backends import _kernels, _pipelines
+from sklearn_rapid.backends._affine import Affine
+from sklearn_rapid.backends._numpy import NumpyBackend
+from sklearn_rapid.backends._random import WORD, RandomStream
 from sklearn_rapid.backends._threads import row_blocks, single_threaded_blas
 
 f32 = np.float32
 u32 = np.uint32
 u64 = np.uint64
+ONE, ZERO, HALF = f32(1.0), f32(0.0), f32(0.5)
+NO_MATRIX = np.empty((0, 0), dtype=f32)
+ALL_FREE = np.empty((0, 0), dtype=bool)
 
-# Handing work to a thread costs about as much as so many multiply-adds.
-SMALLEST_SHARED_WORK = 5e6
-
-# Adding and taking away 1.5 * 2^23 rounds a float32 to the nearest integer.
-_ROUND = f32(12582912.0)
-_E7, _E6, _E5, _E4, _E3, _E2, _E1, _E0 = (f32(c) for c in _EXP_COEFFICIENTS)
-_LOG2E, _LN2H, _LN2L = f32(_LOG2_E), f32(_LN2_HIGH), f32(_LN2_LOW)
-_FLOOR = f32(_SMALLEST_EXPONENT)
-_L1, _L3, _L5, _L7, _L9, _L11, _L13, _L15 = (f32(2.0 / k) for k in range(1, 16, 2))
-_M0, _M1 = (u64(m) for m in PHILOX_MULTIPLIERS)
-_W0, _W1 = (u32(w) for w in PHILOX_WEYL)
-_STEP = f32(2.0**-32)
+# Waking a thread costs about as much as so many multiply-adds.
+SMALLEST_SHARED_WORK = 1e7
 
 
 class NumbaBackend(NumpyBackend):
@@ -84,7 +65,7 @@ class NumbaBackend(NumpyBackend):
                 self._pool = None
 
     def for_row_blocks(
-        self, work: Callable[[slice], None], n_rows: int, products_per_row: float = math.inf
+        self, work: Callable[[slice], None], n_rows: int, products_per_row: float
     ) -> None:
         """Call ``work(rows)`` for blocks of rows, each on some thread."""
         blocks = row_blocks(n_rows)
@@ -113,43 +94,206 @@ class NumbaBackend(NumpyBackend):
             for helper in helpers:
                 helper.result()
 
-    def matmul(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """The matrix product of a whole phase, rows of the result shared out among threads."""
-        out = np.empty((a.shape[0], b.shape[1]), dtype=a.dtype)
+    # --- products and sums of a whole phase ---------------------------------------------
+
+    def matmul(self, a: np.ndarray, b: np.ndarray, add_to: Any = None) -> np.ndarray:
+        """The matrix product, rows of the result shared out among threads."""
+        out = np.empty((a.shape[0], b.shape[1]), dtype=a.dtype) if add_to is None else add_to
 
         def work(rows: slice) -> None:
-            np.matmul(a[rows], b, out=out[rows])
+            if add_to is None:
+                np.matmul(a[rows], b, out=out[rows])
+            else:
+                out[rows] += a[rows] @ b
 
         self.for_row_blocks(work, a.shape[0], b.size)
         return out
+
+    def dot(self, a: np.ndarray, b: np.ndarray) -> float:
+        """The sum of all products of elements, accumulated in float64."""
+        if _is_plain(a) and _is_plain(b):
+            return _kernels.dot(a.reshape(-1), b.reshape(-1))
+        return super().dot(a, b)
+
+    def row_dots(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """Σ_j a_ij b_ij, one float64 a row; b may have one row that serves all."""
+        if not (_is_plain(a) and _is_plain(b)):
+            return super().row_dots(a, b)
+        out = np.empty(a.shape[0])
+        _kernels.row_dots(a, b, out)
+        return out
+
+    def column_sums(self, x: np.ndarray, weights: Any = None) -> np.ndarray:
+        """Σ_i weights_i x_ij, one float64 a column; without weights, the plain sum."""
+        if not _is_plain(x):
+            return super().column_sums(x, weights)
+        weights = np.ones(x.shape[0], dtype=f32) if weights is None else weights
+        out = np.zeros(x.shape[1])
+        _kernels.column_sums(x, weights, out)
+        return out
+
+    def weighted_rows(
+        self, x: np.ndarray, offset: np.ndarray, weights: np.ndarray, out: np.ndarray
+    ) -> None:
+        """Write weights_i * (x_ij - offset_j) to `out`."""
+        if _is_plain(x) and _is_plain(out):
+            _kernels.weighted_rows(x, offset, weights, out)
+        else:
+            super().weighted_rows(x, offset, weights, out)
+
+    # --- updates, in place --------------------------------------------------------------
+
+    def add_scaled(self, p: np.ndarray, step: np.ndarray, scale: float) -> float:
+        """Add scale * step to p, in place; the largest |p|, or NaN if one is not finite."""
+        if _is_plain(p) and _is_plain(step):
+            return float(_kernels.add_scaled(p.reshape(-1), step.reshape(-1), f32(scale)))
+        return super().add_scaled(p, step, scale)
+
+    def clip(self, p: np.ndarray, bound: float) -> None:
+        """Clip p to [-bound, bound], in place."""
+        np.clip(p, -bound, bound, out=p)
+
+    def sign(self, x: np.ndarray) -> np.ndarray:
+        """The sign of each element, that of zero being +1."""
+        if not _is_plain(x):
+            return super().sign(x)
+        out = np.empty_like(x)
+        _kernels.sign(x.reshape(-1), out.reshape(-1))
+        return out
+
+    # --- on one block -------------------------------------------------------------------
+
+    def _means_block(
+        self, x: np.ndarray, affine: Affine, out: np.ndarray, overlaps: Any, to_unit: bool
+    ) -> None:
+        if not _are_single(x, affine):
+            super()._means_block(x, affine, out, overlaps, to_unit)
+            return
+        *matrices, scale, bias = _compilable(affine)
+        self._multiply(x, matrices, overlaps, out)
+        scales = (HALF, HALF) if to_unit else (ONE, ZERO)
+        _kernels.means(out, scale, bias, *scales)
+
+    def _sample_block(
+        self,
+        x: np.ndarray,
+        affine: Affine,
+        stream: RandomStream,
+        draw: int,
+        first_row: int,
+        out: np.ndarray,
+    ) -> None:
+        if not _are_single(x, affine):
+            super()._sample_block(x, affine, stream, draw, first_row, out)
+            return
+        *matrices, scale, bias = _compilable(affine)
+        self._multiply(x, matrices, None, out)
+        _kernels.sample_spins(out, scale, bias, *_name(stream, draw, first_row))
+
+    def _sum_log_2cosh_block(self, x: np.ndarray, affine: Affine) -> np.ndarray:
+        if not _are_single(x, affine):
+            return super()._sum_log_2cosh_block(x, affine)
+        *matrices, scale, bias = _compilable(affine)
+        product = np.empty((x.shape[0], bias.size), dtype=f32)
+        self._multiply(x, matrices, None, product)
+        out = np.empty(x.shape[0])
+        _kernels.sum_log_2cosh(product, scale, bias, out)
+        return out
+
+    def _gibbs_block(
+        self,
+        v: np.ndarray,
+        up: Affine,
+        down: Affine,
+        n_steps: int,
+        stream: RandomStream,
+        first_draw: int,
+        first_row: int,
+        free: Any,
+    ) -> None:
+        if not _are_single(v, up):
+            super()._gibbs_block(v, up, down, n_steps, stream, first_draw, first_row, free)
+            return
+        k0, k1 = stream.key
+        _pipelines.gibbs(
+            v, ALL_FREE if free is None else np.ascontiguousarray(free), n_steps,
+            u32(k0), u32(k1), u64(first_draw), u32(first_row),
+            *_compilable(up), *_compilable(down),
+        )  # fmt: skip
+
+    def _anneal_block(
+        self,
+        v: np.ndarray,
+        up: Affine,
+        down: Affine,
+        base_bias: np.ndarray,
+        betas: np.ndarray,
+        stream: RandomStream,
+        first_draw: int,
+        first_row: int,
+        log_weights: np.ndarray,
+    ) -> None:
+        if not _are_single(v, up):
+            super()._anneal_block(
+                v, up, down, base_bias, betas, stream, first_draw, first_row, log_weights
+            )
+            return
+        k0, k1 = stream.key
+        _pipelines.anneal(
+            v, base_bias, betas, u32(k0), u32(k1), u64(first_draw), u32(first_row), log_weights,
+            *_compilable(up), *_compilable(down),
+        )  # fmt: skip
+
+    def _flipped_block(self, v: np.ndarray, up: Affine, out: np.ndarray) -> None:
+        if not _are_single(v, up):
+            super()._flipped_block(v, up, out)
+            return
+        weights = np.ascontiguousarray(up.first)
+        _pipelines.flipped_log_2cosh(self.field(v, up), v, weights, out)
+
+    def sum_log_2cosh_of_sums(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """Σ_j log 2cosh(rows_aj + columns_bj), float64 of shape (A, B)."""
+        out = np.empty((rows.shape[0], columns.shape[0]))
+        if rows.dtype != f32:
+            return super().sum_log_2cosh_of_sums(rows, columns)
+
+        def work(block: slice) -> None:
+            _kernels.sum_log_2cosh_of_sums(rows[block], columns, out[block])
+
+        self.for_row_blocks(work, rows.shape[0], columns.size)
+        return out
+
+    def _multiply(self, x: np.ndarray, matrices: list, middle: Any, out: np.ndarray) -> None:
+        if middle is None:
+            first, is_transposed, second, _ = matrices
+            width = first.shape[0 if is_transposed else 1] if second.size else 0
+            middle = np.empty((x.shape[0], width), dtype=f32)
+        _pipelines.product(_writeable(x), *matrices, middle, out)
+
+    # --- elementwise --------------------------------------------------------------------
 
     def sample_spins(
         self, field: np.ndarray, stream: RandomStream, draw: int, first_row: int = 0
     ) -> np.ndarray:
         """Spins with P(s = +1) = σ(2 field), in place of the field."""
-        _sample_spins(field, *_name(stream, draw, first_row))
+        field = np.ascontiguousarray(field, dtype=f32)
+        bias = np.zeros(field.shape[1], dtype=f32)
+        _kernels.sample_spins(field, ONE, bias, *_name(stream, draw, first_row))
         return field
 
     def tanh(self, field: np.ndarray) -> np.ndarray:
         """E[s | field], in place of the field."""
-        if field.dtype == np.float64:
+        if field.dtype != f32:
             return np.tanh(field, out=field)
-        _tanh(field)
+        _kernels.means(field, ONE, np.zeros(field.shape[1], dtype=f32), ONE, ZERO)
         return field
 
     def sum_log_2cosh(self, field: np.ndarray) -> np.ndarray:
         """Σ_j log 2cosh(field_ij), one float64 a row."""
         out = np.empty(field.shape[0])
-        kernel = _sum_log_2cosh_float64 if field.dtype == np.float64 else _sum_log_2cosh
-        kernel(field, out)
-        return out
-
-    def sum_log_cosh_ratio(self, field: np.ndarray, beta_to: float, beta_from: float) -> np.ndarray:
-        """Σ_j log [cosh(beta_to field_ij) / cosh(beta_from field_ij)], one float64 a row."""
-        if field.dtype == np.float64:
-            return super().sum_log_cosh_ratio(field, beta_to, beta_from)
-        out = np.empty(field.shape[0])
-        _sum_log_cosh_ratio(field, f32(beta_to), f32(beta_from), out)
+        is_double = field.dtype != f32
+        kernel = _kernels.sum_log_2cosh_float64 if is_double else _kernels.sum_log_2cosh
+        kernel(field, field.dtype.type(1.0), np.zeros(field.shape[1], dtype=field.dtype), out)
         return out
 
     def random_uniform(
@@ -157,142 +301,37 @@ class NumbaBackend(NumpyBackend):
     ) -> np.ndarray:
         """Uniform float32 numbers in (0, 1]."""
         out = np.empty(shape, dtype=f32)
-        _random_uniform(out, *_name(stream, draw, first_row))
+        _kernels.random_uniform(out, *_name(stream, draw, first_row))
         return out
+
+
+def _is_plain(a: np.ndarray) -> bool:
+    """Whether the compiled kernels take the array: float32, in row-major order, writeable."""
+    return a.dtype == f32 and a.flags.carray
+
+
+def _are_single(x: np.ndarray, affine: Affine) -> bool:
+    """Whether rows and map are both in float32, as the pipelines take them."""
+    return x.dtype == f32 and affine.bias.dtype == f32
 
 
 def _name(stream: RandomStream, draw: int, first_row: int) -> tuple:
     k0, k1 = stream.key
-    return u32(k0), u32(k1), u32(draw & 0xFFFFFFFF), u32(draw >> 32), u32(first_row)
+    return u32(k0), u32(k1), u32(draw & WORD), u32(draw >> 32), u32(first_row)
 
 
-@njit(inline="always", error_model="numpy")
-def _exp_minus_2(a):
-    t = max(f32(-2.0) * a, _FLOOR)
-    n = (t * _LOG2E + _ROUND) - _ROUND
-    r = (t - n * _LN2H) - n * _LN2L
-    p = _E7
-    p = p * r + _E6
-    p = p * r + _E5
-    p = p * r + _E4
-    p = p * r + _E3
-    p = p * r + _E2
-    p = p * r + _E1
-    p = p * r + _E0
-    power = np.int32((np.int32(n) + np.int32(127)) << np.int32(23))
-    return p * power.view(np.float32)
+def _compilable(affine: Affine) -> tuple:
+    """A map as the pipelines take it: matrices in row-major order, whether to transpose them."""
+    second = (NO_MATRIX, False) if affine.second is None else _row_major(affine.second)
+    return *_row_major(affine.first), *second, f32(affine.scale), _writeable(affine.bias)
 
 
-@njit(inline="always", error_model="numpy")
-def _log_2cosh(x):
-    a = abs(x)
-    e = _exp_minus_2(a)
-    # log1p(e) = 2 artanh(z), z <= 1/3: the first term left out is below 1e-9.
-    z = e / (f32(2.0) + e)
-    q = z * z
-    s = _L15
-    s = s * q + _L13
-    s = s * q + _L11
-    s = s * q + _L9
-    s = s * q + _L7
-    s = s * q + _L5
-    s = s * q + _L3
-    s = s * q + _L1
-    return a + s * z
+def _row_major(matrix: np.ndarray) -> tuple[np.ndarray, bool]:
+    if not matrix.flags.c_contiguous and matrix.flags.f_contiguous:
+        return _writeable(matrix.T), True
+    return _writeable(matrix), False
 
 
-@njit(inline="always", error_model="numpy")
-def _fill_uniform(u, group, row, d0, d1, key0, key1):
-    """The 64 uniform numbers of one group of columns."""
-    for lane in range(LANES):
-        c0, c1, c2, c3 = u32(group * LANES + lane), row, d0, d1
-        k0, k1 = key0, key1
-        for _ in range(PHILOX_ROUNDS):
-            p0 = _M0 * u64(c0)
-            p1 = _M1 * u64(c2)
-            c0, c1, c2, c3 = (
-                u32(p1 >> u64(32)) ^ c1 ^ k0,
-                u32(p1),
-                u32(p0 >> u64(32)) ^ c3 ^ k1,
-                u32(p0),
-            )
-            k0 = u32(k0 + _W0)
-            k1 = u32(k1 + _W1)
-        u[lane] = (f32(c0) + f32(0.5)) * _STEP
-        u[LANES + lane] = (f32(c1) + f32(0.5)) * _STEP
-        u[2 * LANES + lane] = (f32(c2) + f32(0.5)) * _STEP
-        u[3 * LANES + lane] = (f32(c3) + f32(0.5)) * _STEP
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _sample_spins(field, key0, key1, d0, d1, first_row):
-    u = np.empty(COLUMNS_PER_GROUP, dtype=f32)
-    n_rows, width = field.shape
-    for i in range(n_rows):
-        for start in range(0, width, COLUMNS_PER_GROUP):
-            row = u32(first_row + u32(i))
-            _fill_uniform(u, start // COLUMNS_PER_GROUP, row, d0, d1, key0, key1)
-            spins = field[i, start : start + COLUMNS_PER_GROUP]
-            for j in range(spins.size):
-                x = f32(spins[j])
-                e = _exp_minus_2(abs(x))
-                along = f32(1.0) if x >= f32(0.0) else f32(-1.0)
-                spins[j] = -along if u[j] * (f32(1.0) + e) < e else along
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _random_uniform(out, key0, key1, d0, d1, first_row):
-    u = np.empty(COLUMNS_PER_GROUP, dtype=f32)
-    n_rows, width = out.shape
-    for i in range(n_rows):
-        for start in range(0, width, COLUMNS_PER_GROUP):
-            row = u32(first_row + u32(i))
-            _fill_uniform(u, start // COLUMNS_PER_GROUP, row, d0, d1, key0, key1)
-            group = out[i, start : start + COLUMNS_PER_GROUP]
-            group[:] = u[: group.size]
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _tanh(field):
-    flat = field.reshape(-1)
-    for i in range(flat.size):
-        x = flat[i]
-        e = _exp_minus_2(abs(x))
-        t = (f32(1.0) - e) / (f32(1.0) + e)
-        flat[i] = t if x >= f32(0.0) else -t
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _sum_log_2cosh(field, out):
-    # One float64 accumulator a column of the group: the additions stay vector code.
-    sums = np.empty(COLUMNS_PER_GROUP, dtype=np.float64)
-    for i in range(field.shape[0]):
-        sums[:] = 0.0
-        for start in range(0, field.shape[1], COLUMNS_PER_GROUP):
-            group = field[i, start : start + COLUMNS_PER_GROUP]
-            for j in range(group.size):
-                sums[j] += _log_2cosh(group[j])
-        out[i] = sums.sum()
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _sum_log_2cosh_float64(field, out):
-    for i in range(field.shape[0]):
-        total = 0.0
-        for j in range(field.shape[1]):
-            a = abs(field[i, j])
-            total += a + math.log1p(math.exp(-2.0 * a))
-        out[i] = total
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _sum_log_cosh_ratio(field, beta_to, beta_from, out):
-    sums = np.empty(COLUMNS_PER_GROUP, dtype=np.float64)
-    for i in range(field.shape[0]):
-        sums[:] = 0.0
-        for start in range(0, field.shape[1], COLUMNS_PER_GROUP):
-            group = field[i, start : start + COLUMNS_PER_GROUP]
-            for j in range(group.size):
-                x = group[j]
-                sums[j] += _log_2cosh(beta_to * x) - _log_2cosh(beta_from * x)
-        out[i] = sums.sum()
+def _writeable(a: np.ndarray) -> np.ndarray:
+    """The array itself, or a copy if it is one (memory-mapped, say) that compiled code refuses."""
+    return a if a.flags.carray else a.copy()

@@ -1,28 +1,28 @@
-"""The reference backend: plain array-API code that shows what each kernel computes.
+"""The reference backend: plain array-API code that shows what each method computes.
 
-It holds for any array-API namespace: the tests run it with `array_api_strict` too.
+It holds for any array-API namespace: the tests run it with `array_api_strict` too. Methods on
+rows cut them into blocks that do not depend on one another (`for_row_blocks`); what is done
+with a block is in the methods that end in `_block`, which a faster backend replaces.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 
+from sklearn_rapid.backends._affine import Affine
 from sklearn_rapid.backends._random import (
     COLUMNS_PER_GROUP,
     LANES,
-    PHILOX_MULTIPLIERS,
-    PHILOX_ROUNDS,
-    PHILOX_WEYL,
+    WORD,
     RandomStream,
+    philox,
 )
 from sklearn_rapid.backends._threads import row_blocks, single_threaded_blas
 
-_WORD = 0xFFFFFFFF
 _LOG2_E = 1.4426950408889634
 # ln 2 in two parts: the first has few bits, so that n * LN2_HIGH is exact in float32.
 _LN2_HIGH, _LN2_LOW = 0.693359375, -2.12194440e-4
@@ -47,6 +47,8 @@ class NumpyBackend:
         self.n_threads = 1
         self.xp = xp
 
+    # --- arrays -------------------------------------------------------------------------
+
     def running(self) -> AbstractContextManager[None]:
         """Context in which the backend's arithmetic runs: BLAS keeps to one thread."""
         return single_threaded_blas()
@@ -60,7 +62,7 @@ class NumpyBackend:
         return np.asarray(values)
 
     def for_row_blocks(
-        self, work: Callable[[slice], None], n_rows: int, products_per_row: float = math.inf
+        self, work: Callable[[slice], None], n_rows: int, products_per_row: float
     ) -> None:
         """Call ``work(rows)`` for blocks of rows that do not depend on one another.
 
@@ -70,13 +72,259 @@ class NumpyBackend:
         for rows in row_blocks(n_rows):
             work(rows)
 
-    def matmul(self, a: Any, b: Any) -> Any:
-        """The matrix product of a whole phase (outside of `for_row_blocks`)."""
-        return a @ b
+    # --- products and sums of a whole phase ---------------------------------------------
+
+    def matmul(self, a: Any, b: Any, add_to: Any = None) -> Any:
+        """The matrix product a b, added in place to `add_to` if there is one."""
+        if add_to is None:
+            return a @ b
+        add_to += a @ b
+        return add_to
+
+    def dot(self, a: Any, b: Any) -> float:
+        """The sum of all products of elements, accumulated in float64."""
+        return float(self.xp.sum(a * b, dtype=self.xp.float64))
 
     def row_dots(self, a: Any, b: Any) -> Any:
-        """Σ_j a_ij b_ij, one float64 a row."""
+        """Σ_j a_ij b_ij, one float64 a row; b may have one row that serves all."""
         return self.xp.sum(a * b, axis=1, dtype=self.xp.float64)
+
+    def column_sums(self, x: Any, weights: Any = None) -> Any:
+        """Σ_i weights_i x_ij, one float64 a column; without weights, the plain sum."""
+        x = x if weights is None else weights[:, None] * x
+        return self.xp.sum(x, axis=0, dtype=self.xp.float64)
+
+    def weighted_rows(self, x: Any, offset: Any, weights: Any, out: Any) -> None:
+        """Write weights_i * (x_ij - offset_j) to `out`."""
+        out[...] = (x - offset) * weights[:, None]
+
+    # --- updates, in place --------------------------------------------------------------
+
+    def add_scaled(self, p: Any, step: Any, scale: float) -> float:
+        """Add scale * step to p, in place; the largest |p|, or NaN if one is not finite."""
+        p += scale * step
+        return float(self.xp.max(self.xp.abs(p)))
+
+    def clip(self, p: Any, bound: float) -> None:
+        """Clip p to [-bound, bound], in place."""
+        p[...] = self.xp.clip(p, -bound, bound)
+
+    def sign(self, x: Any) -> Any:
+        """The sign of each element, that of zero being +1."""
+        return self.xp.where(x >= 0, self.xp.ones_like(x), -self.xp.ones_like(x))
+
+    # --- maps of rows -------------------------------------------------------------------
+
+    def field(self, x: Any, affine: Affine) -> Any:
+        """The field scale * x F + bias of each row."""
+        product = x @ affine.first
+        if affine.second is not None:
+            product = product @ affine.second
+        return product * affine.scale + affine.bias
+
+    def means(
+        self, x: Any, affine: Affine, out: Any = None, overlaps: Any = None, to_unit: bool = False
+    ) -> Any:
+        """E[s | field] = tanh(field) of each row.
+
+        Parameters
+        ----------
+        x : array of shape (n, n_in)
+        affine : Affine
+        out : array of shape (n, n_out), optional
+            Where to write.
+        overlaps : array of shape (n, m), optional
+            Where to write ``x @ affine.first``, if `affine` has two matrices.
+        to_unit : bool, default=False
+            Means of (1 + s) / 2 in [0, 1] instead.
+
+        Returns
+        -------
+        array of shape (n, n_out)
+        """
+        out = self._empty(x, affine) if out is None else out
+
+        def work(rows: slice) -> None:
+            middle = None if overlaps is None else overlaps[rows, :]
+            self._means_block(x[rows, :], affine, out[rows, :], middle, to_unit)
+
+        self.for_row_blocks(work, x.shape[0], affine.n_products)
+        return out
+
+    def sample(self, x: Any, affine: Affine, stream: RandomStream, draw: int) -> Any:
+        """Spins with P(s = +1) = σ(2 field) for each row."""
+        out = self._empty(x, affine)
+
+        def work(rows: slice) -> None:
+            self._sample_block(x[rows, :], affine, stream, draw, rows.start, out[rows, :])
+
+        self.for_row_blocks(work, x.shape[0], affine.n_products)
+        return out
+
+    def sum_log_2cosh_of(self, x: Any, affine: Affine) -> Any:
+        """Σ_j log 2cosh(field_j), one float64 a row."""
+        out = self.xp.empty(x.shape[0], dtype=self.xp.float64)
+
+        def work(rows: slice) -> None:
+            out[rows] = self._sum_log_2cosh_block(x[rows, :], affine)
+
+        self.for_row_blocks(work, x.shape[0], affine.n_products)
+        return out
+
+    def gibbs(
+        self,
+        v: Any,
+        up: Affine,
+        down: Affine,
+        n_steps: int,
+        stream: RandomStream,
+        first_draw: int,
+        free: Any = None,
+    ) -> Any:
+        """Rows after `n_steps` of h ~ P(h | up(v)), v ~ P(v | down(h)).
+
+        Step k takes draws `first_draw` + 2k and the next. Where the boolean array `free` is
+        False, v stays as it is.
+        """
+        out = self.xp.empty_like(v)
+
+        def work(rows: slice) -> None:
+            out[rows, :] = v[rows, :]
+            clamp = None if free is None else free[rows, :]
+            self._gibbs_block(
+                out[rows, :], up, down, n_steps, stream, first_draw, rows.start, clamp
+            )
+
+        self.for_row_blocks(work, v.shape[0], n_steps * (up.n_products + down.n_products))
+        return out
+
+    def anneal(
+        self,
+        n_chains: int,
+        up: Affine,
+        down: Affine,
+        base_bias: Any,
+        betas: np.ndarray,
+        stream: RandomStream,
+        first_draw: int,
+    ) -> Any:
+        """Log weights of chains annealed from independent units, one float64 a chain.
+
+        Chains start as spins in the field a = `base_bias` and walk along
+
+            log f_β(v) = (1-β) a·v + β b·v + Σ_α log 2cosh(β θ_α)
+
+        with one Gibbs sweep at each β but the first, each weight being the product of the
+        ratios f_β / f_β' of neighbours. One hidden field serves two temperatures and the sweep.
+        """
+        xp = self.xp
+        log_weights = xp.zeros(n_chains, dtype=xp.float64)
+
+        def work(rows: slice) -> None:
+            v = xp.zeros((rows.stop - rows.start, base_bias.shape[0]), dtype=base_bias.dtype)
+            v = self.sample_spins(v + base_bias, stream, first_draw, rows.start)
+            self._anneal_block(
+                v, up, down, base_bias, betas, stream, first_draw + 1, rows.start, log_weights[rows]
+            )
+
+        products = (up.n_products + down.n_products) * (len(betas) - 1)
+        self.for_row_blocks(work, n_chains, products)
+        return log_weights
+
+    def flipped_log_2cosh(self, v: Any, up: Affine) -> Any:
+        """Σ_j log 2cosh of the field at v with spin i flipped, float64 of shape (n, V).
+
+        Flipping spin i changes the field by -2 v_i F_i, so that a site costs one pass over
+        the field: `up` has one matrix.
+        """
+        out = self.xp.empty(v.shape, dtype=self.xp.float64)
+
+        def work(rows: slice) -> None:
+            self._flipped_block(v[rows, :], up, out[rows, :])
+
+        self.for_row_blocks(work, v.shape[0], up.n_products)
+        return out
+
+    def sum_log_2cosh_of_sums(self, rows: Any, columns: Any) -> Any:
+        """Σ_j log 2cosh(rows_aj + columns_bj), float64 of shape (A, B)."""
+        out = self.xp.empty((rows.shape[0], columns.shape[0]), dtype=self.xp.float64)
+        for b in range(columns.shape[0]):
+            out[:, b] = self.sum_log_2cosh(rows + columns[b : b + 1, :])
+        return out
+
+    # --- on one block -------------------------------------------------------------------
+
+    def _empty(self, x: Any, affine: Affine) -> Any:
+        return self.xp.empty((x.shape[0], affine.bias.shape[0]), dtype=x.dtype)
+
+    def _means_block(
+        self, x: Any, affine: Affine, out: Any, overlaps: Any, to_unit: bool
+    ) -> None:
+        if overlaps is not None:
+            overlaps[...] = x @ affine.first
+        means = self.tanh(self.field(x, affine))
+        out[...] = 0.5 * means + 0.5 if to_unit else means
+
+    def _sample_block(
+        self, x: Any, affine: Affine, stream: RandomStream, draw: int, first_row: int, out: Any
+    ) -> None:
+        spins = self.sample_spins(self.field(x, affine), stream, draw, first_row)
+        out[...] = self.xp.astype(spins, x.dtype)
+
+    def _sum_log_2cosh_block(self, x: Any, affine: Affine) -> Any:
+        return self.sum_log_2cosh(self.field(x, affine))
+
+    def _gibbs_block(
+        self,
+        v: Any,
+        up: Affine,
+        down: Affine,
+        n_steps: int,
+        stream: RandomStream,
+        first_draw: int,
+        first_row: int,
+        free: Any,
+    ) -> None:
+        xp, dtype = self.xp, v.dtype
+        for draw in range(first_draw, first_draw + 2 * n_steps, 2):
+            h = self.sample_spins(self.field(v, up), stream, draw, first_row)
+            h = xp.astype(h, dtype)
+            drawn = self.sample_spins(self.field(h, down), stream, draw + 1, first_row)
+            drawn = xp.astype(drawn, dtype)
+            v[...] = drawn if free is None else xp.where(free, drawn, v)
+
+    def _anneal_block(
+        self,
+        v: Any,
+        up: Affine,
+        down: Affine,
+        base_bias: Any,
+        betas: np.ndarray,
+        stream: RandomStream,
+        first_draw: int,
+        first_row: int,
+        log_weights: Any,
+    ) -> None:
+        xp, dtype = self.xp, base_bias.dtype
+        bias_step = down.bias - base_bias
+        for k in range(len(betas) - 1):
+            previous, beta = float(betas[k]), float(betas[k + 1])
+            draw = first_draw + 2 * k
+            v = xp.astype(v, dtype)
+            field = self.field(v, up)
+            log_weights += (beta - previous) * xp.sum(v * bias_step, axis=1, dtype=xp.float64)
+            log_weights += self.sum_log_cosh_ratio(field, beta, previous)
+            h = xp.astype(self.sample_spins(beta * field, stream, draw, first_row), dtype)
+            field = beta * (self.field(h, down) - base_bias) + base_bias
+            v = self.sample_spins(field, stream, draw + 1, first_row)
+
+    def _flipped_block(self, v: Any, up: Affine, out: Any) -> None:
+        field = self.field(v, up)
+        for i in range(v.shape[1]):
+            change = -2.0 * v[:, i : i + 1] * (up.scale * up.first[i : i + 1, :])
+            out[:, i] = self.sum_log_2cosh(field + change)
+
+    # --- elementwise --------------------------------------------------------------------
 
     def sample_spins(self, field: Any, stream: RandomStream, draw: int, first_row: int = 0) -> Any:
         """Spins with P(s = +1) = σ(2 field). The field's memory may be reused for them.
@@ -122,7 +370,7 @@ class NumpyBackend:
         call = xp.reshape(xp.arange(n_groups * LANES, dtype=xp.uint64), (1, -1))
         row = xp.reshape(xp.arange(first_row, first_row + n_rows, dtype=xp.uint64), (-1, 1))
         zero = xp.zeros((n_rows, n_groups * LANES), dtype=xp.uint64)
-        counter = (call + zero, row + zero, zero + (draw & _WORD), zero + (draw >> 32))
+        counter = (call + zero, row + zero, zero + (draw & WORD), zero + (draw >> 32))
         words = [
             xp.reshape(w, (n_rows, n_groups, 1, LANES)) for w in philox(counter, stream.key, xp)
         ]
@@ -146,14 +394,3 @@ class NumpyBackend:
     def _log_2cosh(self, x: Any) -> Any:
         a = self.xp.abs(x)
         return a + self.xp.log1p(self.xp.exp(-2.0 * a))
-
-
-def philox(counter: tuple, key: tuple[int, int], xp: Any) -> tuple:
-    """Philox4x32-10 on four uint64 arrays that hold 32-bit words (Salmon et al. 2011)."""
-    c0, c1, c2, c3 = counter
-    k0, k1 = key
-    for _ in range(PHILOX_ROUNDS):
-        p0, p1 = c0 * PHILOX_MULTIPLIERS[0], c2 * PHILOX_MULTIPLIERS[1]
-        c0, c1, c2, c3 = (p1 >> 32) ^ c1 ^ k0, p1 & _WORD, (p0 >> 32) ^ c3 ^ k1, p0 & _WORD
-        k0, k1 = (k0 + PHILOX_WEYL[0]) & _WORD, (k1 + PHILOX_WEYL[1]) & _WORD
-    return c0, c1, c2, c3

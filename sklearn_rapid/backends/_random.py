@@ -8,11 +8,13 @@ blocks of which size; so one seed gives one model on every backend and any numbe
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 # Salmon, Moraes, Dror, Shaw (2011), "Parallel random numbers: as easy as 1, 2, 3".
 PHILOX_MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 PHILOX_WEYL = (0x9E3779B9, 0xBB67AE85)
 PHILOX_ROUNDS = 10
+WORD = 0xFFFFFFFF
 
 # One Philox call gives four words. Words of sixteen neighbouring calls are laid out in four
 # runs of sixteen columns, so that a vector unit writes each run with one store.
@@ -50,4 +52,15 @@ class RandomStream:
     @property
     def key(self) -> tuple[int, int]:
         """The two 32-bit words of the Philox key."""
-        return self.seed & 0xFFFFFFFF, (self.seed >> 32) & 0xFFFFFFFF
+        return self.seed & WORD, (self.seed >> 32) & WORD
+
+
+def philox(counter: tuple, key: tuple[int, int], xp: Any) -> tuple:
+    """Philox4x32-10 on four uint64 arrays that hold 32-bit words (Salmon et al. 2011)."""
+    c0, c1, c2, c3 = counter
+    k0, k1 = key
+    for _ in range(PHILOX_ROUNDS):
+        p0, p1 = c0 * PHILOX_MULTIPLIERS[0], c2 * PHILOX_MULTIPLIERS[1]
+        c0, c1, c2, c3 = (p1 >> 32) ^ c1 ^ k0, p1 & WORD, (p0 >> 32) ^ c3 ^ k1, p0 & WORD
+        k0, k1 = (k0 + PHILOX_WEYL[0]) & WORD, (k1 + PHILOX_WEYL[1]) & WORD
+    return c0, c1, c2, c3

@@ -10,30 +10,35 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 
 import joblib
 from threadpoolctl import ThreadpoolController
 
 # Large enough for the matrix product to run near its peak, small enough that the fields of a
-# block stay in the second-level cache (measured: docs/design_notes/row_blocks.md).
-ROWS_PER_BLOCK = 128
-SMALLEST_BLOCK = 50
+# block stay in the processor's cache and that many threads have work
+# (measured: docs/design_notes/row_blocks.md).
+SMALLEST_BLOCK, ROWS_PER_BLOCK, LARGEST_BLOCK = 50, 128, 512
+BLOCKS_FOR_ALL = 8
 
 
-def row_blocks(n_rows: int) -> list[slice]:
+@lru_cache(maxsize=256)
+def row_blocks(n_rows: int) -> tuple[slice, ...]:
     """Cut rows into blocks of nearly equal size; the cut depends on `n_rows` alone.
 
     Examples
     --------
     >>> row_blocks(100)
-    [slice(0, 50, None), slice(50, 100, None)]
+    (slice(0, 50, None), slice(50, 100, None))
     """
-    n_blocks = -(-n_rows // ROWS_PER_BLOCK)
-    if n_blocks == 1:
-        n_blocks = max(1, min(2, n_rows // SMALLEST_BLOCK))
-    size = -(-n_rows // max(n_blocks, 1))
-    return [slice(start, min(start + size, n_rows)) for start in range(0, n_rows, max(size, 1))]
+    if n_rows == 0:
+        return ()
+    rows_wanted = min(max(n_rows // BLOCKS_FOR_ALL, ROWS_PER_BLOCK), LARGEST_BLOCK)
+    n_blocks = -(-n_rows // rows_wanted)
+    if n_blocks > 1 or n_rows >= 2 * SMALLEST_BLOCK:
+        n_blocks += n_blocks % 2  # two threads shall both be busy to the end
+    size = -(-n_rows // n_blocks)
+    return tuple(slice(i, min(i + size, n_rows)) for i in range(0, n_rows, size))
 
 
 @cache

@@ -1,0 +1,37 @@
+"""Affine maps between layers, the form in which a backend is given what to multiply by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Affine:
+    """The map x -> scale * x F + bias of rows, where F is a matrix or a product of two.
+
+    Parameters
+    ----------
+    first : array of shape (n_in, m)
+    second : array of shape (m, n_out) or None
+        F is ``first @ second``, which is never formed; or `first` alone, with m = n_out.
+    bias : array of shape (n_out,)
+    scale : float, default=1.0
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Affine(np.eye(2), None, np.ones(2)).n_products
+    4
+    """
+
+    first: Any
+    second: Any
+    bias: Any
+    scale: float = 1.0
+
+    @property
+    def n_products(self) -> int:
+        """Multiply-adds that map one row."""
+        (n_in, m), (n_out,) = self.first.shape, self.bias.shape
+        return n_in * m if self.second is None else m * (n_in + n_out)
