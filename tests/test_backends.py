@@ -12,8 +12,9 @@ from scipy import stats
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from sklearn_rapid.backends import RandomStream, _numba, available_threads, get_backend
-from sklearn_rapid.backends._numba import _fill_uniform
-from sklearn_rapid.backends._numpy import NumpyBackend, philox
+from sklearn_rapid.backends._kernels import _fill_group
+from sklearn_rapid.backends._numpy import NumpyBackend
+from sklearn_rapid.backends._random import philox
 from sklearn_rapid.backends._threads import row_blocks, single_threaded_blas
 
 # Rounding of one float32 operation, relative to its result.
@@ -92,7 +93,7 @@ def test_philox_known_answers(counter, key, expected):
 def test_philox_known_answers_in_numba(counter, key, expected):
     u = np.empty(64, dtype=np.float32)
     group, lane = divmod(counter[0], 16)
-    _fill_uniform(u, np.uint32(group), *map(np.uint32, counter[1:]), *map(np.uint32, key))
+    _fill_group(u, np.uint32(group), *map(np.uint32, counter[1:]), *map(np.uint32, key))
     exact = (np.array(expected) + 0.5) / 2**32
     # Two roundings: of the word, and of its sum with a half.
     np.testing.assert_allclose(u[lane::16], exact, rtol=2 * HALF_ULP)
@@ -251,7 +252,7 @@ def test_results_do_not_depend_on_the_number_of_threads(n_threads):
             out[rows] = backend.sample_spins(field, RandomStream(11), 0, rows.start)
 
         with backend.running():
-            backend.for_row_blocks(work, 700)
+            backend.for_row_blocks(work, 700, 37 * 90)
             return out, backend.matmul(a, b)
 
     expected_spins, expected_product = compute(get_backend("numba", n_threads=1))
@@ -345,7 +346,9 @@ def test_row_blocks_cut_all_rows_into_nearly_equal_pieces(n_rows):
     blocks = row_blocks(n_rows)
     assert [i for rows in blocks for i in range(n_rows)[rows]] == list(range(n_rows))
     sizes = [rows.stop - rows.start for rows in blocks]
-    assert all(0 < size <= 128 for size in sizes)
+    assert all(0 < size <= max(128, min(512, n_rows // 8)) for size in sizes)
+    # Two threads share the blocks evenly.
+    assert len(blocks) == 1 or len(blocks) % 2 == 0 or sizes[-1] < sizes[0]
     # All but the last are equal, and that one lacks at most one row for each block.
     assert len(set(sizes[:-1])) <= 1
     assert not sizes or sizes[0] - sizes[-1] < len(sizes)
@@ -360,7 +363,7 @@ def test_for_row_blocks_visits_each_row_once(backend, n_rows):
         with lock:
             visits[rows] += 1
 
-    backend.for_row_blocks(work, n_rows)
+    backend.for_row_blocks(work, n_rows, 1.0)
     np.testing.assert_array_equal(visits, 1)
 
 
@@ -373,7 +376,7 @@ def two_threads():
 
 def test_two_threads_work_at_once(two_threads):
     meeting = threading.Barrier(2, timeout=30)
-    two_threads.for_row_blocks(lambda rows: meeting.wait() and None, 256)
+    two_threads.for_row_blocks(lambda rows: meeting.wait() and None, 256, 1.0)
 
 
 @pytest.mark.parametrize("fails_in", ["worker", "caller"])
@@ -388,7 +391,7 @@ def test_an_exception_in_any_thread_reaches_the_caller(two_threads, fails_in):
         assert failed.wait(timeout=30)
 
     with pytest.raises(ZeroDivisionError, match="on purpose"):
-        two_threads.for_row_blocks(work, 1000)
+        two_threads.for_row_blocks(work, 1000, 1.0)
     # The pool is as good as before.
     test_two_threads_work_at_once(two_threads)
 
@@ -405,10 +408,10 @@ def test_workers_inherit_numpy_error_state(two_threads):
         np.float32(1e30) * np.full(2, 1e30, dtype=np.float32)
 
     with np.errstate(over="raise"), pytest.raises(FloatingPointError):
-        two_threads.for_row_blocks(work, 1000)
+        two_threads.for_row_blocks(work, 1000, 1.0)
     reached.clear()
     with np.errstate(over="ignore"):
-        two_threads.for_row_blocks(work, 1000)
+        two_threads.for_row_blocks(work, 1000, 1.0)
 
 
 def blas_threads():

@@ -145,7 +145,7 @@ def test_for_rows_picks_the_cheaper_form(shape, n_patterns, n_rows, backend):
     (n_visible, n_hidden), n_weights = shape, shape[0] * shape[1]
     products_through_patterns = n_rows * n_patterns * (n_visible + n_hidden)
     products_through_weights = n_patterns * n_weights + n_rows * n_weights
-    chosen = couplings.for_rows(n_rows)
+    chosen = couplings.for_rows(n_rows, backend)
     assert chosen.uses_patterns
     forms_weights = chosen.weights is not None
     assert forms_weights == (products_through_weights < products_through_patterns)
@@ -175,8 +175,9 @@ def test_new_patterns_do_not_keep_the_old_weights(backend):
     machine, exact = make_machine("patterns", SHAPE, backend)
     formed = machine.for_rows(10_000).couplings
     doubled = formed.with_parameters({n: 2.0 * p for n, p in formed.parameters.items()})
+    doubled = replace(machine, couplings=doubled)
     got = backend.to_numpy(doubled.hidden_field(backend.asarray(exact.visible)))
-    np.testing.assert_allclose(got, 4.0 * exact.visible @ exact.W, atol=1e-13)
+    np.testing.assert_allclose(got, 4.0 * exact.visible @ exact.W + exact.c, atol=1e-13)
 
 
 def test_for_rows_leaves_dense_machines_alone(backend):
@@ -362,9 +363,9 @@ def test_pattern_projection_draws_from_the_conditionals(backend):
     b, c = np.array([0.3, -0.2, 0.1]), np.array([-0.4, 0.2])
     couplings = PatternCouplings(*(backend.asarray(x, "float32") for x in (visible, hidden)))
     machine = Machine(couplings, *(backend.asarray(x, "float32") for x in (b, c)), backend)
-    drawn = Projection("gibbs")(machine, RandomStream(9))
-    new_visible = backend.to_numpy(drawn.visible_patterns)
-    new_hidden = backend.to_numpy(drawn.hidden_patterns)
+    Projection("gibbs")(machine, RandomStream(9))
+    new_visible = backend.to_numpy(couplings.visible_patterns)
+    new_hidden = backend.to_numpy(couplings.hidden_patterns)
     v, h = all_spins(3), all_spins(2)
     for number, p in enumerate(softmax_rows((h @ W.T + b) @ v.T)):
         assert p_value_of_states(new_visible[state_numbers(hidden) == number], p) > SMALLEST_P

@@ -68,28 +68,35 @@ def _exp_minus_2(a):
 
 
 @inlined
+def _fill_group(u, group, row, d0, d1, key0, key1):
+    """The 64 uniform numbers of one group of columns."""
+    for lane in range(LANES):
+        c0, c1, c2, c3 = u32(group * u32(LANES) + u32(lane)), row, d0, d1
+        k0, k1 = key0, key1
+        for _ in range(PHILOX_ROUNDS):
+            p0 = _M0 * u64(c0)
+            p1 = _M1 * u64(c2)
+            c0, c1, c2, c3 = (
+                u32(p1 >> u64(32)) ^ c1 ^ k0,
+                u32(p1),
+                u32(p0 >> u64(32)) ^ c3 ^ k1,
+                u32(p0),
+            )
+            k0 = u32(k0 + _W0)
+            k1 = u32(k1 + _W1)
+        u[lane] = (f32(c0) + f32(0.5)) * _STEP
+        u[LANES + lane] = (f32(c1) + f32(0.5)) * _STEP
+        u[2 * LANES + lane] = (f32(c2) + f32(0.5)) * _STEP
+        u[3 * LANES + lane] = (f32(c3) + f32(0.5)) * _STEP
+
+
+@inlined
 def _fill_uniform(u, row, d0, d1, key0, key1):
     """The uniform numbers of one row; the length of u is a multiple of a group's."""
-    for start in range(0, u.size, COLUMNS_PER_GROUP):
-        group = u[start : start + COLUMNS_PER_GROUP]
-        for lane in range(LANES):
-            c0, c1, c2, c3 = u32(start // 4 + lane), row, d0, d1
-            k0, k1 = key0, key1
-            for _ in range(PHILOX_ROUNDS):
-                p0 = _M0 * u64(c0)
-                p1 = _M1 * u64(c2)
-                c0, c1, c2, c3 = (
-                    u32(p1 >> u64(32)) ^ c1 ^ k0,
-                    u32(p1),
-                    u32(p0 >> u64(32)) ^ c3 ^ k1,
-                    u32(p0),
-                )
-                k0 = u32(k0 + _W0)
-                k1 = u32(k1 + _W1)
-            group[lane] = (f32(c0) + f32(0.5)) * _STEP
-            group[LANES + lane] = (f32(c1) + f32(0.5)) * _STEP
-            group[2 * LANES + lane] = (f32(c2) + f32(0.5)) * _STEP
-            group[3 * LANES + lane] = (f32(c3) + f32(0.5)) * _STEP
+    for group in range(u.size // COLUMNS_PER_GROUP):
+        start = group * COLUMNS_PER_GROUP
+        columns = u[start : start + COLUMNS_PER_GROUP]
+        _fill_group(columns, u32(group), row, d0, d1, key0, key1)
 
 
 @inlined
