@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from sklearn_rapid.couplings import Arrays
@@ -18,7 +19,7 @@ from sklearn_rapid.machine import Machine
 from sklearn_rapid.negative_phase import NegativeStates
 
 # Visible states and hidden means of a part, in bytes of float32.
-PART_BYTES = 8_000_000
+PART_BYTES = 32_000_000
 # The spread of energy changes needs no more states of each kind than this.
 PROBED_STATES = 64
 
@@ -56,14 +57,14 @@ class Statistics:
     ----------
     gradient : dict of arrays
         In the centred parametrisation, where offsets were given.
-    visible, hidden, weights : array of shape (n, V), (n, H), (n,)
+    visible, hidden, weights : array of shape (n, V), (n, H), (n,), or None
         Probed states less their offsets, and their absolute weights.
     """
 
     gradient: Arrays
-    visible: Any
-    hidden: Any
-    weights: Any
+    visible: Any = None
+    hidden: Any = None
+    weights: Any = None
 
 
 def phase_statistics(
@@ -71,9 +72,10 @@ def phase_statistics(
     sampler: Machine,
     data: Any,
     negative: NegativeStates,
-    visible_means: tuple[Any, Any],
+    gap: Any,
     offset: Any,
     observe: Callable[[Any], Any],
+    probe: bool = True,
 ) -> Statistics:
     """The gradient that two sets of states make, centred if there are offsets.
 
@@ -89,44 +91,54 @@ def phase_statistics(
         The same one, with couplings in the form that is cheapest to map rows with.
     data : array of shape (n, V)
     negative : NegativeStates
-    visible_means : pair of arrays of shape (V,)
-        Of data and model states, in float64.
+    gap : array of shape (V,) or None
+        Visible means of the data less those of the model's states, in float64: the gradient of
+        the visible biases. None if there are no biases to train.
     offset : array of shape (V,) or None
         μ; None leaves both layers where they are.
     observe : callable
-        Takes the data's hidden means, returns λ.
+        Takes the data's hidden means, where there are biases, and returns λ.
+    probe : bool, default=True
+        Whether probed states are wanted.
 
     Returns
     -------
     Statistics
     """
     backend, xp, dtype = machine.backend, machine.backend.xp, data.dtype
-    gap = visible_means[0] - visible_means[1]
     mu = xp.zeros(machine.n_visible, dtype=dtype) if offset is None else offset
-    data_mean, model_mean = (xp.zeros(machine.n_hidden, dtype=xp.float64) for _ in range(2))
-    gradient, lam, probed = None, None, []
+    data_mean, model_mean, gradient, lam, probed = 0.0, 0.0, None, None, []
     for part in _parts(data, negative, machine.n_hidden, xp):
         n, n_data = part.visible.shape[0], part.n_data
         n_rows = n if offset is None or not part.is_last else n + 1
         t, overlaps = _hidden_means(sampler, part, n_rows)
-        data_mean += backend.column_sums(t[:n_data, :], part.weights[:n_data])
-        model_mean += backend.column_sums(t[n_data:n, :], part.weights[n_data:])
-        v = xp.empty((n_rows, machine.n_visible), dtype=dtype)
+        v = backend.scratch("visible", (n_rows, machine.n_visible), dtype)
         backend.weighted_rows(part.visible, mu, part.weights, v[:n, :])
-        if part.is_last:
-            lam = observe(xp.astype(data_mean, dtype))
+        if gap is not None:
+            data_mean = data_mean + backend.column_sums(t[:n_data, :], part.weights[:n_data])
+            model_mean = model_mean + backend.column_sums(t[n_data:n, :], part.weights[n_data:])
+            lam = observe(xp.astype(data_mean, dtype)) if part.is_last else None
         if n_rows > n:
             v[n, :], t[n, :] = xp.astype(-gap, dtype), lam
         if overlaps is not None:
             _center_overlaps(overlaps, v, mu, part.weights, machine)
         gradient = machine.couplings.gradient(v, t, backend, overlaps, gradient)
-        # A copy, or all of t would live on.
-        probed.append((part.visible[part.probed, :], 1.0 * t[part.probed, :], part.weights[part.probed]))
-    gradient["visible_bias"] = xp.astype(gap, dtype)
-    gradient["hidden_bias"] = xp.astype(data_mean + model_mean, dtype)
+        if probe:
+            probed.append(_probed_rows(part, t, mu))
+    if gap is not None:
+        gradient["visible_bias"] = xp.astype(gap, dtype)
+        gradient["hidden_bias"] = xp.astype(data_mean + model_mean, dtype)
+    if not probe:
+        return Statistics(gradient)
     visible, hidden, weights = (xp.concat(list(rows), axis=0) for rows in zip(*probed, strict=True))
     hidden = hidden if offset is None else hidden - lam
-    return Statistics(gradient, visible - mu, hidden, xp.abs(weights))
+    return Statistics(gradient, visible, hidden, xp.abs(weights))
+
+
+def _probed_rows(part: Part, t: Any, mu: Any) -> tuple[Any, Any, Any]:
+    """Copies of the probed rows: the next part may be written over this one."""
+    rows = part.probed
+    return part.visible[rows, :] - mu, 1.0 * t[rows, :], part.weights[rows]
 
 
 def _hidden_means(sampler: Machine, part: Part, n_rows: int) -> tuple[Any, Any]:
@@ -134,9 +146,9 @@ def _hidden_means(sampler: Machine, part: Part, n_rows: int) -> tuple[Any, Any]:
 
     There may be a last row more, which is left to be filled.
     """
-    xp, v = sampler.backend.xp, part.visible
+    scratch, v = sampler.backend.scratch, part.visible
     n = v.shape[0]
-    t = xp.empty((n_rows, sampler.n_hidden), dtype=v.dtype)
+    t = scratch("hidden", (n_rows, sampler.n_hidden), v.dtype)
     if part.hidden is not None:
         t[part.n_data : n, :] = part.hidden
         sampler.hidden_mean(v[: part.n_data, :], out=t[: part.n_data, :])
@@ -145,15 +157,15 @@ def _hidden_means(sampler: Machine, part: Part, n_rows: int) -> tuple[Any, Any]:
     if n_overlaps == 0:
         sampler.hidden_mean(v, out=t[:n, :])
         return t, None
-    overlaps = xp.empty((n_rows, n_overlaps), dtype=v.dtype)
+    overlaps = scratch("overlaps", (n_rows, n_overlaps), v.dtype)
     sampler.hidden_mean(v, out=t[:n, :], overlaps=overlaps[:n, :])
     return t, overlaps
 
 
 def _center_overlaps(overlaps: Any, v: Any, mu: Any, weights: Any, machine: Machine) -> None:
     """From v ξ_vᵀ of the states to that of the weighted rows less their offsets, in place."""
-    patterns, n = machine.couplings.visible_patterns, weights.shape[0]
-    machine.backend.weighted_rows(overlaps[:n, :], patterns @ mu, weights, overlaps[:n, :])
+    backend, patterns, n = machine.backend, machine.couplings.visible_patterns, weights.shape[0]
+    backend.weighted_rows(overlaps[:n, :], patterns @ mu, weights, overlaps[:n, :])
     if v.shape[0] > n:
         overlaps[n, :] = patterns @ v[n, :]
 
@@ -164,10 +176,10 @@ def _parts(data: Any, negative: NegativeStates, n_hidden: int, xp: Any) -> Itera
     Weighted states count as a whole in a probe, or their weights would not: they stay in one.
     """
     model, n_data, n_model = negative.visible, data.shape[0], negative.visible.shape[0]
+    data_weights = _equal_weights(n_data, data.dtype, xp)
     model_weights = negative.weights
     if model_weights is None:
-        model_weights = xp.full(n_model, 1.0 / n_model, dtype=data.dtype)
-    data_weights = xp.full(n_data, 1.0 / n_data, dtype=data.dtype)
+        model_weights = _equal_weights(n_model, data.dtype, xp)
     largest = max(1, PART_BYTES // (4 * (data.shape[1] + n_hidden)))
     if negative.weights is not None or n_data + n_model <= largest:
         n_probed = n_model if negative.weights is not None else min(n_model, PROBED_STATES)
@@ -185,6 +197,11 @@ def _parts(data: Any, negative: NegativeStates, n_hidden: int, xp: Any) -> Itera
         probed = slice(0, PROBED_STATES if rows.start == 0 else 0)
         is_last = rows.stop == n_model
         yield Part(model[rows, :], -model_weights[rows], 0, hidden, probed, is_last)
+
+
+@lru_cache(maxsize=64)
+def _equal_weights(n: int, dtype: Any, xp: Any) -> Any:
+    return xp.full(n, 1.0 / n, dtype=dtype)
 
 
 def _even_slices(n_rows: int, largest: int) -> Iterator[slice]:

@@ -173,8 +173,9 @@ class Trainer:
         sampler = machine.for_rows(n_rows)
         negative, chains = self.negative_phase.states(sampler, data, state.chains, state.stream)
         statistics = phase_statistics(
-            machine, sampler, data, negative, self._observe_visible(state, data, negative),
+            machine, sampler, data, negative, self._visible_gap(state, data, negative),
             self._visible_offset(state), partial(self._observe_hidden, state),
+            probe=self.optimizer.scaled,
         )  # fmt: skip
         gradient = self._gradient(machine, statistics.gradient)
         direction, state.optimizer_state = self.optimizer.direction(
@@ -201,19 +202,22 @@ class Trainer:
         machine = state.machine
         return machine.backend.xp.astype(state.visible_offset, machine.visible_bias.dtype)
 
-    def _observe_visible(
-        self, state: TrainingState, data: Any, negative: NegativeStates
-    ) -> tuple[Any, Any]:
-        """Visible means of data and model states; the offset moves towards those of the data."""
+    def _visible_gap(self, state: TrainingState, data: Any, negative: NegativeStates) -> Any:
+        """Visible means of the data less the model's; the offset moves towards the former.
+
+        Plain sums over counts: where all states of both agree, the gap is zero, not rounding.
+        """
         backend, n_data = state.machine.backend, data.shape[0]
         data_sum = backend.column_sums(data)
         state.n_rows += n_data
         share = n_data / state.n_rows
         state.visible_offset = (1.0 - share) * state.visible_offset + data_sum / state.n_rows
+        if not self.fit_intercept:
+            return None
         model_mean = backend.column_sums(negative.visible, negative.weights)
         if negative.weights is None:
             model_mean = model_mean / negative.visible.shape[0]
-        return data_sum / n_data, model_mean
+        return data_sum / n_data - model_mean
 
     def _observe_hidden(self, state: TrainingState, mean: Any) -> Any:
         """Move the hidden offset towards the hidden means of the batch."""

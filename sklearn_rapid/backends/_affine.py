@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -29,6 +29,8 @@ class Affine:
     second: Any
     bias: Any
     scale: float = 1.0
+    # What a backend makes of the map once, such as its matrices in another layout.
+    kept: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def n_products(self) -> int:

@@ -47,6 +47,9 @@ _ONE, _TWO = f32(1.0), f32(2.0)
 COLUMNS_PER_LOG = 15 * COLUMNS_PER_GROUP
 
 compiled = njit(cache=True, nogil=True, error_model="numpy")
+# Products and sums may be fused where backends need to agree to rounding only; never where spins
+# are drawn, which are the same on all of them.
+contracted = njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 inlined = njit(inline="always", error_model="numpy")
 
 
@@ -129,7 +132,7 @@ def sample_spins(product, scale, bias, key0, key1, d0, d1, first_row):
             row[j] = -along if u[j] * (_ONE + e) < e else along
 
 
-@compiled
+@contracted
 def means(product, scale, bias, out_scale, out_shift):
     """out_scale * tanh(scale * product + bias) + out_shift, in place of the product."""
     for i in range(product.shape[0]):
@@ -168,7 +171,7 @@ def _sum_and_log_product(terms, factors, sums, products):
     return total
 
 
-@compiled
+@contracted
 def sum_log_2cosh(product, scale, bias, out):
     """Σ_j log 2cosh(scale * product_ij + bias_j), one float64 a row."""
     n_rows, width = product.shape
@@ -185,7 +188,7 @@ def sum_log_2cosh(product, scale, bias, out):
         out[i] = _sum_and_log_product(size, factor, sums, products)
 
 
-@compiled
+@contracted
 def sum_log_2cosh_of_sums(rows, columns, out):
     """out_ab = Σ_j log 2cosh(rows_aj + columns_bj) in float64; the sums are never written."""
     width = rows.shape[1]

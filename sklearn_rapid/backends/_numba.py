@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,8 @@ ALL_FREE = np.empty((0, 0), dtype=bool)
 
 # Waking a thread costs about as much as so many multiply-adds.
 SMALLEST_SHARED_WORK = 1e7
+# What a pass over an element that is not in a near cache costs, in multiply-adds of a product.
+PRODUCTS_PER_ELEMENT = 10
 
 
 class NumbaBackend(NumpyBackend):
@@ -48,21 +51,35 @@ class NumbaBackend(NumpyBackend):
         super().__init__()
         self.n_threads = n_threads
         self._pool: ThreadPoolExecutor | None = None
+        self._scratch = threading.local()
 
     @contextmanager
     def running(self) -> Iterator[None]:
         """Context in which the backend's arithmetic runs: BLAS on one thread, a pool of ours."""
-        if self.n_threads == 1 or self._pool is not None:
-            with single_threaded_blas():
-                yield
+        if self._pool is not None:
+            yield
             return
-        # The calling thread takes blocks too.
-        with single_threaded_blas(), ThreadPoolExecutor(self.n_threads - 1) as pool:
+        # The calling thread takes blocks too. Scratch space lasts as long as the pool.
+        with single_threaded_blas(), ThreadPoolExecutor(max(1, self.n_threads - 1)) as pool:
             self._pool = pool
             try:
                 yield
             finally:
                 self._pool = None
+                self._scratch = threading.local()
+
+    def scratch(self, name: str, shape: tuple[int, int], dtype: Any) -> np.ndarray:
+        """An array to write to, whose memory is that of this thread's last one of this name.
+
+        Memory that is new each time has to be mapped anew, page by page: a tenth of the time of
+        an update.
+        """
+        size = shape[0] * shape[1]
+        kept = self._scratch.__dict__.get(name)
+        if kept is None or kept.size < size or kept.dtype != dtype:
+            kept = np.empty(size, dtype=dtype)
+            self._scratch.__dict__[name] = kept
+        return kept[:size].reshape(shape)
 
     def for_row_blocks(
         self, work: Callable[[slice], None], n_rows: int, products_per_row: float
@@ -70,7 +87,7 @@ class NumbaBackend(NumpyBackend):
         """Call ``work(rows)`` for blocks of rows, each on some thread."""
         blocks = row_blocks(n_rows)
         is_small = n_rows * products_per_row < SMALLEST_SHARED_WORK
-        if self._pool is None or len(blocks) == 1 or is_small:
+        if self._pool is None or self.n_threads == 1 or len(blocks) == 1 or is_small:
             for rows in blocks:
                 work(rows)
             return
@@ -97,16 +114,24 @@ class NumbaBackend(NumpyBackend):
     # --- products and sums of a whole phase ---------------------------------------------
 
     def matmul(self, a: np.ndarray, b: np.ndarray, add_to: Any = None) -> np.ndarray:
-        """The matrix product, rows of the result shared out among threads."""
-        out = np.empty((a.shape[0], b.shape[1]), dtype=a.dtype) if add_to is None else add_to
+        """The matrix product, rows or columns of the result shared out among threads."""
+        (n_rows, n_inner), n_columns = a.shape, b.shape[1]
+        if n_rows * n_inner * n_columns < SMALLEST_SHARED_WORK:
+            return super().matmul(a, b, add_to)
+        out = np.empty((n_rows, n_columns), dtype=a.dtype) if add_to is None else add_to
 
-        def work(rows: slice) -> None:
+        def multiply(left: np.ndarray, right: np.ndarray, target: np.ndarray) -> None:
             if add_to is None:
-                np.matmul(a[rows], b, out=out[rows])
+                np.matmul(left, right, out=target)
             else:
-                out[rows] += a[rows] @ b
+                target += np.matmul(left, right, out=self.scratch("sum", target.shape, a.dtype))
 
-        self.for_row_blocks(work, a.shape[0], b.size)
+        if n_rows >= n_columns:
+            work = lambda rows: multiply(a[rows], b, out[rows])  # noqa: E731
+            self.for_row_blocks(work, n_rows, n_inner * n_columns)
+        else:
+            work = lambda columns: multiply(a, b[:, columns], out[:, columns])  # noqa: E731
+            self.for_row_blocks(work, n_columns, n_inner * n_rows)
         return out
 
     def dot(self, a: np.ndarray, b: np.ndarray) -> float:
@@ -127,19 +152,32 @@ class NumbaBackend(NumpyBackend):
         """Σ_i weights_i x_ij, one float64 a column; without weights, the plain sum."""
         if not _is_plain(x):
             return super().column_sums(x, weights)
-        weights = np.ones(x.shape[0], dtype=f32) if weights is None else weights
-        out = np.zeros(x.shape[1])
-        _kernels.column_sums(x, weights, out)
-        return out
+        n_rows, width = x.shape
+        weights = _ones(n_rows) if weights is None else weights
+        blocks = row_blocks(n_rows)
+        sums = np.zeros((max(len(blocks), 1), width))
+        if len(blocks) == 1:
+            _kernels.column_sums(x, weights, sums[0])
+            return sums[0]
+
+        def work(rows: slice) -> None:
+            _kernels.column_sums(x[rows], weights[rows], sums[rows.start // blocks[0].stop])
+
+        self.for_row_blocks(work, n_rows, PRODUCTS_PER_ELEMENT * width)
+        return sums.sum(axis=0)
 
     def weighted_rows(
         self, x: np.ndarray, offset: np.ndarray, weights: np.ndarray, out: np.ndarray
     ) -> None:
         """Write weights_i * (x_ij - offset_j) to `out`."""
-        if _is_plain(x) and _is_plain(out):
-            _kernels.weighted_rows(x, offset, weights, out)
-        else:
+        if not (_is_plain(x) and _is_plain(out)):
             super().weighted_rows(x, offset, weights, out)
+            return
+
+        def work(rows: slice) -> None:
+            _kernels.weighted_rows(x[rows], offset, weights[rows], out[rows])
+
+        self.for_row_blocks(work, x.shape[0], PRODUCTS_PER_ELEMENT * x.shape[1])
 
     # --- updates, in place --------------------------------------------------------------
 
@@ -169,10 +207,9 @@ class NumbaBackend(NumpyBackend):
         if not _are_single(x, affine):
             super()._means_block(x, affine, out, overlaps, to_unit)
             return
-        *matrices, scale, bias = _compilable(affine)
-        self._multiply(x, matrices, overlaps, out)
-        scales = (HALF, HALF) if to_unit else (ONE, ZERO)
-        _kernels.means(out, scale, bias, *scales)
+        self._multiply(x, affine, overlaps, out)
+        *_, scale, bias = _compilable(affine)
+        _kernels.means(out, scale, bias, *((HALF, HALF) if to_unit else (ONE, ZERO)))
 
     def _sample_block(
         self,
@@ -186,16 +223,16 @@ class NumbaBackend(NumpyBackend):
         if not _are_single(x, affine):
             super()._sample_block(x, affine, stream, draw, first_row, out)
             return
-        *matrices, scale, bias = _compilable(affine)
-        self._multiply(x, matrices, None, out)
+        self._multiply(x, affine, None, out)
+        *_, scale, bias = _compilable(affine)
         _kernels.sample_spins(out, scale, bias, *_name(stream, draw, first_row))
 
     def _sum_log_2cosh_block(self, x: np.ndarray, affine: Affine) -> np.ndarray:
         if not _are_single(x, affine):
             return super()._sum_log_2cosh_block(x, affine)
-        *matrices, scale, bias = _compilable(affine)
+        *_, scale, bias = _compilable(affine)
         product = np.empty((x.shape[0], bias.size), dtype=f32)
-        self._multiply(x, matrices, None, product)
+        self._multiply(x, affine, None, product)
         out = np.empty(x.shape[0])
         _kernels.sum_log_2cosh(product, scale, bias, out)
         return out
@@ -263,12 +300,13 @@ class NumbaBackend(NumpyBackend):
         self.for_row_blocks(work, rows.shape[0], columns.size)
         return out
 
-    def _multiply(self, x: np.ndarray, matrices: list, middle: Any, out: np.ndarray) -> None:
-        if middle is None:
-            first, is_transposed, second, _ = matrices
-            width = first.shape[0 if is_transposed else 1] if second.size else 0
-            middle = np.empty((x.shape[0], width), dtype=f32)
-        _pipelines.product(_writeable(x), *matrices, middle, out)
+    def _multiply(self, x: np.ndarray, affine: Affine, middle: Any, out: np.ndarray) -> None:
+        """X F, by way of `middle` where F is a product of two matrices."""
+        if affine.second is None:
+            np.matmul(x, affine.first, out=out)
+        else:
+            middle = np.matmul(x, affine.first, out=middle)
+            np.matmul(middle, affine.second, out=out)
 
     # --- elementwise --------------------------------------------------------------------
 
@@ -305,6 +343,11 @@ class NumbaBackend(NumpyBackend):
         return out
 
 
+@lru_cache(maxsize=64)
+def _ones(n: int) -> np.ndarray:
+    return np.ones(n, dtype=f32)
+
+
 def _is_plain(a: np.ndarray) -> bool:
     """Whether the compiled kernels take the array: float32, in row-major order, writeable."""
     return a.dtype == f32 and a.flags.carray
@@ -322,8 +365,12 @@ def _name(stream: RandomStream, draw: int, first_row: int) -> tuple:
 
 def _compilable(affine: Affine) -> tuple:
     """A map as the pipelines take it: matrices in row-major order, whether to transpose them."""
-    second = (NO_MATRIX, False) if affine.second is None else _row_major(affine.second)
-    return *_row_major(affine.first), *second, f32(affine.scale), _writeable(affine.bias)
+    made = affine.kept.get("numba")
+    if made is None:
+        second = (NO_MATRIX, False) if affine.second is None else _row_major(affine.second)
+        made = *_row_major(affine.first), *second, f32(affine.scale), _writeable(affine.bias)
+        affine.kept["numba"] = made
+    return made
 
 
 def _row_major(matrix: np.ndarray) -> tuple[np.ndarray, bool]:

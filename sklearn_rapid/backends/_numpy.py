@@ -61,6 +61,10 @@ class NumpyBackend:
         """Move the backend's values to the host."""
         return np.asarray(values)
 
+    def scratch(self, name: str, shape: tuple[int, int], dtype: Any) -> Any:
+        """An array to write to, whose memory may be that of the last one of this name."""
+        return self.xp.empty(shape, dtype=dtype)
+
     def for_row_blocks(
         self, work: Callable[[slice], None], n_rows: int, products_per_row: float
     ) -> None:
