@@ -134,15 +134,15 @@ class BaseRBM(
             every call), in the range of `units`.
         """
         check_is_fitted(self)
-        machine, encoder = self._ready()
         stream = self._own_stream()
+        to_unit = self.units == "binary"
 
-        def features(v: Any) -> Any:
+        def features(machine: Any, encoder: SpinEncoder, v: Any, out: Any) -> Any:
             if self.hidden_features == "sample":
                 return encoder.decode(machine.sample_hidden(v, stream))
-            return encoder.decode(machine.hidden_mean(v))
+            return machine.hidden_mean(v, out=out, to_unit=to_unit)
 
-        return self._by_chunks(X, features, encoder, (self._n_features_out,), self._dtype)
+        return self._by_chunks(X, features, (self._n_features_out,), self._dtype, bits_will_do=True)
 
     def inverse_transform(self, H: ArrayLike) -> np.ndarray:
         """Visible means given hidden features.
@@ -218,18 +218,33 @@ class BaseRBM(
         return X
 
     def _by_chunks(
-        self, X: Any, function: Callable, encoder: SpinEncoder, width: tuple, dtype: str
+        self,
+        X: Any,
+        function: Callable,
+        width: tuple,
+        dtype: str,
+        *,
+        bits_will_do: bool = False,
     ) -> np.ndarray:
-        """Apply a function of spins to the rows of X, a chunk at a time."""
+        """Apply a function to the rows of X as spins, a chunk at a time.
+
+        It is called with a machine, an encoder, the rows and an array on the host to write to,
+        which it may leave alone. Where bits will do, rows of a sparse X stay sparse.
+        """
         X = self._validate(X, reset=False)
+        machine, encoder = self._ready()
+        keeps_sparse = bits_will_do and encoder.keeps_sparse(X)
+        read = encoder.bits if keeps_sparse else encoder.spins
         out = np.empty((X.shape[0], *width), dtype=dtype)
-        xp = encoder.backend.xp
         with encoder.backend.running():
+            machine = machine.on_bits() if keeps_sparse else machine
             for rows in chunks(X.shape[0]):
-                v = encoder.spins(X[rows])
-                padding = -v.shape[0] % BLOCK
-                v = xp.concat([v, xp.ones((padding, v.shape[1]), dtype=v.dtype)], axis=0)
-                out[rows] = function(v)[: v.shape[0] - padding]
+                n = rows.stop - rows.start
+                v = read(X[rows], n_rows=n + -n % BLOCK)
+                target = out[rows] if v.shape[0] == n and machine.backend.xp is np else None
+                result = function(machine, encoder, v, target)
+                if result is not target:
+                    out[rows] = machine.backend.to_numpy(result)[:n]
         return out
 
     def _publish(self, state: TrainingState) -> dict[str, Any]:

@@ -18,6 +18,8 @@ from sklearn_rapid.backends import RandomStream
 # Rows converted at a time, a multiple of a block. Rows are padded to whole blocks, because
 # products of other shapes round differently: a row's result never depends on its company.
 CHUNK, BLOCK = 1024, 128
+# A sparse product costs about seven times as much for each element that is not zero.
+LARGEST_SPARSE_SHARE = 0.1
 
 UNIT_RANGES = {"binary": (0.0, 1.0), "spin": (-1.0, 1.0)}
 
@@ -56,7 +58,7 @@ class SpinEncoder:
                 "sparse X leaves out zeros, which are no spins: units='spin' needs dense X. "
                 "Use units='binary' with sparse data in {0, 1}."
             )
-        if self.binarize is not None and self.binarize != "sample":
+        if self._has_threshold:
             return
         low, high = UNIT_RANGES[self.units]
         values = X.data if sparse.issparse(X) else X
@@ -74,21 +76,51 @@ class SpinEncoder:
             f"Scale {name}, or set a threshold."
         )
 
-    def spins(self, X: Any, stream: RandomStream | None = None, draw: int = 0) -> Any:
+    def spins(
+        self, X: Any, stream: RandomStream | None = None, draw: int = 0, n_rows: int = 0
+    ) -> Any:
         """Rows as a backend array of spins or mean spins, shape (n, V).
 
-        With a stream, binarize="sample" draws spins; without one their means are taken.
+        With a stream, binarize="sample" draws spins; without one their means are taken. What X
+        lacks of `n_rows` is filled up with rows of -1.
         """
         X = X.toarray() if sparse.issparse(X) else X
-        if self.binarize is not None and self.binarize != "sample":
-            return self.backend.asarray(np.where(X > self.binarize, 1.0, -1.0), self.dtype)
-        means = X * 2.0 - 1.0 if self.units == "binary" else X
-        means = self.backend.asarray(means, self.dtype)
+        n, shape = X.shape[0], (max(n_rows, X.shape[0]), X.shape[1])
+        if self._has_threshold:
+            is_on = np.zeros(shape, dtype=bool)
+            np.greater(X, self.binarize, out=is_on[:n])
+            return self.backend.spins_of(self.backend.asarray(is_on), self.dtype)
+        means = np.full(shape, -1.0, dtype=self.dtype)
+        means[:n] = X
+        if self.units == "binary":
+            means[:n] *= 2.0
+            means[:n] -= 1.0
+        means = self.backend.asarray(means)
         if self.binarize is None or stream is None:
             return means
         xp = self.backend.xp
         u = self.backend.random_uniform(tuple(means.shape), stream, draw)
         return xp.where(2.0 * u - 1.0 < means, xp.ones_like(means), -xp.ones_like(means))
+
+    def keeps_sparse(self, X: Any) -> bool:
+        """Whether rows of X are worth multiplying as the sparse matrix of what is on.
+
+        Zeros are off, and a product with few enough others is cheaper than a dense one
+        (docs/design_notes/sparse.md).
+        """
+        if not (sparse.issparse(X) and self._has_threshold and self.binarize >= 0):
+            return False
+        return self.backend.xp is np and X.nnz < LARGEST_SPARSE_SHARE * X.shape[0] * X.shape[1]
+
+    def bits(self, X: Any, n_rows: int) -> Any:
+        """Sparse rows as a sparse matrix of ones where spins are +1, with empty rows added."""
+        is_on = (X > self.binarize).astype(self.dtype)
+        is_on.resize((max(n_rows, X.shape[0]), X.shape[1]))
+        return is_on
+
+    @property
+    def _has_threshold(self) -> bool:
+        return self.binarize is not None and self.binarize != "sample"
 
     def means(self, values: np.ndarray) -> np.ndarray:
         """Mean spins from values in the user's units (hidden features, say)."""

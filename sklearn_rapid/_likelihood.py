@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
 from hashlib import blake2b
 from typing import Any
 
@@ -67,9 +66,8 @@ class LikelihoodMixin:
         ndarray of shape (n_samples,)
         """
         check_is_fitted(self)
-        machine, encoder = self._ready()
         return self._by_chunks(
-            X, lambda v: machine.backend.to_numpy(machine.free_energy(v)), encoder, (), "float64"
+            X, lambda machine, _, v, out: machine.free_energy(v), (), "float64", bits_will_do=True
         )
 
     def pseudo_likelihood(self, X: ArrayLike) -> np.ndarray:
@@ -87,12 +85,8 @@ class LikelihoodMixin:
         ndarray of shape (n_samples,)
         """
         check_is_fitted(self)
-        machine, encoder = self._ready()
-        to_numpy = machine.backend.to_numpy
-        # Flipping a spin takes rows of W: formed here, not again for every chunk.
-        machine = replace(machine, couplings=machine.couplings.to_dense())
         return self._by_chunks(
-            X, lambda v: to_numpy(machine.log_pseudo_likelihood(v)), encoder, (), "float64"
+            X, lambda machine, _, v, out: machine.log_pseudo_likelihood(v), (), "float64"
         )
 
     def log_partition(

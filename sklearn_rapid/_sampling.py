@@ -71,12 +71,10 @@ class SamplingMixin:
         """
         check_is_fitted(self)
         check_count("n_steps", n_steps, 0)
-        machine, encoder = self._ready()
         stream = RandomStream(new_seed(check_random_state(random_state)))
         return self._by_chunks(
             X,
-            lambda v: encoder.decode(machine.gibbs(v, n_steps, stream)),
-            encoder,
+            lambda machine, encoder, v, out: encoder.decode(machine.gibbs(v, n_steps, stream)),
             (self.n_features_in_,),
             self._dtype,
         )

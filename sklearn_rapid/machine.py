@@ -160,3 +160,46 @@ class Machine:
         # log(1 + exp(gain)), stable on both sides.
         costs = xp.maximum(gain, xp.zeros_like(gain)) + xp.log1p(xp.exp(-xp.abs(gain)))
         return -xp.sum(costs, axis=1)
+
+    def on_bits(self) -> MachineOnBits:
+        """The same machine for rows x in {0, 1}, which may be those of a sparse matrix."""
+        backend, xp, up = self.backend, self.backend.xp, self.up
+        ones = xp.ones((1, self.n_visible), dtype=self.visible_bias.dtype)
+        of_zeros = 2.0 * up.bias - backend.field(ones, up)[0, :]
+        first = xp.asarray(up.first, copy=True) if up.second is not None else up.first
+        return MachineOnBits(replace(up, first=first, bias=of_zeros, scale=2.0 * up.scale, kept={}), self.visible_bias, backend)
+
+
+@dataclass(frozen=True)
+class MachineOnBits:
+    """A machine's view of rows x in {0, 1} that stand for spins v = 2x - 1.
+
+    v W + c = 2 x W + (c - 1W): all that changes is the map, and zeros cost nothing.
+
+    Parameters
+    ----------
+    up : Affine
+        From bits to hidden fields.
+    visible_bias : array of shape (V,)
+        That of the spins.
+    backend : backend
+    """
+
+    up: Affine
+    visible_bias: Any
+    backend: Any
+
+    def hidden_mean(self, x: Any, **how: Any) -> Any:
+        """E[h | x], shape (n, H)."""
+        return self.backend.means(x, self.up, **how)
+
+    def sample_hidden(self, x: Any, stream: RandomStream) -> Any:
+        """h ~ P(h | x), shape (n, H)."""
+        return self.backend.sample(x, self.up, stream, stream.reserve())
+
+    def free_energy(self, x: Any) -> Any:
+        """F(2x - 1) in nats, float64 of shape (n,)."""
+        xp = self.backend.xp
+        bias = xp.astype(self.visible_bias, xp.float64)
+        from_visible = 2.0 * (x @ bias) - xp.sum(bias)
+        return -from_visible - self.backend.sum_log_2cosh_of(x, self.up)

@@ -308,3 +308,10 @@ def sign(x, out):
     """The sign of each element, that of zero being +1, for arrays in one dimension."""
     for i in range(x.size):
         out[i] = _ONE if x[i] >= f32(0.0) else -_ONE
+
+
+@compiled
+def spins_of(is_on, out):
+    """+1 where `is_on`, -1 elsewhere, for arrays in one dimension."""
+    for i in range(is_on.size):
+        out[i] = _ONE if is_on[i] else -_ONE

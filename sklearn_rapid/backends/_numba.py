@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 from sklearn_rapid.backends import _kernels, _pipelines
 from sklearn_rapid.backends._affine import Affine
@@ -191,6 +192,14 @@ class NumbaBackend(NumpyBackend):
         """Clip p to [-bound, bound], in place."""
         np.clip(p, -bound, bound, out=p)
 
+    def spins_of(self, is_on: np.ndarray, dtype: str) -> np.ndarray:
+        """+1 where `is_on`, -1 elsewhere."""
+        if dtype != "float32":
+            return super().spins_of(is_on, dtype)
+        out = np.empty(is_on.shape, dtype=f32)
+        _kernels.spins_of(is_on.reshape(-1), out.reshape(-1))
+        return out
+
     def sign(self, x: np.ndarray) -> np.ndarray:
         """The sign of each element, that of zero being +1."""
         if not _is_plain(x):
@@ -302,11 +311,14 @@ class NumbaBackend(NumpyBackend):
 
     def _multiply(self, x: np.ndarray, affine: Affine, middle: Any, out: np.ndarray) -> None:
         """X F, by way of `middle` where F is a product of two matrices."""
-        if affine.second is None:
-            np.matmul(x, affine.first, out=out)
+        if sparse.issparse(x):
+            product = x @ affine.first
         else:
-            middle = np.matmul(x, affine.first, out=middle)
-            np.matmul(middle, affine.second, out=out)
+            product = np.matmul(x, affine.first, out=out if affine.second is None else middle)
+        if affine.second is not None:
+            np.matmul(product, affine.second, out=out)
+        elif product is not out:
+            out[...] = product
 
     # --- elementwise --------------------------------------------------------------------
 

@@ -113,6 +113,10 @@ class NumpyBackend:
         """Clip p to [-bound, bound], in place."""
         p[...] = self.xp.clip(p, -bound, bound)
 
+    def spins_of(self, is_on: Any, dtype: str) -> Any:
+        """+1 where `is_on`, -1 elsewhere."""
+        return 2.0 * self.xp.astype(is_on, getattr(self.xp, dtype)) - 1.0
+
     def sign(self, x: Any) -> Any:
         """The sign of each element, that of zero being +1."""
         return self.xp.where(x >= 0, self.xp.ones_like(x), -self.xp.ones_like(x))
