@@ -36,7 +36,7 @@ ORDER = [
 # Imports nothing of the package, and nothing of the package imports it.
 ALONE = {"datasets"}
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
-ONLY_IMPORTERS = {"numba": ["backends._kernels"], "cupy": ["backends._cupy"]}
+ONLY_IMPORTERS = {"numba": ["backends._kernels", "backends._pipelines"], "cupy": ["backends._cupy"]}
 
 
 def module_name(path):

@@ -33,8 +33,10 @@ ALL_FREE = np.empty((0, 0), dtype=bool)
 
 # Waking a thread costs about as much as so many multiply-adds.
 SMALLEST_SHARED_WORK = 1e7
+# A small product of a transposed matrix is faster on a copy in row-major order, up to here.
+LARGEST_COPIED = 64
 # What a pass over an element that is not in a near cache costs, in multiply-adds of a product.
-PRODUCTS_PER_ELEMENT = 10
+PRODUCTS_PER_ELEMENT = 30
 
 
 class NumbaBackend(NumpyBackend):
@@ -117,9 +119,13 @@ class NumbaBackend(NumpyBackend):
     def matmul(self, a: np.ndarray, b: np.ndarray, add_to: Any = None) -> np.ndarray:
         """The matrix product, rows or columns of the result shared out among threads."""
         (n_rows, n_inner), n_columns = a.shape, b.shape[1]
-        if n_rows * n_inner * n_columns < SMALLEST_SHARED_WORK:
-            return super().matmul(a, b, add_to)
+        is_small = n_rows * n_inner * n_columns < SMALLEST_SHARED_WORK
         out = np.empty((n_rows, n_columns), dtype=a.dtype) if add_to is None else add_to
+        is_cheap_to_copy = a.flags.carray or n_inner <= LARGEST_COPIED
+        if is_small and add_to is None and is_cheap_to_copy and a.dtype == f32 and _is_plain(b):
+            return _pipelines.multiply(_writeable(a), b, out)
+        if is_small:
+            return super().matmul(a, b, add_to)
 
         def multiply(left: np.ndarray, right: np.ndarray, target: np.ndarray) -> None:
             if add_to is None:
@@ -184,9 +190,19 @@ class NumbaBackend(NumpyBackend):
 
     def add_scaled(self, p: np.ndarray, step: np.ndarray, scale: float) -> float:
         """Add scale * step to p, in place; the largest |p|, or NaN if one is not finite."""
-        if _is_plain(p) and _is_plain(step):
+        if not (_is_plain(p) and _is_plain(step)):
+            return super().add_scaled(p, step, scale)
+        width = p.size // p.shape[0]
+        if p.size * PRODUCTS_PER_ELEMENT < SMALLEST_SHARED_WORK:
             return float(_kernels.add_scaled(p.reshape(-1), step.reshape(-1), f32(scale)))
-        return super().add_scaled(p, step, scale)
+        largest = []
+
+        def work(rows: slice) -> None:
+            target, change = p[rows].reshape(-1), step[rows].reshape(-1)
+            largest.append(_kernels.add_scaled(target, change, f32(scale)))
+
+        self.for_row_blocks(work, p.shape[0], PRODUCTS_PER_ELEMENT * width)
+        return float(np.max(largest))
 
     def clip(self, p: np.ndarray, bound: float) -> None:
         """Clip p to [-bound, bound], in place."""
@@ -309,14 +325,22 @@ class NumbaBackend(NumpyBackend):
         self.for_row_blocks(work, rows.shape[0], columns.size)
         return out
 
-    def _multiply(self, x: np.ndarray, affine: Affine, middle: Any, out: np.ndarray) -> None:
+    def _multiply(self, x: Any, affine: Affine, middle: Any, out: np.ndarray) -> None:
         """X F, by way of `middle` where F is a product of two matrices."""
+        first, second = affine.first, affine.second
         if sparse.issparse(x):
-            product = x @ affine.first
+            product = x @ first
+        elif x.shape[0] <= _pipelines.FEW_ROWS or _is_small(first, second):
+            *matrices, _, _ = _compilable(affine)
+            if middle is None:
+                width = 0 if second is None else first.shape[1]
+                middle = np.empty((x.shape[0], width), dtype=f32)
+            _pipelines.product(_writeable(x), *matrices, middle, out)
+            return
         else:
-            product = np.matmul(x, affine.first, out=out if affine.second is None else middle)
-        if affine.second is not None:
-            np.matmul(product, affine.second, out=out)
+            product = np.matmul(x, first, out=out if second is None else middle)
+        if second is not None:
+            np.matmul(product, second, out=out)
         elif product is not out:
             out[...] = product
 
@@ -368,6 +392,12 @@ def _is_plain(a: np.ndarray) -> bool:
 def _are_single(x: np.ndarray, affine: Affine) -> bool:
     """Whether rows and map are both in float32, as the pipelines take them."""
     return x.dtype == f32 and affine.bias.dtype == f32
+
+
+def _is_small(first: np.ndarray, second: Any) -> bool:
+    """Whether rows can pass the matrices in groups without packing."""
+    largest = first.size if second is None else max(first.size, second.size)
+    return _pipelines.TILE * largest <= _pipelines.LARGEST_UNPACKED
 
 
 def _name(stream: RandomStream, draw: int, first_row: int) -> tuple:

@@ -9,6 +9,7 @@ row-major order, each with whether it is to be transposed, its scale and its bia
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 
 from sklearn_rapid.backends._kernels import (
     anneal_spins,
@@ -19,6 +20,13 @@ from sklearn_rapid.backends._kernels import (
     u32,
     u64,
 )
+
+# OpenBLAS packs the operands of a product into panels of its own unless it takes at most so many
+# multiply-adds. With a matrix that fits into the second-level cache it is faster not to: rows
+# go through in groups. With few rows and a transposed matrix, packing costs more than the product.
+LARGEST_UNPACKED = 1_000_000
+FEW_ROWS = 32
+TILE = 4
 
 
 @compiled
@@ -32,11 +40,63 @@ def product(x, first, is_first_transposed, second, is_second_transposed, middle,
 
 
 @compiled
+def multiply(x, matrix, out):
+    """X M, returned in `out`."""
+    _dot(x, matrix, False, out)
+    return out
+
+
+@compiled
 def _dot(x, matrix, is_transposed, out):
     if is_transposed:
-        np.dot(x, matrix.T, out)
-    else:
+        if TILE <= x.shape[0] <= FEW_ROWS and matrix.shape[0] >= TILE:
+            _row_products(x, matrix, out)
+        else:
+            np.dot(x, matrix.T, out)
+        return
+    rows = LARGEST_UNPACKED // max(matrix.size, 1) // TILE * TILE
+    if rows == 0:
         np.dot(x, matrix, out)
+        return
+    for start in range(0, x.shape[0], rows):
+        np.dot(x[start : start + rows], matrix, out[start : start + rows])
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+def _row_products(x, y, out):
+    """X Yᵀ for few rows of x, four by four: each element loaded serves four products.
+
+    The last tile of each side overlaps with the one before it.
+    """
+    for i0 in range(0, x.shape[0], TILE):
+        i = min(i0, x.shape[0] - TILE)
+        a, b, c, d = x[i], x[i + 1], x[i + 2], x[i + 3]
+        for j0 in range(0, y.shape[0], TILE):
+            j = min(j0, y.shape[0] - TILE)
+            p, q, r, s = y[j], y[j + 1], y[j + 2], y[j + 3]
+            ap = aq = ar = as_ = bp = bq = br = bs = f32(0.0)
+            cp = cq = cr = cs = dp = dq = dr = ds = f32(0.0)
+            for k in range(x.shape[1]):
+                ap += a[k] * p[k]
+                aq += a[k] * q[k]
+                ar += a[k] * r[k]
+                as_ += a[k] * s[k]
+                bp += b[k] * p[k]
+                bq += b[k] * q[k]
+                br += b[k] * r[k]
+                bs += b[k] * s[k]
+                cp += c[k] * p[k]
+                cq += c[k] * q[k]
+                cr += c[k] * r[k]
+                cs += c[k] * s[k]
+                dp += d[k] * p[k]
+                dq += d[k] * q[k]
+                dr += d[k] * r[k]
+                ds += d[k] * s[k]
+            out[i, j], out[i, j + 1], out[i, j + 2], out[i, j + 3] = ap, aq, ar, as_
+            out[i + 1, j], out[i + 1, j + 1], out[i + 1, j + 2], out[i + 1, j + 3] = bp, bq, br, bs
+            out[i + 2, j], out[i + 2, j + 1], out[i + 2, j + 2], out[i + 2, j + 3] = cp, cq, cr, cs
+            out[i + 3, j], out[i + 3, j + 1], out[i + 3, j + 2], out[i + 3, j + 3] = dp, dq, dr, ds
 
 
 @compiled
