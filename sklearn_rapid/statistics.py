@@ -194,7 +194,8 @@ def _parts(data: Any, negative: NegativeStates, n_hidden: int, xp: Any) -> Itera
         yield Part(data[rows, :], data_weights[rows], n, None, probed, is_last=False)
     for rows in _even_slices(n_model, largest):
         hidden = None if negative.hidden is None else negative.hidden[rows, :]
-        probed = slice(0, PROBED_STATES if rows.start == 0 else 0)
+        n = rows.stop - rows.start
+        probed = slice(0, min(n, PROBED_STATES) if rows.start == 0 else 0)
         is_last = rows.stop == n_model
         yield Part(model[rows, :], -model_weights[rows], 0, hidden, probed, is_last)
 

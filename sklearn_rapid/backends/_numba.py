@@ -310,8 +310,8 @@ class NumbaBackend(NumpyBackend):
         if not _are_single(v, up):
             super()._flipped_block(v, up, out)
             return
-        weights = np.ascontiguousarray(up.first)
-        _pipelines.flipped_log_2cosh(self.field(v, up), v, weights, out)
+        weights = _writeable(up.first)
+        _pipelines.flipped_log_2cosh(self.field(v, up), v, weights, f32(up.scale), out)
 
     def sum_log_2cosh_of_sums(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """Σ_j log 2cosh(rows_aj + columns_bj), float64 of shape (A, B)."""

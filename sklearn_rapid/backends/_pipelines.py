@@ -167,15 +167,15 @@ def anneal(
 
 
 @compiled
-def flipped_log_2cosh(field, v, weights, out):
-    """`flipped_log_2cosh`: out_ni = Σ_j log 2cosh(field_nj - 2 v_ni W_ij)."""
+def flipped_log_2cosh(field, v, weights, scale, out):
+    """`flipped_log_2cosh`: out_ni = Σ_j log 2cosh(field_nj - 2 v_ni scale W_ij)."""
     flipped = np.empty(field.shape, dtype=f32)
     sums = np.empty(field.shape[0])
     no_bias = np.zeros(field.shape[1], dtype=f32)
     for i in range(v.shape[1]):
         row = weights[i]
         for n in range(field.shape[0]):
-            x = f32(-2.0) * v[n, i]
+            x = f32(-2.0) * scale * v[n, i]
             source, target = field[n], flipped[n]
             for j in range(row.size):
                 target[j] = source[j] + x * row[j]

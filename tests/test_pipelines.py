@@ -1,0 +1,299 @@
+"""What backends do with whole phases: maps of rows, chains, sums, updates in place."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from sklearn_rapid.backends import Affine, RandomStream, _pipelines, get_backend
+from sklearn_rapid.backends._numpy import NumpyBackend
+
+# Rows for every way that a block may be cut or multiplied.
+N_ROWS = [1, 3, 4, 31, 33, 130, 700]
+HALF_ULP = 2.0**-24
+
+
+def log_2cosh(x):
+    return np.abs(x) + np.log1p(np.exp(-2.0 * np.abs(x)))
+
+
+def make_map(backend, sizes, *, transposed=False, scale=0.25, exact=False, dtype="float32"):
+    """A map between layers of these sizes, as the backend's and as one float64 matrix.
+
+    Exact ones have small integers over powers of two: all products and sums are without rounding,
+    so that spins have to agree to the bit.
+    """
+    rng = np.random.default_rng(len(sizes))
+
+    def draw(*shape):
+        return rng.integers(-3, 4, size=shape) / 8 if exact else rng.normal(0.0, 0.3, shape)
+
+    matrices = [draw(a, b).astype(dtype) for a, b in zip(sizes, sizes[1:], strict=False)]
+    bias = draw(sizes[-1]).astype(dtype)
+    product = np.linalg.multi_dot([*matrices, np.eye(sizes[-1])]).astype(np.float64) * scale
+    if transposed:
+        matrices = [np.asfortranarray(m) for m in matrices]
+    first, second = [backend.asarray(m) for m in [*matrices, matrices[0]][:2]]
+    second = second if len(matrices) == 2 else None
+    return Affine(first, second, backend.asarray(bias), scale), product, bias.astype(np.float64)
+
+
+def spin_rows(n_rows, width, seed=0):
+    return np.random.default_rng(seed).choice([-1.0, 1.0], size=(n_rows, width))
+
+
+SIZES = [(20, 30), (20, 6, 30), (400, 700), (400, 5, 700)]
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("sizes", SIZES)
+@pytest.mark.parametrize("n_rows", N_ROWS)
+def test_means(backend, n_rows, sizes, transposed):
+    affine, product, bias = make_map(backend, sizes, transposed=transposed)
+    x = spin_rows(n_rows, sizes[0])
+    got = backend.to_numpy(backend.means(backend.asarray(x, "float32"), affine))
+    # A sum of as many terms of order one as the layer has units, each rounded.
+    tolerance = 4 * sizes[0] * HALF_ULP
+    np.testing.assert_allclose(got, np.tanh(x @ product + bias), atol=tolerance, rtol=0)
+
+
+@pytest.mark.parametrize("n_rows", [5, 300])
+def test_means_where_they_are_wanted(backend, n_rows):
+    affine, product, bias = make_map(backend, (20, 6, 30))
+    x = spin_rows(n_rows, 20)
+    out = backend.asarray(np.zeros((n_rows, 30)), "float32")
+    overlaps = backend.asarray(np.zeros((n_rows, 6)), "float32")
+    rows = backend.asarray(x, "float32")
+    assert backend.means(rows, affine, out=out, overlaps=overlaps, to_unit=True) is out
+    expected = 0.5 + 0.5 * np.tanh(x @ product + bias)
+    np.testing.assert_allclose(backend.to_numpy(out), expected, atol=1e-5)
+    expected = x @ backend.to_numpy(affine.first)
+    np.testing.assert_allclose(backend.to_numpy(overlaps), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("sizes", SIZES)
+@pytest.mark.parametrize("n_rows", N_ROWS)
+def test_samples_agree_to_the_bit(backend, n_rows, sizes, transposed):
+    affine, product, bias = make_map(backend, sizes, transposed=transposed, exact=True)
+    x = spin_rows(n_rows, sizes[0])
+    field = (x @ product + bias).astype(np.float32)
+    np.testing.assert_array_equal(field, x @ product + bias)  # nothing was rounded
+    expected = NumpyBackend().sample_spins(field, RandomStream(3), 7)
+    got = backend.sample(backend.asarray(x, "float32"), affine, RandomStream(3), 7)
+    np.testing.assert_array_equal(backend.to_numpy(got), expected)
+
+
+@pytest.mark.parametrize("clamped", [False, True])
+@pytest.mark.parametrize("inner", [(), (6,)])
+@pytest.mark.parametrize("n_rows", [3, 20, 300])
+def test_chains_agree_to_the_bit(backend, n_rows, inner, clamped):
+    """With draws of more than 32 bits, and some entries held."""
+    (up, upward, c), (down, downward, b) = (
+        make_map(backend, sizes, exact=True) for sizes in ((20, *inner, 30), (30, *inner, 20))
+    )
+    start = spin_rows(n_rows, 20)
+    free = np.random.default_rng(1).random((n_rows, 20)) < 0.7
+    first = 2**32 - 2
+    v, stream = start, RandomStream(4)
+    for draw in (first, first + 2, first + 4):
+        h = NumpyBackend().sample_spins((v @ upward + c).astype(np.float32), stream, draw)
+        new = NumpyBackend().sample_spins((h @ downward + b).astype(np.float32), stream, draw + 1)
+        v = np.where(free, new, v) if clamped else new
+    mask = backend.asarray(free) if clamped else None
+    rows = backend.asarray(start, "float32")
+    got = backend.gibbs(rows, up, down, 3, stream, first, mask)
+    np.testing.assert_array_equal(backend.to_numpy(got), v)
+    np.testing.assert_array_equal(backend.to_numpy(rows), start)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("sizes", [(20, 30), (20, 6, 1100)])
+def test_sums_of_log_2cosh(backend, sizes, dtype):
+    """More columns than one logarithm serves among them."""
+    affine, product, bias = make_map(backend, sizes, dtype=dtype)
+    x = spin_rows(70, 20)
+    got = backend.sum_log_2cosh_of(backend.asarray(x, dtype), affine)
+    expected = log_2cosh(x @ product + bias).sum(axis=1)
+    rtol = 1e-13 if dtype == "float64" else 30 * HALF_ULP
+    np.testing.assert_allclose(backend.to_numpy(got), expected, rtol=rtol)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_sums_of_log_2cosh_of_sums(backend, dtype):
+    rng = np.random.default_rng(0)
+    rows, columns = (rng.normal(0, 20, (n, 1000)).astype(dtype) for n in (140, 9))
+    got = backend.sum_log_2cosh_of_sums(backend.asarray(rows), backend.asarray(columns))
+    sums = rows.astype(np.float64)[:, None, :] + columns.astype(np.float64)
+    rtol = 1e-13 if dtype == "float64" else 4 * HALF_ULP
+    np.testing.assert_allclose(backend.to_numpy(got), log_2cosh(sums).sum(axis=2), rtol=rtol)
+
+
+def test_sums_of_huge_fields_are_finite():
+    backend = get_backend("numba")
+    field = np.full((1, 3000), 1e30, dtype=np.float32)
+    np.testing.assert_allclose(backend.sum_log_2cosh(field), 3000 * 1e30, rtol=1e-6)
+    zero = np.zeros((1, 3000), dtype=np.float32)
+    np.testing.assert_allclose(backend.sum_log_2cosh(zero), 3000 * np.log(2), rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_sums_with_a_spin_flipped(backend, dtype):
+    affine, product, bias = make_map(backend, (7, 30), dtype=dtype)
+    x = spin_rows(60, 7)
+    got = backend.to_numpy(backend.flipped_log_2cosh(backend.asarray(x, dtype), affine))
+    for i in range(7):
+        flipped = x.copy()
+        flipped[:, i] *= -1
+        expected = log_2cosh(flipped @ product + bias).sum(axis=1)
+        rtol = 1e-13 if dtype == "float64" else 30 * HALF_ULP
+        np.testing.assert_allclose(got[:, i], expected, rtol=rtol)
+
+
+# --- products -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("shape", [(3, 2), (4, 4), (5, 17), (300, 301), (64, 4000), (1200, 900)])
+@pytest.mark.parametrize("n_rows", N_ROWS)
+def test_products_of_integers_are_exact(n_rows, shape, transposed):
+    """By tiles, in groups of rows, at once: whatever the shape leads to."""
+    rng = np.random.default_rng(2)
+    x = rng.integers(-4, 5, size=(n_rows, shape[0])).astype(np.float32)
+    matrix = rng.integers(-4, 5, size=shape).astype(np.float32)
+    out = np.full((n_rows, shape[1]), np.nan, dtype=np.float32)
+    none = np.empty((0, 0), dtype=np.float32)
+    given = np.ascontiguousarray(matrix.T) if transposed else matrix
+    _pipelines.product(x, given, transposed, none, False, none, out)
+    np.testing.assert_array_equal(out, x @ matrix)
+
+
+@pytest.mark.parametrize("shape", [(5, 4, 3), (20, 784, 256), (784, 20, 256), (100, 700, 1500)])
+def test_matmul_adds_in_place(backend, shape):
+    rng = np.random.default_rng(3)
+    m, k, n = shape
+    a, b, total = (
+        rng.integers(-4, 5, size=size).astype(np.float32) for size in ((k, m), (k, n), (m, n))
+    )
+    expected = total + a.T @ b
+    total = backend.asarray(total)
+    left = backend.asarray(a).T
+    assert backend.matmul(left, backend.asarray(b), total) is total
+    np.testing.assert_array_equal(backend.to_numpy(total), expected)
+    np.testing.assert_array_equal(backend.to_numpy(backend.matmul(left, backend.asarray(b))), a.T @ b)
+
+
+def test_sparse_rows_are_multiplied_alike():
+    backend = get_backend("numba", n_threads=2)
+    x = sparse.random_array((300, 50), density=0.05, format="csr", dtype=np.float32, rng=0)
+    x.data[:] = 1.0
+    for sizes in ((50, 30), (50, 6, 30)):
+        affine, product, bias = make_map(backend, sizes)
+        with backend.running():
+            got = backend.means(x, affine)
+        np.testing.assert_allclose(got, np.tanh(x.toarray() @ product + bias), atol=1e-5)
+
+
+# --- sums and updates -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_rows", [1, 40, 1000])
+def test_column_sums_add_in_float64(backend, n_rows):
+    x = np.full((n_rows, 5), 0.1, dtype=np.float32)
+    x[0] = 1e8
+    weights = np.linspace(-1, 2, n_rows).astype(np.float32)
+    exact = x.astype(np.float64)
+    rows = backend.asarray(x)
+    got = backend.to_numpy(backend.column_sums(rows))
+    # A thousand additions in some order, of which float32 would lose all but the first.
+    np.testing.assert_allclose(got, exact.sum(axis=0), rtol=1000 * 2.0**-53)
+    got = backend.to_numpy(backend.column_sums(rows, backend.asarray(weights)))
+    # The reference rounds each weighted element to float32.
+    expected = (weights.astype(np.float64)[:, None] * exact).sum(axis=0)
+    np.testing.assert_allclose(got, expected, rtol=HALF_ULP)
+
+
+def test_dots_add_in_float64(backend):
+    a = np.full((3, 1000), 0.1, dtype=np.float32)
+    a[:, 0] = 1e4
+    exact = a.astype(np.float64) ** 2
+    x = backend.asarray(a)
+    assert backend.dot(x, x) == pytest.approx(exact.sum(), rel=HALF_ULP)
+    got = backend.to_numpy(backend.row_dots(x, x[:1, :]))
+    np.testing.assert_allclose(got, exact.sum(axis=1), rtol=HALF_ULP)
+
+
+@pytest.mark.parametrize("n_rows", [1, 300])
+def test_weighted_rows(backend, n_rows):
+    rng = np.random.default_rng(5)
+    x, weights, offset = rng.normal(size=(n_rows, 9)), rng.normal(size=n_rows), rng.normal(size=9)
+    given = (backend.asarray(a, "float32") for a in (x, offset, weights))
+    out = backend.asarray(np.zeros((n_rows, 9)), "float32")
+    backend.weighted_rows(*given, out)
+    expected = weights[:, None] * (x - offset)
+    np.testing.assert_allclose(backend.to_numpy(out), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(7,), (3, 5), (2000, 300)])
+def test_add_scaled(backend, shape):
+    rng = np.random.default_rng(6)
+    p, step = (rng.normal(size=shape).astype(np.float32) for _ in range(2))
+    target = backend.asarray(p.copy())
+    largest = backend.add_scaled(target, backend.asarray(step), -0.5)
+    np.testing.assert_allclose(backend.to_numpy(target), p - 0.5 * step, atol=1e-6)
+    assert largest == pytest.approx(np.abs(p - 0.5 * step).max(), rel=1e-6)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("where", [0, 63, 64, 129])
+def test_add_scaled_tells_of_what_is_not_finite(backend, value, where):
+    p = np.zeros(130, dtype=np.float32)
+    step = p.copy()
+    step[where] = value
+    with np.errstate(invalid="ignore"):
+        largest = backend.add_scaled(backend.asarray(p), backend.asarray(step), 1.0)
+    assert not np.isfinite(largest)
+
+
+def test_spins_of(backend):
+    is_on = np.array([[True, False, True]])
+    for dtype in ("float32", "float64"):
+        got = backend.to_numpy(backend.spins_of(backend.asarray(is_on), dtype))
+        np.testing.assert_array_equal(got, [[1.0, -1.0, 1.0]])
+        assert got.dtype == dtype
+
+
+def test_read_only_arrays_will_do():
+    """Such as joblib maps into workers: compiled code would refuse them."""
+    backend = get_backend("numba", n_threads=1)
+    affine, product, bias = make_map(backend, (20, 6, 30))
+    x = spin_rows(5, 20).astype(np.float32)
+    for a in (affine.first, affine.second, affine.bias, x):
+        a.flags.writeable = False
+    with backend.running():
+        got = backend.means(x, affine)
+        assert set(np.unique(backend.sample(x, affine, RandomStream(0), 0))) <= {-1.0, 1.0}
+    np.testing.assert_allclose(got, np.tanh(x @ product + bias), atol=1e-5)
+
+
+# --- scratch space --------------------------------------------------------------------------
+
+
+def test_scratch_space_is_reused_by_its_thread_alone():
+    backend = get_backend("numba", n_threads=2)
+    with backend.running():
+        first = backend.scratch("a", (4, 5), np.float32)
+        assert np.shares_memory(first, backend.scratch("a", (2, 5), np.float32))
+        assert not np.shares_memory(first, backend.scratch("b", (4, 5), np.float32))
+        assert not np.shares_memory(first, backend.scratch("a", (4, 5), np.float64))
+        others = []
+        thread = threading.Thread(
+            target=lambda: others.append(backend.scratch("a", (4, 5), np.float64))
+        )
+        thread.start()
+        thread.join()
+        assert not np.shares_memory(backend.scratch("a", (4, 5), np.float64), others[0])
+    assert not np.shares_memory(first, backend.scratch("a", (4, 5), np.float32))
