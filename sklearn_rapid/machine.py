@@ -165,9 +165,9 @@ class Machine:
         """The same machine for rows x in {0, 1}, which may be those of a sparse matrix."""
         backend, xp, up = self.backend, self.backend.xp, self.up
         ones = xp.ones((1, self.n_visible), dtype=self.visible_bias.dtype)
-        of_zeros = 2.0 * up.bias - backend.field(ones, up)[0, :]
-        first = xp.asarray(up.first, copy=True) if up.second is not None else up.first
-        return MachineOnBits(replace(up, first=first, bias=of_zeros, scale=2.0 * up.scale, kept={}), self.visible_bias, backend)
+        bias = 2.0 * up.bias - backend.field(ones, up)[0, :]
+        on_bits = replace(up, bias=bias, scale=2.0 * up.scale, kept={})
+        return MachineOnBits(on_bits, self.visible_bias, backend)
 
 
 @dataclass(frozen=True)

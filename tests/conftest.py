@@ -5,7 +5,7 @@ from __future__ import annotations
 import array_api_strict
 import pytest
 
-from sklearn_rapid.backends import _numba, get_backend
+from sklearn_rapid.backends import _threads, get_backend
 from sklearn_rapid.backends._numpy import NumpyBackend
 
 
@@ -17,7 +17,7 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(autouse=True)
 def small_work_is_shared_too(monkeypatch):
     """The models of the tests are small; their rows shall go through the threads all the same."""
-    monkeypatch.setattr(_numba, "SMALLEST_SHARED_WORK", 0.0)
+    monkeypatch.setattr(_threads, "SMALLEST_SHARED_WORK", 0.0)
 
 
 @pytest.fixture(params=["numpy", "array_api_strict", "numba"])

@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
-from sklearn_rapid.backends import RandomStream, _numba, available_threads, get_backend
+from sklearn_rapid.backends import RandomStream, _threads, available_threads, get_backend
 from sklearn_rapid.backends._kernels import _fill_group
 from sklearn_rapid.backends._numpy import NumpyBackend
 from sklearn_rapid.backends._random import philox
@@ -542,7 +542,7 @@ def test_importing_the_package_is_cheap():
 
 def test_small_work_stays_on_the_calling_thread(monkeypatch):
     """Handing it over would take longer; large work is handed over."""
-    monkeypatch.setattr(_numba, "SMALLEST_SHARED_WORK", 1000.0)
+    monkeypatch.setattr(_threads, "SMALLEST_SHARED_WORK", 1000.0)
     backend = get_backend("numba", n_threads=2)
     meeting = threading.Barrier(2, timeout=10.0)
     callers = set()

@@ -31,7 +31,7 @@ def mnist():
 @pytest.fixture(scope="module")
 def model(mnist):
     """Defaults but for H, K and the number of epochs."""
-    return RARBM(500, 190, max_iter=10, random_state=0).fit(mnist[0])
+    return RARBM(500, 190, max_iter=15, random_state=0).fit(mnist[0])
 
 
 def test_likelihood(model, mnist):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ def make_map(backend, sizes, *, transposed=False, scale=0.25, exact=False, dtype
     def draw(*shape):
         return rng.integers(-3, 4, size=shape) / 8 if exact else rng.normal(0.0, 0.3, shape)
 
-    matrices = [draw(a, b).astype(dtype) for a, b in zip(sizes, sizes[1:], strict=False)]
+    matrices = [draw(a, b).astype(dtype) for a, b in pairwise(sizes)]
     bias = draw(sizes[-1]).astype(dtype)
     product = np.linalg.multi_dot([*matrices, np.eye(sizes[-1])]).astype(np.float64) * scale
     if transposed:
@@ -183,7 +184,9 @@ def test_matmul_adds_in_place(backend, shape):
     left = backend.asarray(a).T
     assert backend.matmul(left, backend.asarray(b), total) is total
     np.testing.assert_array_equal(backend.to_numpy(total), expected)
-    np.testing.assert_array_equal(backend.to_numpy(backend.matmul(left, backend.asarray(b))), a.T @ b)
+    np.testing.assert_array_equal(
+        backend.to_numpy(backend.matmul(left, backend.asarray(b))), a.T @ b
+    )
 
 
 def test_sparse_rows_are_multiplied_alike():

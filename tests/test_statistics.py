@@ -91,9 +91,7 @@ def test_probed_states(backend, monkeypatch, rows_in_part):
     data, model = rows(100, 1), rows(70, 2)
     offset, lam = (np.random.default_rng(3).normal(size=n) for n in (V, H))
     result, _ = statistics_of(machine, data, NegativeStates(backend.asarray(model)), offset, lam)
-    v, t, weights = (
-        backend.to_numpy(x) for x in (result.visible, result.hidden, result.weights)
-    )
+    v, t, weights = (backend.to_numpy(x) for x in (result.visible, result.hidden, result.weights))
     v_data, v_model = v[weights == 1 / 100] + offset, v[weights == 1 / 70] + offset
     assert len(v_data) <= 64 and len(v_model) <= 64 and len(v) == len(v_data) + len(v_model)
     assert len(v_data) >= 50 - 14 and len(v_model) >= 35

@@ -7,22 +7,17 @@ reference's own path with the compiled kernels where there are some.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from contextvars import copy_context
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
-from sklearn_rapid.backends import _kernels, _pipelines
+from sklearn_rapid.backends import _kernels, _pipelines, _threads
 from sklearn_rapid.backends._affine import Affine
 from sklearn_rapid.backends._numpy import NumpyBackend
 from sklearn_rapid.backends._random import WORD, RandomStream
-from sklearn_rapid.backends._threads import row_blocks, single_threaded_blas
+from sklearn_rapid.backends._threads import SharedRows, row_blocks
 
 f32 = np.float32
 u32 = np.uint32
@@ -31,15 +26,13 @@ ONE, ZERO, HALF = f32(1.0), f32(0.0), f32(0.5)
 NO_MATRIX = np.empty((0, 0), dtype=f32)
 ALL_FREE = np.empty((0, 0), dtype=bool)
 
-# Waking a thread costs about as much as so many multiply-adds.
-SMALLEST_SHARED_WORK = 1e7
 # A small product of a transposed matrix is faster on a copy in row-major order, up to here.
 LARGEST_COPIED = 64
 # What a pass over an element that is not in a near cache costs, in multiply-adds of a product.
 PRODUCTS_PER_ELEMENT = 30
 
 
-class NumbaBackend(NumpyBackend):
+class NumbaBackend(SharedRows, NumpyBackend):
     """Kernels compiled at first use (and kept on disk), rows shared out among threads.
 
     Parameters
@@ -50,76 +43,12 @@ class NumbaBackend(NumpyBackend):
 
     name = "numba"
 
-    def __init__(self, n_threads: int = 1) -> None:
-        super().__init__()
-        self.n_threads = n_threads
-        self._pool: ThreadPoolExecutor | None = None
-        self._scratch = threading.local()
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Context in which the backend's arithmetic runs: BLAS on one thread, a pool of ours."""
-        if self._pool is not None:
-            yield
-            return
-        # The calling thread takes blocks too. Scratch space lasts as long as the pool.
-        with single_threaded_blas(), ThreadPoolExecutor(max(1, self.n_threads - 1)) as pool:
-            self._pool = pool
-            try:
-                yield
-            finally:
-                self._pool = None
-                self._scratch = threading.local()
-
-    def scratch(self, name: str, shape: tuple[int, int], dtype: Any) -> np.ndarray:
-        """An array to write to, whose memory is that of this thread's last one of this name.
-
-        Memory that is new each time has to be mapped anew, page by page: a tenth of the time of
-        an update.
-        """
-        size = shape[0] * shape[1]
-        kept = self._scratch.__dict__.get(name)
-        if kept is None or kept.size < size or kept.dtype != dtype:
-            kept = np.empty(size, dtype=dtype)
-            self._scratch.__dict__[name] = kept
-        return kept[:size].reshape(shape)
-
-    def for_row_blocks(
-        self, work: Callable[[slice], None], n_rows: int, products_per_row: float
-    ) -> None:
-        """Call ``work(rows)`` for blocks of rows, each on some thread."""
-        blocks = row_blocks(n_rows)
-        is_small = n_rows * products_per_row < SMALLEST_SHARED_WORK
-        if self._pool is None or self.n_threads == 1 or len(blocks) == 1 or is_small:
-            for rows in blocks:
-                work(rows)
-            return
-        queue = iter(blocks)
-        lock = threading.Lock()
-
-        def take_blocks() -> None:
-            while True:
-                with lock:
-                    rows = next(queue, None)
-                if rows is None:
-                    return
-                work(rows)
-
-        n_helpers = min(self.n_threads, len(blocks)) - 1
-        # The context carries NumPy's error state.
-        helpers = [self._pool.submit(copy_context().run, take_blocks) for _ in range(n_helpers)]
-        try:
-            take_blocks()
-        finally:
-            for helper in helpers:
-                helper.result()
-
     # --- products and sums of a whole phase ---------------------------------------------
 
     def matmul(self, a: np.ndarray, b: np.ndarray, add_to: Any = None) -> np.ndarray:
         """The matrix product, rows or columns of the result shared out among threads."""
         (n_rows, n_inner), n_columns = a.shape, b.shape[1]
-        is_small = n_rows * n_inner * n_columns < SMALLEST_SHARED_WORK
+        is_small = n_rows * n_inner * n_columns < _threads.SMALLEST_SHARED_WORK
         out = np.empty((n_rows, n_columns), dtype=a.dtype) if add_to is None else add_to
         is_cheap_to_copy = a.flags.carray or n_inner <= LARGEST_COPIED
         if is_small and add_to is None and is_cheap_to_copy and a.dtype == f32 and _is_plain(b):
@@ -193,7 +122,7 @@ class NumbaBackend(NumpyBackend):
         if not (_is_plain(p) and _is_plain(step)):
             return super().add_scaled(p, step, scale)
         width = p.size // p.shape[0]
-        if p.size * PRODUCTS_PER_ELEMENT < SMALLEST_SHARED_WORK:
+        if p.size * PRODUCTS_PER_ELEMENT < _threads.SMALLEST_SHARED_WORK:
             return float(_kernels.add_scaled(p.reshape(-1), step.reshape(-1), f32(scale)))
         largest = []
 

@@ -265,9 +265,7 @@ class NumpyBackend:
     def _empty(self, x: Any, affine: Affine) -> Any:
         return self.xp.empty((x.shape[0], affine.bias.shape[0]), dtype=x.dtype)
 
-    def _means_block(
-        self, x: Any, affine: Affine, out: Any, overlaps: Any, to_unit: bool
-    ) -> None:
+    def _means_block(self, x: Any, affine: Affine, out: Any, overlaps: Any, to_unit: bool) -> None:
         if overlaps is not None:
             overlaps[...] = x @ affine.first
         means = self.tanh(self.field(x, affine))

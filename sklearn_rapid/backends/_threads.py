@@ -8,11 +8,15 @@ So BLAS threads never compete with ours, and results do not depend on the number
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from functools import cache, lru_cache
+from typing import Any
 
 import joblib
+import numpy as np
 from threadpoolctl import ThreadpoolController
 
 # Large enough for the matrix product to run near its peak, small enough that the fields of a
@@ -20,6 +24,8 @@ from threadpoolctl import ThreadpoolController
 # (measured: docs/design_notes/row_blocks.md).
 SMALLEST_BLOCK, ROWS_PER_BLOCK, LARGEST_BLOCK = 50, 128, 512
 BLOCKS_FOR_ALL = 8
+# Waking a thread costs about as much as so many multiply-adds.
+SMALLEST_SHARED_WORK = 1e7
 
 
 @lru_cache(maxsize=256)
@@ -103,3 +109,77 @@ def single_threaded_blas() -> Iterator[None]:
     """Keep BLAS to one thread while any thread of the process is inside."""
     with _blas:
         yield
+
+
+class SharedRows:
+    """A backend whose rows are shared out among a pool of threads, each with scratch space.
+
+    Parameters
+    ----------
+    n_threads : int, default=1
+        The calling thread among them.
+    """
+
+    def __init__(self, n_threads: int = 1) -> None:
+        super().__init__()
+        self.n_threads = n_threads
+        self._pool: ThreadPoolExecutor | None = None
+        self._scratch = threading.local()
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Context in which the backend's arithmetic runs: BLAS on one thread, a pool of ours."""
+        if self._pool is not None:
+            yield
+            return
+        # The calling thread takes blocks too. Scratch space lasts as long as the pool.
+        with single_threaded_blas(), ThreadPoolExecutor(max(1, self.n_threads - 1)) as pool:
+            self._pool = pool
+            try:
+                yield
+            finally:
+                self._pool = None
+                self._scratch = threading.local()
+
+    def scratch(self, name: str, shape: tuple[int, int], dtype: Any) -> np.ndarray:
+        """An array to write to, whose memory is that of this thread's last one of this name.
+
+        Memory that is new each time has to be mapped anew, page by page: a tenth of the time of
+        an update.
+        """
+        size = shape[0] * shape[1]
+        kept = self._scratch.__dict__.get(name)
+        if kept is None or kept.size < size or kept.dtype != dtype:
+            kept = np.empty(size, dtype=dtype)
+            self._scratch.__dict__[name] = kept
+        return kept[:size].reshape(shape)
+
+    def for_row_blocks(
+        self, work: Callable[[slice], None], n_rows: int, products_per_row: float
+    ) -> None:
+        """Call ``work(rows)`` for blocks of rows, each on some thread."""
+        blocks = row_blocks(n_rows)
+        is_small = n_rows * products_per_row < SMALLEST_SHARED_WORK
+        if self._pool is None or self.n_threads == 1 or len(blocks) == 1 or is_small:
+            for rows in blocks:
+                work(rows)
+            return
+        queue = iter(blocks)
+        lock = threading.Lock()
+
+        def take_blocks() -> None:
+            while True:
+                with lock:
+                    rows = next(queue, None)
+                if rows is None:
+                    return
+                work(rows)
+
+        n_helpers = min(self.n_threads, len(blocks)) - 1
+        # The context carries NumPy's error state.
+        helpers = [self._pool.submit(copy_context().run, take_blocks) for _ in range(n_helpers)]
+        try:
+            take_blocks()
+        finally:
+            for helper in helpers:
+                helper.result()

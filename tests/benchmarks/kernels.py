@@ -1,29 +1,15 @@
-"""What the kernels cost an element, and what blocks of rows cost a Gibbs step.
+"""What the kernels cost an element, what products reach alone, and what blocks cost a Gibbs step.
 
 python tests/benchmarks/kernels.py
 """
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
+from measure import median_seconds, sgemm_rate
+from workloads import couplings, machine
 
-from sklearn_rapid.backends import RandomStream, _threads, get_backend
-from sklearn_rapid.couplings import DenseCouplings, PatternCouplings
-from sklearn_rapid.machine import Machine
-
-REPEATS = 7
-
-
-def median_seconds(function):
-    """Median time of a call, after one to warm up."""
-    times = []
-    for _ in range(REPEATS + 1):
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return float(np.median(times[1:]))
+from sklearn_rapid.backends import RandomStream, _pipelines, _threads, get_backend
 
 
 def report_kernels():
@@ -36,7 +22,7 @@ def report_kernels():
         "random_uniform": lambda b: b.random_uniform(field.shape, stream, 1),
         "tanh": lambda b: b.tanh(field.copy()),
         "sum_log_2cosh": lambda b: b.sum_log_2cosh(field),
-        "sum_log_cosh_ratio": lambda b: b.sum_log_cosh_ratio(field, 0.5, 0.4),
+        "sum_log_2cosh_of_sums": lambda b: b.sum_log_2cosh_of_sums(field, field[:1]),
     }
     print(f"{'ns an element':20s} {'numba':>7s} {'numpy':>7s}")
     for name, kernel in kernels.items():
@@ -44,25 +30,51 @@ def report_kernels():
         print(f"{name:20s}" + "".join(f" {1e9 * cost:7.2f}" for cost in costs))
 
 
-def sgemm_rate(n_threads):
-    """The machine's sgemm rate in FLOP/s: a large product, BLAS threaded."""
-    a = np.random.default_rng(0).normal(size=(4096, 2048)).astype(np.float32)
-    b = np.ascontiguousarray(a[:2048].T)
-    with _threads._controller().limit(limits=n_threads, user_api="blas"):
-        return 2.0 * a.shape[0] * b.size / median_seconds(lambda: a @ b)
+def report_products():
+    """The products of an update with patterns alone, in parts of some rows."""
+    n_threads = _threads.available_threads()
+    peak = sgemm_rate(n_threads)
+    backend = get_backend("numba", n_threads)
+    print("\nthe five products of an update alone, V=784: share of the sgemm rate")
+    for k, h in ((190, 3000), (190, 500), (300, 1000)):
+        shares = []
+        for n in (200, 1000, 2000):
+            made = couplings(784, h, k)
+            xi_v, xi_h = made.visible_patterns, made.hidden_patterns
+            v, t, m = (np.ones((n, width), dtype=np.float32) for width in (784, h, k))
+
+            def multiply(v=v, t=t, m=m, xi_v=xi_v, xi_h=xi_h):
+                pairs = ((v, xi_v.T), (m, xi_h), (t, xi_h.T), (m.T, v), (m.T, t))
+                return [backend.matmul(a, b) for a, b in pairs]
+
+            with backend.running():
+                seconds = median_seconds(multiply)
+            shares.append(f"{n} rows {200.0 * n * k * (2 * 784 + 3 * h) / seconds / peak:.0f} %")
+        print(f"K={k} H={h}: " + ", ".join(shares))
 
 
-def machines(backend):
-    """A dense and a factored machine, V=784 and H=500."""
-    rng = np.random.default_rng(0)
-
-    def normal(*shape):
-        return (0.1 * rng.normal(size=shape)).astype(np.float32)
-
-    biases = normal(784), normal(500)
-    yield "dense", 784 * 500, Machine(DenseCouplings(normal(784, 500)), *biases, backend)
-    patterns = PatternCouplings(normal(190, 784), normal(190, 500))
-    yield "patterns, K=190", 190 * 1284, Machine(patterns, *biases, backend)
+def report_small_products():
+    """Products with a matrix that fits into the second-level cache, one thread."""
+    none = np.empty((0, 0), dtype=np.float32)
+    print("\nGFLOP/s of X W and H Wᵀ, W 784 x 256, one thread: ours, NumPy's")
+    weights = couplings(784, 256).weights
+    with _threads.single_threaded_blas():
+        for n in (10, 20, 50, 100):
+            figures = []
+            for width, is_transposed in ((784, False), (256, True)):
+                x = np.ones((n, width), dtype=np.float32)
+                matrix = weights.T if is_transposed else weights
+                out = np.empty((n, matrix.shape[1]), dtype=np.float32)
+                for multiply in (
+                    lambda x=x, t=is_transposed, out=out: _pipelines.product(
+                        x, weights, t, none, False, none, out
+                    ),
+                    lambda x=x, matrix=matrix, out=out: np.matmul(x, matrix, out=out),
+                ):
+                    repeated = lambda f=multiply: [f() for _ in range(50)]  # noqa: E731
+                    figures.append(50 * 2e-9 * n * weights.size / median_seconds(repeated))
+            print(f"{n:4d} rows: X W {figures[0]:.0f}, {figures[1]:.0f};", end=" ")
+            print(f"H Wᵀ {figures[2]:.0f}, {figures[3]:.0f}")
 
 
 def report_row_blocks():
@@ -70,24 +82,34 @@ def report_row_blocks():
     n_threads = _threads.available_threads()
     peak = sgemm_rate(n_threads)
     print(f"\nsgemm: {peak / 1e9:.0f} GFLOP/s on {n_threads} threads; a Gibbs step's share of it")
-    sizes = [16, 32, 64, 128, 256, 512]
-    print(f"{'couplings':18s} {'chains':>6s}" + "".join(f"{f'{s} rows':>10s}" for s in sizes))
-    chosen = _threads.ROWS_PER_BLOCK, _threads.SMALLEST_BLOCK
-    backend = get_backend("numba", n_threads)
-    for name, products, machine in machines(backend):
-        for n_chains in (100, 1000, 4000):
+    sizes = [32, 64, 128, 256, 512, 0]
+    titles = [f"{s} rows" if s else "chosen" for s in sizes]
+    print(f"{'couplings':18s} {'chains':>6s}" + "".join(f"{t:>10s}" for t in titles))
+    names = ("SMALLEST_BLOCK", "ROWS_PER_BLOCK", "LARGEST_BLOCK")
+    chosen = [getattr(_threads, name) for name in names]
+    for name, products, made in (
+        ("dense", 784 * 500, couplings(784, 500)),
+        ("patterns, K=190", 190 * 1284, couplings(784, 500, 190)),
+    ):
+        ours = machine(made)
+        for n_chains in (100, 1000, 2000, 8000):
             v = np.ones((n_chains, 784), dtype=np.float32)
             shares = []
             for size in sizes:
-                _threads.ROWS_PER_BLOCK, _threads.SMALLEST_BLOCK = size, min(size, 50)
-                with backend.running():
+                for constant, value in zip(names, chosen, strict=True):
+                    setattr(_threads, constant, min(size, value) if size else value)
+                if size:
+                    _threads.ROWS_PER_BLOCK = _threads.LARGEST_BLOCK = size
+                _threads.row_blocks.cache_clear()
+                with ours.backend.running():
                     stream = RandomStream(1)
-                    seconds = median_seconds(lambda: machine.gibbs(v, 4, stream)) / 4  # noqa: B023
+                    seconds = median_seconds(lambda: ours.gibbs(v, 4, stream)) / 4  # noqa: B023
                 shares.append(4.0 * n_chains * products / seconds / peak)
             print(f"{name:18s} {n_chains:6d}" + "".join(f"{100 * s:9.0f}%" for s in shares))
-    _threads.ROWS_PER_BLOCK, _threads.SMALLEST_BLOCK = chosen
 
 
 if __name__ == "__main__":
     report_kernels()
+    report_products()
+    report_small_products()
     report_row_blocks()

@@ -119,9 +119,14 @@ def log_z(estimate, made, bias=0.0):
     return make
 
 
-def fit(estimator, X):
+def fit(estimator, make_rows):
     """A fit from scratch, by the public surface."""
-    return lambda: lambda: estimator.fit(X)
+
+    def make():
+        X = make_rows()
+        return lambda: estimator.fit(X)
+
+    return make
 
 
 def transform(estimator, n_rows):
@@ -158,15 +163,15 @@ def pattern_update(batch_size, n_gibbs_steps, repeats, v=784, h=3000, k=190):
 
 def epochs(batch_size, n_rows=60_000, v=784, h=256):
     """An epoch of PCD-1, ours with BernoulliRBM's plain steps and with our defaults."""
-    X = bits(n_rows)
     how = {"batch_size": batch_size, "max_iter": 1, "random_state": 0}
     plain = RBM(h, **how, optimizer=PLAIN, learning_rate=0.01, center=False)
-    theirs = {"BernoulliRBM": lambda: rivals.bernoulli_epoch(X, h, batch_size)}
+    theirs = {"BernoulliRBM": lambda: rivals.bernoulli_epoch(bits(n_rows), h, batch_size)}
     products = 6.0 * n_rows * v * h
     probed = 2.0 * min(batch_size, 64) / batch_size * n_rows * v * h
     name = f"RBM PCD-1, H={h}, an epoch of {n_rows}, batch {batch_size}"
-    yield Workload(f"{name}, plain steps", fit(plain, X), products, theirs)
-    yield Workload(f"{name}, defaults", fit(RBM(h, **how), X), products + probed, theirs)
+    yield Workload(f"{name}, plain steps", fit(plain, lambda: bits(n_rows)), products, theirs)
+    default = fit(RBM(h, **how), lambda: bits(n_rows))
+    yield Workload(f"{name}, defaults", default, products + probed, theirs)
 
 
 def training():
@@ -202,7 +207,7 @@ def training():
     )  # fmt: skip
     yield Workload(
         "4x4 bars, H=1000 K=8, batch 3, pure PID, 300 epochs",
-        fit(bars, X),
+        fit(bars, lambda: X),
         rivals={
             f"PyTorch, {name}": lambda as_printed=as_printed: rivals.torch_bars(X, 300, as_printed)
             for name, as_printed in (("as printed", True), ("tuned", False))
