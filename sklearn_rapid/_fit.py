@@ -189,6 +189,7 @@ def _run_epochs(run: Run, y: Any, context: Any) -> None:
             return
         except KeyboardInterrupt:
             # As in scikit-learn's MLPClassifier: what has been learned is kept.
+            run.state = run.state if run.state.is_whole else good
             warnings.warn("Training interrupted by user.", stacklevel=6)
             return
         if stop or run.progress.has_stalled(estimator.n_iter_no_change):

@@ -62,6 +62,8 @@ class TrainingState:
     n_rows : int
         How many rows have been seen.
     n_updates : int
+    is_whole : bool
+        False in the middle of a step, when parameters have moved and others have yet to follow.
     """
 
     machine: Machine
@@ -72,6 +74,7 @@ class TrainingState:
     hidden_offset: Any = None
     n_rows: int = 0
     n_updates: int = 0
+    is_whole: bool = True
 
     def copy(self) -> TrainingState:
         """The state as it is now. Only the machine's arrays ever change in place."""
@@ -172,11 +175,11 @@ class Trainer:
         n_rows = self.negative_phase.n_rows(machine.couplings, self.batch_size)
         sampler = machine.for_rows(n_rows)
         negative, chains = self.negative_phase.states(sampler, data, state.chains, state.stream)
+        gap = self._visible_gap(state, data, negative)  # moves the offset that comes next
+        offset, observe = self._visible_offset(state), partial(self._observe_hidden, state)
         statistics = phase_statistics(
-            machine, sampler, data, negative, self._visible_gap(state, data, negative),
-            self._visible_offset(state), partial(self._observe_hidden, state),
-            probe=self.optimizer.scaled,
-        )  # fmt: skip
+            machine, sampler, data, negative, gap, offset, observe, probe=self.optimizer.scaled
+        )
         gradient = self._gradient(machine, statistics.gradient)
         direction, state.optimizer_state = self.optimizer.direction(
             gradient, state.optimizer_state, machine.backend.xp
@@ -242,35 +245,31 @@ class Trainer:
         """
         machine = state.machine
         before = self._mean_fields(state)
+        state.is_whole = False
         for name, p in self._trained(machine).items():
             _check_size(name, machine.backend.add_scaled(p, direction[name], scale))
         if project:
             self.projection(machine, state.stream)
-        if before is None:
-            return
-        biases = {"visible_bias": machine.visible_bias, "hidden_bias": machine.hidden_bias}
-        for (name, bias), old, new in zip(
-            biases.items(), before, self._mean_fields(state), strict=True
-        ):
-            _check_size(name, machine.backend.add_scaled(bias, old - new, 1.0))
+        if before is not None:
+            after = self._mean_fields(state)
+            _move(machine, "visible_bias", before[0] - after[0])
+            _move(machine, "hidden_bias", before[1] - after[1])
+        state.is_whole = True
 
     def _mean_fields(self, state: TrainingState) -> tuple[Any, Any] | None:
         """Wλ and Wᵀμ, if the parametrisation is centred."""
         if not self._is_centered:
             return None
         machine, backend = state.machine, state.machine.backend
-        no_field = (backend.xp.zeros_like(b) for b in (machine.visible_bias, machine.hidden_bias))
-        down, up = (
-            to_layer(zero)
-            for to_layer, zero in zip(
-                (machine.couplings.to_visible, machine.couplings.to_hidden), no_field, strict=True
-            )
-        )
-        mean_v = self._visible_offset(state)
-        return (
-            backend.field(state.hidden_offset[None, :], down)[0, :],
-            backend.field(mean_v[None, :], up)[0, :],
-        )
+        no_b, no_c = map(backend.xp.zeros_like, (machine.visible_bias, machine.hidden_bias))
+        mean_v, mean_h = self._visible_offset(state), state.hidden_offset
+        of_hidden = backend.field(mean_h[None, :], machine.couplings.to_visible(no_b))
+        of_visible = backend.field(mean_v[None, :], machine.couplings.to_hidden(no_c))
+        return of_hidden[0, :], of_visible[0, :]
+
+
+def _move(machine: Machine, name: str, step: Any) -> None:
+    _check_size(name, machine.backend.add_scaled(getattr(machine, name), step, 1.0))
 
 
 def _step_scale(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import pickle
 import tracemalloc
 import warnings
@@ -18,7 +19,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 
-from sklearn_rapid import RARBM, RBM
+from sklearn_rapid import RARBM, RBM, training
 from sklearn_rapid.datasets import make_bars
 from sklearn_rapid.negative_phase import (
     PatternInducedCorrelations,
@@ -709,6 +710,24 @@ def test_interrupted_fit_is_usable(estimator, bars, monkeypatch):
     assert np.isfinite(estimator.score(bars))
     assert estimator.sample(3, n_gibbs_steps=2).shape == (3, 9)
     assert_finite(estimator.partial_fit(bars))
+
+
+def test_fit_interrupted_in_a_step_is_that_of_the_last_epoch(estimator, bars, monkeypatch):
+    """Halfway through, couplings have moved and biases have not followed."""
+    estimator.set_params(batch_size=100, learning_rate=0.1)
+    good = clone(estimator).set_params(max_iter=2).fit(bars)
+    # Each update moves both biases after the couplings: the second bias of the third epoch.
+    move, n_left = training._move, itertools.count(2 * good.history_["n_updates"][-1] + 1, -1)
+
+    def interrupted(*args):
+        if next(n_left) == 0:
+            raise KeyboardInterrupt
+        move(*args)
+
+    monkeypatch.setattr(training, "_move", interrupted)
+    with pytest.warns(UserWarning, match="interrupted"):
+        fit_without_ending_the_tests(estimator, bars)
+    assert_same_model(estimator, good)
 
 
 class InterruptAfterEpoch:

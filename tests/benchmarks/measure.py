@@ -14,7 +14,7 @@ from sklearn_rapid.backends import available_threads
 
 ROUNDS = 5
 # A row stops making rounds once it has taken so long.
-SECONDS_PER_ROW = 60.0
+SECONDS_PER_ROW = 40.0
 
 
 # Thread pools go on spinning for a while after their work is done.
