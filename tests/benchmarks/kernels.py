@@ -30,27 +30,26 @@ def report_kernels():
         print(f"{name:20s}" + "".join(f" {1e9 * cost:7.2f}" for cost in costs))
 
 
-def report_products():
-    """The products of an update with patterns alone, in parts of some rows."""
-    n_threads = _threads.available_threads()
-    peak = sgemm_rate(n_threads)
-    backend = get_backend("numba", n_threads)
-    print("\nthe five products of an update alone, V=784: share of the sgemm rate")
-    for k, h in ((190, 3000), (190, 500), (300, 1000)):
-        shares = []
-        for n in (200, 1000, 2000):
+def report_products(n=1000):
+    """NumPy's products of the shapes of an update with patterns, one thread, nothing else."""
+    peak = sgemm_rate(1)
+    rng = np.random.default_rng(0)
+    print(f"\nproducts of an update's shapes alone, V=784, {n} rows, one thread: share of sgemm")
+    with _threads.single_threaded_blas():
+        for k, h in ((190, 3000), (190, 500), (300, 1000)):
             made = couplings(784, h, k)
             xi_v, xi_h = made.visible_patterns, made.hidden_patterns
-            v, t, m = (np.ones((n, width), dtype=np.float32) for width in (784, h, k))
-
-            def multiply(v=v, t=t, m=m, xi_v=xi_v, xi_h=xi_h):
-                pairs = ((v, xi_v.T), (m, xi_h), (t, xi_h.T), (m.T, v), (m.T, t))
-                return [backend.matmul(a, b) for a, b in pairs]
-
-            with backend.running():
-                seconds = median_seconds(multiply)
-            shares.append(f"{n} rows {200.0 * n * k * (2 * 784 + 3 * h) / seconds / peak:.0f} %")
-        print(f"K={k} H={h}: " + ", ".join(shares))
+            v, t, m = (rng.normal(size=(n, w)).astype(np.float32) for w in (784, h, k))
+            pairs = {"v ξ_vᵀ": (v, xi_v.T), "m ξ_h": (m, xi_h), "t ξ_hᵀ": (t, xi_h.T)}
+            pairs |= {"mᵀ v": (m.T, v), "mᵀ t": (m.T, t)}
+            shares, total = [], 0.0
+            for name, (a, b) in pairs.items():
+                out = np.empty((a.shape[0], b.shape[1]), dtype=np.float32)
+                seconds = median_seconds(lambda a=a, b=b, out=out: np.matmul(a, b, out=out))
+                total += seconds
+                shares.append(f"{name} {200.0 * a.size * b.shape[1] / seconds / peak:.0f} %")
+            whole = 200.0 * n * k * (2 * 784 + 3 * h) / total / peak
+            print(f"K={k} H={h}: {', '.join(shares)}; together {whole:.0f} %")
 
 
 def report_small_products():
