@@ -2,13 +2,15 @@
 
 python tests/benchmarks/compare.py [--save docs/benchmarks.md] [--only TEXT]
 
-A row's functions run in turn, with a large matrix product among them; times are medians. The
-rivals need the `benchmarks` extra; those that are not installed are left out.
+Each row has a process of its own, in which its functions run in turn with a large matrix
+product among them; times are medians. The rivals need the `benchmarks` extra; those that are
+not installed are left out.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import re
 
 import measure
@@ -18,8 +20,9 @@ BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
 HEADER = "| work | ours | share of sgemm | rival | its time | ratio |\n|---|---|---|---|---|---|"
 
 
-def rows(work):
-    """Lines of the table for one workload: one a rival, at least one."""
+def rows(number):
+    """Lines of the table for one workload by its number: one a rival, at least one."""
+    work = list(workloads.all_workloads())[number]
     functions = {"ours": work.make()}
     for name, make in work.rivals.items():
         try:
@@ -67,11 +70,12 @@ def main():
     rate = measure.sgemm_rate(measure.available_threads())
     lines = [f"{measure.machine_name()}; sgemm at {rate / 1e9:.0f} GFLOP/s.", "", HEADER]
     print("\n".join(lines))
-    for work in workloads.all_workloads():
-        if args.only in work.name:
-            new = rows(work)
-            print("\n".join(new), flush=True)
-            lines += new
+    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+        for number, work in enumerate(workloads.all_workloads()):
+            if args.only in work.name:
+                new = pool.apply(rows, (number,))
+                print("\n".join(new), flush=True)
+                lines += new
     if args.save:
         save(args.save, "\n".join(lines))
 

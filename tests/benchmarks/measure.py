@@ -19,14 +19,24 @@ SECONDS_PER_ROW = 40.0
 
 # Thread pools go on spinning for a while after their work is done.
 PAUSE = 0.3
+# After the pause a processor has to wake up: short calls are repeated, and the first not counted.
+CALLS, SECONDS_PER_TURN = 4, 1.0
 
 
-def seconds(function: Callable, pause: float = 0.0) -> float:
-    """The time of one call, after a pause."""
-    time.sleep(pause)
+def seconds(function: Callable) -> float:
+    """The time of one call."""
     start = time.perf_counter()
     function()
     return time.perf_counter() - start
+
+
+def turn(function: Callable) -> float:
+    """The time of a call once the machine is at it."""
+    time.sleep(PAUSE)
+    times = []
+    while len(times) < CALLS and sum(times) < SECONDS_PER_TURN:
+        times.append(seconds(function))
+    return float(np.median(times[1:] or times))
 
 
 def median_seconds(function: Callable, repeats: int = 7) -> float:
@@ -36,17 +46,17 @@ def median_seconds(function: Callable, repeats: int = 7) -> float:
 
 
 def in_turn(functions: dict[str, Callable]) -> dict[str, float]:
-    """Median time of each function, called one after another so that all see the same machine.
+    """Median time of each function, in turns so that all see the same machine.
 
     A first round warms up; it counts only if there is no time for another.
     """
     start = time.perf_counter()
-    times = {name: [seconds(function, PAUSE)] for name, function in functions.items()}
+    times = {name: [turn(function)] for name, function in functions.items()}
     for _ in range(ROUNDS):
         if time.perf_counter() - start > SECONDS_PER_ROW:
             break
         for name, function in functions.items():
-            times[name].append(seconds(function, PAUSE))
+            times[name].append(turn(function))
     return {name: float(np.median(t[1:] or t)) for name, t in times.items()}
 
 
