@@ -13,7 +13,7 @@ from sklearn_rapid.backends import Affine, RandomStream, _pipelines, get_backend
 from sklearn_rapid.backends._numpy import NumpyBackend
 
 # Rows for every way that a block may be cut or multiplied.
-N_ROWS = [1, 3, 4, 31, 33, 130, 700]
+N_ROWS = [1, 3, 4, 31, 33, 65, 130, 700]
 HALF_ULP = 2.0**-24
 
 

@@ -23,9 +23,11 @@ from sklearn_rapid.backends._kernels import (
 
 # OpenBLAS packs the operands of a product into panels of its own unless it takes at most so many
 # multiply-adds. With a matrix that fits into the second-level cache it is faster not to: rows
-# go through in groups. With few rows and a transposed matrix, packing costs more than the product.
+# go through in groups. With few rows and a transposed matrix, packing costs more than the product;
+# how few depends on how long the rows are.
 LARGEST_UNPACKED = 1_000_000
 FEW_ROWS = 32
+LONG_ROW, FEW_LONG_ROWS = 256, 64
 TILE = 4
 
 
@@ -49,7 +51,8 @@ def multiply(x, matrix, out):
 @compiled
 def _dot(x, matrix, is_transposed, out):
     if is_transposed:
-        if TILE <= x.shape[0] <= FEW_ROWS and matrix.shape[0] >= TILE:
+        few = FEW_ROWS if x.shape[1] < LONG_ROW else FEW_LONG_ROWS
+        if TILE <= x.shape[0] <= few and matrix.shape[0] >= TILE:
             _row_products(x, matrix, out)
         else:
             np.dot(x, matrix.T, out)

@@ -6,6 +6,7 @@ python tests/benchmarks/scaling.py --save docs/images/scaling.png
 from __future__ import annotations
 
 import argparse
+from functools import cache
 
 import matplotlib.pyplot as plt
 import measure
@@ -25,6 +26,9 @@ SWEEPS = {
 }
 
 
+sgemm_rate = cache(measure.sgemm_rate)
+
+
 def milliseconds(dense, **changed):
     """Median time of a PCD-1 update, and that of its products at the machine's sgemm rate."""
     size = {**BASE, **changed}
@@ -39,7 +43,7 @@ def milliseconds(dense, **changed):
         2 * n * k * (v + h) + 2 * n * k * (2 * v + 3 * h),
         (6 * n + 3 * k) * v * h,
     )  # fmt: skip
-    ideal = 2.0 * products / measure.sgemm_rate(size["threads"])
+    ideal = 2.0 * products / sgemm_rate(size["threads"])
     return 1e3 * measure.median_seconds(run, repeats=3) / repeats, 1e3 * ideal
 
 
