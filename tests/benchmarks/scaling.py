@@ -56,18 +56,20 @@ def main():
         1, len(SWEEPS), figsize=(16, 3.4), sharey=True, layout="constrained"
     )
     for ax, (name, values) in zip(axes, SWEEPS.items(), strict=True):
-        for dense, label in ((True, "RBM"), (False, "RARBM")):
+        for dense, label, color in ((True, "RBM", "C0"), (False, "RARBM", "C1")):
             if dense and name == "K":
                 continue
             costs = np.array([milliseconds(dense, **{name: value}) for value in values])
-            line = ax.plot(list(values), costs[:, 0], "o-", label=label)[0]
-            ax.plot(list(values), costs[:, 1], ":", color=line.get_color())
+            ax.plot(list(values), costs[:, 0], "o-", color=color, label=label)
+            ax.plot(list(values), costs[:, 1], ":", color=color)
             print(
                 name, label, *(f"{x}: {c:.3g} ms" for x, c in zip(values, costs[:, 0], strict=True))
             )
         ax.set_xlabel(name)
         ax.set_yscale("log")
-        if name != "threads":
+        if name == "threads":
+            ax.set_xticks(list(values))
+        else:
             ax.set_xscale("log")
     axes[0].set_ylabel("ms an update")
     axes[0].legend()
