@@ -46,12 +46,6 @@ class DenseCouplings:
         """(V, H)."""
         return tuple(self.weights.shape)
 
-    @property
-    def products_per_row(self) -> int:
-        """Multiply-adds that map one row."""
-        n_visible, n_hidden = self.shape
-        return n_visible * n_hidden
-
     def with_parameters(self, parameters: Arrays) -> DenseCouplings:
         """Couplings of the same kind with other parameters."""
         return DenseCouplings(parameters["weights"])
@@ -134,13 +128,6 @@ class PatternCouplings:
     def n_patterns(self) -> int:
         """K."""
         return self.visible_patterns.shape[0]
-
-    @property
-    def products_per_row(self) -> int:
-        """Multiply-adds that map one row."""
-        n_visible, n_hidden = self.shape
-        through_patterns = self.n_patterns * (n_visible + n_hidden)
-        return through_patterns if self.weights is None else n_visible * n_hidden
 
     @property
     def _scale(self) -> float:
