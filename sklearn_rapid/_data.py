@@ -18,7 +18,7 @@ from sklearn_rapid.backends import RandomStream
 # Rows converted at a time, a multiple of a block. Rows are padded to whole blocks, because
 # products of other shapes round differently: a row's result never depends on its company.
 CHUNK, BLOCK = 1024, 128
-# A sparse product costs about seven times as much for each element that is not zero.
+# On equal threads a sparse product costs about six times as much for each element not zero.
 LARGEST_SPARSE_SHARE = 0.1
 
 UNIT_RANGES = {"binary": (0.0, 1.0), "spin": (-1.0, 1.0)}
