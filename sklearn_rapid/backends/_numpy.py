@@ -116,7 +116,7 @@ class NumpyBackend:
 
     def add_scaled(self, p: Any, step: Any, scale: Any) -> None:
         """Add scale * step to p, in place; `scale` is a number or a 0-d array."""
-        p += self.xp.asarray(scale, dtype=p.dtype) * step
+        p += (float(scale) if isinstance(scale, float) else self.xp.astype(scale, p.dtype)) * step
 
     def clip(self, p: Any, bound: float) -> None:
         """Clip p to [-bound, bound], in place."""
