@@ -112,6 +112,34 @@ def test_chains_agree_to_the_bit(backend, n_rows, inner, clamped):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("inner", [(), (6,)])
+@pytest.mark.parametrize("n_hidden", [30, 150])
+def test_annealed_chains(backend, n_hidden, inner, dtype):
+    """Step by step in float64. Temperatures are such that no field is rounded."""
+    (up, upward, c), (down, downward, b) = (
+        make_map(backend, sizes, exact=True, dtype=dtype)
+        for sizes in ((20, *inner, n_hidden), (n_hidden, *inner, 20))
+    )
+    base = np.random.default_rng(2).integers(-3, 4, size=20) / 8
+    betas, stream, draw = np.linspace(0.0, 1.0, 5), RandomStream(5), 2**32 - 3
+    spins = NumpyBackend().sample_spins
+    log_weights = np.zeros(70)
+    v = spins(np.tile(base, (70, 1)).astype(np.float32), stream, draw)
+    for k, (previous, beta) in enumerate(pairwise(betas)):
+        theta = v @ upward + c
+        log_weights += (beta - previous) * v @ (b - base)
+        log_weights += (log_2cosh(beta * theta) - log_2cosh(previous * theta)).sum(axis=1)
+        h = spins((beta * theta).astype(np.float32), stream, draw + 1 + 2 * k)
+        field = beta * (h @ downward + b) + (1.0 - beta) * base
+        v = spins(field.astype(np.float32), stream, draw + 2 + 2 * k)
+    base_bias = backend.asarray(base, dtype)
+    got = backend.anneal(70, up, down, base_bias, betas, stream, draw)
+    # Four steps, in each as many terms of order one as there are hidden units, rounded to float32.
+    atol = 1e-12 if dtype == "float64" else 4 * n_hidden * 4 * HALF_ULP
+    np.testing.assert_allclose(backend.to_numpy(got), log_weights, rtol=0, atol=atol)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("sizes", [(20, 30), (20, 6, 1100)])
 def test_sums_of_log_2cosh(backend, sizes, dtype):
     """More columns than one logarithm serves among them."""
