@@ -245,6 +245,12 @@ def test_column_sums_add_in_float64(backend, n_rows):
     # The reference rounds each weighted element to float32.
     expected = (weights.astype(np.float64)[:, None] * exact).sum(axis=0)
     np.testing.assert_allclose(got, expected, rtol=HALF_ULP)
+    # Nothing is rounded here: the ones are to be found beside 2^25, to the last.
+    x = np.ones((n_rows, 5), dtype=np.float32)
+    x[0] = 2.0**25
+    ones = np.ones(n_rows, dtype=np.float32)
+    got = backend.to_numpy(backend.column_sums(backend.asarray(x), backend.asarray(ones)))
+    np.testing.assert_array_equal(got, 2.0**25 + n_rows - 1)
 
 
 def test_dots_add_in_float64(backend):
