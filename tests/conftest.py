@@ -33,6 +33,20 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
+def pytest_terminal_summary(terminalreporter, config):
+    """What the tests on a GPU ran on, or why they did not."""
+    if "gpu" not in (config.getoption("-m") or ""):
+        return
+    reason = why_no_gpu()
+    if reason is None:
+        import cupy
+
+        name = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.runtime.getDevice())["name"]
+        cuda = cupy.cuda.runtime.runtimeGetVersion()
+        reason = f"GPU: {name.decode()}, CuPy {cupy.__version__}, CUDA runtime {cuda}"
+    terminalreporter.write_line(reason)
+
+
 @pytest.fixture(autouse=True)
 def small_work_is_shared_too(monkeypatch):
     """The models of the tests are small; their rows shall go through the threads all the same."""
