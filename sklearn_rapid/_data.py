@@ -100,6 +100,8 @@ class SpinEncoder:
         where = self.backend.xp if is_cupy_array(X) else np
         n, shape = X.shape[0], (max(n_rows, X.shape[0]), X.shape[1])
         if self._has_threshold:
+            if where is not np and X.dtype.kind != "f":
+                X = where.astype(X, where.float64)  # CuPy may compare integers in half precision
             is_on = where.zeros(shape, dtype=bool)
             where.greater(X, self.binarize, out=is_on[:n])
             return self.backend.spins_of(self.backend.asarray(is_on), self.dtype)
