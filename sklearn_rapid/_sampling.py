@@ -109,7 +109,7 @@ class SamplingMixin:
         X = self._validate(X, reset=False, missing=True)
         missing = np.isnan(X) if X.dtype.kind == "f" else np.zeros(X.shape, dtype=bool)
         if mask is not None:
-            missing = missing | ~_known(mask, X.shape)
+            missing = missing | ~known_entries(mask, X.shape)
         machine, encoder = self._ready()
         stream = RandomStream(new_seed(check_random_state(random_state)))
         out = np.empty(X.shape, dtype=self._dtype)
@@ -149,7 +149,8 @@ class SamplingMixin:
         return xp.take(states, xp.arange(n) % states.shape[0], axis=0)
 
 
-def _known(mask: ArrayLike, shape: tuple[int, int]) -> np.ndarray:
+def known_entries(mask: ArrayLike, shape: tuple[int, int]) -> np.ndarray:
+    """A mask of known entries, True where X is known, for each row of X."""
     mask = np.asarray(mask)
     if mask.dtype != bool:
         raise ValueError(f"mask must hold booleans, True where X is known; got {mask.dtype}")

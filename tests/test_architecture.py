@@ -31,6 +31,15 @@ ORDER = [
     ["_fit"],
     ["_base"],
     ["_rbm"],
+    ["diagnostics._common"],
+    [
+        "diagnostics._chains",
+        "diagnostics._landscape",
+        "diagnostics._patterns",
+        "diagnostics._samples",
+    ],
+    ["diagnostics"],
+    ["displays"],
     [""],
 ]
 # Imports nothing of the package, and nothing of the package imports it.
