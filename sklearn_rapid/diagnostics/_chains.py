@@ -30,8 +30,8 @@ class AutocorrelationTime:
         τ = 1 + 2 Σ_t ρ(t) in steps: so many steps are worth one independent sample. NaN if the
         series never changed.
     error : float
-        Standard error of `value` (Madras and Sokal 1988). It speaks for what the chains saw: a
-        mode that none of them found is not in it.
+        Standard error of `value` (Madras and Sokal 1988). It is that of the sum up to the
+        window, and of what the chains saw: a mode that none of them found is not in it.
     window : int
         The lag at which the sum was cut off.
     n_steps, n_chains : int
@@ -59,9 +59,10 @@ def integrated_autocorrelation_time(
 ) -> AutocorrelationTime:
     """Integrated autocorrelation time of given series, by Sokal's automatic windowing.
 
-    The sum τ(M) = 1 + 2 Σ_{t≤M} ρ(t) is cut off at the first M >= c τ(M): further terms would
-    add noise only. Chains are compared with their common mean, so that chains stuck at different
-    values do not pass for mixed ones.
+    The sum τ(M) = 1 + 2 Σ_{t≤M} ρ(t) is cut off at the first M >= c max(τ(M), 1): further terms
+    would add noise only. This is meant for ρ >= 0, which holds along Gibbs chains of a machine.
+    Chains are compared with their common mean, so that chains stuck at different values do not
+    pass for mixed ones.
 
     Parameters
     ----------
@@ -99,7 +100,7 @@ def integrated_autocorrelation_time(
     if np.ptp(series) == 0.0:
         return AutocorrelationTime(np.nan, np.nan, 0, n_steps, n_chains, False)
     taus = 2.0 * np.cumsum(_autocorrelations(series)) - 1.0
-    closed = np.flatnonzero(np.arange(n_steps) >= window_factor * taus)
+    closed = np.flatnonzero(np.arange(n_steps) >= window_factor * np.maximum(taus, 1.0))
     window = int(closed[0]) if closed.size else n_steps - 1
     tau = float(taus[window])
     return AutocorrelationTime(
@@ -120,6 +121,7 @@ def autocorrelation_time(
     observable: str = "free_energy",
     n_burn_in: int = 1000,
     init: Any = None,
+    window_factor: float = 5.0,
     random_state: Any = None,
 ) -> AutocorrelationTime:
     """Integrated autocorrelation time of Gibbs chains in the model, in steps.
@@ -137,6 +139,10 @@ def autocorrelation_time(
         Steps before the first state that counts.
     init : array-like, "random", "patterns" or None, default=None
         Where chains start, as in `sample`.
+    window_factor : float, default=5.0
+        As in `integrated_autocorrelation_time`. A mode much slower than the others that the
+        observable hardly feels (chains seldom change valleys of equal free energy) lies beyond
+        the window: compare observables, or raise the factor.
     random_state : int, RandomState instance or None, default=None
 
     Returns
@@ -173,7 +179,7 @@ def autocorrelation_time(
         v = estimator._starting_states(init, n_chains, machine, encoder, stream)
         machine = machine.for_rows(2 * n_chains * (n_steps + n_burn_in))
         series = _series(machine, v, OBSERVABLES[observable], n_steps, n_burn_in, stream)
-    tau = integrated_autocorrelation_time(series)
+    tau = integrated_autocorrelation_time(series, window_factor=window_factor)
     if not tau.is_reliable:
         warnings.warn(
             f"chains of {n_steps} steps are too short to know their autocorrelation time "
