@@ -271,7 +271,8 @@ class AccessibilityDisplay:
         display : AccessibilityDisplay
         """
         if ground_energy is None:
-            ground_energy = ground_state_energy(estimator)
+            # Of zero, which cannot be divided by, `gibbs_accessibility` says what it means.
+            ground_energy = ground_state_energy(estimator) or None
         accessibilities = [
             gibbs_accessibility(
                 estimator,
