@@ -106,6 +106,7 @@ def test_patterns(model):
     for number in range(3):
         expected = model.visible_patterns_[number].reshape(3, 3)
         np.testing.assert_allclose(tile(display, number // 2, number % 2), expected)
+    # The middle of the colours is zero.
     low, high = display.image_.get_clim()
     assert low == -high and high == pytest.approx(np.abs(display.images).max())
 
@@ -133,6 +134,7 @@ def test_samples(model):
     np.testing.assert_array_equal(display.images, samples)
     np.testing.assert_array_equal(tile(display, 2, 1, (1, 9)), samples[5:6])
     np.testing.assert_array_equal(tile(display, 3, 0, (1, 9)), samples[6:7])
+    assert display.image_.get_clim() == (0.0, 1.0)
     # There is no eighth one.
     assert np.isnan(tile(display, 3, 1, (1, 9))).all()
 

@@ -12,6 +12,10 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_rapid._parameters import check_count, check_option
 from sklearn_rapid.displays._axes import figure_and_axes
 
+SIGNED_COLORS = "RdBu"
+# Between images: neither a grey nor one of the above.
+GAP_COLOR = "tan"
+
 
 class _ImagesDisplay:
     """Rows of values as images in one grid.
@@ -46,12 +50,8 @@ class _ImagesDisplay:
         self
         """
         mosaic = _mosaic(self.images, self.image_shape, n_columns)
-        self.figure_, self.ax_ = figure_and_axes(ax)
-        low, high = _color_range(self.images, is_signed=self._colors != "gray")
-        style = {"cmap": self._colors, "vmin": low, "vmax": high, **imshow_params}
-        self.image_ = self.ax_.imshow(mosaic, **style)
-        self.ax_.set_xticks([])
-        self.ax_.set_yticks([])
+        self.image_ = _draw(mosaic, ax, {"cmap": self._colors, **imshow_params})
+        self.ax_, self.figure_ = self.image_.axes, self.image_.figure
         return self
 
 
@@ -83,7 +83,7 @@ class PatternsDisplay(_ImagesDisplay):
     >>> plt.close(display.figure_)
     """
 
-    _colors = "RdBu"
+    _colors = SIGNED_COLORS
 
     @classmethod
     def from_estimator(
@@ -304,12 +304,9 @@ class ReconstructionDisplay:
         rows = {"corrupted": self.corrupted, "completed": self.completed, "true": self.true}
         images = np.concatenate(list(rows.values()))
         mosaic = _mosaic(images, self.image_shape, len(self.true))
-        self.figure_, self.ax_ = figure_and_axes(ax)
-        low, high = _color_range(images, is_signed=False)
-        style = {"cmap": "gray", "vmin": low, "vmax": high, **imshow_params}
-        self.image_ = self.ax_.imshow(mosaic, **style)
+        self.image_ = _draw(mosaic, ax, {"cmap": "gray", **imshow_params})
+        self.ax_, self.figure_ = self.image_.axes, self.image_.figure
         height = (mosaic.shape[0] + 1) // 3
-        self.ax_.set_xticks([])
         self.ax_.set_yticks([height * row + height / 2 - 1 for row in range(3)], list(rows))
         self.ax_.tick_params(length=0)
         return self
@@ -356,9 +353,15 @@ def _checked_shape(image_shape: tuple[int, int] | None, n_pixels: int) -> tuple[
     return tuple(image_shape)
 
 
-def _color_range(images: np.ndarray, *, is_signed: bool) -> tuple[float, float]:
-    """The lowest and highest value to tell apart; zero is in the middle if signs matter."""
-    if is_signed:
-        bound = float(np.abs(images).max())
-        return -bound, bound
-    return float(images.min()), float(images.max())
+def _draw(mosaic: np.ndarray, ax: Any, params: dict[str, Any]) -> Any:
+    """Draw a grid without ticks. Of signed colours, the one in the middle is zero's."""
+    _, ax = figure_and_axes(ax)
+    low, high = float(np.nanmin(mosaic)), float(np.nanmax(mosaic))
+    if params["cmap"] == SIGNED_COLORS:
+        high = max(-low, high)
+        low = -high
+    image = ax.imshow(mosaic, **{"vmin": low, "vmax": high, **params})
+    ax.set_facecolor(GAP_COLOR)
+    ax.set_xticks([])
+    ax.set_yticks([])
+    return image
