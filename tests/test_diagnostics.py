@@ -32,6 +32,7 @@ from sklearn_rapid.diagnostics import (
     singular_values,
     ultrametricity,
 )
+from sklearn_rapid.diagnostics._chains import _autocorrelations
 from sklearn_rapid.diagnostics._samples import _triples
 from sklearn_rapid.negative_phase import (
     ContrastiveDivergence,
@@ -395,6 +396,14 @@ def test_error_of_the_autocorrelation_time():
     ]
     scatter = np.std([tau.value for tau in taus])
     assert np.mean([tau.error for tau in taus]) == pytest.approx(scatter, rel=0.1 + 4 * 0.035)
+
+
+def test_autocorrelations_of_short_chains():
+    """Mean products of steps t apart: chains do not run in circles, and few pairs are few."""
+    x = np.random.default_rng(0).normal(size=(3, 7))
+    x = x - x.mean()
+    products = np.array([np.mean(x[:, : 7 - t] * x[:, t:]) for t in range(7)])
+    np.testing.assert_allclose(_autocorrelations(x + 5.0), products / products[0], atol=1e-12)
 
 
 def test_one_chain_may_be_one_dimensional():
