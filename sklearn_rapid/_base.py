@@ -5,6 +5,7 @@ No arithmetic here: methods validate, convert units at the border and delegate.
 
 from __future__ import annotations
 
+import warnings
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn import get_config
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -24,10 +26,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_rapid import _fit
 from sklearn_rapid._compat import validate_parameters, validates_parameters
-from sklearn_rapid._data import BLOCK, CHUNK, SpinEncoder, chunks, host_array
+from sklearn_rapid._data import CHUNK, SpinEncoder, check_finite, checked_array, chunks
 from sklearn_rapid._likelihood import LikelihoodMixin
 from sklearn_rapid._sampling import SamplingMixin
-from sklearn_rapid.backends import RandomStream, get_backend
+from sklearn_rapid.backends import RandomStream, get_backend, is_cupy_array
 from sklearn_rapid.couplings import Couplings
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.training import TrainingState
@@ -158,11 +160,12 @@ class BaseRBM(
             E[v | h], the hidden features being taken for the spins' means.
         """
         check_is_fitted(self)
-        machine, encoder = self._ready()
-        H = host_array(H, "H", (None, self._n_features_out))
+        machine, encoder = self._ready(H)
+        H = checked_array(H, "H", (None, self._n_features_out))
         SpinEncoder(self.units, None, encoder.backend, encoder.dtype).check(H, name="H")
         with machine.backend.running():
-            return encoder.decode(machine.visible_mean(encoder.means(H)))
+            means = encoder.decode(machine.visible_mean(encoder.means(H)))
+            return self._returned(means, machine.backend, like=H)
 
     # --- scikit-learn -------------------------------------------------------------------
 
@@ -183,29 +186,66 @@ class BaseRBM(
     def _dtype(self) -> str:
         return np.dtype(self.dtype).name
 
-    def _backend(self) -> Any:
-        return get_backend(self.backend, self.n_threads)
+    def _backend(self, X: Any = None) -> Any:
+        """The backend that works on X; ValueError if it is not where X is."""
+        name = self.backend
+        if is_cupy_array(X):
+            if name == "auto" and get_config()["array_api_dispatch"]:
+                name = "cupy"
+            if not name.startswith("cupy"):
+                raise ValueError(
+                    f"got a CuPy array with backend={self.backend!r}. Set backend='cupy', or keep "
+                    "'auto' and use sklearn.config_context(array_api_dispatch=True); or move the "
+                    "array to the host with its method get()."
+                )
+        return get_backend(name, self.n_threads)
+
+    def _backend_at_hand(self, X: Any = None) -> Any:
+        """As `_backend`, but a fitted model serves NumPy arrays on a machine without a GPU too."""
+        try:
+            return self._backend(X)
+        except RuntimeError as error:
+            if is_cupy_array(X):
+                raise
+            warnings.warn(
+                f"the fitted {type(self).__name__} computes with backend='auto' here: {error}",
+                RuntimeWarning,
+                stacklevel=4,
+            )
+            return get_backend("auto", self.n_threads)
 
     def _encoder(self, backend: Any) -> SpinEncoder:
         return SpinEncoder(self.units, self.binarize, backend, self._dtype)
 
-    def _machine(self) -> Machine:
+    def _machine(self, backend: Any) -> Machine:
         """The fitted machine."""
-        backend = self._backend()
         biases = (self.intercept_visible_, self.intercept_hidden_)
         b, c = (backend.asarray(bias, self._dtype) for bias in biases)
         return Machine(self._fitted_couplings(backend), b, c, backend)
 
-    def _ready(self) -> tuple[Machine, SpinEncoder]:
-        """The fitted machine in the form for chunks of rows, and what reads them."""
-        machine = self._machine()
+    def _ready(self, X: Any) -> tuple[Machine, SpinEncoder]:
+        """The fitted machine in the form for chunks of rows of X, and what reads them."""
+        machine = self._machine(self._backend_at_hand(X))
         with machine.backend.running():
             return machine.for_rows(CHUNK), self._encoder(machine.backend)
 
     def _own_stream(self) -> RandomStream:
         return RandomStream(self._training_state["stream"].seed, FIRST_DRAW)
 
+    def _fitted_parameters(self) -> list[np.ndarray]:
+        """All parameters of the fitted machine, as they are kept."""
+        couplings = self._fitted_couplings(get_backend("numpy"))
+        return [*couplings.parameters.values(), self.intercept_visible_, self.intercept_hidden_]
+
+    def _returned(self, values: Any, backend: Any, like: Any) -> Any:
+        """The backend's values as an array of the caller's kind: CuPy's if `like` is."""
+        if is_cupy_array(like):
+            return backend.xp.ascontiguousarray(values, dtype=self._dtype)
+        return np.ascontiguousarray(backend.to_numpy(values), dtype=self._dtype)
+
     def _validate(self, X: Any, *, reset: bool, missing: bool = False) -> Any:
+        if is_cupy_array(X):
+            return self._validate_on_device(X, reset=reset, missing=missing)
         X = validate_data(
             self,
             X,
@@ -214,6 +254,17 @@ class BaseRBM(
             ensure_all_finite="allow-nan" if missing else True,
         )
         X = X.tocsr() if getattr(X, "format", None) == "csc" else X
+        self._encoder(None).check(X)
+        return X
+
+    def _validate_on_device(self, X: Any, *, reset: bool, missing: bool) -> Any:
+        self._backend(X)
+        if X.ndim != 2 or 0 in X.shape:
+            raise ValueError(f"X must have shape (any, any) with rows and columns, got {X.shape}")
+        if X.dtype.kind not in "biuf":
+            raise ValueError(f"X must hold numbers, got dtype {X.dtype}")
+        check_finite(X, "X", allow_nan=missing)
+        validate_data(self, X, reset=reset, skip_check_array=True)
         self._encoder(None).check(X)
         return X
 
@@ -228,23 +279,25 @@ class BaseRBM(
     ) -> np.ndarray:
         """Apply a function to the rows of X as spins, a chunk at a time.
 
-        It is called with a machine, an encoder, the rows and an array on the host to write to,
-        which it may leave alone. Where bits will do, rows of a sparse X stay sparse.
+        It is called with a machine, an encoder, the rows and an array to write to, which it may
+        leave alone. Where bits will do, rows of a sparse X stay sparse. Results are where X is.
         """
         X = self._validate(X, reset=False)
-        machine, encoder = self._ready()
+        machine, encoder = self._ready(X)
+        backend, on_device = encoder.backend, is_cupy_array(X)
+        where = backend.xp if on_device else np
         keeps_sparse = bits_will_do and encoder.keeps_sparse(X)
         read = encoder.bits if keeps_sparse else encoder.spins
-        out = np.empty((X.shape[0], *width), dtype=dtype)
-        with encoder.backend.running():
+        out = where.empty((X.shape[0], *width), dtype=dtype)
+        with backend.running():
             machine = machine.on_bits() if keeps_sparse else machine
             for rows in chunks(X.shape[0]):
                 n = rows.stop - rows.start
-                v = read(X[rows], n_rows=n + -n % BLOCK)
-                target = out[rows] if v.shape[0] == n and machine.backend.xp is np else None
+                v = read(X[rows], n_rows=n + -n % backend.row_multiple)
+                target = out[rows] if v.shape[0] == n and where is backend.xp else None
                 result = function(machine, encoder, v, target)
                 if result is not target:
-                    out[rows] = machine.backend.to_numpy(result)[:n]
+                    out[rows] = result[:n] if on_device else backend.to_numpy(result[:n])
         return out
 
     def _publish(self, state: TrainingState) -> dict[str, Any]:

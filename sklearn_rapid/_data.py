@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from sklearn_rapid.backends import RandomStream
+from sklearn_rapid.backends import RandomStream, is_cupy_array
 
-# Rows converted at a time, a multiple of a block. Rows are padded to whole blocks, because
-# products of other shapes round differently: a row's result never depends on its company.
-CHUNK, BLOCK = 1024, 128
+# Rows converted at a time, a multiple of every backend's `row_multiple`.
+CHUNK = 1024
 # On equal threads a sparse product costs about six times as much for each element not zero.
 LARGEST_SPARSE_SHARE = 0.1
 
@@ -61,6 +60,9 @@ class SpinEncoder:
         if self._has_threshold:
             return
         low, high = UNIT_RANGES[self.units]
+        if is_cupy_array(X):
+            self._check_on_device(X, name)
+            return
         values = X.data if sparse.issparse(X) else X
         if values.size == 0:
             return
@@ -69,8 +71,18 @@ class SpinEncoder:
             return
         bad = np.flatnonzero((values < low) | (values > high))[0]
         column = X.tocoo().col[bad] if sparse.issparse(X) else bad % X.shape[1]
-        value = values.ravel()[bad]
-        raise ValueError(
+        raise self._out_of_range(name, values.ravel()[bad], column)
+
+    def _check_on_device(self, X: Any, name: str) -> None:
+        low, high = UNIT_RANGES[self.units]
+        is_bad = ((X < low) | (X > high)).ravel()
+        if bool(is_bad.any()):
+            first = int(is_bad.argmax())
+            raise self._out_of_range(name, float(X.ravel()[first]), first % X.shape[1])
+
+    def _out_of_range(self, name: str, value: float, column: int) -> ValueError:
+        low, high = UNIT_RANGES[self.units]
+        return ValueError(
             f"with binarize={self.binarize!r} and units={self.units!r}, {name} holds means in "
             f"[{low:g}, {high:g}]; got {value:g} in column {column}. "
             f"Scale {name}, or set a threshold."
@@ -85,12 +97,13 @@ class SpinEncoder:
         lacks of `n_rows` is filled up with rows of -1.
         """
         X = X.toarray() if sparse.issparse(X) else X
+        where = self.backend.xp if is_cupy_array(X) else np
         n, shape = X.shape[0], (max(n_rows, X.shape[0]), X.shape[1])
         if self._has_threshold:
-            is_on = np.zeros(shape, dtype=bool)
-            np.greater(X, self.binarize, out=is_on[:n])
+            is_on = where.zeros(shape, dtype=bool)
+            where.greater(X, self.binarize, out=is_on[:n])
             return self.backend.spins_of(self.backend.asarray(is_on), self.dtype)
-        means = np.full(shape, -1.0, dtype=self.dtype)
+        means = where.full(shape, -1.0, dtype=self.dtype)
         means[:n] = X
         if self.units == "binary":
             means[:n] *= 2.0
@@ -122,17 +135,14 @@ class SpinEncoder:
     def _has_threshold(self) -> bool:
         return self.binarize is not None and self.binarize != "sample"
 
-    def means(self, values: np.ndarray) -> np.ndarray:
+    def means(self, values: Any) -> Any:
         """Mean spins from values in the user's units (hidden features, say)."""
         values = values * 2.0 - 1.0 if self.units == "binary" else values
         return self.backend.asarray(values, self.dtype)
 
-    def decode(self, spins: Any) -> np.ndarray:
-        """Spins or their means as host values in the user's units."""
-        values = self.backend.to_numpy(spins)
-        if self.units == "binary":
-            values = 0.5 * (values + 1.0)
-        return np.ascontiguousarray(values, dtype=self.dtype)
+    def decode(self, spins: Any) -> Any:
+        """Spins or their means in the user's units."""
+        return 0.5 * (spins + 1.0) if self.units == "binary" else spins
 
 
 def chunks(n_rows: int) -> Iterator[slice]:
@@ -141,14 +151,27 @@ def chunks(n_rows: int) -> Iterator[slice]:
         yield slice(start, min(start + CHUNK, n_rows))
 
 
-def host_array(values: Any, name: str, shape: tuple) -> np.ndarray:
-    """A finite 2-D array of numbers of that shape; ValueError with the name otherwise."""
-    values = np.asarray(values)
+def checked_array(values: Any, name: str, shape: tuple) -> Any:
+    """A finite 2-D array of numbers of that shape; ValueError with the name otherwise.
+
+    It is NumPy's, or CuPy's if that is what was given.
+    """
+    values = values if is_cupy_array(values) else np.asarray(values)
     expected = "(" + ", ".join("any" if n is None else str(n) for n in shape) + ")"
     if values.ndim != 2 or values.shape[1] != shape[1] or values.shape[0] == 0:
         raise ValueError(f"{name} must have shape {expected}, got {values.shape}")
     if values.dtype.kind not in "biuf":
         raise ValueError(f"{name} must hold numbers, got dtype {values.dtype}")
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise ValueError(f"{name} must be finite, got NaN or infinity")
+    check_finite(values, name)
     return values
+
+
+def check_finite(values: Any, name: str, allow_nan: bool = False) -> None:
+    """Raise ValueError for infinities, and for NaN unless that is allowed."""
+    if values.dtype.kind != "f":
+        return
+    # NaN differs from itself.
+    is_good = abs(values) < float("inf")
+    is_good = is_good | (values != values) if allow_nan else is_good
+    if not bool(is_good.all()):
+        raise ValueError(f"{name} must be finite, got {'' if allow_nan else 'NaN or '}infinity")

@@ -19,7 +19,7 @@ from sklearn_rapid._parameters import (
     optimizer_from,
     schedule_from,
 )
-from sklearn_rapid.backends import RandomStream
+from sklearn_rapid.backends import RandomStream, is_cupy_array
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.training import Diverged, Trainer, TrainingState, batches
 
@@ -32,8 +32,8 @@ VALIDATED_ROWS = 500
 class Split:
     """Row numbers to train on and to validate with; None is all rows and none."""
 
-    train: np.ndarray | None = None
-    validation: np.ndarray | None = None
+    train: Any = None
+    validation: Any = None
 
 
 @dataclass
@@ -75,7 +75,7 @@ class Run:
         """Row numbers of each batch of the next epoch."""
         state, shuffle = self.state, self.estimator.shuffle
         shuffle_seed = (state.stream.seed, state.n_updates) if shuffle else None
-        return _batches(self.X, self.trainer, self.split, shuffle_seed)
+        return _batches(self.X, self.trainer, self.split, shuffle_seed, self.encoder.backend)
 
     def run_epoch(self, rate: float) -> None:
         """Update once for every batch; the last update is told that the epoch ends."""
@@ -83,6 +83,7 @@ class Run:
         for rows in all_but_last:
             self.update(rows, rate)
         self.update(last, rate, end_of_epoch=True)
+        self.trainer.check(self.state)
 
     def update(self, rows: Any, rate: float, end_of_epoch: bool = False) -> None:
         """Update the state from some rows."""
@@ -114,6 +115,15 @@ class Run:
             figures = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
             print(f"[{type(self.estimator).__name__}] {figures}")
 
+    @property
+    def is_usable(self) -> bool:
+        """Whether the state is one to keep: not in the middle of a step, nor diverged."""
+        try:
+            self.trainer.check(self.state)
+        except Diverged:
+            return False
+        return self.state.is_whole
+
     def validate(self) -> tuple[float, float]:
         """Mean pseudo-likelihood of held-out rows, and their free energy over trained ones'."""
         machine, to_numpy = self.state.machine, self.encoder.backend.to_numpy
@@ -137,7 +147,7 @@ def fit(estimator: Any, X: Any, y: Any, *, resumed: bool) -> None:
     """Train for `max_iter` epochs and publish the result on the estimator."""
     context = estimator._init_callback_context(max_subtasks=estimator.max_iter)
     context.call_on_fit_task_begin(estimator=estimator, X=X, y=y)
-    backend = estimator._backend()
+    backend = estimator._backend(X)
     with backend.running(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         run = _start(estimator, X, backend, resumed=resumed, whole_fit=True)
         run.progress.history = _history(estimator) if resumed else {}
@@ -151,13 +161,14 @@ def fit(estimator: Any, X: Any, y: Any, *, resumed: bool) -> None:
 def partial_fit(estimator: Any, X: Any, *, resumed: bool) -> None:
     """Train on the rows once, in order, and publish the result on the estimator."""
     rate = schedule_from(estimator.learning_rate).at(0, 1)
-    backend = estimator._backend()
+    backend = estimator._backend(X)
     with backend.running(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         run = _start(estimator, X, backend, resumed=resumed, whole_fit=False)
         good = run.state.copy()
         try:
-            for rows in _batches(X, run.trainer, run.split, None):
+            for rows in _batches(X, run.trainer, run.split, None, backend):
                 run.update(rows, rate)
+            run.trainer.check(run.state)
         except Diverged as error:
             run.state = good
             _warn_diverged(error, "this call")
@@ -189,7 +200,7 @@ def _run_epochs(run: Run, y: Any, context: Any) -> None:
             return
         except KeyboardInterrupt:
             # As in scikit-learn's MLPClassifier: what has been learned is kept.
-            run.state = run.state if run.state.is_whole else good
+            run.state = run.state if run.is_usable else good
             warnings.warn("Training interrupted by user.", stacklevel=6)
             return
         if stop or run.progress.has_stalled(estimator.n_iter_no_change):
@@ -201,28 +212,39 @@ def _start(estimator: Any, X: Any, backend: Any, *, resumed: bool, whole_fit: bo
     trainer = trainer_of(estimator)
     encoder = estimator._encoder(backend)
     if resumed:
-        machine = estimator._machine()
+        machine = estimator._machine(backend)
         _check_resumable(estimator, machine)
         # Training changes arrays in place: the estimator keeps its own until it is done.
         state = TrainingState.from_host(estimator._training_state, machine.copy())
         state = trainer.resume(state)
         seed = state.stream.seed
-        split = _split(estimator, X.shape[0], seed) if whole_fit else Split()
+        split = _split(estimator, X, seed, backend) if whole_fit else Split()
         return Run(estimator, X, trainer, encoder, split, state, Progress())
     seed = new_seed(check_random_state(estimator.random_state))
-    split = _split(estimator, X.shape[0], seed) if whole_fit else Split()
+    split = _split(estimator, X, seed, backend) if whole_fit else Split()
     couplings = estimator._initial_couplings(X.shape[1], seed, backend)
     shuffle_seed = (seed, 0) if whole_fit and estimator.shuffle else None
-    first_rows = next(_batches(X, trainer, split, shuffle_seed))
+    first_rows = next(_batches(X, trainer, split, shuffle_seed, backend))
     data = encoder.spins(X[first_rows])
     state = trainer.start(couplings, data, RandomStream(seed), backend)
     return Run(estimator, X, trainer, encoder, split, state, Progress())
 
 
-def _batches(X: Any, trainer: Trainer, split: Split, shuffle_seed: Any) -> Iterator[Any]:
-    n_rows = X.shape[0] if split.train is None else split.train.size
-    for rows in batches(n_rows, trainer.batch_size, shuffle_seed):
-        yield rows if split.train is None else split.train[rows]
+def _batches(
+    X: Any, trainer: Trainer, split: Split, shuffle_seed: Any, backend: Any
+) -> Iterator[Any]:
+    """Row numbers of each batch of an epoch, in the order that the seed stands for."""
+    n_rows, order = X.shape[0] if split.train is None else split.train.size, split.train
+    if shuffle_seed is not None:
+        shuffled = np.random.default_rng(shuffle_seed).permutation(n_rows)
+        shuffled = _row_numbers(shuffled, X, backend)
+        order = shuffled if order is None else order[shuffled]
+    return batches(n_rows, trainer.batch_size, order)
+
+
+def _row_numbers(rows: np.ndarray, X: Any, backend: Any) -> Any:
+    """Row numbers on the side of X: on a GPU, so that none are sent there batch by batch."""
+    return backend.asarray(rows) if is_cupy_array(X) else rows
 
 
 def trainer_of(estimator: Any) -> Trainer:
@@ -253,9 +275,10 @@ def _check_resumable(estimator: Any, machine: Machine) -> None:
             )
 
 
-def _split(estimator: Any, n_rows: int, seed: int) -> Split:
+def _split(estimator: Any, X: Any, seed: int, backend: Any) -> Split:
     if not estimator.early_stopping:
         return Split()
+    n_rows = X.shape[0]
     n_validation = round(n_rows * estimator.validation_fraction)
     if not 0 < n_validation < n_rows:
         raise ValueError(
@@ -264,7 +287,8 @@ def _split(estimator: Any, n_rows: int, seed: int) -> Split:
             f"{n_rows - n_validation} to train on; both need at least one."
         )
     order = np.random.default_rng(seed).permutation(n_rows)
-    return Split(np.sort(order[n_validation:]), np.sort(order[:n_validation]))
+    parts = (np.sort(order[n_validation:]), np.sort(order[:n_validation]))
+    return Split(*(_row_numbers(rows, X, backend) for rows in parts))
 
 
 def _history(estimator: Any) -> dict[str, list]:

@@ -52,7 +52,7 @@ class LikelihoodMixin:
         -------
         float
         """
-        return float(np.mean(self.score_samples(X)))
+        return float(self.score_samples(X).mean())
 
     def free_energy(self, X: ArrayLike) -> np.ndarray:
         """F(v) = -b·v - Σ_α log 2cosh θ_α of each row, in nats (eq. A2).
@@ -123,7 +123,7 @@ class LikelihoodMixin:
         check_option("method", method, ("auto", "exact", "ais"))
         check_count("n_chains", n_chains, 1)
         check_count("n_temperatures", n_temperatures, 2)
-        machine = self._machine()
+        machine = self._machine(self._backend_at_hand())
         stream = self._own_stream()
         if random_state is not None:
             stream = RandomStream(new_seed(check_random_state(random_state)))
@@ -145,10 +145,8 @@ class LikelihoodMixin:
 
     def _parameter_digest(self) -> bytes:
         digest = blake2b(digest_size=16)
-        machine = self._machine()
-        parameters = [*machine.couplings.parameters.values()]
-        for p in [*parameters, machine.visible_bias, machine.hidden_bias]:
-            digest.update(np.ascontiguousarray(machine.backend.to_numpy(p)))
+        for p in self._fitted_parameters():
+            digest.update(np.ascontiguousarray(p))
         return digest.digest()
 
     @property

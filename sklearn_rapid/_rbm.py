@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_rapid._base import BaseRBM
 from sklearn_rapid._compat import Interval, Options, StrOptions
+from sklearn_rapid.backends import BACKENDS
 from sklearn_rapid.couplings import DenseCouplings, PatternCouplings
 from sklearn_rapid.negative_phase import NegativePhase
 from sklearn_rapid.optimizers import Optimizer, Schedule
@@ -39,7 +40,7 @@ CONSTRAINTS: dict[str, list] = {
     "hidden_features": [StrOptions({"mean", "sample"})],
     "warm_start": ["boolean"],
     "dtype": [StrOptions({"float32", "float64"}), Options(type, {np.float32, np.float64})],
-    "backend": [StrOptions({"auto", "numpy", "numba"})],
+    "backend": [StrOptions({"auto", *BACKENDS})],
     "n_threads": [POSITIVE_INT, None],
     "random_state": ["random_state"],
     "verbose": ["verbose"],
@@ -102,8 +103,12 @@ class RBM(BaseRBM):
         Whether `fit` goes on from where the last one ended.
     dtype : {"float32", "float64"}, default="float32"
         Of parameters, fields and results; likelihoods are summed in float64 in any case.
-    backend : {"auto", "numpy", "numba"}, default="auto"
-        "auto" is "numba"; "numpy" is the slow reference.
+    backend : {"auto", "numpy", "numba", "cupy", "cupy-tf32", "cupy-bf16"}, default="auto"
+        "numba" runs on the CPU, "cupy" on an NVIDIA GPU, whatever kind of array X is; "numpy"
+        is the slow reference. "auto" is "cupy" for CuPy arrays within
+        ``sklearn.config_context(array_api_dispatch=True)``, and "numba" otherwise. The last two
+        round the factors of products on their way into tensor cores. Results are arrays of the
+        kind that X is, fitted attributes always NumPy's.
     n_threads : int, default=None
         None is as many as the process may use. Results do not depend on it.
     random_state : int, RandomState instance or None, default=None

@@ -9,9 +9,9 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_rapid._data import SpinEncoder, chunks, host_array
+from sklearn_rapid._data import SpinEncoder, checked_array, chunks
 from sklearn_rapid._parameters import check_count, check_option, new_seed
-from sklearn_rapid.backends import RandomStream
+from sklearn_rapid.backends import RandomStream, is_cupy_array
 from sklearn_rapid.machine import Machine
 
 
@@ -46,7 +46,7 @@ class SamplingMixin:
         check_is_fitted(self)
         check_count("n_samples", n_samples, 1)
         check_count("n_gibbs_steps", n_gibbs_steps, 0)
-        machine = self._machine()
+        machine = self._machine(self._backend_at_hand(init))
         encoder = self._encoder(machine.backend)
         stream = RandomStream(new_seed(check_random_state(random_state)))
         with machine.backend.running():
@@ -54,7 +54,7 @@ class SamplingMixin:
             states = machine.for_rows(2 * n_gibbs_steps * n_samples).gibbs(
                 start, n_gibbs_steps, stream
             )
-            return encoder.decode(states)
+            return self._returned(encoder.decode(states), machine.backend, like=init)
 
     def gibbs(self, X: ArrayLike, n_steps: int = 1, random_state: Any = None) -> np.ndarray:
         """Visible states after Gibbs steps from X.
@@ -107,19 +107,21 @@ class SamplingMixin:
         check_is_fitted(self)
         check_count("n_gibbs_steps", n_gibbs_steps, 1)
         X = self._validate(X, reset=False, missing=True)
-        missing = np.isnan(X) if X.dtype.kind == "f" else np.zeros(X.shape, dtype=bool)
+        machine, encoder = self._ready(X)
+        where = machine.backend.xp if is_cupy_array(X) else np
+        missing = X != X  # NaN differs from itself
         if mask is not None:
-            missing = missing | ~known_entries(mask, X.shape)
-        machine, encoder = self._ready()
+            missing = missing | ~where.asarray(known_entries(mask, X.shape))
         stream = RandomStream(new_seed(check_random_state(random_state)))
-        out = np.empty(X.shape, dtype=self._dtype)
+        out = where.empty(X.shape, dtype=self._dtype)
         with machine.backend.running():
             for rows in chunks(X.shape[0]):
                 free = missing[rows]
-                v = encoder.spins(np.where(free, 0, X[rows]))
+                v = encoder.spins(where.where(free, where.zeros_like(X[rows]), X[rows]))
                 free = machine.backend.asarray(free)
                 v = machine.backend.xp.where(free, machine.backend.xp.zeros_like(v), v)
-                out[rows] = encoder.decode(machine.gibbs(v, n_gibbs_steps, stream, free=free))
+                drawn = encoder.decode(machine.gibbs(v, n_gibbs_steps, stream, free=free))
+                out[rows] = self._returned(drawn, machine.backend, like=X)
         return out
 
     def _starting_states(
@@ -143,7 +145,7 @@ class SamplingMixin:
                 )
             states = backend.sign(machine.couplings.visible_patterns)
         else:
-            init = host_array(init, "init", (None, machine.n_visible))
+            init = checked_array(init, "init", (None, machine.n_visible))
             encoder.check(init, name="init")
             states = encoder.spins(init)
         return xp.take(states, xp.arange(n) % states.shape[0], axis=0)
@@ -151,7 +153,7 @@ class SamplingMixin:
 
 def known_entries(mask: ArrayLike, shape: tuple[int, int]) -> np.ndarray:
     """A mask of known entries, True where X is known, for each row of X."""
-    mask = np.asarray(mask)
+    mask = mask.get() if is_cupy_array(mask) else np.asarray(mask)
     if mask.dtype != bool:
         raise ValueError(f"mask must hold booleans, True where X is known; got {mask.dtype}")
     if mask.shape not in (shape, shape[1:]):

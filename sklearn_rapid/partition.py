@@ -74,9 +74,10 @@ def enumerate_spins(n_spins: int, start: int, stop: int, backend: Any, dtype: st
            [-1.,  1.],
            [ 1.,  1.]], dtype=float32)
     """
-    numbers = np.arange(start, stop, dtype=np.int64)[:, None]
-    bits = (numbers >> np.arange(n_spins)[None, :]) & 1
-    return backend.asarray(2 * bits - 1, dtype)
+    xp = backend.xp
+    numbers = xp.arange(start, stop, dtype=xp.int64)[:, None]
+    bits = (numbers >> xp.arange(n_spins, dtype=xp.int64)[None, :]) & 1
+    return xp.astype(2 * bits - 1, getattr(xp, dtype))
 
 
 def smaller_layer_first(machine: Machine) -> Machine:
@@ -132,7 +133,7 @@ def _fields_of_spins(machine: Machine, spins: slice) -> tuple[Any, Any]:
 
 def dtype_name(machine: Machine) -> str:
     """The name of the type that the machine's fields have."""
-    return str(np.dtype(machine.backend.to_numpy(machine.visible_bias).dtype))
+    return str(machine.visible_bias.dtype).rpartition(".")[2]
 
 
 def ais_log_partition(

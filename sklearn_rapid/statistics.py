@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from sklearn_rapid.couplings import Arrays
@@ -108,7 +107,7 @@ def phase_statistics(
     backend, xp, dtype = machine.backend, machine.backend.xp, data.dtype
     mu = xp.zeros(machine.n_visible, dtype=dtype) if offset is None else offset
     data_mean, model_mean, gradient, lam, probed = 0.0, 0.0, None, None, []
-    for part in _parts(data, negative, machine.n_hidden, xp):
+    for part in _parts(data, negative, machine.n_hidden, backend):
         n, n_data = part.visible.shape[0], part.n_data
         n_rows = n if offset is None or not part.is_last else n + 1
         t, overlaps = _hidden_means(sampler, part, n_rows)
@@ -170,16 +169,16 @@ def _center_overlaps(overlaps: Any, v: Any, mu: Any, weights: Any, machine: Mach
         overlaps[n, :] = patterns @ v[n, :]
 
 
-def _parts(data: Any, negative: NegativeStates, n_hidden: int, xp: Any) -> Iterator[Part]:
+def _parts(data: Any, negative: NegativeStates, n_hidden: int, backend: Any) -> Iterator[Part]:
     """Both phases in one part if it is small enough, else data and model states in several.
 
     Weighted states count as a whole in a probe, or their weights would not: they stay in one.
     """
     model, n_data, n_model = negative.visible, data.shape[0], negative.visible.shape[0]
-    data_weights = _equal_weights(n_data, data.dtype, xp)
+    xp, data_weights = backend.xp, backend.equal_weights(n_data, data.dtype)
     model_weights = negative.weights
     if model_weights is None:
-        model_weights = _equal_weights(n_model, data.dtype, xp)
+        model_weights = backend.equal_weights(n_model, data.dtype)
     largest = max(1, PART_BYTES // (4 * (data.shape[1] + n_hidden)))
     if negative.weights is not None or n_data + n_model <= largest:
         n_probed = n_model if negative.weights is not None else min(n_model, PROBED_STATES)
@@ -198,11 +197,6 @@ def _parts(data: Any, negative: NegativeStates, n_hidden: int, xp: Any) -> Itera
         probed = slice(0, min(n, PROBED_STATES) if rows.start == 0 else 0)
         is_last = rows.stop == n_model
         yield Part(model[rows, :], -model_weights[rows], 0, hidden, probed, is_last)
-
-
-@lru_cache(maxsize=64)
-def _equal_weights(n: int, dtype: Any, xp: Any) -> Any:
-    return xp.full(n, 1.0 / n, dtype=dtype)
 
 
 def _even_slices(n_rows: int, largest: int) -> Iterator[slice]:

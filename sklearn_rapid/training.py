@@ -11,7 +11,6 @@ shorter by the square root. One rate then serves every number of units, patterns
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from functools import partial
@@ -35,6 +34,8 @@ ROWS_FOR_FULL_STEP = 100
 # of at least the smallest one, gains most.
 LARGEST_OVERSHOOT = 10.0
 SMALLEST_CURVATURE = 1e-3
+# Where no energy changes at all, this keeps 0 / 0 out: a step of no length.
+NO_CURVATURE = 1e-300
 # No spin model of data has a parameter of this size; one on its way to infinity does.
 LARGEST_PARAMETER = 1e4
 
@@ -165,11 +166,7 @@ class Trainer:
     ) -> None:
         """One update of `state`, in place, from a batch of spins or mean spins, shape (n, V).
 
-        Raises
-        ------
-        Diverged
-            If the parameters are no longer finite. The state is then spoiled: go back to a
-            copy.
+        Nothing here waits for the backend: whether training has diverged, `check` finds out.
         """
         machine = state.machine
         n_rows = self.negative_phase.n_rows(machine.couplings, self.batch_size)
@@ -188,8 +185,8 @@ class Trainer:
         if self.optimizer.scaled:
             variance = _energy_variance(machine, statistics, direction)
             share = _share_of_full_step(data.shape[0], negative, machine.backend)
-            length = rate * math.sqrt(machine.n_visible * share)
-            scale = _step_scale(length, variance, gradient, direction, machine.backend)
+            squared_length = rate * rate * machine.n_visible * share
+            scale = _step_scale(squared_length, variance, gradient, direction, machine.backend)
         state.n_updates += 1
         state.chains = chains
         project = self.projection.is_due(state.n_updates, end_of_epoch)
@@ -237,7 +234,18 @@ class Trainer:
                 gradient[name] -= self.weight_decay * p
         return {name: gradient[name] for name in self._trained(machine)}
 
-    def _step(self, state: TrainingState, direction: Arrays, scale: float, project: bool) -> None:
+    def check(self, state: TrainingState) -> None:
+        """Raise Diverged if a parameter is no longer finite, or too large.
+
+        The state is then spoiled: go back to a copy.
+        """
+        xp, to_numpy = state.machine.backend.xp, state.machine.backend.to_numpy
+        for name, p in _all_parameters(state.machine).items():
+            if not bool(xp.all(xp.abs(p) <= LARGEST_PARAMETER)):
+                largest = float(np.max(np.abs(to_numpy(p))))
+                raise Diverged(f"the largest element of {name} has grown to {largest:g}")
+
+    def _step(self, state: TrainingState, direction: Arrays, scale: Any, project: bool) -> None:
         """Move the parameters along the direction, in place.
 
         In the centred parametrisation the biases are b' = b + Wλ and c' = c + Wᵀμ. It is they
@@ -247,13 +255,13 @@ class Trainer:
         before = self._mean_fields(state)
         state.is_whole = False
         for name, p in self._trained(machine).items():
-            _check_size(name, machine.backend.add_scaled(p, direction[name], scale))
+            machine.backend.add_scaled(p, direction[name], scale)
         if project:
             self.projection(machine, state.stream)
         if before is not None:
             after = self._mean_fields(state)
-            _move(machine, "visible_bias", before[0] - after[0])
-            _move(machine, "hidden_bias", before[1] - after[1])
+            machine.backend.add_scaled(machine.visible_bias, before[0] - after[0], 1.0)
+            machine.backend.add_scaled(machine.hidden_bias, before[1] - after[1], 1.0)
         state.is_whole = True
 
     def _mean_fields(self, state: TrainingState) -> tuple[Any, Any] | None:
@@ -268,36 +276,30 @@ class Trainer:
         return of_hidden[0, :], of_visible[0, :]
 
 
-def _move(machine: Machine, name: str, step: Any) -> None:
-    _check_size(name, machine.backend.add_scaled(getattr(machine, name), step, 1.0))
-
-
 def _step_scale(
-    length: float, variance: float, gradient: Arrays, direction: Arrays, backend: Any
-) -> float:
-    """How far to go along the direction so that energies change by `length`, within bounds."""
+    squared_length: Any, variance: Any, gradient: Arrays, direction: Arrays, backend: Any
+) -> Any:
+    """How far to go along the direction so that energies change by the length, within bounds."""
+    xp = backend.xp
     squared = sum(backend.dot(d, d) for d in direction.values())
     gain = squared
     if direction is not gradient:
-        gain = abs(sum(backend.dot(gradient[name], d) for name, d in direction.items()))
-    curvature = variance + SMALLEST_CURVATURE * squared
-    if not math.isfinite(curvature + gain):
-        raise Diverged("the energies of the model's states are not finite")
-    if curvature == 0.0:
-        return 0.0
-    return min(length / math.sqrt(curvature), LARGEST_OVERSHOOT * gain / curvature)
+        gain = xp.abs(sum(backend.dot(gradient[name], d) for name, d in direction.items()))
+    curvature = variance + (SMALLEST_CURVATURE * squared + NO_CURVATURE)
+    return xp.minimum(xp.sqrt(squared_length / curvature), LARGEST_OVERSHOOT * gain / curvature)
 
 
-def _share_of_full_step(n_data: int, negative: NegativeStates, backend: Any) -> float:
+def _share_of_full_step(n_data: int, negative: NegativeStates, backend: Any) -> Any:
     """Mean number of data and model rows (the harmonic one) over that for a full step."""
-    of_model = 1.0 / negative.visible.shape[0]
-    if negative.weights is not None:
-        of_model = backend.dot(negative.weights, negative.weights)
-    n_rows = 2.0 / (1.0 / n_data + of_model)
-    return min(1.0, n_rows / ROWS_FOR_FULL_STEP)
+    if negative.weights is None:
+        n_rows = 2.0 / (1.0 / n_data + 1.0 / negative.visible.shape[0])
+        return min(1.0, n_rows / ROWS_FOR_FULL_STEP)
+    of_model = backend.dot(negative.weights, negative.weights)
+    share = 2.0 / (1.0 / n_data + of_model) / ROWS_FOR_FULL_STEP
+    return backend.xp.minimum(share, backend.xp.ones_like(share))
 
 
-def _energy_variance(machine: Machine, statistics: Statistics, direction: Arrays) -> float:
+def _energy_variance(machine: Machine, statistics: Statistics, direction: Arrays) -> Any:
     """Variance of the energy changes that a unit step along the direction makes, in nats².
 
     Taken over data and model states alike, so that it is defined for a single chain too.
@@ -311,7 +313,7 @@ def _energy_variance(machine: Machine, statistics: Statistics, direction: Arrays
     p = xp.astype(statistics.weights, xp.float64)
     p = p / xp.sum(p)
     centred = change - xp.sum(p * change)
-    return float(xp.sum(p * centred * centred))
+    return xp.sum(p * centred * centred)
 
 
 def _map_arrays(tree: Any, function: Callable) -> Any:
@@ -328,24 +330,14 @@ def _all_parameters(machine: Machine) -> dict[str, Any]:
     return {**machine.couplings.parameters, **biases}
 
 
-def _check_size(name: str, largest: float) -> None:
-    if not largest <= LARGEST_PARAMETER:
-        raise Diverged(f"the largest element of {name} has grown to {largest:g}")
-
-
-def batches(
-    n_rows: int, batch_size: int, shuffle_seed: tuple[int, ...] | None = None
-) -> Iterator[Any]:
-    """Row indices of each batch of an epoch: shuffled, or slices in order.
+def batches(n_rows: int, batch_size: int, order: Any = None) -> Iterator[Any]:
+    """Row indices of each batch of an epoch: parts of an order, or slices where there is none.
 
     Examples
     --------
     >>> list(batches(5, 2))
     [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
     """
-    order = None
-    if shuffle_seed is not None:
-        order = np.random.default_rng(shuffle_seed).permutation(n_rows)
     for start in range(0, n_rows, batch_size):
         rows = slice(start, min(start + batch_size, n_rows))
         yield rows if order is None else order[rows]

@@ -2,16 +2,49 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+
 import array_api_strict
 import pytest
+from cupy_stand_in import compiler, make_cupy
 
 from sklearn_rapid.backends import _threads, get_backend
 from sklearn_rapid.backends._numpy import NumpyBackend
 
 
+def why_no_gpu():
+    """Why tests on a GPU cannot run here; None if they can."""
+    try:
+        import cupy
+
+        n_devices = cupy.cuda.runtime.getDeviceCount()
+    except (ImportError, RuntimeError) as error:
+        return f"no GPU: {type(error).__name__}: {error}"
+    return None if n_devices > 0 else "no GPU: CuPy finds no device"
+
+
 def pytest_collection_modifyitems(items):
-    """Slow tests run last."""
+    """Slow tests run last; those that need a GPU are skipped where there is none."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+    reason = why_no_gpu()
+    for item in items:
+        if reason is not None and item.get_closest_marker("gpu"):
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """What the tests on a GPU ran on, or why they did not."""
+    if "gpu" not in (config.getoption("-m") or ""):
+        return
+    reason = why_no_gpu()
+    if reason is None:
+        import cupy
+
+        name = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.runtime.getDevice())["name"]
+        cuda = cupy.cuda.runtime.runtimeGetVersion()
+        reason = f"GPU: {name.decode()}, CuPy {cupy.__version__}, CUDA runtime {cuda}"
+    terminalreporter.write_line(reason)
 
 
 @pytest.fixture(autouse=True)
@@ -20,11 +53,39 @@ def small_work_is_shared_too(monkeypatch):
     monkeypatch.setattr(_threads, "SMALLEST_SHARED_WORK", 0.0)
 
 
-@pytest.fixture(params=["numpy", "array_api_strict", "numba"])
+@pytest.fixture(scope="session")
+def stand_in_module():
+    """The stand-in for CuPy; one, so that its kernels are compiled once."""
+    if shutil.which(compiler.COMPILER) is None:
+        pytest.fail(f"tests of the CUDA kernels need a C++ compiler; found no {compiler.COMPILER}")
+    return make_cupy()
+
+
+@pytest.fixture
+def cupy_stand_in(monkeypatch, stand_in_module):
+    """A machine on which CuPy is installed and finds a GPU."""
+    monkeypatch.setitem(sys.modules, "cupy", stand_in_module)
+    stand_in_module.transfers.clear()
+    return stand_in_module
+
+
+BACKENDS = [
+    "numpy",
+    "array_api_strict",
+    "numba",
+    "cupy_stand_in",
+    pytest.param("cupy", marks=pytest.mark.gpu),
+]
+
+
+@pytest.fixture(params=BACKENDS)
 def backend(request):
-    """Each backend, and the reference on strict array-API arrays; running."""
+    """Each backend, the reference on strict array-API arrays, CuPy's on a stand-in; running."""
     if request.param == "array_api_strict":
         made = NumpyBackend(xp=array_api_strict)
+    elif request.param == "cupy_stand_in":
+        request.getfixturevalue("cupy_stand_in")
+        made = get_backend("cupy")
     else:
         made = get_backend(request.param, n_threads=2)
     with made.running():

@@ -206,6 +206,24 @@ def test_spins_agree_to_the_bit(backend, dtype):
     np.testing.assert_array_equal(spins(backend, field, RandomStream(6), 9, 2), expected)
 
 
+def fields_on_the_edge(shape, stream, draw):
+    """Fields in which the uniform numbers decide by a hair: log((1-u)/u) / 2, and neighbours."""
+    u = numpy_backend().random_uniform(shape, stream, draw).astype(np.float64)
+    field = (-0.5 * np.log(u / (1.0 - np.minimum(u, 1.0 - 1e-9)))).astype(np.float32)
+    steps = np.random.default_rng(12).integers(-3, 4, size=shape).astype(np.int32)
+    return (field.view(np.int32) + steps).view(np.float32)
+
+
+def test_spins_agree_on_the_edge(backend):
+    """Where each rounding counts: an exponential that is off by its last bit would show."""
+    field = fields_on_the_edge((200, 700), RandomStream(12), 5)
+    expected = spins(numpy_backend(), field, RandomStream(12), 5)
+    nearly = 1.0 + 1e-7 * np.random.default_rng(13).choice([-1.0, 1.0], size=field.shape)
+    other = spins(numpy_backend(), (field * nearly).astype(np.float32), RandomStream(12), 5)
+    assert np.mean(other != expected) > 0.01
+    np.testing.assert_array_equal(spins(backend, field, RandomStream(12), 5), expected)
+
+
 def test_spins_agree_on_a_million_fields():
     """The exponential behind them is rounded alike, or a few in a million would differ."""
     field = np.random.default_rng(1).normal(size=(1000, 1000), scale=1.5).astype(np.float32)
@@ -300,6 +318,15 @@ def test_sum_log_2cosh(backend, width, dtype, tolerance):
     assert got.dtype == np.float64
     exact = log_2cosh(field.astype(np.float64)).sum(axis=1)
     np.testing.assert_allclose(got, exact, rtol=tolerance)
+
+
+def test_sum_log_2cosh_adds_in_float64(backend):
+    """In float32, a log 2 beside 2^25 is lost."""
+    field = np.zeros((2, 2560), dtype=np.float32)
+    field[1, 0] = 2.0**25
+    got = backend.to_numpy(backend.sum_log_2cosh(backend.asarray(field)))
+    exact = np.log(2.0) * np.array([2560, 2559])
+    np.testing.assert_allclose(got - [0.0, 2.0**25], exact, rtol=3 * HALF_ULP)
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -19,7 +19,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 
-from sklearn_rapid import RARBM, RBM, training
+from sklearn_rapid import RARBM, RBM
 from sklearn_rapid.datasets import make_bars
 from sklearn_rapid.negative_phase import (
     PatternInducedCorrelations,
@@ -716,15 +716,16 @@ def test_fit_interrupted_in_a_step_is_that_of_the_last_epoch(estimator, bars, mo
     """Halfway through, couplings have moved and biases have not followed."""
     estimator.set_params(batch_size=100, learning_rate=0.1)
     good = clone(estimator).set_params(max_iter=2).fit(bars)
-    # Each update moves both biases after the couplings: the second bias of the third epoch.
-    move, n_left = training._move, itertools.count(2 * good.history_["n_updates"][-1] + 1, -1)
+    # Each update takes mean fields before and after it: those after the third epoch's first.
+    mean_fields = Trainer._mean_fields
+    n_left = itertools.count(2 * good.history_["n_updates"][-1] + 1, -1)
 
     def interrupted(*args):
         if next(n_left) == 0:
             raise KeyboardInterrupt
-        move(*args)
+        return mean_fields(*args)
 
-    monkeypatch.setattr(training, "_move", interrupted)
+    monkeypatch.setattr(Trainer, "_mean_fields", interrupted)
     with pytest.warns(UserWarning, match="interrupted"):
         fit_without_ending_the_tests(estimator, bars)
     assert_same_model(estimator, good)
@@ -765,6 +766,17 @@ def test_divergence_keeps_the_last_good_epoch(estimator, bars, monkeypatch):
     assert_same_model(estimator, good)
     assert np.isfinite(estimator.score(bars))
     assert_finite(estimator.partial_fit(bars))
+
+
+def test_divergence_is_noticed_by_an_interrupted_fit_too(estimator, bars, monkeypatch):
+    """It is looked for at the end of an epoch, which this one does not reach."""
+    estimator.set_params(batch_size=100, learning_rate=0.1)
+    good = clone(estimator).set_params(max_iter=2).fit(bars)
+    at_update(monkeypatch, 8, make_nan)
+    at_update(monkeypatch, 9, interrupt)
+    with pytest.warns(UserWarning, match="interrupted"):
+        fit_without_ending_the_tests(estimator, bars)
+    assert_same_model(estimator, good)
 
 
 def test_divergence_in_the_first_epoch_leaves_the_start(estimator, bars, monkeypatch):

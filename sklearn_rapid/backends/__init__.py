@@ -13,11 +13,15 @@ from sklearn_rapid.backends._affine import Affine
 from sklearn_rapid.backends._random import RandomStream
 from sklearn_rapid.backends._threads import available_threads
 
-__all__ = ["Affine", "RandomStream", "available_threads", "get_backend"]
+__all__ = ["Affine", "RandomStream", "available_threads", "get_backend", "is_cupy_array"]
 
-BACKENDS = {
-    "numpy": ("sklearn_rapid.backends._numpy", "NumpyBackend"),
-    "numba": ("sklearn_rapid.backends._numba", "NumbaBackend"),
+# The module and class of each backend, and how it is made.
+BACKENDS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "numpy": ("_numpy", "NumpyBackend", {}),
+    "numba": ("_numba", "NumbaBackend", {}),
+    "cupy": ("_cupy", "CupyBackend", {}),
+    "cupy-tf32": ("_cupy", "CupyBackend", {"products": "tf32"}),
+    "cupy-bf16": ("_cupy", "CupyBackend", {"products": "bf16"}),
 }
 
 
@@ -26,8 +30,8 @@ def get_backend(name: str = "auto", n_threads: int | None = None) -> Any:
 
     Parameters
     ----------
-    name : {"auto", "numpy", "numba"}, default="auto"
-        "auto" is "numba".
+    name : {"auto", "numpy", "numba", "cupy", "cupy-tf32", "cupy-bf16"}, default="auto"
+        "auto" is "numba": a GPU is used where it is asked for.
     n_threads : int, default=None
         None is as many as the process may use.
 
@@ -39,6 +43,8 @@ def get_backend(name: str = "auto", n_threads: int | None = None) -> Any:
     ------
     ValueError
         If there is no backend of that name.
+    RuntimeError
+        If the name is that of a GPU's backend, and CuPy or a GPU is missing.
 
     Examples
     --------
@@ -48,6 +54,18 @@ def get_backend(name: str = "auto", n_threads: int | None = None) -> Any:
     name = "numba" if name == "auto" else name
     if name not in BACKENDS:
         raise ValueError(f"backend must be one of {['auto', *sorted(BACKENDS)]}, got {name!r}")
-    module, cls = BACKENDS[name]
+    module, cls, how = BACKENDS[name]
     n_threads = available_threads() if n_threads is None else n_threads
-    return getattr(import_module(module), cls)(n_threads)
+    return getattr(import_module(f"{__name__}.{module}"), cls)(n_threads, **how)
+
+
+def is_cupy_array(values: Any) -> bool:
+    """Whether the values are on a GPU, as a CuPy array; CuPy is not imported to find out.
+
+    Examples
+    --------
+    >>> is_cupy_array([[0, 1]])
+    False
+    """
+    kind = type(values)
+    return kind.__module__.partition(".")[0] == "cupy" and kind.__name__ == "ndarray"

@@ -264,18 +264,9 @@ def weighted_rows(x, offset, weights, out):
 
 @compiled
 def add_scaled(p, step, scale):
-    """p += scale * step for arrays in one dimension; the largest |p|, NaN if any is not finite."""
-    largest = np.zeros(COLUMNS_PER_GROUP, dtype=f32)
-    zero = np.zeros(COLUMNS_PER_GROUP, dtype=f32)
-    for start in range(0, p.size, COLUMNS_PER_GROUP):
-        target = p[start : start + COLUMNS_PER_GROUP]
-        change = step[start : start + COLUMNS_PER_GROUP]
-        for j in range(target.size):
-            new = target[j] + scale * change[j]
-            target[j] = new
-            largest[j] = max(largest[j], abs(new))
-            zero[j] += new * f32(0.0)
-    return largest.max() + zero.sum()
+    """p += scale * step for arrays in one dimension."""
+    for i in range(p.size):
+        p[i] += scale * step[i]
 
 
 @compiled

@@ -70,8 +70,8 @@ class NumbaBackend(SharedRows, NumpyBackend):
             self.for_row_blocks(work, n_columns, n_inner * n_rows)
         return out
 
-    def dot(self, a: np.ndarray, b: np.ndarray) -> float:
-        """The sum of all products of elements, accumulated in float64."""
+    def dot(self, a: np.ndarray, b: np.ndarray) -> Any:
+        """The sum of all products of elements, accumulated in float64: a number or 0-d array."""
         if _is_plain(a) and _is_plain(b):
             return _kernels.dot(a.reshape(-1), b.reshape(-1))
         return super().dot(a, b)
@@ -117,21 +117,20 @@ class NumbaBackend(SharedRows, NumpyBackend):
 
     # --- updates, in place --------------------------------------------------------------
 
-    def add_scaled(self, p: np.ndarray, step: np.ndarray, scale: float) -> float:
-        """Add scale * step to p, in place; the largest |p|, or NaN if one is not finite."""
+    def add_scaled(self, p: np.ndarray, step: np.ndarray, scale: Any) -> None:
+        """Add scale * step to p, in place; `scale` is a number or a 0-d array."""
         if not (_is_plain(p) and _is_plain(step)):
-            return super().add_scaled(p, step, scale)
-        width = p.size // p.shape[0]
-        if p.size * PRODUCTS_PER_ELEMENT < _threads.SMALLEST_SHARED_WORK:
-            return float(_kernels.add_scaled(p.reshape(-1), step.reshape(-1), f32(scale)))
-        largest = []
+            super().add_scaled(p, step, scale)
+            return
 
         def work(rows: slice) -> None:
-            target, change = p[rows].reshape(-1), step[rows].reshape(-1)
-            largest.append(_kernels.add_scaled(target, change, f32(scale)))
+            _kernels.add_scaled(p[rows].reshape(-1), step[rows].reshape(-1), f32(scale))
 
-        self.for_row_blocks(work, p.shape[0], PRODUCTS_PER_ELEMENT * width)
-        return float(np.max(largest))
+        if p.size * PRODUCTS_PER_ELEMENT < _threads.SMALLEST_SHARED_WORK:
+            work(slice(0, p.shape[0]))
+        else:
+            width = p.size // p.shape[0]
+            self.for_row_blocks(work, p.shape[0], PRODUCTS_PER_ELEMENT * width)
 
     def clip(self, p: np.ndarray, bound: float) -> None:
         """Clip p to [-bound, bound], in place."""

@@ -42,10 +42,14 @@ class NumpyBackend:
     """
 
     name = "numpy"
+    # Products of other numbers of rows may round a row otherwise: where a row's result must not
+    # depend on its company, rows are padded to a multiple of this.
+    row_multiple = 128
 
     def __init__(self, n_threads: int = 1, xp: Any = np) -> None:
         self.n_threads = 1
         self.xp = xp
+        self._equal_weights: dict[Any, Any] = {}
 
     # --- arrays -------------------------------------------------------------------------
 
@@ -64,6 +68,12 @@ class NumpyBackend:
     def scratch(self, name: str, shape: tuple[int, int], dtype: Any) -> Any:
         """An array to write to, whose memory may be that of the last one of this name."""
         return self.xp.empty(shape, dtype=dtype)
+
+    def equal_weights(self, n: int, dtype: Any) -> Any:
+        """1 / n for each of n rows; the array is kept, and not to be written to."""
+        if (n, dtype) not in self._equal_weights:
+            self._equal_weights[n, dtype] = self.xp.full(n, 1.0 / n, dtype=dtype)
+        return self._equal_weights[n, dtype]
 
     def for_row_blocks(
         self, work: Callable[[slice], None], n_rows: int, products_per_row: float
@@ -85,9 +95,9 @@ class NumpyBackend:
         add_to += a @ b
         return add_to
 
-    def dot(self, a: Any, b: Any) -> float:
-        """The sum of all products of elements, accumulated in float64."""
-        return float(self.xp.sum(a * b, dtype=self.xp.float64))
+    def dot(self, a: Any, b: Any) -> Any:
+        """The sum of all products of elements, accumulated in float64: a number or 0-d array."""
+        return self.xp.sum(a * b, dtype=self.xp.float64)
 
     def row_dots(self, a: Any, b: Any) -> Any:
         """Σ_j a_ij b_ij, one float64 a row; b may have one row that serves all."""
@@ -104,10 +114,9 @@ class NumpyBackend:
 
     # --- updates, in place --------------------------------------------------------------
 
-    def add_scaled(self, p: Any, step: Any, scale: float) -> float:
-        """Add scale * step to p, in place; the largest |p|, or NaN if one is not finite."""
-        p += scale * step
-        return float(self.xp.max(self.xp.abs(p)))
+    def add_scaled(self, p: Any, step: Any, scale: Any) -> None:
+        """Add scale * step to p, in place; `scale` is a number or a 0-d array."""
+        p += (float(scale) if isinstance(scale, float) else self.xp.astype(scale, p.dtype)) * step
 
     def clip(self, p: Any, bound: float) -> None:
         """Clip p to [-bound, bound], in place."""

@@ -19,7 +19,7 @@ def fitted_machine(estimator: Any) -> Machine:
     if not isinstance(estimator, BaseRBM):
         raise TypeError(f"estimator must be a fitted RBM or RARBM, got {estimator!r}")
     check_is_fitted(estimator)
-    return estimator._machine()
+    return estimator._machine(estimator._backend_at_hand())
 
 
 def machine_of_patterns(estimator: Any) -> Machine:

@@ -22,14 +22,22 @@ class TorchRARBM:
         True evaluates the equations one by one: W as a sum over patterns of outer products, the
         hidden means of each set of states once in each gradient (as the authors' published
         script of 2020 does). False forms W by a matrix product and shares the means.
+    device : str, default="cpu"
     """
 
-    def __init__(self, n_visible: int, n_hidden: int, n_patterns: int, as_printed: bool) -> None:
+    def __init__(
+        self,
+        n_visible: int,
+        n_hidden: int,
+        n_patterns: int,
+        as_printed: bool,
+        device: str = "cpu",
+    ) -> None:
         import torch
 
         torch.set_grad_enabled(False)
         self.torch, self.as_printed, self.scale = torch, as_printed, n_patterns**-0.5
-        signs = torch.randint(0, 2, (n_patterns, n_visible + n_hidden)) * 2.0 - 1.0
+        signs = torch.randint(0, 2, (n_patterns, n_visible + n_hidden), device=device) * 2.0 - 1.0
         self.visible, self.hidden = signs[:, :n_visible].clone(), signs[:, n_visible:].clone()
         self.form_weights()
 
@@ -72,12 +80,24 @@ class TorchRARBM:
 
 
 def torch_update(
-    data: np.ndarray, n_hidden: int, n_patterns: int, n_gibbs_steps: int, as_printed: bool
+    data: np.ndarray,
+    n_hidden: int,
+    n_patterns: int,
+    n_gibbs_steps: int,
+    as_printed: bool,
+    device: str = "cpu",
+    repeats: int = 1,
 ) -> Callable:
-    """One update by `TorchRARBM`."""
-    model = TorchRARBM(data.shape[1], n_hidden, n_patterns, as_printed)
-    batch = model.torch.from_numpy(data)
-    return lambda: model.update(batch, n_gibbs_steps, 1e-4, clip=True)
+    """Updates by `TorchRARBM`; what it returns waits for the device."""
+    model = TorchRARBM(data.shape[1], n_hidden, n_patterns, as_printed, device)
+    batch = model.torch.from_numpy(data).to(device)
+
+    def run() -> None:
+        for _ in range(repeats):
+            model.update(batch, n_gibbs_steps, 1e-4, clip=True)
+        model.visible[0, 0].item()
+
+    return run
 
 
 def torch_bars(data: np.ndarray, max_iter: int, as_printed: bool) -> Callable:

@@ -77,38 +77,47 @@ def couplings(n_visible, n_hidden, n_patterns=None, scale=0.1):
     return PatternCouplings(normal(n_patterns, n_visible), normal(n_patterns, n_hidden))
 
 
-def update(made, phase, batch_size, optimizer=PLAIN, repeats=1, n_threads=None, **how):
+def on(backend, made):
+    """The couplings with their parameters where the backend has its arrays."""
+    parameters = {name: backend.asarray(p) for name, p in made.parameters.items()}
+    return made.with_parameters(parameters)
+
+
+def update(
+    made, phase, batch_size, optimizer=PLAIN, repeats=1, n_threads=None, name="numba", **how
+):
     """Updates by the training loop, from spins; the time of `repeats` of them."""
 
     def make():
-        backend = get_backend("numba", n_threads)
+        backend = get_backend(name, n_threads)
         trainer = Trainer(phase, optimizer, batch_size=batch_size, **how)
-        data = spins(batch_size, made.shape[0])
+        data = backend.asarray(spins(batch_size, made.shape[0]))
         with backend.running():
-            state = trainer.start(made, data, RandomStream(0), backend)
+            state = trainer.start(on(backend, made), data, RandomStream(0), backend)
 
         def run():
             with backend.running():
                 for _ in range(repeats):
                     trainer.update(state, data, 1e-4)
+                backend.to_numpy(state.machine.visible_bias)  # waits for a GPU
 
         return run
 
     return make
 
 
-def machine(made, bias=0.0):
+def machine(made, bias=0.0, name="numba"):
     """A machine with these couplings and one visible bias for all."""
-    n_visible, n_hidden = made.shape
+    backend, (n_visible, n_hidden) = get_backend(name), made.shape
     b, c = np.full(n_visible, bias, dtype=np.float32), np.zeros(n_hidden, dtype=np.float32)
-    return Machine(made, b, c, get_backend("numba"))
+    return Machine(on(backend, made), backend.asarray(b), backend.asarray(c), backend)
 
 
-def log_z(estimate, made, bias=0.0):
+def log_z(estimate, made, bias=0.0, name="numba"):
     """The partition function by one of our functions."""
 
     def make():
-        ours = machine(made, bias)
+        ours = machine(made, bias, name)
 
         def run():
             with ours.backend.running():

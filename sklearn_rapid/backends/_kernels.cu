@@ -1,0 +1,249 @@
+// Kernels of the CuPy backend, in float32 with sums in float64.
+//
+// Each one computes what the method of `_numpy.py` computes that it is named after. No thread
+// waits for another or writes what another reads, and a kernel is right for any grid. Where rows
+// are summed, each of several lanes leaves the sum of its columns, for the caller to add up: the
+// order of additions is fixed, and so is their result.
+//
+// Compiled without fused multiply-adds (--fmad=false): spins agree with those of other backends to
+// the bit for equal fields.
+
+typedef unsigned int word;
+typedef long long size;
+
+// Names of grid-stride loops: threads are laid out in rows (y) and columns (x).
+#define FOR_EACH_ROW(i, n)                                                     \
+    for (size i = (size)blockIdx.y * blockDim.y + threadIdx.y; i < (n);        \
+         i += (size)gridDim.y * blockDim.y)
+#define FOR_EACH_COLUMN(j, n)                                                  \
+    for (size j = (size)blockIdx.x * blockDim.x + threadIdx.x; j < (n);        \
+         j += (size)gridDim.x * blockDim.x)
+
+// --- random numbers ---------------------------------------------------------------------------
+
+// Columns that a group of calls fills: sixteen calls give four words each, in runs of sixteen.
+#define LANES 16
+#define GROUP 64
+
+struct Words {
+    word of[4];
+};
+
+// Philox4x32-10 (Salmon, Moraes, Dror, Shaw 2011).
+__device__ __forceinline__ Words philox(word c0, word c1, word c2, word c3, word k0, word k1)
+{
+    for (int round = 0; round < 10; ++round) {
+        const word high0 = __umulhi(0xD2511F53u, c0), low0 = 0xD2511F53u * c0;
+        const word high1 = __umulhi(0xCD9E8D57u, c2), low1 = 0xCD9E8D57u * c2;
+        c0 = high1 ^ c1 ^ k0;
+        c1 = low1;
+        c2 = high0 ^ c3 ^ k1;
+        c3 = low0;
+        k0 += 0x9E3779B9u;
+        k1 += 0xBB67AE85u;
+    }
+    Words words = {{c0, c1, c2, c3}};
+    return words;
+}
+
+// Uniform in (0, 1], fine-grained near zero.
+__device__ __forceinline__ float uniform(word w)
+{
+    return ((float)w + 0.5f) * 2.3283064365386963e-10f;
+}
+
+// The number of Philox calls that a row takes, and the column that word w of call c is for.
+__device__ __forceinline__ size calls_of(size width) { return (width + GROUP - 1) / GROUP * LANES; }
+
+__device__ __forceinline__ size column_of(size c, int w)
+{
+    return c / LANES * GROUP + w * LANES + c % LANES;
+}
+
+extern "C" __global__ void random_uniform(
+    float *out, size n_rows, size width,
+    word key0, word key1, word draw0, word draw1, word first_row)
+{
+    FOR_EACH_ROW(i, n_rows) {
+        FOR_EACH_COLUMN(c, calls_of(width)) {
+            const Words words = philox((word)c, first_row + (word)i, draw0, draw1, key0, key1);
+            for (int w = 0; w < 4; ++w) {
+                const size j = column_of(c, w);
+                if (j < width) out[i * width + j] = uniform(words.of[w]);
+            }
+        }
+    }
+}
+
+// --- on fields --------------------------------------------------------------------------------
+
+// exp(-2a) of a >= 0, by operations that every backend rounds alike.
+__device__ __forceinline__ float exp_minus_2(float a)
+{
+    const float t = fmaxf(-2.0f * a, -80.0f);
+    const float n = rintf(t * 1.4426950408889634f);
+    const float r = (t - n * 0.693359375f) - n * -2.12194440e-4f;
+    float p = 1.0f / 5040.0f;
+    p = p * r + 1.0f / 720.0f;
+    p = p * r + 1.0f / 120.0f;
+    p = p * r + 1.0f / 24.0f;
+    p = p * r + 1.0f / 6.0f;
+    p = p * r + 0.5f;
+    p = p * r + 1.0f;
+    p = p * r + 1.0f;
+    return p * __int_as_float(((int)n + 127) << 23);
+}
+
+__device__ __forceinline__ float log_2cosh(float x)
+{
+    const float a = fabsf(x);
+    return a + log1pf(exp_minus_2(a));
+}
+
+// The spin in field x for the uniform number u, given e = exp(-2|x|): against the field with
+// probability e / (1 + e).
+__device__ __forceinline__ float spin(float x, float e, float u)
+{
+    const float along = x >= 0.0f ? 1.0f : -1.0f;
+    return u * (1.0f + e) < e ? -along : along;
+}
+
+// Fields are scale * product + bias, in all that follows.
+
+extern "C" __global__ void sample_spins(
+    const float *product, float scale, const float *bias, float *spins, size n_rows, size width,
+    word key0, word key1, word draw0, word draw1, word first_row)
+{
+    FOR_EACH_ROW(i, n_rows) {
+        FOR_EACH_COLUMN(c, calls_of(width)) {
+            const Words words = philox((word)c, first_row + (word)i, draw0, draw1, key0, key1);
+            for (int w = 0; w < 4; ++w) {
+                const size j = column_of(c, w);
+                if (j >= width) continue;
+                const float x = scale * product[i * width + j] + bias[j];
+                spins[i * width + j] = spin(x, exp_minus_2(fabsf(x)), uniform(words.of[w]));
+            }
+        }
+    }
+}
+
+// out_scale * tanh(field) + out_shift.
+extern "C" __global__ void means(
+    const float *product, float scale, const float *bias, float out_scale, float out_shift,
+    float *out, size n_rows, size width)
+{
+    FOR_EACH_ROW(i, n_rows) {
+        FOR_EACH_COLUMN(j, width) {
+            const float x = scale * product[i * width + j] + bias[j];
+            const float e = exp_minus_2(fabsf(x));
+            const float t = (1.0f - e) / (1.0f + e);
+            out[i * width + j] = out_scale * (x >= 0.0f ? t : -t) + out_shift;
+        }
+    }
+}
+
+extern "C" __global__ void sum_log_2cosh(
+    const float *product, float scale, const float *bias, double *sums,
+    size n_rows, size width, size n_lanes)
+{
+    FOR_EACH_ROW(i, n_rows) {
+        FOR_EACH_COLUMN(lane, n_lanes) {
+            double sum = 0.0;
+            for (size j = lane; j < width; j += n_lanes)
+                sum += (double)log_2cosh(scale * product[i * width + j] + bias[j]);
+            sums[i * n_lanes + lane] = sum;
+        }
+    }
+}
+
+// Spins at inverse temperature beta_to, in place of the product, and the sums of
+// log cosh(beta_to field) - log cosh(beta_from field).
+extern "C" __global__ void anneal_spins(
+    float *product, float scale, const float *bias, float beta_to, float beta_from, double *sums,
+    size n_rows, size width, size n_lanes,
+    word key0, word key1, word draw0, word draw1, word first_row)
+{
+    FOR_EACH_ROW(i, n_rows) {
+        FOR_EACH_COLUMN(lane, n_lanes) {
+            double sum = 0.0;
+            for (size c = lane; c < calls_of(width); c += n_lanes) {
+                const Words words = philox((word)c, first_row + (word)i, draw0, draw1, key0, key1);
+                for (int w = 0; w < 4; ++w) {
+                    const size j = column_of(c, w);
+                    if (j >= width) continue;
+                    const float x = scale * product[i * width + j] + bias[j];
+                    const float a = fabsf(x), e = exp_minus_2(beta_to * a);
+                    sum += (double)((beta_to - beta_from) * a);
+                    sum += (double)(log1pf(e) - log1pf(exp_minus_2(beta_from * a)));
+                    product[i * width + j] = spin(x, e, uniform(words.of[w]));
+                }
+            }
+            sums[i * n_lanes + lane] = sum;
+        }
+    }
+}
+
+// out_ab = sum over j of log 2cosh(rows_aj + factors_ab * columns_jb).
+extern "C" __global__ void sum_log_2cosh_of_sums(
+    const float *rows, const float *columns, const float *factors, double *out,
+    size n_rows, size n_columns, size width)
+{
+    FOR_EACH_ROW(a, n_rows) {
+        FOR_EACH_COLUMN(b, n_columns) {
+            const float factor = factors[a * n_columns + b];
+            double sum = 0.0;
+            for (size j = 0; j < width; ++j)
+                sum += (double)log_2cosh(rows[a * width + j] + factor * columns[j * n_columns + b]);
+            out[a * n_columns + b] = sum;
+        }
+    }
+}
+
+// --- sums and updates -------------------------------------------------------------------------
+
+// Lanes that add up to sum over j of a_ij b_ij. Rows of b are b_stride elements apart: 0 if one row
+// serves all.
+extern "C" __global__ void row_dots(
+    const float *a, const float *b, double *sums,
+    size n_rows, size width, size b_stride, size n_lanes)
+{
+    FOR_EACH_ROW(i, n_rows) {
+        FOR_EACH_COLUMN(lane, n_lanes) {
+            double sum = 0.0;
+            for (size j = lane; j < width; j += n_lanes)
+                sum += (double)a[i * width + j] * (double)b[i * b_stride + j];
+            sums[i * n_lanes + lane] = sum;
+        }
+    }
+}
+
+// Slices of rows that add up to sum over i of weights_i x_ij.
+extern "C" __global__ void column_sums(
+    const float *x, const float *weights, double *sums, size n_rows, size width, size n_slices)
+{
+    FOR_EACH_ROW(slice, n_slices) {
+        FOR_EACH_COLUMN(j, width) {
+            double sum = 0.0;
+            for (size i = slice; i < n_rows; i += n_slices)
+                sum += (double)weights[i] * (double)x[i * width + j];
+            sums[slice * width + j] = sum;
+        }
+    }
+}
+
+extern "C" __global__ void weighted_rows(
+    const float *x, const float *offset, const float *weights, float *out,
+    size n_rows, size width)
+{
+    FOR_EACH_ROW(i, n_rows) {
+        FOR_EACH_COLUMN(j, width) {
+            out[i * width + j] = weights[i] * (x[i * width + j] - offset[j]);
+        }
+    }
+}
+
+extern "C" __global__ void add_scaled(float *p, const float *step, const double *scale, size n)
+{
+    const float s = (float)*scale;
+    FOR_EACH_COLUMN(i, n) p[i] += s * step[i];
+}
