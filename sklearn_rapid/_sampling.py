@@ -111,7 +111,7 @@ class SamplingMixin:
         where = machine.backend.xp if is_cupy_array(X) else np
         missing = X != X  # NaN differs from itself
         if mask is not None:
-            missing = missing | ~where.asarray(_known(mask, X.shape))
+            missing = missing | ~where.asarray(known_entries(mask, X.shape))
         stream = RandomStream(new_seed(check_random_state(random_state)))
         out = where.empty(X.shape, dtype=self._dtype)
         with machine.backend.running():
@@ -151,7 +151,8 @@ class SamplingMixin:
         return xp.take(states, xp.arange(n) % states.shape[0], axis=0)
 
 
-def _known(mask: ArrayLike, shape: tuple[int, int]) -> np.ndarray:
+def known_entries(mask: ArrayLike, shape: tuple[int, int]) -> np.ndarray:
+    """A mask of known entries, True where X is known, for each row of X."""
     mask = mask.get() if is_cupy_array(mask) else np.asarray(mask)
     if mask.dtype != bool:
         raise ValueError(f"mask must hold booleans, True where X is known; got {mask.dtype}")

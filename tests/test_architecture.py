@@ -31,12 +31,27 @@ ORDER = [
     ["_fit"],
     ["_base"],
     ["_rbm"],
+    ["diagnostics._common"],
+    [
+        "diagnostics._chains",
+        "diagnostics._landscape",
+        "diagnostics._patterns",
+        "diagnostics._samples",
+    ],
+    ["diagnostics"],
+    ["displays._axes"],
+    ["displays._curves", "displays._images"],
+    ["displays"],
     [""],
 ]
 # Imports nothing of the package, and nothing of the package imports it.
 ALONE = {"datasets"}
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
-ONLY_IMPORTERS = {"numba": ["backends._kernels", "backends._pipelines"], "cupy": ["backends._cupy"]}
+ONLY_IMPORTERS = {
+    "numba": ["backends._kernels", "backends._pipelines"],
+    "cupy": ["backends._cupy"],
+    "matplotlib": ["displays._axes"],
+}
 
 
 def module_name(path):
@@ -131,6 +146,8 @@ def test_imports_only_what_is_above(module):
         ("machine", "import cupy as cp"),
         ("backends._numba", "from cupy import ndarray"),
         ("backends._numpy", "from numba import njit"),
+        ("diagnostics._chains", "from sklearn_rapid.diagnostics import singular_values"),
+        ("diagnostics._chains", "import matplotlib.pyplot as plt"),
     ],
 )
 def test_violations_are_caught(module, source):

@@ -1,0 +1,57 @@
+"""Diagnostics of a fitted model: its landscape, its patterns, its chains, its states.
+
+They answer what a likelihood does not: whether low energies can be reached by sampling, whether
+patterns are memories or a spin glass, how long chains remember, how states lie to one another.
+Energies are in nats, distances and overlaps are shares of spins. Each function takes a fitted
+`RBM` or `RARBM` first, raises a TypeError for anything else and NotFittedError before `fit`.
+"""
+
+from sklearn_rapid.diagnostics._chains import (
+    AutocorrelationTime,
+    autocorrelation_time,
+    integrated_autocorrelation_time,
+)
+from sklearn_rapid.diagnostics._landscape import (
+    gibbs_accessibility,
+    ground_state_energy,
+    method_accessibility,
+)
+from sklearn_rapid.diagnostics._patterns import (
+    PatternLoad,
+    PatternOverlaps,
+    PatternRetrieval,
+    mattis_magnetization,
+    pattern_load,
+    pattern_overlaps,
+    pattern_retrieval,
+    singular_values,
+)
+from sklearn_rapid.diagnostics._samples import (
+    OverlapDistribution,
+    Ultrametricity,
+    overlap_distribution,
+    reconstruction_distance,
+    ultrametricity,
+)
+
+__all__ = [
+    "AutocorrelationTime",
+    "OverlapDistribution",
+    "PatternLoad",
+    "PatternOverlaps",
+    "PatternRetrieval",
+    "Ultrametricity",
+    "autocorrelation_time",
+    "gibbs_accessibility",
+    "ground_state_energy",
+    "integrated_autocorrelation_time",
+    "mattis_magnetization",
+    "method_accessibility",
+    "overlap_distribution",
+    "pattern_load",
+    "pattern_overlaps",
+    "pattern_retrieval",
+    "reconstruction_distance",
+    "singular_values",
+    "ultrametricity",
+]

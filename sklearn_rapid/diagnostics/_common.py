@@ -1,0 +1,52 @@
+"""What the diagnostics share: the machine of a fitted estimator, its rows as spins, a seed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy.typing import ArrayLike
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_rapid._base import BaseRBM
+from sklearn_rapid._parameters import new_seed
+from sklearn_rapid.backends import RandomStream
+from sklearn_rapid.machine import Machine
+
+
+def fitted_machine(estimator: Any) -> Machine:
+    """The machine of a fitted estimator; TypeError or NotFittedError otherwise."""
+    if not isinstance(estimator, BaseRBM):
+        raise TypeError(f"estimator must be a fitted RBM or RARBM, got {estimator!r}")
+    check_is_fitted(estimator)
+    return estimator._machine(estimator._backend_at_hand())
+
+
+def machine_of_patterns(estimator: Any) -> Machine:
+    """The same, of an estimator that has patterns; ValueError otherwise."""
+    machine = fitted_machine(estimator)
+    if not machine.couplings.uses_patterns:
+        raise ValueError(
+            f"this diagnostic is about the patterns of a model, and {type(estimator).__name__} "
+            "has none: use RARBM."
+        )
+    return machine
+
+
+def in_float64(machine: Machine) -> Machine:
+    """The same machine in double precision, for energies that are compared."""
+    xp, couplings = machine.backend.xp, machine.couplings
+    parameters = {name: xp.astype(p, xp.float64) for name, p in couplings.parameters.items()}
+    biases = (xp.astype(b, xp.float64) for b in (machine.visible_bias, machine.hidden_bias))
+    return Machine(couplings.with_parameters(parameters), *biases, machine.backend)
+
+
+def spin_rows(estimator: Any, machine: Machine, X: ArrayLike) -> Any:
+    """Rows of X as spins, shape (n, V); a mean counts as the likelier spin."""
+    X = estimator._validate(X, reset=False)
+    return machine.backend.sign(estimator._encoder(machine.backend).spins(X))
+
+
+def stream_of(random_state: Any) -> RandomStream:
+    """A stream of random numbers seeded as scikit-learn seeds."""
+    return RandomStream(new_seed(check_random_state(random_state)))

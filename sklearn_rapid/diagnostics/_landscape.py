@@ -1,0 +1,261 @@
+"""The ground state of a model, and how close to it sampling and training come."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from sklearn_rapid._parameters import check_count, negative_phase_from
+from sklearn_rapid.diagnostics._common import fitted_machine, in_float64, stream_of
+from sklearn_rapid.machine import Machine
+from sklearn_rapid.partition import enumerate_spins, smaller_layer_first
+
+LARGEST_LAYER = 25
+# A few megabytes of states; their fields are never held all at once.
+STATES_PER_CHUNK = 1 << 14
+# Fields held at a time, so few that their memory is used again and again: three times as fast.
+FIELDS_AT_ONCE = 1 << 13
+
+
+def ground_state_energy(estimator: Any) -> float:
+    """The lowest energy min E(v, h) over all states of both layers, exactly.
+
+    All states of the smaller layer are enumerated; each spin of the other one then follows its
+    field, which gives min_v [-b·v - Σ_α |θ_α(v)|]. The arithmetic is in double precision.
+
+    Parameters
+    ----------
+    estimator : RBM or RARBM
+        Fitted, with at most 25 units in the smaller layer.
+
+    Returns
+    -------
+    float
+        In nats; negative, or zero if all parameters are.
+
+    Raises
+    ------
+    ValueError
+        If the smaller layer has more than 25 units.
+
+    References
+    ----------
+    Pozas-Kerstjens et al. (2021), section 5.1.1.
+
+    Examples
+    --------
+    >>> from sklearn_rapid import RARBM
+    >>> from sklearn_rapid.datasets import make_bars
+    >>> from sklearn_rapid.diagnostics import ground_state_energy
+    >>> model = RARBM(n_components=32, n_patterns=8, max_iter=10, random_state=0)
+    >>> ground_state_energy(model.fit(make_bars(4))) < 0
+    True
+    """
+    machine = fitted_machine(estimator)
+    if min(machine.n_visible, machine.n_hidden) > LARGEST_LAYER:
+        raise ValueError(
+            "the ground state is found by enumerating the smaller layer, which may have at most "
+            f"{LARGEST_LAYER} units; got {machine.n_visible} visible and {machine.n_hidden} "
+            "hidden ones"
+        )
+    with machine.backend.running():
+        return _lowest_energy(smaller_layer_first(in_float64(machine)))
+
+
+def gibbs_accessibility(
+    estimator: Any,
+    n_gibbs_steps: int = 10,
+    *,
+    n_chains: int = 100,
+    random_state: Any = None,
+    ground_energy: float | None = None,
+) -> np.ndarray:
+    """How much of the ground state's energy Gibbs sampling from random states reaches.
+
+    Chains start at fair coins and take k steps of h ~ P(h | v), v ~ P(v | h). The energy
+    E(v, h) of the last h and the v drawn from it is divided by that of the ground state.
+
+    Parameters
+    ----------
+    estimator : RBM or RARBM
+        Fitted.
+    n_gibbs_steps : int, default=10
+        At least one.
+    n_chains : int, default=100
+    random_state : int, RandomState instance or None, default=None
+    ground_energy : float, optional
+        What to divide by, in nats, where it is known; by default `ground_state_energy`.
+
+    Returns
+    -------
+    ndarray of shape (n_chains,)
+        At most 1 (up to rounding), which is the ground state. The best of ten chains is what the
+        published figure 2a shows.
+
+    Raises
+    ------
+    ValueError
+        If the smaller layer has more than 25 units and no `ground_energy` is given, or if all
+        energies are zero.
+
+    References
+    ----------
+    Pozas-Kerstjens et al. (2021), section 5.1.1, figures 1 and 2a.
+
+    Examples
+    --------
+    >>> from sklearn_rapid import RARBM
+    >>> from sklearn_rapid.datasets import make_bars
+    >>> from sklearn_rapid.diagnostics import gibbs_accessibility
+    >>> model = RARBM(n_components=32, n_patterns=8, max_iter=200, random_state=0)
+    >>> reached = gibbs_accessibility(model.fit(make_bars(4)), n_chains=10, random_state=0)
+    >>> bool(0.5 < reached.max() <= 1.0)
+    True
+    """
+    machine = fitted_machine(estimator)
+    check_count("n_gibbs_steps", n_gibbs_steps, 1)
+    check_count("n_chains", n_chains, 1)
+    ground_energy = _energy_to_divide_by(estimator, ground_energy)
+    stream = stream_of(random_state)
+    with machine.backend.running():
+        encoder = estimator._encoder(machine.backend)
+        v = estimator._starting_states("random", n_chains, machine, encoder, stream)
+        sampler = machine.for_rows(2 * n_gibbs_steps * n_chains)
+        # The last step is taken apart: its h is wanted too.
+        v = sampler.gibbs(v, n_gibbs_steps - 1, stream)
+        h = sampler.sample_hidden(v, stream)
+        v = sampler.transposed().sample_hidden(h, stream)
+        return _energies(machine, v, h) / ground_energy
+
+
+def method_accessibility(
+    estimator: Any,
+    X: ArrayLike,
+    *,
+    random_state: Any = None,
+    ground_energy: float | None = None,
+) -> float:
+    """How much of the ground state's energy the states of the negative phase reach.
+
+    The lowest energy E(v, h) among the states that the estimator's negative phase would take for
+    its next update, divided by that of the ground state. The hidden part is the phase's own
+    where it has one (pure PID with ``hidden="pattern"``, equation 6), else drawn from P(h | v).
+    Chains that live on through training are taken as training left them.
+
+    Parameters
+    ----------
+    estimator : RBM or RARBM
+        Fitted.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        The batch of data that the update is for: where the chains of CD start. Other negative
+        phases do not look at it.
+    random_state : int, RandomState instance or None, default=None
+    ground_energy : float, optional
+        What to divide by, in nats, where it is known; by default `ground_state_energy`.
+
+    Returns
+    -------
+    float
+        At most 1 (up to rounding), which is the ground state.
+
+    Raises
+    ------
+    ValueError
+        For the exact negative phase, which takes every state; if the smaller layer has more
+        than 25 units and no `ground_energy` is given; or if all energies are zero.
+
+    References
+    ----------
+    Pozas-Kerstjens et al. (2021), section 5.1.2, figure 2b.
+
+    Examples
+    --------
+    >>> from sklearn_rapid import RARBM
+    >>> from sklearn_rapid.datasets import make_bars
+    >>> from sklearn_rapid.diagnostics import method_accessibility
+    >>> X = make_bars(4)
+    >>> model = RARBM(n_components=32, n_patterns=8, max_iter=200, random_state=0).fit(X)
+    >>> 0.5 < method_accessibility(model, X, random_state=0) <= 1.0
+    True
+    """
+    machine = fitted_machine(estimator)
+    X = estimator._validate(X, reset=False)
+    phase = negative_phase_from(estimator.negative_phase)
+    phase.check(machine.couplings)
+    ground_energy = _energy_to_divide_by(estimator, ground_energy)
+    backend, stream = machine.backend, stream_of(random_state)
+    with backend.running():
+        data = estimator._encoder(backend).spins(X, stream, stream.reserve())
+        sampler = machine.for_rows(phase.n_rows(machine.couplings, X.shape[0]))
+        chains = estimator._training_state["chains"]
+        if chains is None:
+            chains = phase.start(machine, X.shape[0], stream)
+        else:
+            chains = backend.asarray(chains, estimator._dtype)
+        negative, _ = phase.states(sampler, data, chains, stream)
+        if negative.weights is not None:
+            raise ValueError(
+                f"method accessibility is that of sampled states, but {phase!r} weighs all "
+                "states of a layer by their probabilities: its lowest one is trivial"
+            )
+        v, h = negative.visible, negative.hidden
+        h = sampler.sample_hidden(v, stream) if h is None else h
+        return float(np.min(_energies(machine, v, h)) / ground_energy)
+
+
+def _lowest_energy(machine: Machine) -> float:
+    """min E(v, h) of a machine whose visible layer can be enumerated."""
+    backend = machine.backend
+    n_states = 2**machine.n_visible
+    if not machine.has_biases:
+        # v and -v have the same energy: the states with the last spin at -1 are enough.
+        n_states //= 2
+    machine = machine.for_rows(n_states)
+    lowest = np.inf
+    for start in range(0, n_states, STATES_PER_CHUNK):
+        stop = min(start + STATES_PER_CHUNK, n_states)
+        v = enumerate_spins(machine.n_visible, start, stop, backend, "float64")
+        lowest = min(lowest, float(backend.xp.min(_energies_below(machine, v))))
+    return lowest
+
+
+def _energies_below(machine: Machine, v: Any) -> Any:
+    """min_h E(v, h) = -b·v - Σ_α |θ_α| of each row, float64 of shape (n,)."""
+    backend, xp = machine.backend, machine.backend.xp
+    energies = -backend.row_dots(v, machine.visible_bias[None, :])
+
+    n_at_once = max(1, FIELDS_AT_ONCE // machine.n_hidden)
+
+    def work(rows: slice) -> None:
+        for start in range(rows.start, rows.stop, n_at_once):
+            part = slice(start, min(start + n_at_once, rows.stop))
+            energies[part] -= xp.sum(xp.abs(machine.hidden_field(v[part, :])), axis=1)
+
+    backend.for_row_blocks(work, v.shape[0], machine.up.n_products)
+    return energies
+
+
+def _energies(machine: Machine, v: Any, h: Any) -> np.ndarray:
+    """E(v, h) of each row in double precision, on the host."""
+    xp = machine.backend.xp
+    v, h = (xp.astype(s, xp.float64) for s in (v, h))
+    return machine.backend.to_numpy(in_float64(machine).energy(v, h))
+
+
+def _energy_to_divide_by(estimator: Any, ground_energy: float | None) -> float:
+    if ground_energy is None:
+        ground_energy = ground_state_energy(estimator)
+        if ground_energy == 0.0:
+            raise ValueError(
+                "all parameters of the model are zero, and so are all its energies: there is no "
+                "ground state to compare with"
+            )
+    is_number = isinstance(ground_energy, Real) and not isinstance(ground_energy, bool)
+    if not (is_number and -np.inf < ground_energy < 0.0):
+        raise ValueError(
+            f"ground_energy must be a negative, finite number of nats, got {ground_energy!r}"
+        )
+    return float(ground_energy)

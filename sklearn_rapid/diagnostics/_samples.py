@@ -1,0 +1,332 @@
+"""What states say of a model: reconstructions, and overlaps of two and of three states."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from math import comb
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.utils import check_random_state
+
+from sklearn_rapid._data import chunks
+from sklearn_rapid._parameters import check_count
+from sklearn_rapid._sampling import known_entries
+from sklearn_rapid.diagnostics._common import fitted_machine, spin_rows, stream_of
+from sklearn_rapid.machine import Machine
+
+
+@dataclass(frozen=True)
+class OverlapDistribution:
+    """The distribution P(q) of the overlap q_ab = v_a·v_b / V of two states.
+
+    Attributes
+    ----------
+    overlaps : ndarray of shape (V + 1,)
+        All values that q can have, from -1 to 1.
+    probabilities : ndarray of shape (V + 1,)
+        The share of pairs that has each.
+    n_samples : int
+        Each two of them are a pair.
+
+    Examples
+    --------
+    >>> OverlapDistribution(np.array([-1.0, 1.0]), np.array([0.25, 0.75]), 10).mean
+    0.5
+    """
+
+    overlaps: np.ndarray
+    probabilities: np.ndarray
+    n_samples: int
+
+    @property
+    def mean(self) -> float:
+        """The mean of q."""
+        return float(self.overlaps @ self.probabilities)
+
+
+@dataclass(frozen=True)
+class Ultrametricity:
+    """Triangles of states, and how far from ultrametric they are.
+
+    Attributes
+    ----------
+    sides : ndarray of shape (n_triples, 3)
+        Their sides from short to long: shares of spins that differ.
+    scaled_gap : float
+        Mean of long - middle side, over the standard deviation of all sides. Zero is
+        ultrametric; sides that know nothing of each other (random states of many spins) have
+        0.85. NaN if all sides are equal.
+    relative_gap : float
+        Mean of (long - middle) / short side over triangles of three different states, between 0
+        (ultrametric) and 1 (three states on a line). Also small, like 1/√V, for random states.
+        NaN if there is no such triangle.
+
+    Examples
+    --------
+    >>> Ultrametricity(np.array([[0.1, 0.3, 0.3]]), 0.0, 0.0).scaled_gap
+    0.0
+    """
+
+    sides: np.ndarray
+    scaled_gap: float
+    relative_gap: float
+
+
+def reconstruction_distance(
+    estimator: Any,
+    X: ArrayLike,
+    mask: ArrayLike,
+    *,
+    n_gibbs_steps: int = 10,
+    clamp: bool = True,
+    random_state: Any = None,
+) -> np.ndarray:
+    """Hamming distance between images and what the model makes of a part of them.
+
+    Unknown spins start at 0, neither -1 nor +1, and Gibbs steps follow. The distance is the
+    number of wrong pixels over that of all pixels, known ones included.
+
+    Parameters
+    ----------
+    estimator : RBM or RARBM
+        Fitted.
+    X : array-like of shape (n_samples, n_features)
+        The true images. A mean counts as the likelier spin.
+    mask : array-like of bool, shape (n_features,) or (n_samples, n_features)
+        True where a pixel is known: ``np.arange(height * width) < width`` is the first row of an
+        image.
+    n_gibbs_steps : int, default=10
+    clamp : bool, default=True
+        Whether known pixels stay as they are through the steps, as appendix C says. False lets
+        them move as well: with one step, that is what the authors' script for figure 3 does.
+    random_state : int, RandomState instance or None, default=None
+
+    Returns
+    -------
+    ndarray of shape (n_samples,)
+        Between 0 and 1 for each row. Coin flips reach half of the share of pixels that may move.
+
+    Raises
+    ------
+    ValueError
+        If `mask` has another shape or does not hold booleans.
+
+    References
+    ----------
+    Pozas-Kerstjens et al. (2021), appendix C, figures 3 and 5.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_rapid import RARBM
+    >>> from sklearn_rapid.datasets import make_bars
+    >>> from sklearn_rapid.diagnostics import reconstruction_distance
+    >>> X = make_bars(4)
+    >>> model = RARBM(n_components=32, n_patterns=8, max_iter=500, random_state=0).fit(X)
+    >>> first_row = np.arange(16) < 4
+    >>> distance = reconstruction_distance(model, X, first_row, random_state=0)
+    >>> bool(distance.mean() < 0.2)  # coins: 0.375
+    True
+    """
+    machine = fitted_machine(estimator)
+    check_count("n_gibbs_steps", n_gibbs_steps, 1)
+    if not isinstance(clamp, bool | np.bool_):
+        raise TypeError(f"clamp must be a bool, got {clamp!r}")
+    backend, xp, stream = machine.backend, machine.backend.xp, stream_of(random_state)
+    with backend.running():
+        truth = spin_rows(estimator, machine, X)
+        known = known_entries(mask, tuple(truth.shape))
+        machine = machine.for_rows(2 * n_gibbs_steps * truth.shape[0])
+        distances = []
+        for rows in chunks(truth.shape[0]):
+            true, free = truth[rows, :], backend.asarray(~known[rows])
+            v = xp.where(free, xp.zeros_like(true), true)
+            v = machine.gibbs(v, n_gibbs_steps, stream, free=free if clamp else None)
+            distances.append(_distances(v, true, machine))
+    return np.concatenate(distances)
+
+
+def overlap_distribution(
+    estimator: Any,
+    X: ArrayLike | None = None,
+    *,
+    n_samples: int = 1000,
+    n_gibbs_steps: int = 1000,
+    random_state: Any = None,
+) -> OverlapDistribution:
+    """The distribution of overlaps q_ab = v_a·v_b / V, Parisi's order parameter.
+
+    One peak (or one each at ±q, without biases) says that all samples come from one state of
+    the model in the sense of statistical physics; many peaks, that there are several.
+
+    Parameters
+    ----------
+    estimator : RBM or RARBM
+        Fitted.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features), optional
+        The states to take, read as in `fit` (data to compare with, or samples drawn otherwise);
+        by default, samples of the model.
+    n_samples, n_gibbs_steps : int, default=1000
+        What to draw without X, as in `sample`.
+    random_state : int, RandomState instance or None, default=None
+
+    Returns
+    -------
+    OverlapDistribution
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two states.
+
+    References
+    ----------
+    Mézard, Parisi, Virasoro (1987), "Spin glass theory and beyond".
+
+    Examples
+    --------
+    >>> from sklearn_rapid import RBM
+    >>> from sklearn_rapid.datasets import make_bars
+    >>> from sklearn_rapid.diagnostics import overlap_distribution
+    >>> X = make_bars(4)
+    >>> rbm = RBM(n_components=8, max_iter=10, random_state=0).fit(X)
+    >>> overlap_distribution(rbm, X).overlaps.shape
+    (17,)
+    """
+    machine = fitted_machine(estimator)
+    v = _states(estimator, machine, X, n_samples, n_gibbs_steps, random_state, at_least=2)
+    n, n_visible = v.shape
+    counts = np.zeros(n_visible + 1, dtype=np.int64)
+    with machine.backend.running():
+        for rows in chunks(n):
+            products = machine.backend.to_numpy(machine.backend.matmul(v[rows, :], v.T))
+            # Products run from -V to V in steps of two.
+            numbers = ((products + n_visible) / 2).astype(np.int64)
+            is_pair = np.arange(n)[None, :] > np.arange(rows.start, rows.stop)[:, None]
+            counts += np.bincount(numbers[is_pair], minlength=n_visible + 1)
+    return OverlapDistribution(np.linspace(-1.0, 1.0, n_visible + 1), counts / counts.sum(), n)
+
+
+def ultrametricity(
+    estimator: Any,
+    X: ArrayLike | None = None,
+    *,
+    n_triples: int = 10_000,
+    up_to_sign: bool = False,
+    n_samples: int = 1000,
+    n_gibbs_steps: int = 1000,
+    random_state: Any = None,
+) -> Ultrametricity:
+    """How ultrametric states are: whether the two long sides of triangles are equal.
+
+    The distance of two states is d = (1 - q) / 2, the share of spins that differ. In an
+    ultrametric space, as that of the pure states of the Sherrington-Kirkpatrick spin glass, the
+    two longest sides of each triangle are equal. What to compare a model's samples with are
+    the data that it was trained on.
+
+    Parameters
+    ----------
+    estimator : RBM or RARBM
+        Fitted.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features), optional
+        The states to take, read as in `fit`; by default, samples of the model.
+    n_triples : int, default=10_000
+        Random triples of different rows; all triples, if there are no more of them.
+    up_to_sign : bool, default=False
+        Whether v and -v count as one state, d = (1 - |q|) / 2. Without biases both are equally
+        likely, and their symmetry would hide what else there is.
+    n_samples, n_gibbs_steps : int, default=1000
+        What to draw without X, as in `sample`.
+    random_state : int, RandomState instance or None, default=None
+
+    Returns
+    -------
+    Ultrametricity
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than three states.
+
+    References
+    ----------
+    Pozas-Kerstjens et al. (2021), section 4.2; Rammal, Toulouse, Virasoro (1986),
+    "Ultrametricity for physicists"; Hed, Young, Domany (2004), "Lack of ultrametricity in the
+    low-temperature phase of three-dimensional Ising spin glasses"; Katzgraber, Hartmann (2009),
+    "Ultrametricity and clustering of states in spin glasses: a one-dimensional view".
+
+    Examples
+    --------
+    >>> from sklearn_rapid import RBM
+    >>> from sklearn_rapid.datasets import make_bars
+    >>> from sklearn_rapid.diagnostics import ultrametricity
+    >>> X = make_bars(4)
+    >>> rbm = RBM(n_components=8, max_iter=10, random_state=0).fit(X)
+    >>> print(f"{ultrametricity(rbm, X).scaled_gap:.2f}")
+    0.91
+    """
+    machine = fitted_machine(estimator)
+    check_count("n_triples", n_triples, 1)
+    random_state = check_random_state(random_state)
+    v = _states(estimator, machine, X, n_samples, n_gibbs_steps, random_state, at_least=3)
+    triples = _triples(v.shape[0], n_triples, random_state)
+    with machine.backend.running():
+        sides = [_sides(v, triples[rows], machine) for rows in chunks(len(triples))]
+    sides = np.concatenate(sides)
+    sides = np.sort(np.minimum(sides, 1.0 - sides) if up_to_sign else sides, axis=1)
+    short, gap = sides[:, 0], sides[:, 2] - sides[:, 1]
+    spread, differ = sides.std(), short > 0.0
+    return Ultrametricity(
+        sides,
+        scaled_gap=float(gap.mean() / spread) if np.ptp(sides) > 0.0 else np.nan,
+        relative_gap=float(np.mean(gap[differ] / short[differ])) if differ.any() else np.nan,
+    )
+
+
+def _states(
+    estimator: Any,
+    machine: Machine,
+    X: ArrayLike | None,
+    n_samples: int,
+    n_gibbs_steps: int,
+    random_state: Any,
+    at_least: int,
+) -> Any:
+    """The rows of X or samples of the model, as spins on the backend."""
+    with machine.backend.running():
+        if X is None:
+            X = estimator.sample(n_samples, n_gibbs_steps=n_gibbs_steps, random_state=random_state)
+            # They are in the user's units already, whatever the threshold for data is.
+            v = machine.backend.sign(estimator._encoder(machine.backend).means(X))
+        else:
+            v = spin_rows(estimator, machine, X)
+    if v.shape[0] < at_least:
+        raise ValueError(f"at least {at_least} states are needed, got {v.shape[0]}")
+    return v
+
+
+def _triples(n: int, n_triples: int, random_state: np.random.RandomState) -> np.ndarray:
+    """Triples of different row numbers: random ones, or all if there are no more."""
+    if comb(n, 3) <= n_triples:
+        return np.array(list(combinations(range(n), 3)))
+    first = random_state.randint(n, size=n_triples)
+    # Two different steps ahead in the circle of rows.
+    second = random_state.randint(1, n, size=n_triples)
+    third = random_state.randint(1, n - 1, size=n_triples)
+    third += third >= second
+    return np.stack([first, (first + second) % n, (first + third) % n], axis=1)
+
+
+def _sides(v: Any, triples: np.ndarray, machine: Machine) -> np.ndarray:
+    xp, asarray = machine.backend.xp, machine.backend.asarray
+    corners = [xp.take(v, asarray(triples[:, i]), axis=0) for i in range(3)]
+    return np.stack([_distances(a, b, machine) for a, b in combinations(corners, 2)], axis=1)
+
+
+def _distances(a: Any, b: Any, machine: Machine) -> np.ndarray:
+    """The share of spins that differ, row by row."""
+    products = machine.backend.to_numpy(machine.backend.row_dots(a, b))
+    return (a.shape[1] - products) / (2 * a.shape[1])

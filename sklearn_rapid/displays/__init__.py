@@ -1,0 +1,24 @@
+"""Displays of fitted models, made as scikit-learn's are: ``SomeDisplay.from_estimator(...)``.
+
+They need matplotlib (``pip install "sklearn_rapid[plot]"``), which is imported at the first plot.
+"""
+
+from sklearn_rapid.displays._curves import (
+    AccessibilityDisplay,
+    SpectrumDisplay,
+    TrainingHistoryDisplay,
+)
+from sklearn_rapid.displays._images import (
+    PatternsDisplay,
+    ReconstructionDisplay,
+    SamplesDisplay,
+)
+
+__all__ = [
+    "AccessibilityDisplay",
+    "PatternsDisplay",
+    "ReconstructionDisplay",
+    "SamplesDisplay",
+    "SpectrumDisplay",
+    "TrainingHistoryDisplay",
+]
