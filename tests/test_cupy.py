@@ -20,7 +20,7 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 
-from sklearn_rapid import RARBM, RBM
+from sklearn_rapid import RARBM, RBM, diagnostics
 from sklearn_rapid.negative_phase import PatternInducedCorrelations
 from sklearn_rapid.optimizers import SGD
 
@@ -392,3 +392,45 @@ def test_other_bad_arrays_on_the_device(cupy_stand_in):
         model.sample(2, init=cupy_stand_in.asarray(np.full((2, 64), np.nan)))
     with pytest.raises(ValueError, match="X must be finite, got infinity"):
         model.reconstruct(cupy_stand_in.asarray(np.full((2, 64), np.inf)))
+
+
+# --- diagnostics ----------------------------------------------------------------------------
+
+DIAGNOSTICS = {
+    "ground_state_energy": diagnostics.ground_state_energy,
+    "gibbs_accessibility": lambda model: diagnostics.gibbs_accessibility(
+        model, 3, n_chains=20, random_state=0
+    ),
+    "method_accessibility": lambda model: diagnostics.method_accessibility(
+        model, X[:20], random_state=0
+    ),
+    "singular_values": diagnostics.singular_values,
+    "reconstruction_distance": lambda model: diagnostics.reconstruction_distance(
+        model, X[:50], np.arange(64) < 30, n_gibbs_steps=3, random_state=0
+    ),
+    "autocorrelation_time": lambda model: (
+        diagnostics.autocorrelation_time(model, 300, n_chains=20, n_burn_in=5, random_state=0).value
+    ),
+    "overlap_distribution": lambda model: (
+        diagnostics.overlap_distribution(
+            model, n_samples=30, n_gibbs_steps=5, random_state=0
+        ).probabilities
+    ),
+    "ultrametricity": lambda model: diagnostics.ultrametricity(model, X[:30], random_state=0).sides,
+}
+OF_PATTERNS = {
+    "mattis_magnetization": lambda model: diagnostics.mattis_magnetization(model, X[:30]),
+    "pattern_overlaps": lambda model: diagnostics.pattern_overlaps(model).visible,
+    "pattern_retrieval": lambda model: diagnostics.pattern_retrieval(model).visible_overlap,
+}
+
+
+@pytest.mark.parametrize("name", [*DIAGNOSTICS, *OF_PATTERNS])
+def test_diagnostics_agree(on_cpu, cupy_stand_in, name):
+    if name in OF_PATTERNS and not hasattr(on_cpu, "visible_patterns_"):
+        pytest.skip("a model without patterns")
+    diagnose = {**DIAGNOSTICS, **OF_PATTERNS}[name]
+    expected = diagnose(on_cpu)
+    got = diagnose(on_cpu.set_params(backend="cupy"))
+    assert isinstance(got, float | np.ndarray)
+    np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
