@@ -1,6 +1,9 @@
-"""How many hidden units, how many patterns? A grid search with the likelihood as the score.
+"""How many units, how many patterns?
+==================================
 
-GridSearchCV needs no scorer: `RARBM.score` is the mean log-likelihood of held-out rows. The
+A grid search with the likelihood as the score.
+
+GridSearchCV needs no scorer: ``RARBM.score`` is the mean log-likelihood of held-out rows. The
 learning rate is the default for all models of the grid.
 
     python examples/grid_search.py [--save FIGURE.png]

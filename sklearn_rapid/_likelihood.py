@@ -74,7 +74,7 @@ class LikelihoodMixin:
         """Log pseudo-likelihood Σ_i log P(v_i | v_{-i}) of each row, in nats.
 
         Exact over all sites and deterministic, unlike the one-site estimate that
-        `BernoulliRBM.score_samples` draws. Costs n_features passes over the hidden layer.
+        ``BernoulliRBM.score_samples`` draws. Costs n_features passes over the hidden layer.
 
         Parameters
         ----------

@@ -1,0 +1,8 @@
+"""
+A tour in ten minutes
+=====================
+
+Text.
+"""
+
+print(1)
