@@ -32,13 +32,18 @@ autosummary_generate = True
 autodoc_typehints = "none"  # numpydoc's sections say more
 numpydoc_show_class_members = False  # the template of a class has its methods
 numpydoc_class_members_toctree = False
+# All checks but those that ask for sections and sentences where a line says it all.
+numpydoc_validation_checks = {
+    *("all", "ES01", "EX01", "PR01", "PR04", "PR07", "PR08"),
+    *("RT01", "RT02", "RT03", "SA01", "SA03", "SS05"),
+}
 
 # Backticks in docstrings are references where they can be. A name without a dot may also be a
 # parameter, so that only a dotted one has to be found. Nothing links to scikit-learn's pages, so
 # that no network is needed.
 default_role = "py:obj"
 nitpicky = True
-nitpick_ignore_regex = [("py:obj", r"[^.]+"), ("py:.*", r"sklearn\..*")]
+nitpick_ignore_regex = [("py:obj", r"[^.]+|.*\.py"), ("py:.*", r"sklearn\..*")]
 
 # --- Gallery ------------------------------------------------------------------------------
 SHOWN = r"tour|digits|grid_search|mnist|patterns|chains|completion|(figure|appendix)_\w+|probe"

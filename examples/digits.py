@@ -12,6 +12,7 @@ patterns and samples of an RARBM as images.
     python examples/digits.py [--save FIGURE.png]
 """
 
+# sphinx_gallery_thumbnail_path = "images/digits.png"
 import argparse
 import time
 import warnings

@@ -9,6 +9,7 @@ learning rate is the default for all models of the grid.
     python examples/grid_search.py [--save FIGURE.png]
 """
 
+# sphinx_gallery_thumbnail_path = "images/grid_search.png"
 import argparse
 
 import matplotlib.pyplot as plt
