@@ -74,6 +74,7 @@ def setup(app):
 
 def without_absent_includes(app, page, source):
     if page == "paper":
+        app.env.note_reread()  # they may be there the next time
         for name in ("paper_bars.md", "paper_mnist.md", "paper_rest.md"):
             if not Path(app.srcdir, name).exists():
                 source[0] = source[0].replace(f"```{{include}} {name}\n```\n", "")
