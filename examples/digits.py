@@ -1,14 +1,18 @@
-"""Hidden features of handwritten digits for a classifier.
+"""Features of handwritten digits
+==============================
+
+Hidden features for a classifier.
 
 Five-fold accuracy of a logistic regression on RARBM features, on raw pixels, and on features
 of scikit-learn's BernoulliRBM with the same number of hidden units and at least the same time
 to fit (at the better of two learning rates). The RARBM's setting was picked after comparing
-many on these digits; `tests/benchmarks/digits_nested.py` lets every method choose fairly. Then
+many on these digits; ``tests/benchmarks/digits_nested.py`` lets every method choose fairly. Then
 patterns and samples of an RARBM as images.
 
     python examples/digits.py [--save FIGURE.png]
 """
 
+# sphinx_gallery_thumbnail_path = "images/digits.png"
 import argparse
 import time
 import warnings

@@ -1,11 +1,15 @@
-"""How many hidden units, how many patterns? A grid search with the likelihood as the score.
+"""How many units, how many patterns?
+==================================
 
-GridSearchCV needs no scorer: `RARBM.score` is the mean log-likelihood of held-out rows. The
+A grid search with the likelihood as the score.
+
+GridSearchCV needs no scorer: ``RARBM.score`` is the mean log-likelihood of held-out rows. The
 learning rate is the default for all models of the grid.
 
     python examples/grid_search.py [--save FIGURE.png]
 """
 
+# sphinx_gallery_thumbnail_path = "images/grid_search.png"
 import argparse
 
 import matplotlib.pyplot as plt

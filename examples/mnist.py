@@ -1,4 +1,7 @@
-"""MNIST at full size: test log-likelihood, hidden features for a classifier, samples.
+"""MNIST at full size
+==================
+
+Test log-likelihood, hidden features for a classifier, samples.
 
     python examples/mnist.py --minutes 10 [--data-home PATH] [--save FIGURE.png]
 

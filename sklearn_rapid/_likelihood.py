@@ -74,7 +74,7 @@ class LikelihoodMixin:
         """Log pseudo-likelihood Σ_i log P(v_i | v_{-i}) of each row, in nats.
 
         Exact over all sites and deterministic, unlike the one-site estimate that
-        `BernoulliRBM.score_samples` draws. Costs n_features passes over the hidden layer.
+        ``BernoulliRBM.score_samples`` draws. Costs n_features passes over the hidden layer.
 
         Parameters
         ----------
@@ -134,7 +134,7 @@ class LikelihoodMixin:
 
     @property
     def log_partition_(self) -> float:
-        """log Z in nats by `log_partition`, estimated once a model state."""
+        """Log Z in nats by `log_partition`, estimated once a model state."""
         check_is_fitted(self)
         digest = self._parameter_digest()
         kept = getattr(self, "_kept_log_partition", None)

@@ -117,9 +117,9 @@ class RBM(BaseRBM):
 
     Attributes
     ----------
-    components_ : ndarray of shape (n_components, n_features_in_)
+    components_ : ndarray of shape (n_components, n_features)
         Wᵀ.
-    intercept_visible_ : ndarray of shape (n_features_in_,)
+    intercept_visible_ : ndarray of shape (n_features,)
         b.
     intercept_hidden_ : ndarray of shape (n_components,)
         c.
@@ -271,11 +271,11 @@ class RARBM(BaseRBM):
 
     Attributes
     ----------
-    visible_patterns_ : ndarray of shape (n_patterns, n_features_in_)
+    visible_patterns_ : ndarray of shape (n_patterns, n_features)
         ξ_v.
     hidden_patterns_ : ndarray of shape (n_patterns, n_components)
         ξ_h.
-    components_ : ndarray of shape (n_components, n_features_in_)
+    components_ : ndarray of shape (n_components, n_features)
         Wᵀ, formed from the patterns at each access.
     intercept_visible_, intercept_hidden_, log_partition_, history_, n_iter_ :
         As for `RBM`.
@@ -377,7 +377,7 @@ class RARBM(BaseRBM):
 
     @property
     def components_(self) -> np.ndarray:
-        """Wᵀ of shape (n_components, n_features_in_), formed from the patterns."""
+        """Wᵀ of shape (n_components, n_features), formed from the patterns."""
         check_is_fitted(self)
         k = self.visible_patterns_.shape[0]
         return (self.hidden_patterns_.T @ self.visible_patterns_) / np.sqrt(k, dtype=self._dtype)

@@ -2,7 +2,7 @@
 
 An optimizer holds hyperparameters only. Its state is made by `init`, passed to `direction`
 and returned by it, so that training can be pickled, resumed and compared. How long the step
-is, the training loop decides (see `sklearn_rapid.training`).
+is, the training loop decides (see ``sklearn_rapid.training``).
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class SGD(Optimizer):
         How much of the last direction goes into the next.
     scaled : bool, default=True
         Whether the learning rate is measured in what a step does to the model's energies (see
-        `sklearn_rapid.training`). False multiplies the direction by the learning rate itself,
+        ``sklearn_rapid.training``). False multiplies the direction by the learning rate itself,
         as papers do; such a rate suits one size of model only.
 
     Examples
@@ -91,7 +91,7 @@ class Adam(Optimizer):
     eps : float > 0, default=1e-8
     scaled : bool, default=True
         Whether the learning rate is measured in what a step does to the model's energies (see
-        `sklearn_rapid.training`). False multiplies the direction by the learning rate itself,
+        ``sklearn_rapid.training``). False multiplies the direction by the learning rate itself,
         as papers do; such a rate suits one size of model only.
 
     Examples

@@ -24,7 +24,7 @@ def ground_state_energy(estimator: Any) -> float:
     """The lowest energy min E(v, h) over all states of both layers, exactly.
 
     All states of the smaller layer are enumerated; each spin of the other one then follows its
-    field, which gives min_v [-b·v - Σ_α |θ_α(v)|]. The arithmetic is in double precision.
+    field, which gives ``min_v [-b·v - Σ_α |θ_α(v)|]``. The arithmetic is in double precision.
 
     Parameters
     ----------

@@ -236,7 +236,7 @@ def ultrametricity(
     n_triples : int, default=10_000
         Random triples of different rows; all triples, if there are no more of them.
     up_to_sign : bool, default=False
-        Whether v and -v count as one state, d = (1 - |q|) / 2. Without biases both are equally
+        Whether v and -v count as one state, ``d = (1 - |q|) / 2``. Without biases both are equally
         likely, and their symmetry would hide what else there is.
     n_samples, n_gibbs_steps : int, default=1000
         What to draw without X, as in `sample`.

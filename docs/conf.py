@@ -1,0 +1,80 @@
+"""Documentation: sphinx-build -W --keep-going -b html docs docs/_build/html"""
+
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))  # for gallery.py
+
+project = "sklearn_rapid"
+author = copyright = "the sklearn_rapid developers"
+version = release = version("sklearn_rapid")
+
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "sphinx_copybutton",
+    "sphinx_gallery.gen_gallery",
+]
+exclude_patterns = ["_build", "**/GALLERY_HEADER.rst", "paper_*.md"]  # the last are included
+templates_path = ["templates"]
+language = "en_GB"
+
+# --- Markdown -----------------------------------------------------------------------------
+myst_enable_extensions = ["dollarmath", "amsmath"]
+myst_heading_anchors = 3
+
+# --- Docstrings ---------------------------------------------------------------------------
+autosummary_generate = True
+autodoc_typehints = "none"  # numpydoc's sections say more
+numpydoc_show_class_members = False  # the template of a class has its methods
+numpydoc_class_members_toctree = False
+# All checks but those that ask for sections and sentences where a line says it all.
+numpydoc_validation_checks = {
+    *("all", "ES01", "EX01", "PR01", "PR04", "PR07", "PR08"),
+    *("RT01", "RT02", "RT03", "SA01", "SA03", "SS05"),
+}
+
+# Backticks in docstrings are references where they can be. A name without a dot may also be a
+# parameter, so that only a dotted one has to be found. Nothing links to scikit-learn's pages, so
+# that no network is needed.
+default_role = "py:obj"
+nitpicky = True
+nitpick_ignore_regex = [("py:obj", r"[^.]+|.*\.py"), ("py:.*", r"sklearn\..*")]
+
+# --- Gallery ------------------------------------------------------------------------------
+SHOWN = r"tour|digits|grid_search|mnist|patterns|chains|completion|(figure|appendix)_\w+|probe"
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "auto_examples",
+    "ignore_pattern": rf"^(?!({SHOWN})\.py$)",  # modules that scripts share are not shown
+    "filename_pattern": r"/(tour\.py|guide/|paper/)",  # what is run; the others take too long
+    "reset_argv": "gallery.arguments",
+    "within_subsection_order": "FileNameSortKey",
+    "remove_config_comments": True,
+    "write_computation_times": False,
+    "download_all_examples": False,
+}
+
+# --- HTML ---------------------------------------------------------------------------------
+html_theme = "pydata_sphinx_theme"
+html_title = f"sklearn_rapid {release}"
+html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False}
+html_show_sourcelink = False
+copybutton_prompt_text = ">>> "
+
+
+def setup(app):
+    """Leave out of the paper's page the tables that are not there yet."""
+    app.connect("source-read", without_absent_includes)
+
+
+def without_absent_includes(app, page, source):
+    if page == "paper":
+        app.env.note_reread()  # they may be there the next time
+        for name in ("paper_bars.md", "paper_mnist.md", "paper_rest.md"):
+            if not Path(app.srcdir, name).exists():
+                source[0] = source[0].replace(f"```{{include}} {name}\n```\n", "")
