@@ -7,8 +7,8 @@ the averages over patterns are taken as free. CD-k goes k times up and down with
 rows, O(2kfHV). PID should then be cheaper by 2kf/K.
 
 Two things are missing there. The K patterns are K rows that need a hidden mean each, which costs
-KVH again through W. And W need not be formed: through its factors the K rows cost K²(V + H), a
-small part of KVH where K << VH / (V + H).
+KVH again through W. And W need not be formed: through its factors, the K rows and their gradient
+cost about 3 K² (V + H), less than KVH alone where K < VH / (3 (V + H)), here 146.
 
 Measured here is the processor time of one negative phase with its gradient, for V = 784, f = 100:
 
@@ -21,8 +21,8 @@ Each is swept in K, k or H with the others fixed, an exponent is fitted, and the
 to PID is compared with 2kf/K. At the end, whole updates of the estimators (both phases, step and
 projection included): what a user gains.
 
-Times are the least of several, single-threaded, float32. Full: 5 sweeps, three minutes on one
-core. Quick: one sweep of fewer sizes, under a minute.
+Times are the least of several, single-threaded, float32. Full: 5 sweeps, a minute on one
+core. Quick: one sweep of fewer sizes, seconds.
 
     python examples/paper/appendix_d.py [--quick] [--seeds N] [--save FIGURE.png]
 """
@@ -47,12 +47,7 @@ PID = PatternInducedCorrelations(n_gibbs_steps=0, persistent=False)
 N_VISIBLE, N_ROWS = 784, 100
 FIXED = {"K": 100, "k": 1, "H": 1000}
 SWEEPS = {"K": (25, 50, 100, 200, 400), "k": (1, 2, 5, 10, 20), "H": (250, 500, 1000, 2000, 4000)}
-SWEPT = {
-    "form W": "KH",
-    "PID through W": "KH",
-    "PID factored": "KH",
-    "CD-k": "kH",
-}
+USED = {"form W": "KH", "PID through W": "KH", "PID factored": "KH", "CD-k": "kH"}
 # What the counts of multiplications say, by K or k, and by H where H >> V or K.
 EXPECTED = {
     "form W": {"K": "1", "H": "1"},
@@ -113,7 +108,7 @@ def sweep(seed, quick):
         for size in sizes[:3] if quick else sizes:
             with BACKEND.running():
                 for name, task in tasks({**FIXED, swept: size}, rng).items():
-                    if swept in SWEPT[name]:
+                    if swept in USED[name]:
                         elapsed = least_time(task, 3 if quick else 7)
                         found.setdefault((swept, name), []).append(elapsed)
     return {key: np.array(times) for key, times in found.items()}
@@ -125,9 +120,9 @@ def report_sweeps(runs):
     for swept, name in runs[0]:
         times = np.array([run[swept, name] for run in runs])
         sizes = SWEEPS[swept][: times.shape[1]]
-        others = ", ".join(f"{n} = {v}" for n, v in FIXED.items() if n in SWEPT[name] + "K")
-        largest = len(sizes) - 1
-        paper.report(f"  {name}, {swept} = {sizes[largest]} ({others} else)", times[:, largest])
+        fixed = "".join(f", {n} = {v}" for n, v in FIXED.items() if n in USED[name] and n != swept)
+        for i in (0, -1):
+            paper.report(f"  {name}, {swept} = {sizes[i]}{fixed}", times[:, i])
         slopes = np.polyfit(np.log(sizes), np.log(times).T, 1)[0]
         paper.report(f"    exponent in {swept} ({EXPECTED[name][swept]} expected)", slopes)
     report_ratios(runs)
@@ -154,8 +149,10 @@ def report_products(chosen):
         with BACKEND.running():
             products = {
                 "CD-k": [(up, w), (down, w.T), (up, w), (up.T, down)],
-                "PID factored": [(narrow, narrow.T), (square, wide), (wide, wide.T)]
-                + [(square, narrow), (square, wide)],
+                "PID factored": [
+                    *[(narrow, narrow.T), (square, wide)],
+                    *[(wide, wide.T), (square, narrow), (square, wide)],
+                ],
             }
             for name, task in tasks(FIXED, rng).items():
                 if name in shares:
@@ -188,9 +185,9 @@ def report_updates(chosen):
 def draw(runs):
     """Time against each size."""
     figure, axes = plt.subplots(1, 3, figsize=(11, 3.5), layout="constrained", sharey=True)
-    colors = dict(zip(SWEPT, ("tab:gray", "tab:orange", "tab:blue", "tab:green"), strict=True))
+    colors = dict(zip(USED, ("tab:gray", "tab:orange", "tab:blue", "tab:green"), strict=True))
     for ax, swept in zip(axes, SWEEPS, strict=True):
-        for name in SWEPT:
+        for name in USED:
             if (swept, name) in runs[0]:
                 times = np.array([run[swept, name] for run in runs])
                 sizes = SWEEPS[swept][: times.shape[1]]

@@ -50,7 +50,7 @@ WAYS = {
     "one step": {"n_gibbs_steps": 1, "clamp": False},
 }
 KINDS = ("train", "test", "uniform", "other")
-COLORS = {"train": "tab:blue", "test": "tab:red", "uniform": "tab:gray", "other": "black"}
+COLORS = {"train": "tab:blue", "test": "tab:red", "uniform": "tab:gray", "other": "gold"}
 
 
 def models(quick):
@@ -198,7 +198,8 @@ def draw_samples(ax, run, n=18, n_columns=6):
 
 def draw(results, max_iter):
     """Distances above, samples below."""
-    figure, axes = plt.subplots(2, len(results), figsize=(10, 5.6), layout="constrained")
+    shape = {"figsize": (10, 4.9), "height_ratios": (3, 2), "layout": "constrained"}
+    figure, axes = plt.subplots(2, len(results), **shape)
     for (name, runs), (above, below) in zip(results.items(), axes.T, strict=True):
         draw_curves(above, runs, max_iter)
         above.set_title(name)
