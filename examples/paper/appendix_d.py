@@ -53,7 +53,7 @@ EXPECTED = {
     "form W": {"K": "1", "H": "1"},
     "PID through W": {"K": "1 to 2", "H": "1"},
     "PID factored": {"K": "2", "H": "below 1"},
-    "CD-k": {"k": "1 for many steps", "H": "1"},
+    "CD-k": {"k": "0.78 for 2k + 2 products,", "H": "1"},
 }
 
 
@@ -201,6 +201,8 @@ def draw(runs):
                 ax.axhline(level, color=colors[name], linestyle=":", label=other)
         fixed = ", ".join(f"{n} = {v}" for n, v in FIXED.items() if n != swept)
         ax.set(xscale="log", yscale="log", xlabel=f"{swept}  ({fixed})")
+        ax.set_xticks(SWEEPS[swept], SWEEPS[swept])
+        ax.minorticks_off()
         ax.legend(fontsize=8)
     axes[0].set_ylabel("processor time of a negative phase, ms")
     return figure

@@ -17,7 +17,7 @@ Measured here, with all states of the visible layer enumerated:
   more spins, found by a Walsh-Hadamard transform. For small patterns of amplitude s it is
   proportional to s⁸, as log cosh θ = θ²/2 - θ⁴/12 and θ is of order s²;
 - the Kullback-Leibler divergence in nats from P(v) to the *best* pairwise model (the one with the
-  same pair correlations), and to independent spins, between which it lies.
+  same pair correlations; an upper bound where the fit ends early), and to independent spins.
 
 The last two also for `RARBM` trained on two sets of images: 4x4 bars, and the 8 states of four
 spins whose product is +1. All pairs of those are uncorrelated, so that the best pairwise model of
@@ -40,7 +40,8 @@ from sklearn_rapid.datasets import make_bars
 
 N_VISIBLE, N_HIDDEN, N_PATTERNS = 10, 30, 5
 AMPLITUDES = (0.1, 0.14, 0.2, 0.28, 0.4, 0.56, 0.8, 1.0)
-# Patterns cannot see that pairs are not enough, as sampled states hardly can.
+# Coins are a saddle of the likelihood of parity, which training from few sampled states does not
+# leave.
 EXACT = {"negative_phase": "exact"}
 # At this amplitude |θ| stays below 9, which 200 nodes integrate to rounding.
 GAUSSIAN_AMPLITUDE = 0.4
