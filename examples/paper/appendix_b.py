@@ -10,9 +10,9 @@ way out; that the value of x matters little; and that Gibbs steps are for small 
 
 Measured here: the distance of completed images (appendix C, first row kept, 10 steps, coins
 0.375) of the 10 train and 4 test images of 4x4 bars, the share of pattern elements whose sign is
-not that from which they started, and the mean size of visible parts. All is as in `appendix_c.py`, with 4
-updates an epoch, but for what is named. A bound is tried with pure PID and, as the paper uses it
-on MNIST, with 10 Gibbs steps from the patterns.
+not that from which they started, and the mean size of their visible parts. All is as in
+`appendix_c.py`, with 4 updates an epoch, but for what is named. A bound is tried with pure PID
+and, as the paper uses it on MNIST, with 10 Gibbs steps from the patterns.
 
 Full: 20 machines each, six minutes on one core. Quick: 2 of 100 epochs, under a minute.
 
