@@ -25,7 +25,7 @@ batches of 100 rows: best in the train distance of 24 pairs of rate and batch th
 another split. There the hidden part of a pattern is E[h | v]; "RAPID, eq. 6" takes the pattern's
 own. "package" is `RARBM` as it is by default, with the same H and K.
 
-Each run has its own split and start. Full: 10 runs of 100 epochs, 20 minutes on one core.
+Each run has its own split and start. Full: 10 runs of 100 epochs, 10 minutes on one core.
 Quick: one run of 20 epochs, under a minute.
 
     python examples/paper/figure_5.py [--quick] [--seeds N] [--save FIGURE.png]
