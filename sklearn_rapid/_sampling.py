@@ -102,7 +102,8 @@ class SamplingMixin:
         Returns
         -------
         ndarray of shape (n_samples, n_features)
-            The known entries as spins in `units`, the missing ones drawn.
+            The missing entries drawn in `units`; the known ones as spins, or as the means that
+            they are where `binarize` is "sample" or None.
         """
         check_is_fitted(self)
         check_count("n_gibbs_steps", n_gibbs_steps, 1)

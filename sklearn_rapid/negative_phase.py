@@ -203,7 +203,8 @@ class PatternInducedCorrelations(NegativePhase):
     Parameters
     ----------
     n_gibbs_steps : int, default=1
-        Gibbs steps from sign(ξ_v). 0 is pure PID: the patterns alone, no Monte Carlo.
+        Gibbs steps from sign(ξ_v). 0 is pure PID: the patterns alone, no Monte Carlo. It needs
+        ``projection="sign"``: with "clip", patterns can shrink until the model is one of coins.
     persistent : bool, default=True
         Whether chains are seeded by the patterns once and then live on, as in PCD (at least
         as many as a batch has rows: each pattern seeds as many as it takes), or are

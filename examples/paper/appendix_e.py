@@ -11,7 +11,7 @@ Measured here, with all states of the visible layer enumerated:
 
 - the largest difference of log P(v) between Gaussian hidden units, integrated by Gauss-Hermite
   quadrature, and the pairwise model with J of (E1); and between the J of (E1) and of (E2);
-- how far J is from Hebb's rule: the share of |M|² off its diagonal. For random patterns that is
+- how far J is from Hebb's rule: the share of ``|M|²`` off its diagonal. For random patterns that is
   (K - 1) / (K - 1 + H), so J of wide machines (H >> K) *is* Hebb's, to that extent;
 - for binary hidden units, the share of the variance of log P(v) over all v in terms of four and
   more spins, found by a Walsh-Hadamard transform. For small patterns of amplitude s it is
@@ -143,7 +143,7 @@ def gaussian(chosen):
     paper.report("  largest error of log P(v) by E1, nats", errors)
     paper.report("  largest difference of J by E1 and by E2", differences)
     expected = (N_PATTERNS - 1) / (N_PATTERNS - 1 + N_HIDDEN)
-    paper.report(f"  share of |M|² off its diagonal (expected {expected:.3f})", off_diagonal)
+    paper.report(f"  share of ``|M|²`` off its diagonal (expected {expected:.3f})", off_diagonal)
 
 
 def off_diagonal_share(hidden_patterns):
@@ -204,7 +204,7 @@ def trained(name, X, seeds, **how):
         off_diagonal.append(off_diagonal_share(model.hidden_patterns_.astype(float)))
     print(f"binary hidden units, trained on {name} (H = 32, K = 8):")
     report_one(*np.transpose(rows))
-    paper.report("    share of |M|² off its diagonal (7/39 = 0.18 for random ones)", off_diagonal)
+    paper.report("    share of ``|M|²`` off its diagonal (7/39 = 0.18 for random ones)", off_diagonal)
     return np.array(by_order)
 
 
