@@ -204,7 +204,9 @@ def trained(name, X, seeds, **how):
         off_diagonal.append(off_diagonal_share(model.hidden_patterns_.astype(float)))
     print(f"binary hidden units, trained on {name} (H = 32, K = 8):")
     report_one(*np.transpose(rows))
-    paper.report("    share of ``|M|²`` off its diagonal (7/39 = 0.18 for random ones)", off_diagonal)
+    paper.report(
+        "    share of ``|M|²`` off its diagonal (7/39 = 0.18 for random ones)", off_diagonal
+    )
     return np.array(by_order)
 
 
