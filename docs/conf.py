@@ -46,7 +46,10 @@ nitpicky = True
 nitpick_ignore_regex = [("py:obj", r"[^.]+|.*\.py"), ("py:.*", r"sklearn\..*")]
 
 # --- Gallery ------------------------------------------------------------------------------
-SHOWN = r"tour|digits|grid_search|mnist|imputation|patterns|chains|completion|(figure|appendix)_\w+|probe"
+SHOWN = (
+    r"tour|digits|grid_search|mnist|imputation|patterns|chains|completion"
+    r"|(figure|appendix)_\w+|probe"
+)
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
