@@ -13,6 +13,7 @@ from pathlib import Path
 
 import joblib
 import numpy as np
+from paper import report
 from sklearn.base import clone
 
 from sklearn_rapid import RARBM, RBM
@@ -35,6 +36,9 @@ DEFAULT_CACHE = Path(tempfile.gettempdir()) / "sklearn_rapid_paper"
 memory = joblib.Memory(os.environ.get("SKLEARN_RAPID_PAPER_CACHE", DEFAULT_CACHE), verbose=0)
 
 SIDE = 4
+# Runs of the slow methods.
+AT_MOST = {"PCD-10": 10, "exact": 2}
+COLORS = {"RAPID": "tab:blue", "PCD-10": "tab:green", "CD-10": "tab:orange", "exact": "tab:red"}
 FIRST_ROW = np.arange(SIDE * SIDE) < SIDE
 # Columns 0101, 0110 and their negatives, in the order of `make_bars`.
 PUBLISHED_TEST = (4, 5, 8, 9)
@@ -198,9 +202,37 @@ def run(method, seed, n_hidden, n_epochs, published_split):
     return values
 
 
-def runs(method, chosen, n_at_most=None, published_split=False):
+def runs(method, chosen, published_split=False):
     """Measurements of all runs of a method, stacked: one row each."""
     n_hidden, n_epochs = (100, 15) if chosen.quick else (1000, 300)
-    seeds = chosen.seeds[:n_at_most]
+    seeds = chosen.seeds[: AT_MOST.get(method)]
     values = [run(method, seed, n_hidden, n_epochs, published_split) for seed in seeds]
     return {name: np.array([value[name] for value in values]) for name in values[0]}
+
+
+def epochs_and(name, values):
+    """The epochs of some runs, and what was measured then, shape (n_epochs, n_runs)."""
+    return values["epoch"][0], values[name].T
+
+
+def report_at(what, name, values, epochs=(1, 10, 100, 300)):
+    """Print a measurement at the measured epochs nearest to some."""
+    at, rows = epochs_and(name, values)
+    for row in sorted({int(np.argmin(np.abs(np.log(at / epoch)))) for epoch in epochs}):
+        report(f"{what}, epoch {at[row]}", rows[row])
+
+
+def first_epoch(values, name, below):
+    """The first measured epoch at which each run is below a value; infinity if none is."""
+    at, rows = epochs_and(name, values)
+    reached = rows < below
+    return np.where(reached.any(axis=0), at[reached.argmax(axis=0)], np.inf)
+
+
+def legend_below(figure, ax, n_columns=4):
+    """One legend under all axes in place of their own."""
+    for other in figure.axes:
+        if other.get_legend():
+            other.get_legend().remove()
+    handles = ax.get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=n_columns)
