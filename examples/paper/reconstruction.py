@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import matplotlib.pyplot as plt
 import numpy as np
-from bars import COLORS, epochs_and, first_epoch, legend_below, report_at, runs
+from bars import COLORS, cold_runs, epochs_and, first_epoch, legend_below, report_at, runs
 from paper import finish, report
 
 from sklearn_rapid.displays import AccessibilityDisplay
@@ -33,7 +33,9 @@ def report_distances(name, values, part):
             f"{name}, {part} images, {words}: {n_reached} of {epochs.size} runs reach half of "
             f"chance, the median one by epoch {np.median(epochs):g}"
         )
-    report_at(f"{name}, {part} images, log-likelihood in nats", f"log_likelihood_{part}", values)
+    measure = f"log_likelihood_{part}"
+    if measure in values:
+        report_at(f"{name}, {part} images, log-likelihood in nats", measure, values)
     if part == "test":
         gaps = values["distance_test"][:, -1] - values["distance_train"][:, -1]
         report(f"{name}, last epoch, test - train, {WAYS['distance']}", gaps)
@@ -41,17 +43,19 @@ def report_distances(name, values, part):
 
 def draw(chosen, part):
     """Distances of both ways against the epoch, all methods, printed and drawn."""
-    figure, axes = plt.subplots(1, 2, figsize=(10, 4.2), sharey=True, layout="constrained")
-    for method, color in COLORS.items():
-        values = runs(method, chosen)
+    figure, axes = plt.subplots(1, 2, figsize=(10, 4.4), sharey=True, layout="constrained")
+    curves = {method: (runs(method, chosen), color, "-") for method, color in COLORS.items()}
+    curves["CD-10 at a tenth of its temperature"] = (cold_runs(chosen), COLORS["CD-10"], ":")
+    for method, (values, color, line) in curves.items():
         report_distances(method, values, part)
-        for ax, (way, words) in zip(axes, WAYS.items(), strict=True):
-            name = f"{method} (n = {len(values['epoch'])})"
+        name = f"{method} (n = {len(values['epoch'])})"
+        for ax, way in zip(axes, WAYS, strict=True):
             curve = AccessibilityDisplay(*epochs_and(f"{way}_{part}", values), "epoch", name)
-            curve.plot(ax, color=color)
-            ax.set(title=f"{part} images: {words}", ylim=(0, 0.52), ylabel="")
+            curve.plot(ax, color=color, linestyle=line)
+    for ax, words in zip(axes, WAYS.values(), strict=True):
+        ax.set(title=f"{part} images: {words}", ylim=(0, 0.52), ylabel="")
     axes[0].set_ylabel("Hamming distance (share of pixels)")
-    legend_below(figure, axes[0])
+    legend_below(figure, axes[0], n_columns=5)
     for name, (method, published_split) in OTHERS.items():
         report_distances(name, runs(method, chosen, published_split), part)
     finish(figure, chosen)
