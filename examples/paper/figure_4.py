@@ -63,7 +63,7 @@ def report_changes(chosen):
 def main():
     """Print and draw the spectra of all methods."""
     chosen = options(__doc__, seeds=20)
-    figure, axes = plt.subplots(1, 4, figsize=(11, 3.4), sharex=True, layout="constrained")
+    figure, axes = plt.subplots(1, len(COLORS), figsize=(11, 3.4), sharex=True, layout="constrained")
     for ax, (method, color) in zip(axes, COLORS.items(), strict=True):
         spectra = runs(method, chosen)["singular_values"]
         report_spectrum(method, spectra)
