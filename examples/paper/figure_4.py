@@ -63,7 +63,9 @@ def report_changes(chosen):
 def main():
     """Print and draw the spectra of all methods."""
     chosen = options(__doc__, seeds=20)
-    figure, axes = plt.subplots(1, len(COLORS), figsize=(11, 3.4), sharex=True, layout="constrained")
+    figure, axes = plt.subplots(
+        1, len(COLORS), figsize=(11, 3.4), sharex=True, sharey=True, layout="constrained"
+    )
     for ax, (method, color) in zip(axes, COLORS.items(), strict=True):
         spectra = runs(method, chosen)["singular_values"]
         report_spectrum(method, spectra)
@@ -71,7 +73,12 @@ def main():
             drawn = np.where(spectrum > 1e-3 * spectrum[0], spectrum, np.nan)
             SpectrumDisplay(drawn).plot(ax, color=color, alpha=0.4, linewidth=0.8)
         ax.axvline(4.5, color="grey", linestyle=":", linewidth=1)
-        ax.set(title=f"{method} (n = {len(spectra)})", yscale="log", ylabel="")
+        ax.set(
+            title=f"{method} (n = {len(spectra)})",
+            yscale="log",
+            ylabel="",
+            xticks=(1, 4, 8, 12, 16),
+        )
     axes[0].set_ylabel("singular value of W")
     report_changes(chosen)
     finish(figure, chosen)
