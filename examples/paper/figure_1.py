@@ -21,21 +21,14 @@ on one core, nearly all for ground states). Quick: V = 14, two models, V = 4 to 
     python examples/paper/figure_1.py [--quick] [--seeds N] [--save FILE]
 """
 
-import os
-import tempfile
-from pathlib import Path
-
-import joblib
 import matplotlib.pyplot as plt
 import numpy as np
+from bars import memory
 from paper import finish, options, report
 
 from sklearn_rapid import RBM
 from sklearn_rapid.diagnostics import gibbs_accessibility, ground_state_energy
 from sklearn_rapid.displays import AccessibilityDisplay
-
-DEFAULT_CACHE = Path(tempfile.gettempdir()) / "sklearn_rapid_paper"
-memory = joblib.Memory(os.environ.get("SKLEARN_RAPID_PAPER_CACHE", DEFAULT_CACHE), verbose=0)
 
 N_MODELS = 100
 N_HIDDEN, N_PATTERNS = 1000, 10
