@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
+from sklearn.neighbors import KNeighborsClassifier
 
 from sklearn_rapid import RARBM
 from sklearn_rapid.datasets import fetch_mnist
@@ -29,6 +30,7 @@ from sklearn_rapid.negative_phase import PatternInducedCorrelations
 from sklearn_rapid.optimizers import SGD, ExponentialDecay
 
 THRESHOLD = 0.3
+FULL_EPOCHS = 500
 FACTOR, FLOOR, CONSTANT_EPOCHS = 0.99, 1e-3, 101
 SAVED_EPOCHS = (0, 1, 2, 4, 8, 16, 32, 64, 100, 128, 180, 256, 320, 384, 440, 500)
 
@@ -41,7 +43,7 @@ class Settings:
     n_patterns: int = 190
     batch_size: int = 8000
     learning_rate: float = 0.015
-    n_epochs: int = 500
+    n_epochs: int = FULL_EPOCHS
 
     @property
     def name(self):
@@ -50,7 +52,7 @@ class Settings:
 
 
 # Small enough for a minute on one core, with as many updates an epoch.
-QUICK = Settings(n_components=200, n_patterns=40, batch_size=250, n_epochs=32)
+QUICK = Settings(n_components=200, n_patterns=40, batch_size=250, n_epochs=128)
 
 
 @dataclass(frozen=True)
@@ -84,10 +86,15 @@ def load_images(data_home=None, quick=False):
 
 
 def learning_rate(settings, epoch):
-    """The paper's schedule from a given epoch on: constant for 100 epochs, then falling."""
-    full = ExponentialDecay(settings.learning_rate, FACTOR, FLOOR, CONSTANT_EPOCHS)
+    """The paper's schedule from a given epoch on: constant at first, then falling to a floor.
+
+    Runs of other than 500 epochs go through the same course at another pace.
+    """
+    pace = FULL_EPOCHS / settings.n_epochs
+    factor, constant = FACTOR**pace, round(CONSTANT_EPOCHS / pace)
+    full = ExponentialDecay(settings.learning_rate, factor, FLOOR, constant)
     now = full.at(epoch, settings.n_epochs)
-    return ExponentialDecay(now, FACTOR, FLOOR, max(0, CONSTANT_EPOCHS - epoch))
+    return ExponentialDecay(now, factor, FLOOR, max(0, constant - epoch))
 
 
 def untrained(settings, X, seed):
@@ -108,24 +115,57 @@ def untrained(settings, X, seed):
     return model.partial_fit(X[: settings.batch_size])
 
 
-def model_at(settings, digits, seed, epoch=None, folder=None):
-    """The model after so many epochs (by default all), from the folder or trained and saved."""
-    *_, (_, model) = models_until(settings, digits, seed, epoch, folder)
-    return model
+@dataclass(frozen=True)
+class Run:
+    """The training of one model, of which a folder keeps what has been computed."""
 
+    settings: Settings
+    digits: Digits
+    seed: int
+    folder: Path | None = None
+    train: bool = True
 
-def models_until(settings, digits, seed, epoch=None, folder=None):
-    """Yield (epoch, model) at each saved epoch up to one (by default the last)."""
-    last = settings.n_epochs if epoch is None else epoch
-    run = default_folder(folder) / f"{digits.name}_{settings.name}_seed{seed}"
-    run.mkdir(parents=True, exist_ok=True)
-    epochs = sorted({e for e in SAVED_EPOCHS if e < last} | {last})
-    model = load_or(run / "00000.pickle", lambda: untrained(settings, digits.X, seed))
-    yield 0, model
-    for start, stop in pairwise(epochs):
-        leg = partial(train_on, model, settings, digits.X, start, stop)
-        model = load_or(run / f"{stop:05d}.pickle", leg)
-        yield stop, model
+    def models(self, last=None):
+        """Yield (epoch, model) at each saved epoch up to one (by default the settings' last).
+
+        Without training, the last is the last one that the folder has.
+        """
+        last = self.settings.n_epochs if last is None else last
+        first = partial(untrained, self.settings, self.digits.X, self.seed)
+        model = self.kept("00000.pickle", first)
+        yield 0, model
+        for start, stop in pairwise(sorted({e for e in SAVED_EPOCHS if e < last} | {last})):
+            name = f"{stop:05d}.pickle"
+            if not (self.train or (self.path / name).exists()):
+                return
+            leg = partial(train_on, model, self.settings, self.digits.X, start, stop)
+            model = self.kept(name, leg)
+            yield stop, model
+
+    def trained(self, last=None):
+        """The last (epoch, model) of those."""
+        *_, at_last = self.models(last)
+        return at_last
+
+    @property
+    def path(self):
+        """The folder of this run."""
+        name = f"{self.digits.name}_{self.settings.name}_seed{self.seed}"
+        return self.folder / name
+
+    def kept(self, name, make):
+        """Unpickle a file of the run's, or make its content and write it."""
+        if self.folder is None:
+            return make()
+        path = self.path / name
+        if path.exists():
+            return pickle.loads(path.read_bytes())
+        content = make()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part")
+        part.write_bytes(pickle.dumps(content))
+        part.replace(path)
+        return content
 
 
 def train_on(model, settings, X, start, stop):
@@ -138,34 +178,71 @@ def train_on(model, settings, X, start, stop):
     return model
 
 
-def default_folder(folder=None):
-    """Where models are kept: the folder given, or one for temporary files."""
-    return Path(folder or Path(tempfile.gettempdir()) / "sklearn_rapid_paper")
+def defaults_model(digits, seed, n_components=3000, n_patterns=190, max_iter=5):
+    """An RARBM by this package's defaults: small initial patterns, biases, persistent chains."""
+    if digits.name != "mnist":
+        n_components, n_patterns, max_iter = QUICK.n_components, QUICK.n_patterns, 50
+    model = RARBM(n_components, n_patterns, max_iter=max_iter, n_threads=1, random_state=seed)
+    return model.fit(digits.X)
 
 
-def load_or(path, make):
-    """Unpickle a file, or make its content and write it."""
-    if path.exists():
-        return pickle.loads(path.read_bytes())
-    content = make()
-    part = path.with_suffix(".part")
-    part.write_bytes(pickle.dumps(content))
-    part.replace(path)
-    return content
+class Judge:
+    """Tells of images which real one is nearest, what digit it is, and how far away."""
+
+    def __init__(self, digits):
+        classifier = KNeighborsClassifier(1, algorithm="brute")
+        self.classifier = classifier.fit(digits.X.astype(np.float32), digits.y)
+        self.labels = digits.y
+        test = digits.X_test[:1000]
+        classes, pixels = self(test)
+        print(
+            f"nearest training image: {np.mean(classes == digits.y_test[:1000]):.1%} of test "
+            f"images have its class, and differ from it in {np.median(pixels):.0f} pixels (median)"
+        )
+
+    def __call__(self, images):
+        """Class of the nearest training image, and in how many pixels each differs from it."""
+        distance, nearest = self.classifier.kneighbors(np.asarray(images, dtype=np.float32))
+        return self.labels[nearest[:, 0]], np.rint(distance[:, 0] ** 2).astype(int)
+
+
+def data_options():
+    """The options of these scripts, for `paper.options` or by themselves."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--data-home", metavar="PATH", help="folder that holds mnist/")
+    parser.add_argument(
+        "--models",
+        metavar="FOLDER",
+        type=Path,
+        default=Path(tempfile.gettempdir()) / "sklearn_rapid_paper",
+        help="where models are kept (quick ones are not)",
+    )
+    parser.add_argument("--epochs", type=int, help="stop there; a later run goes on")
+    parser.add_argument("--no-training", action="store_true", help="use what models there are")
+    return parser
+
+
+def runs(chosen, n_patterns=190):
+    """A run for each seed of `paper.options`, small where it is to be quick."""
+    digits = load_images(chosen.data_home, chosen.quick)
+    if digits.name == "mnist":
+        settings, folder = Settings(n_patterns=n_patterns), chosen.models
+    else:
+        settings, folder = QUICK, None
+    print(f"{digits.name}, {settings.n_components} hidden units, {settings.n_patterns} patterns")
+    train = folder is None or not chosen.no_training
+    return [Run(settings, digits, seed, folder, train) for seed in chosen.seeds]
 
 
 def main():
     """Train one model."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data-home", metavar="PATH", help="folder that holds mnist/")
-    parser.add_argument("--models", metavar="FOLDER", help="where models are kept")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], parents=[data_options()])
     parser.add_argument("--patterns", type=int, default=190)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--epochs", type=int, default=500, help="stop there; go on later")
     chosen = parser.parse_args()
     settings = Settings(n_patterns=chosen.patterns)
     digits = load_images(chosen.data_home)
-    model_at(settings, digits, chosen.seed, chosen.epochs, chosen.models)
+    Run(settings, digits, chosen.seed, chosen.models).trained(chosen.epochs)
 
 
 if __name__ == "__main__":
