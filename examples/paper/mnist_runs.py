@@ -206,6 +206,17 @@ class Judge:
         return self.labels[nearest[:, 0]], np.rint(distance[:, 0] ** 2).astype(int)
 
 
+def on_dark(model, images):
+    """Images, and of a model without biases the negatives of those that are mostly on.
+
+    To such a model an image and its negative are equally likely; MNIST has dark backgrounds.
+    """
+    if model.fit_intercept:
+        return images
+    mostly_on = images.mean(axis=-1, keepdims=True) > 0.5
+    return np.where(mostly_on, 1 - images, images)
+
+
 def data_options():
     """The options of these scripts, for `paper.options` or by themselves."""
     parser = argparse.ArgumentParser(add_help=False)
