@@ -18,11 +18,10 @@ Full settings: as figure 6(a, b) with 290 patterns. ``--quick``: 200 hidden unit
 """
 
 import warnings
-from functools import partial
 
 import matplotlib.pyplot as plt
 import numpy as np
-from mnist_runs import Judge, data_options, defaults_model, on_dark, runs
+from mnist_runs import Judge, data_options, on_dark, runs
 from paper import finish, options, report
 from sklearn.exceptions import ConvergenceWarning
 
@@ -59,7 +58,7 @@ def main():
     judge = Judge(all_runs[0].digits)
     epochs, models = zip(*(run.trained(chosen.epochs) for run in all_runs), strict=True)
     recipe = f"paper's recipe, {min(epochs)} of {all_runs[0].settings.n_epochs} epochs"
-    ours = [r.kept("defaults.pickle", partial(defaults_model, r.digits, r.seed)) for r in all_runs]
+    ours = [run.defaults_model() for run in all_runs]
     samples = {
         name: measure(name, found, judge)
         for name, found in ((recipe, models), ("package's defaults", ours))

@@ -19,11 +19,10 @@ epochs.
 """
 
 import warnings
-from functools import partial
 
 import matplotlib.pyplot as plt
 import numpy as np
-from mnist_runs import Judge, data_options, defaults_model, on_dark, runs
+from mnist_runs import Judge, data_options, on_dark, runs
 from paper import finish, options, report
 from sklearn.exceptions import ConvergenceWarning
 
@@ -79,11 +78,9 @@ def main():
     judge = Judge(all_runs[0].digits)
     epochs, models = zip(*(run.trained(chosen.epochs) for run in all_runs), strict=True)
     recipe = f"paper's recipe, {min(epochs)} of {all_runs[0].settings.n_epochs} epochs"
-    first = all_runs[0]
-    ours = first.kept("defaults.pickle", partial(defaults_model, first.digits, first.seed))
     images = {
         recipe: measure(recipe, models, judge),
-        "package's defaults": measure("package's defaults", [ours], judge),
+        "package's defaults": measure("package's defaults", [all_runs[0].defaults_model()], judge),
     }
     finish(draw(images), chosen)
 

@@ -48,7 +48,11 @@ class Settings:
     @property
     def name(self):
         """What the folder of such a run is called."""
-        return "h{n_components}_k{n_patterns}_b{batch_size}_lr{learning_rate}".format(**vars(self))
+        course = "" if self.n_epochs == FULL_EPOCHS else f"_e{self.n_epochs}"
+        return (
+            f"h{self.n_components}_k{self.n_patterns}_b{self.batch_size}"
+            f"_lr{self.learning_rate}{course}"
+        )
 
 
 # Small enough for a minute on one core, with as many updates an epoch.
@@ -153,11 +157,16 @@ class Run:
         name = f"{self.digits.name}_{self.settings.name}_seed{self.seed}"
         return self.folder / name
 
+    def defaults_model(self):
+        """An RARBM trained on the same images by this package's defaults, kept for all runs."""
+        name = f"../{self.digits.name}_defaults_seed{self.seed}.pickle"
+        return self.kept(name, partial(defaults_model, self.digits, self.seed))
+
     def kept(self, name, make):
         """Unpickle a file of the run's, or make its content and write it."""
         if self.folder is None:
             return make()
-        path = self.path / name
+        path = (self.path / name).resolve()
         if path.exists():
             return pickle.loads(path.read_bytes())
         content = make()
@@ -229,6 +238,13 @@ def data_options():
         help="where models are kept (quick ones are not)",
     )
     parser.add_argument("--epochs", type=int, help="stop there; a later run goes on")
+    parser.add_argument(
+        "--course",
+        type=int,
+        default=FULL_EPOCHS,
+        metavar="N",
+        help="let the learning rate fall as over 500 epochs, but within N",
+    )
     parser.add_argument("--no-training", action="store_true", help="use what models there are")
     return parser
 
@@ -237,7 +253,7 @@ def runs(chosen, n_patterns=190):
     """A run for each seed of `paper.options`, small where it is to be quick."""
     digits = load_images(chosen.data_home, chosen.quick)
     if digits.name == "mnist":
-        settings, folder = Settings(n_patterns=n_patterns), chosen.models
+        settings, folder = Settings(n_patterns=n_patterns, n_epochs=chosen.course), chosen.models
     else:
         settings, folder = QUICK, None
     print(f"{digits.name}, {settings.n_components} hidden units, {settings.n_patterns} patterns")
@@ -251,7 +267,7 @@ def main():
     parser.add_argument("--patterns", type=int, default=190)
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
-    settings = Settings(n_patterns=chosen.patterns)
+    settings = Settings(n_patterns=chosen.patterns, n_epochs=chosen.course)
     digits = load_images(chosen.data_home)
     Run(settings, digits, chosen.seed, chosen.models).trained(chosen.epochs)
 

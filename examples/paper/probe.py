@@ -24,7 +24,7 @@ from functools import partial
 
 import matplotlib.pyplot as plt
 import numpy as np
-from mnist_runs import data_options, defaults_model, runs, untrained
+from mnist_runs import data_options, runs, untrained
 from paper import finish, options, report
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -63,9 +63,7 @@ def probes(run, last):
         "pixels": lambda: np.float32,
         "before training": lambda: hidden_sample(untrained(run.settings, digits.X, run.seed)),
         "paper's recipe": lambda: hidden_sample(model),
-        "RARBM by defaults": lambda: hidden_sample(
-            run.kept("defaults.pickle", partial(defaults_model, digits, run.seed))
-        ),
+        "RARBM by defaults": lambda: hidden_sample(run.defaults_model()),
         "RBM by defaults": lambda: hidden_sample(
             run.kept("standard.pickle", partial(standard_model, digits, run.seed))
         ),
