@@ -30,7 +30,7 @@ from paper import finish, options, report
 
 from sklearn_rapid.displays import TrainingHistoryDisplay
 
-N_CHAINS, N_TEMPERATURES, QUICK_TEMPERATURES = 100, 2000, 500
+N_CHAINS, N_TEMPERATURES, QUICK_TEMPERATURES = 100, 1000, 500
 N_ROWS = 10_000
 LATE = 180
 

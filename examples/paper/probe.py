@@ -50,9 +50,10 @@ def accuracies(digits, features):
     return 100 * of_train, 100 * classifier.score(features(digits.X_test), digits.y_test)
 
 
-def hidden_sample(model):
-    """What draws one sample of the hidden layer for each row."""
-    return model.set_params(hidden_features="sample", n_threads=1).transform
+def of_hidden_sample(make_model, digits):
+    """The accuracies with one sample of a model's hidden layer for each row."""
+    model = make_model().set_params(hidden_features="sample")
+    return accuracies(digits, model.transform)
 
 
 def probes(run, last):
@@ -60,20 +61,21 @@ def probes(run, last):
     digits = run.digits
     epoch, model = run.trained(last)
     makers = {
-        "pixels": lambda: np.float32,
-        "before training": lambda: hidden_sample(untrained(run.settings, digits.X, run.seed)),
-        "paper's recipe": lambda: hidden_sample(model),
-        "RARBM by defaults": lambda: hidden_sample(run.defaults_model()),
-        "RBM by defaults": lambda: hidden_sample(
-            run.kept("standard.pickle", partial(standard_model, digits, run.seed))
+        "before training": ("probe_0", lambda: untrained(run.settings, digits.X, run.seed)),
+        "paper's recipe": (f"{epoch:05d}_probe", lambda: model),
+        "RARBM by defaults": ("probe_rarbm", run.defaults_model),
+        "RBM by defaults": (
+            "probe_rbm",
+            lambda: run.kept("standard.pickle", partial(standard_model, digits, run.seed)),
         ),
     }
     print(f"seed {run.seed}: {epoch} of {run.settings.n_epochs} epochs of the paper's recipe")
-    rows = {}
-    for name, make in makers.items():
-        kept = f"probe_{name.replace(' ', '_')}_{epoch}.pickle"
-        rows[name] = run.kept(kept, lambda make=make: accuracies(digits, make()))
-        print(f"seed {run.seed}, {name}: train {rows[name][0]:.2f} %, test {rows[name][1]:.2f} %")
+    pixels = run.kept("probe_pixels.pickle", lambda: accuracies(digits, np.float32))
+    rows = {"pixels": pixels}
+    for name, (file, make) in makers.items():
+        rows[name] = run.kept(f"{file}.pickle", partial(of_hidden_sample, make, digits))
+    for name, (train, test) in rows.items():
+        print(f"seed {run.seed}, {name}: train {train:.2f} %, test {test:.2f} %")
     return rows
 
 
