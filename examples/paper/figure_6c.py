@@ -17,6 +17,7 @@ Full settings: as figure 6(a, b) with 290 patterns. ``--quick``: 200 hidden unit
     python examples/paper/figure_6c.py --data-home PATH [--quick] [--save FIGURE.png]
 """
 
+import argparse
 import warnings
 
 import matplotlib.pyplot as plt
@@ -52,12 +53,15 @@ def draw(samples):
 
 def main():
     """Train or load, sample, report, draw."""
-    chosen = options(__doc__, seeds=1, parents=[data_options()])
+    parser = argparse.ArgumentParser(add_help=False, parents=[data_options()])
+    parser.add_argument("--patterns", type=int, default=290, help="of the recipe's model")
+    chosen = options(__doc__, seeds=1, parents=[parser])
     warnings.simplefilter("ignore", ConvergenceWarning)
-    all_runs = runs(chosen, n_patterns=290)
+    all_runs = runs(chosen, chosen.patterns)
     judge = Judge(all_runs[0].digits)
     epochs, models = zip(*(run.trained(chosen.epochs) for run in all_runs), strict=True)
-    recipe = f"paper's recipe, {min(epochs)} of {all_runs[0].settings.n_epochs} epochs"
+    settings = all_runs[0].settings
+    recipe = f"paper's recipe, K={settings.n_patterns}, epoch {min(epochs)} of {settings.n_epochs}"
     ours = [run.defaults_model() for run in all_runs]
     samples = {
         name: measure(name, found, judge)

@@ -77,7 +77,7 @@ def main():
     all_runs = runs(chosen)
     judge = Judge(all_runs[0].digits)
     epochs, models = zip(*(run.trained(chosen.epochs) for run in all_runs), strict=True)
-    recipe = f"paper's recipe, {min(epochs)} of {all_runs[0].settings.n_epochs} epochs"
+    recipe = f"paper's recipe, epoch {min(epochs)} of {all_runs[0].settings.n_epochs}"
     images = {
         recipe: measure(recipe, models, judge),
         "package's defaults": measure("package's defaults", [all_runs[0].defaults_model()], judge),

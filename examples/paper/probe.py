@@ -12,7 +12,8 @@ units, and for an RARBM of 3000 trained by this package's defaults. Two controls
 is due to training: the pixels themselves, and the hidden layer of the first model before
 training, which is a layer of random features.
 
-The classifier is scikit-learn's logistic regression with C = 0.01 (the paper does not say).
+The classifier is scikit-learn's logistic regression, of which the paper says no more; for each
+row, C is picked among four on training images only.
 Full settings: 60,000 and 10,000 images; the recipe's model as for figure 6(a, b), the RBM 10
 epochs, the RARBM by defaults 5. ``--quick``: 200 hidden units (60 for the RBM), 2000 images.
 
@@ -31,6 +32,7 @@ from sklearn.linear_model import LogisticRegression
 
 from sklearn_rapid import RBM
 
+STRENGTHS = (3, 30, 300, 3000)
 PAPER = {"RARBM, H = 3000": (95.47, 93.84), "RBM, H = 300": (93.01, 92.04)}
 
 
@@ -41,13 +43,25 @@ def standard_model(digits, seed):
     return model.fit(digits.X)
 
 
+def classifier(strength, n_rows):
+    """A logistic regression whose penalty on the weights goes down with its strength."""
+    return LogisticRegression(C=strength / n_rows, max_iter=100)
+
+
 def accuracies(digits, features):
-    """Accuracies on training and test images in per cent."""
-    classifier = LogisticRegression(C=0.01, max_iter=200)
-    X = features(digits.X)
-    classifier.fit(X, digits.y)
-    of_train = classifier.score(X, digits.y)
-    return 100 * of_train, 100 * classifier.score(features(digits.X_test), digits.y_test)
+    """Accuracies on training and test images in per cent, at the strength picked before."""
+    X, y = features(digits.X), digits.y
+    n_fit = min(10_000, len(X) // 2)
+    held_out = slice(n_fit, n_fit + 5_000)
+    scores = {
+        strength: classifier(strength, n_fit)
+        .fit(X[:n_fit], y[:n_fit])
+        .score(X[held_out], y[held_out])
+        for strength in STRENGTHS
+    }
+    fitted = classifier(max(scores, key=scores.get), len(X)).fit(X, y)
+    of_test = fitted.score(features(digits.X_test), digits.y_test)
+    return 100 * fitted.score(X, y), 100 * of_test
 
 
 def of_hidden_sample(make_model, digits):
