@@ -96,20 +96,22 @@ def report_all(curves):
     report(f"test over train minus one, epoch {last}", gaps)
 
 
-def draw(curves):
+def draw(curves, without_couplings):
     """Means over seeds with a band of one deviation: all of training, and its late part."""
     figure, panels = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
     epochs = sorted(set.union(*(set(rows) for rows in curves)))
-    for split in ("train", "test"):
+    for split, line in (("train", "-"), ("test", "--")):
         values = [[rows[e][split] for rows in curves if e in rows] for e in epochs]
         mean, spread = (np.array([f(v) for v in values]) for f in (np.mean, np.std))
         history = {"epoch": epochs, "NLL (nats)": mean}
         for panel in panels:
-            display = TrainingHistoryDisplay(history, split).plot(panel, marker=".")
+            display = TrainingHistoryDisplay(history, split).plot(panel, marker=".", linestyle=line)
             color = display.lines_[0].get_color()
             panel.fill_between(epochs, mean - spread, mean + spread, color=color, alpha=0.2)
     zoom(panels[1], epochs, curves)
     panels[0].set_yscale("log")
+    panels[0].axhline(without_couplings, color="gray", linestyle=":", label="independent pixels")
+    panels[0].legend()
     return figure
 
 
@@ -126,10 +128,11 @@ def main():
     """Train or load, evaluate, report, draw."""
     chosen = options(__doc__, seeds=3, parents=[data_options()])
     all_runs = runs(chosen)
-    print(f"test, independent pixels: {independent_pixels(all_runs[0].digits):.4g} nats")
+    without_couplings = independent_pixels(all_runs[0].digits)
+    print(f"test, independent pixels: {without_couplings:.4g} nats")
     curves = [curve(run, chosen.epochs) for run in all_runs]
     report_all(curves)
-    finish(draw(curves), chosen)
+    finish(draw(curves, without_couplings), chosen)
 
 
 if __name__ == "__main__":
