@@ -12,7 +12,9 @@ a single chain of all carries the estimate, whose standard error then says nothi
 needs no trust is printed beside it: Z is at least the sum of its terms over any distinct states,
 here the patterns and where ten Gibbs steps from them lead, so that the negative log-likelihood
 is at least what follows from that. A third figure to compare with: the negative log-likelihood
-of test images where pixels are independent, each on as often as in the training images.
+of test images where pixels are independent, each on as often as in the training images. And
+those of an RARBM (5 epochs) and of a standard RBM (300 hidden units, 10 epochs) trained by this
+package's defaults.
 
 Full settings: batches of 8000, 500 epochs, learning rate 0.015, from epoch 101 times 0.99 an
 epoch down to 0.001, three seeds (the paper: 25); about half an hour a seed on one core.
@@ -27,6 +29,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from mnist_runs import data_options, runs
 from paper import finish, options, report
+from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_rapid.displays import TrainingHistoryDisplay
 
@@ -42,12 +45,17 @@ def bound_on_log_z(model):
     return np.logaddexp.reduce(-model.free_energy(states))
 
 
-def likelihoods(model, digits):
-    """Negative log-likelihoods of training and test images, and how far to believe them."""
+def estimate_log_z(model, digits):
+    """log Z by annealed importance sampling, with its error and effective sample size."""
     n_temperatures = N_TEMPERATURES if digits.name == "mnist" else QUICK_TEMPERATURES
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # the effective sample size is printed
-        log_z = model.log_partition("ais", n_chains=N_CHAINS, n_temperatures=n_temperatures)
+        return model.log_partition("ais", n_chains=N_CHAINS, n_temperatures=n_temperatures)
+
+
+def likelihoods(model, digits):
+    """Negative log-likelihoods of training and test images, and how far to believe them."""
+    log_z = estimate_log_z(model, digits)
     energies = {
         "train": model.free_energy(digits.X[:N_ROWS]).mean(),
         "test": model.free_energy(digits.X_test).mean(),
@@ -58,6 +66,18 @@ def likelihoods(model, digits):
         "error": log_z.error,
         "effective": log_z.effective_sample_size,
     }
+
+
+def report_defaults(run):
+    """Likelihoods of an RARBM and of a standard RBM trained by this package's defaults."""
+    models = {"RARBM by defaults": run.defaults_model(), "RBM by defaults": run.standard_model()}
+    for name, model in models.items():
+        log_z = estimate_log_z(model, run.digits)
+        test = model.free_energy(run.digits.X_test).mean() + log_z.value
+        print(
+            f"{name} (H={model.n_components}, {model.max_iter} epochs): test {test:.4g} ± "
+            f"{log_z.error:.2g} nats (AIS, {log_z.effective_sample_size:.1f} effective)"
+        )
 
 
 def independent_pixels(digits):
@@ -127,9 +147,11 @@ def zoom(panel, epochs, curves):
 def main():
     """Train or load, evaluate, report, draw."""
     chosen = options(__doc__, seeds=3, parents=[data_options()])
+    warnings.simplefilter("ignore", ConvergenceWarning)
     all_runs = runs(chosen)
     without_couplings = independent_pixels(all_runs[0].digits)
     print(f"test, independent pixels: {without_couplings:.4g} nats")
+    report_defaults(all_runs[0])
     curves = [curve(run, chosen.epochs) for run in all_runs]
     report_all(curves)
     finish(draw(curves, without_couplings), chosen)

@@ -24,7 +24,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from sklearn.neighbors import KNeighborsClassifier
 
-from sklearn_rapid import RARBM
+from sklearn_rapid import RARBM, RBM
 from sklearn_rapid.datasets import fetch_mnist
 from sklearn_rapid.negative_phase import PatternInducedCorrelations
 from sklearn_rapid.optimizers import SGD, ExponentialDecay
@@ -162,6 +162,11 @@ class Run:
         name = f"../{self.digits.name}_defaults_seed{self.seed}.pickle"
         return self.kept(name, partial(defaults_model, self.digits, self.seed))
 
+    def standard_model(self):
+        """An RBM trained on the same images by this package's defaults, kept for all runs."""
+        name = f"../{self.digits.name}_standard_seed{self.seed}.pickle"
+        return self.kept(name, partial(standard_model, self.digits, self.seed))
+
     def kept(self, name, make):
         """Unpickle a file of the run's, or make its content and write it."""
         if self.folder is None:
@@ -192,6 +197,13 @@ def defaults_model(digits, seed, n_components=3000, n_patterns=190, max_iter=5):
     if digits.name != "mnist":
         n_components, n_patterns, max_iter = QUICK.n_components, QUICK.n_patterns, 50
     model = RARBM(n_components, n_patterns, max_iter=max_iter, n_threads=1, random_state=seed)
+    return model.fit(digits.X)
+
+
+def standard_model(digits, seed):
+    """A standard RBM by this package's defaults."""
+    n_components, max_iter = (300, 10) if digits.name == "mnist" else (60, 50)
+    model = RBM(n_components, max_iter=max_iter, n_threads=1, random_state=seed)
     return model.fit(digits.X)
 
 

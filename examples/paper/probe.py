@@ -30,17 +30,8 @@ from paper import finish, options, report
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from sklearn_rapid import RBM
-
 STRENGTHS = (3, 30, 300, 3000)
 PAPER = {"RARBM, H = 3000": (95.47, 93.84), "RBM, H = 300": (93.01, 92.04)}
-
-
-def standard_model(digits, seed):
-    """A standard RBM by this package's defaults."""
-    n_components, max_iter = (300, 10) if digits.name == "mnist" else (60, 50)
-    model = RBM(n_components, max_iter=max_iter, n_threads=1, random_state=seed)
-    return model.fit(digits.X)
 
 
 def classifier(strength, n_rows):
@@ -78,10 +69,7 @@ def probes(run, last):
         "before training": ("probe_0", lambda: untrained(run.settings, digits.X, run.seed)),
         "paper's recipe": (f"{epoch:05d}_probe", lambda: model),
         "RARBM by defaults": ("probe_rarbm", run.defaults_model),
-        "RBM by defaults": (
-            "probe_rbm",
-            lambda: run.kept("standard.pickle", partial(standard_model, digits, run.seed)),
-        ),
+        "RBM by defaults": ("probe_rbm", run.standard_model),
     }
     print(f"seed {run.seed}: {epoch} of {run.settings.n_epochs} epochs of the paper's recipe")
     pixels = run.kept("probe_pixels.pickle", lambda: accuracies(digits, np.float32))
