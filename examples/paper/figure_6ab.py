@@ -35,7 +35,7 @@ from sklearn_rapid.displays import TrainingHistoryDisplay
 
 N_CHAINS, N_TEMPERATURES, QUICK_TEMPERATURES = 100, 1000, 500
 N_ROWS = 10_000
-LATE = 180
+LATE = 320
 
 
 def bound_on_log_z(model):
