@@ -11,13 +11,15 @@ import argparse
 import numpy as np
 
 
-def options(description, seeds, quick_seeds=1):
-    """Command-line options: --quick (under a minute), --seeds N, --save FILE.
+def options(description, seeds, quick_seeds=1, parents=()):
+    """Command-line options: --quick (under a minute), --seeds N, --save FILE, those of parents.
 
     Returns a namespace with `quick`, `seeds` (a range) and `save`.
     """
     parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=parents,
     )
     parser.add_argument("--quick", action="store_true", help="small settings, under a minute")
     parser.add_argument("--seeds", type=int, metavar="N", help="independent runs")

@@ -1,0 +1,63 @@
+"""Figure 7(a): the patterns after training on MNIST
+==================================================
+
+The paper shows eight visible patterns of a trained model, drawn at random, and says that they
+look like no image of the data but like features of many.
+
+Drawn: eight random patterns of the model of figure 6(a, b), signs in colours. Measured: the
+largest overlap (cosine) of each pattern, as it is and negated, with any training image in
+spins, against that of test images with training images; and the share of patterns' elements
+that sit at the bound of 1.
+
+Full settings: as figure 6(a, b). ``--quick``: 200 hidden units, 40 patterns, 2000 images, 128
+epochs.
+
+    python examples/paper/figure_7a.py --data-home PATH [--quick] [--save FIGURE.png]
+"""
+
+import numpy as np
+from mnist_runs import data_options, runs
+from paper import finish, options, report
+
+from sklearn_rapid.displays import PatternsDisplay
+
+N_PATTERNS = 8
+N_TEST = 500
+
+
+def largest_overlap(rows, X):
+    """Largest absolute cosine of each row with any image in spins."""
+    spins = 2.0 * X.astype(np.float32) - 1.0
+    rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.abs(rows @ spins.T).max(axis=1) / np.sqrt(X.shape[1])
+
+
+def measure(models, digits):
+    """Report overlaps and saturation, a mean for each model."""
+    patterns = [model.visible_patterns_ for model in models]
+    overlaps = [largest_overlap(p, digits.X).mean() for p in patterns]
+    report("largest overlap of a pattern with a training image", overlaps)
+    test = 2.0 * digits.X_test[:N_TEST].astype(np.float32) - 1.0
+    print(f"that of a test image: {largest_overlap(test, digits.X).mean():.3f}")
+    report("share of elements at the bound", [np.mean(np.abs(p) >= 1) for p in patterns])
+    report("their root mean square", [np.sqrt(np.mean(p**2)) for p in patterns])
+
+
+def draw(model):
+    """Eight patterns at random."""
+    rows = np.random.default_rng(0).choice(model.n_patterns, N_PATTERNS, replace=False)
+    return PatternsDisplay(model.visible_patterns_[rows]).plot(n_columns=4).figure_
+
+
+def main():
+    """Train or load, report, draw."""
+    chosen = options(__doc__, seeds=3, parents=[data_options()])
+    all_runs = runs(chosen)
+    epochs, models = zip(*(run.trained(chosen.epochs) for run in all_runs), strict=True)
+    print(f"after epochs {epochs} of {all_runs[0].settings.n_epochs}")
+    measure(models, all_runs[0].digits)
+    finish(draw(models[0]), chosen)
+
+
+if __name__ == "__main__":
+    main()
