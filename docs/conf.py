@@ -69,15 +69,3 @@ html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False}
 html_show_sourcelink = False
 copybutton_prompt_text = ">>> "
 
-
-def setup(app):
-    """Leave out of the paper's page the tables that are not there yet."""
-    app.connect("source-read", without_absent_includes)
-
-
-def without_absent_includes(app, page, source):
-    if page == "paper":
-        app.env.note_reread()  # they may be there the next time
-        for name in ("paper_bars.md", "paper_mnist.md", "paper_rest.md"):
-            if not Path(app.srcdir, name).exists():
-                source[0] = source[0].replace(f"```{{include}} {name}\n```\n", "")
