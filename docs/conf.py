@@ -68,4 +68,3 @@ html_title = f"sklearn_rapid {release}"
 html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False}
 html_show_sourcelink = False
 copybutton_prompt_text = ">>> "
-
