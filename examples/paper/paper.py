@@ -33,10 +33,10 @@ def options(description, seeds, quick_seeds=1, parents=()):
 def report(what, values, digits=3):
     """Print mean, standard deviation over independent runs, and their number."""
     values = np.asarray(values, dtype=float).ravel()
-    spread = np.std(values, ddof=1) if values.size > 1 else float("nan")
-    print(
-        f"{what}: {np.mean(values):.{digits}g} ± {spread:.{max(1, digits - 1)}g} (n={values.size})"
-    )
+    spread = ""
+    if values.size > 1:
+        spread = f" ± {np.std(values, ddof=1):.{max(1, digits - 1)}g}"
+    print(f"{what}: {np.mean(values):.{digits}g}{spread} (n={values.size})")
 
 
 def finish(figure, chosen):
