@@ -172,8 +172,8 @@ def check_finite(values: Any, name: str, allow_nan: bool = False) -> None:
     """Raise ValueError for infinities, and for NaN unless that is allowed."""
     if values.dtype.kind != "f":
         return
-    # NaN differs from itself.
-    is_good = abs(values) < float("inf")
+    # Comparisons copy no numbers. NaN is in no range, and differs from itself.
+    is_good = (values > -float("inf")) & (values < float("inf"))
     is_good = is_good | (values != values) if allow_nan else is_good
     if not bool(is_good.all()):
         raise ValueError(f"{name} must be finite, got {'' if allow_nan else 'NaN or '}infinity")
