@@ -4,8 +4,9 @@
 The paper starts Gibbs chains from the visible part of one pattern and gets images of different
 digits: a pattern is no stored image.
 
-Drawn: 24 chains of 200 steps from one pattern (its signs are the first image), for a model
-trained by the paper's recipe and for one trained by this package's defaults. Measured: how many
+Drawn: 24 chains of 200 steps from one pattern (its signs are the first image), for models trained
+by each reading of the paper's recipe (`mnist_runs.py`) and for one trained by this package's
+defaults. Measured: how many
 digit classes 24 chains from one pattern end in, averaged over 20 patterns, and how many
 different images; a class is that of the nearest training image, which test images share with
 theirs as often as is printed first. A nearest image says nothing of samples that look like no
@@ -22,7 +23,7 @@ import warnings
 
 import matplotlib.pyplot as plt
 import numpy as np
-from mnist_runs import Judge, data_options, on_dark, runs
+from mnist_runs import Judge, data_options, load_images, on_dark, runs
 from paper import finish, options, report
 from sklearn.exceptions import ConvergenceWarning
 
@@ -60,13 +61,14 @@ def measure(name, models, judge):
 
 def draw(images):
     """A panel for each model: the seed first."""
-    figure, panels = plt.subplots(1, len(images), figsize=(8, 4.2), layout="constrained")
+    size = (2.6 * len(images), 3.0)
+    figure, panels = plt.subplots(1, len(images), figsize=size, layout="constrained")
     for panel, (name, of_model) in zip(panels, images.items(), strict=True):
         SamplesDisplay(of_model).plot(panel)
         side = int(np.sqrt(of_model.shape[1]))
         frame = plt.Rectangle((-0.5, -0.5), side, side, fill=False, edgecolor="red", linewidth=3)
         panel.add_patch(frame)
-        panel.set_title(name, fontsize=10)
+        panel.set_title(name.replace(", ", "\n"), fontsize=9)
     return figure
 
 
@@ -74,14 +76,17 @@ def main():
     """Train or load, run chains, report, draw."""
     chosen = options(__doc__, seeds=3, parents=[data_options()])
     warnings.simplefilter("ignore", ConvergenceWarning)
-    all_runs = runs(chosen)
-    judge = Judge(all_runs[0].digits)
-    epochs, models = zip(*(run.trained(chosen.epochs) for run in all_runs), strict=True)
-    recipe = f"paper's recipe, epoch {min(epochs)} of {all_runs[0].settings.n_epochs}"
-    images = {
-        recipe: measure(recipe, models, judge),
-        "package's defaults": measure("package's defaults", [all_runs[0].defaults_model()], judge),
-    }
+    digits = load_images(chosen.data_home, chosen.quick)
+    judge = Judge(digits)
+    images = {}
+    for reading in chosen.readings:
+        found = runs(chosen, digits, reading)
+        if found:
+            epochs, models = zip(*(run.trained(chosen.epochs) for run in found), strict=True)
+            name = f"{reading}, epoch {min(epochs)}"
+            images[name] = measure(name, models, judge)
+            ours = found[0].defaults_model()
+    images["package's defaults"] = measure("package's defaults", [ours], judge)
     finish(draw(images), chosen)
 
 

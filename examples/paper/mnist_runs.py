@@ -1,10 +1,16 @@
 """Models of handwritten digits that several figures of this folder share.
 
-    python mnist_runs.py --data-home PATH [--patterns K] [--seed N] [--epochs N]
+    python mnist_runs.py --data-home PATH [--readings code] [--patterns K] [--seed N]
 
 trains one model by the paper's recipe and keeps it at log-spaced epochs in a folder, whence
 `figure_6ab.py`, `figure_6c.py`, `figure_7a.py`, `figure_7b.py` and `probe.py` take it; what is
 not there yet they train themselves. An interrupted run goes on from its last saved epoch.
+
+The recipe can be read in three ways. The "text": 60,000 images, 190 patterns, ten Gibbs steps
+from their signs, and gradients that are means over a batch. The "code": the same patterns and
+steps, but trained as by the authors' code, on 57,000 images, from the patterns' values, with
+sums over a batch divided by the size of the epoch's first one (`published.py`). The "notebook"
+that they published: the same code with 200 patterns and one Gibbs step.
 """
 
 from __future__ import annotations
@@ -14,12 +20,13 @@ import pickle
 import tempfile
 import time
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from published import PublishedPhase, PublishedSGD
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from sklearn.neighbors import KNeighborsClassifier
@@ -37,10 +44,12 @@ SAVED_EPOCHS = (0, 1, 2, 4, 8, 16, 32, 64, 100, 128, 180, 256, 320, 384, 440, 50
 
 @dataclass(frozen=True)
 class Settings:
-    """Sizes of a training run; the defaults are the paper's for figure 6(a, b)."""
+    """Settings of a training run; the defaults are the text's for figure 6(a, b)."""
 
+    reading: str = "text"
     n_components: int = 3000
     n_patterns: int = 190
+    n_gibbs_steps: int = 10
     batch_size: int = 8000
     learning_rate: float = 0.015
     n_epochs: int = FULL_EPOCHS
@@ -48,15 +57,38 @@ class Settings:
     @property
     def name(self):
         """What the folder of such a run is called."""
+        reading = "" if self.reading == "text" else f"{self.reading}_"
         course = "" if self.n_epochs == FULL_EPOCHS else f"_e{self.n_epochs}"
         return (
-            f"h{self.n_components}_k{self.n_patterns}_b{self.batch_size}"
+            f"{reading}h{self.n_components}_k{self.n_patterns}_b{self.batch_size}"
             f"_lr{self.learning_rate}{course}"
         )
 
+    def images(self, X):
+        """The images that are trained on: the authors' code keeps a twentieth for validation."""
+        return X if self.reading == "text" else X[: len(X) * 19 // 20]
 
-# Small enough for a minute on one core, with as many updates an epoch.
-QUICK = Settings(n_components=200, n_patterns=40, batch_size=250, n_epochs=128)
+    def phase_and_optimizer(self, n_rows):
+        """The negative phase and the optimizer of this reading."""
+        if self.reading == "text":
+            phase = PatternInducedCorrelations(self.n_gibbs_steps, persistent=False)
+            return phase, SGD(scaled=False)
+        phase = PublishedPhase(self.n_gibbs_steps, self.batch_size)
+        return phase, PublishedSGD(n_rows, self.batch_size)
+
+
+READINGS = {
+    "text": Settings("text"),
+    "code": Settings("code"),
+    "notebook": Settings("notebook", n_patterns=200, n_gibbs_steps=1),
+}
+
+
+def quick(settings, n_rows):
+    """Small enough for a minute on one core, with as many updates an epoch: 7.5 or 7.125."""
+    return replace(
+        settings, n_components=1500, n_patterns=150, batch_size=n_rows * 2 // 15, n_epochs=128
+    )
 
 
 @dataclass(frozen=True)
@@ -103,10 +135,11 @@ def learning_rate(settings, epoch):
 
 def untrained(settings, X, seed):
     """The model before training: one update so small that no pattern changes."""
+    X = settings.images(X)
     model = RARBM(
         settings.n_components,
         settings.n_patterns,
-        negative_phase=PatternInducedCorrelations(10, persistent=False),
+        negative_phase=PatternInducedCorrelations(settings.n_gibbs_steps, persistent=False),
         optimizer=SGD(scaled=False),
         learning_rate=1e-12,
         batch_size=settings.batch_size,
@@ -116,7 +149,9 @@ def untrained(settings, X, seed):
         n_threads=1,
         random_state=seed,
     )
-    return model.partial_fit(X[: settings.batch_size])
+    model.partial_fit(X[: settings.batch_size])
+    phase, optimizer = settings.phase_and_optimizer(len(X))
+    return model.set_params(negative_phase=phase, optimizer=optimizer)
 
 
 @dataclass(frozen=True)
@@ -187,7 +222,7 @@ def train_on(model, settings, X, start, stop):
     model = deepcopy(model)
     model.set_params(max_iter=stop - start, learning_rate=learning_rate(settings, start))
     clock = time.perf_counter()
-    model.fit(X)
+    model.fit(settings.images(X))
     print(f"epochs {start} to {stop}: {time.perf_counter() - clock:.0f} s", flush=True)
     return model
 
@@ -195,7 +230,7 @@ def train_on(model, settings, X, start, stop):
 def defaults_model(digits, seed, n_components=3000, n_patterns=190, max_iter=5):
     """An RARBM by this package's defaults: small initial patterns, biases, persistent chains."""
     if digits.name != "mnist":
-        n_components, n_patterns, max_iter = QUICK.n_components, QUICK.n_patterns, 50
+        n_components, n_patterns, max_iter = 200, 40, 50
     model = RARBM(n_components, n_patterns, max_iter=max_iter, n_threads=1, random_state=seed)
     return model.fit(digits.X)
 
@@ -257,31 +292,39 @@ def data_options():
         metavar="N",
         help="let the learning rate fall as over 500 epochs, but within N",
     )
+    parser.add_argument(
+        "--readings", nargs="+", choices=READINGS, default=READINGS, help="of the paper's recipe"
+    )
     parser.add_argument("--no-training", action="store_true", help="use what models there are")
     return parser
 
 
-def runs(chosen, n_patterns=190):
-    """A run for each seed of `paper.options`, small where it is to be quick."""
-    digits = load_images(chosen.data_home, chosen.quick)
-    if digits.name == "mnist":
-        settings, folder = Settings(n_patterns=n_patterns, n_epochs=chosen.course), chosen.models
-    else:
-        settings, folder = QUICK, None
-    print(f"{digits.name}, {settings.n_components} hidden units, {settings.n_patterns} patterns")
-    train = folder is None or not chosen.no_training
-    return [Run(settings, digits, seed, folder, train) for seed in chosen.seeds]
+def runs(chosen, digits, reading, n_patterns=None):
+    """A run for each seed of `paper.options`, small where it is to be quick.
+
+    Without training, only those of which there are trained models.
+    """
+    settings, folder = replace(READINGS[reading], n_epochs=chosen.course), chosen.models
+    if n_patterns is not None:
+        settings = replace(settings, n_patterns=n_patterns)
+    train = not chosen.no_training
+    if digits.name != "mnist":
+        settings, folder, train = quick(settings, len(digits.X)), None, True
+    found = [Run(settings, digits, seed, folder, train) for seed in chosen.seeds]
+    return [run for run in found if train or (run.path / "00001.pickle").exists()]
 
 
 def main():
     """Train one model."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], parents=[data_options()])
-    parser.add_argument("--patterns", type=int, default=190)
+    parser.add_argument("--patterns", type=int)
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
-    settings = Settings(n_patterns=chosen.patterns, n_epochs=chosen.course)
+    chosen.seeds = [chosen.seed]
     digits = load_images(chosen.data_home)
-    Run(settings, digits, chosen.seed, chosen.models).trained(chosen.epochs)
+    for reading in chosen.readings:
+        (run,) = runs(chosen, digits, reading, chosen.patterns)
+        run.trained(chosen.epochs)
 
 
 if __name__ == "__main__":
