@@ -19,7 +19,7 @@ package's defaults.
 
 Full settings: batches of 8000, 500 epochs, learning rate 0.015, from epoch 101 times 0.99 an
 epoch down to 0.001, three seeds (the paper: 25); about half an hour a seed on one core.
-``--quick``: 200 hidden units, 40 patterns, 2000 images, 32 epochs.
+``--quick``: 1000 hidden units, 100 patterns, 2000 images, 64 epochs.
 
     python examples/paper/figure_6ab.py --data-home PATH [--quick] [--save FIGURE.png]
 """
@@ -28,44 +28,13 @@ import warnings
 
 import matplotlib.pyplot as plt
 import numpy as np
+from mnist_measures import N_CHAINS, estimate_log_z, independent_pixels, likelihoods
 from mnist_runs import data_options, load_images, runs
 from paper import finish, options, report
 from sklearn.exceptions import ConvergenceWarning
 
-N_CHAINS, N_TEMPERATURES, QUICK_TEMPERATURES = 100, 1000, 500
-N_ROWS = 10_000
 LATE = 320
 SPLITS = ("train", "test")
-
-
-def bound_on_log_z(model):
-    """log of Z's terms, summed over the patterns and where ten Gibbs steps from them lead."""
-    seeds = (model.visible_patterns_ >= 0).astype(np.uint8)
-    states = np.unique(np.concatenate([seeds, model.gibbs(seeds, 10, random_state=0)]), axis=0)
-    return np.logaddexp.reduce(-model.free_energy(states))
-
-
-def estimate_log_z(model, digits):
-    """log Z by annealed importance sampling, with its error and effective sample size."""
-    n_temperatures = N_TEMPERATURES if digits.name == "mnist" else QUICK_TEMPERATURES
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # the effective sample size is printed
-        return model.log_partition("ais", n_chains=N_CHAINS, n_temperatures=n_temperatures)
-
-
-def likelihoods(model, digits):
-    """Negative log-likelihoods of training and test images, and how far to believe them."""
-    log_z = estimate_log_z(model, digits)
-    energies = {
-        "train": model.free_energy(digits.X[:N_ROWS]).mean(),
-        "test": model.free_energy(digits.X_test).mean(),
-    }
-    return {
-        **{split: energy + log_z.value for split, energy in energies.items()},
-        "test at least": energies["test"] + bound_on_log_z(model),
-        "error": log_z.error,
-        "effective": log_z.effective_sample_size,
-    }
 
 
 def report_defaults(run):
@@ -78,13 +47,6 @@ def report_defaults(run):
             f"{name} (H={model.n_components}, {model.max_iter} epochs): test {test:.4g} ± "
             f"{log_z.error:.2g} nats (AIS, {log_z.effective_sample_size:.1f} effective)"
         )
-
-
-def independent_pixels(digits):
-    """Negative log-likelihood of test images by the training images' means of the pixels."""
-    on = (digits.X.sum(axis=0) + 1.0) / (len(digits.X) + 2.0)
-    log_p = digits.X_test * np.log(on) + (1.0 - digits.X_test) * np.log1p(-on)
-    return -log_p.sum(axis=1).mean()
 
 
 def curve(run, last):

@@ -13,8 +13,8 @@ as are printed first), and how many different images and digit classes there are
 samples; a class is that of the nearest training image. To a model without biases an image and
 its negative are equally likely: the one with the darker background is taken.
 
-Full settings: as figure 6(a, b). ``--quick``: 200 hidden units, 40 patterns,
-2000 images, 128 epochs.
+Full settings: as figure 6(a, b). ``--quick``: 1000 hidden units, 100 patterns,
+2000 images, 64 epochs.
 
     python examples/paper/figure_6c.py --data-home PATH [--quick] [--save FIGURE.png]
 """
@@ -23,7 +23,8 @@ import warnings
 
 import matplotlib.pyplot as plt
 import numpy as np
-from mnist_runs import Judge, data_options, load_images, on_dark, runs
+from mnist_measures import Judge, on_dark
+from mnist_runs import data_options, load_images, runs
 from paper import finish, options, report
 from sklearn.exceptions import ConvergenceWarning
 

@@ -10,7 +10,7 @@ largest overlap (cosine) of each pattern, as it is and negated, with any trainin
 spins, against that of test images with training images; and the share of patterns' elements
 that sit at the bound of 1.
 
-Full settings: as figure 6(a, b). ``--quick``: 200 hidden units, 40 patterns, 2000 images, 128
+Full settings: as figure 6(a, b). ``--quick``: 1000 hidden units, 100 patterns, 2000 images, 64
 epochs.
 
     python examples/paper/figure_7a.py --data-home PATH [--quick] [--save FIGURE.png]

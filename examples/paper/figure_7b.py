@@ -13,7 +13,7 @@ theirs as often as is printed first. A nearest image says nothing of samples tha
 digit: the number of pixels in which they differ from it is printed too. To a model without
 biases an image and its negative are equally likely: the darker one is taken.
 
-Full settings: as figure 6(a, b). ``--quick``: 200 hidden units, 40 patterns, 2000 images, 128
+Full settings: as figure 6(a, b). ``--quick``: 1000 hidden units, 100 patterns, 2000 images, 64
 epochs.
 
     python examples/paper/figure_7b.py --data-home PATH [--quick] [--save FIGURE.png]
@@ -23,7 +23,8 @@ import warnings
 
 import matplotlib.pyplot as plt
 import numpy as np
-from mnist_runs import Judge, data_options, load_images, on_dark, runs
+from mnist_measures import Judge, on_dark
+from mnist_runs import data_options, load_images, runs
 from paper import finish, options, report
 from sklearn.exceptions import ConvergenceWarning
 

@@ -29,7 +29,6 @@ import numpy as np
 from published import PublishedPhase, PublishedSGD
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
-from sklearn.neighbors import KNeighborsClassifier
 
 from sklearn_rapid import RARBM, RBM
 from sklearn_rapid.datasets import fetch_mnist
@@ -84,11 +83,14 @@ READINGS = {
 }
 
 
+def scaled_down(settings, n_rows, n_epochs):
+    """A third of the hidden units, on fewer images, with as many updates an epoch as in full."""
+    return replace(settings, n_components=1000, batch_size=n_rows * 2 // 15, n_epochs=n_epochs)
+
+
 def quick(settings, n_rows):
-    """Small enough for a minute on one core, with as many updates an epoch: 7.5 or 7.125."""
-    return replace(
-        settings, n_components=1500, n_patterns=150, batch_size=n_rows * 2 // 15, n_epochs=128
-    )
+    """Small enough for a minute on one core."""
+    return replace(scaled_down(settings, n_rows, 64), n_patterns=100)
 
 
 @dataclass(frozen=True)
@@ -102,10 +104,11 @@ class Digits:
     y_test: np.ndarray
 
 
-def load_images(data_home=None, quick=False):
+def load_images(data_home=None, quick=False, n_images=60_000):
     """MNIST with its published split, or, where it is absent, scikit-learn's small digits.
 
-    Quick runs take 2000 rows to train on and 1000 to test with, and download nothing.
+    Not all images are trained on where fewer are wanted. Quick runs take 2000 of them and 1000 to
+    test with, and download nothing.
     """
     try:
         X, y = fetch_mnist(data_home, download_if_missing=not quick, return_X_y=True)
@@ -116,9 +119,9 @@ def load_images(data_home=None, quick=False):
         X, X_test, y, y_test = train_test_split(X, y, test_size=0.3, stratify=y, random_state=0)
         return Digits("digits", X, X_test, y, y_test)
     X = (X / 255 > THRESHOLD).astype(np.uint8)
-    n, n_test = (2_000, 1_000) if quick else (60_000, 10_000)
+    n, n_test = (2_000, 1_000) if quick else (n_images, 10_000)
     test = slice(60_000, 60_000 + n_test)
-    return Digits("quick" if quick else "mnist", X[:n], X[test], y[:n], y[test])
+    return Digits("mnist" if n == 60_000 else "part", X[:n], X[test], y[:n], y[test])
 
 
 def learning_rate(settings, epoch):
@@ -240,37 +243,6 @@ def standard_model(digits, seed):
     n_components, max_iter = (300, 10) if digits.name == "mnist" else (60, 50)
     model = RBM(n_components, max_iter=max_iter, n_threads=1, random_state=seed)
     return model.fit(digits.X)
-
-
-class Judge:
-    """Tells of images which real one is nearest, what digit it is, and how far away."""
-
-    def __init__(self, digits):
-        classifier = KNeighborsClassifier(1, algorithm="brute")
-        self.classifier = classifier.fit(digits.X.astype(np.float32), digits.y)
-        self.labels = digits.y
-        test = digits.X_test[:1000]
-        classes, pixels = self(test)
-        print(
-            f"nearest training image: {np.mean(classes == digits.y_test[:1000]):.1%} of test "
-            f"images have its class, and differ from it in {np.median(pixels):.0f} pixels (median)"
-        )
-
-    def __call__(self, images):
-        """Class of the nearest training image, and in how many pixels each differs from it."""
-        distance, nearest = self.classifier.kneighbors(np.asarray(images, dtype=np.float32))
-        return self.labels[nearest[:, 0]], np.rint(distance[:, 0] ** 2).astype(int)
-
-
-def on_dark(model, images):
-    """Images, and of a model without biases the negatives of those that are mostly on.
-
-    To such a model an image and its negative are equally likely; MNIST has dark backgrounds.
-    """
-    if model.fit_intercept:
-        return images
-    mostly_on = images.mean(axis=-1, keepdims=True) > 0.5
-    return np.where(mostly_on, 1 - images, images)
 
 
 def data_options():
