@@ -265,9 +265,9 @@ class PatternInducedCorrelations(NegativePhase):
             hidden_patterns = machine.couplings.hidden_patterns
             hidden = machine.backend.sign(hidden_patterns) if from_pattern else None
             return NegativeStates(self._seeds(machine), hidden=hidden), None
-        start = self._seeds(machine) if chains is None else chains
+        start = chains if self.persistent else self._seeds(machine)
         states = machine.gibbs(start, self.n_gibbs_steps, stream)
-        return NegativeStates(states), None if chains is None else states
+        return NegativeStates(states), states if self.persistent else None
 
     def _n_chains(self, couplings: Couplings, batch_size: int) -> int:
         return max(couplings.n_patterns, batch_size if self.persistent else 1)

@@ -316,8 +316,12 @@ def test_negative_phases_stay_in_the_distribution(phase, backend):
     assert p_value_of_states(states, exact.visible_probabilities()) > SMALLEST_P
 
 
-def test_restarted_pattern_chains_take_the_exact_transitions(backend):
-    """A thousand copies of four patterns: their states after one step, pattern by pattern."""
+@pytest.mark.parametrize("left_over", [False, True])
+def test_restarted_pattern_chains_take_the_exact_transitions(backend, left_over):
+    """A thousand copies of four patterns: their states after one step, pattern by pattern.
+
+    Also where there are chains, left over by another phase.
+    """
     rng = np.random.default_rng(7)
     n_copies = 1000
     patterns = np.tile(rng.normal(size=(4, 3)), (n_copies, 1))
@@ -329,7 +333,8 @@ def test_restarted_pattern_chains_take_the_exact_transitions(backend):
         couplings, backend.asarray(np.zeros(3)), backend.asarray(np.zeros(4)), backend
     )
     phase = PatternInducedCorrelations(1, persistent=False)
-    negative, chains = phase.states(machine, None, None, RandomStream(7))
+    chains = backend.asarray(np.ones((4 * n_copies, 3))) if left_over else None
+    negative, chains = phase.states(machine, None, chains, RandomStream(7))
     assert chains is None
     v = backend.to_numpy(negative.visible)
     states = all_spins(3)
