@@ -6,11 +6,12 @@ trains one model by the paper's recipe and keeps it at log-spaced epochs in a fo
 `figure_6ab.py`, `figure_6c.py`, `figure_7a.py`, `figure_7b.py` and `probe.py` take it; what is
 not there yet they train themselves. An interrupted run goes on from its last saved epoch.
 
-The recipe can be read in three ways. The "text": 60,000 images, 190 patterns, ten Gibbs steps
+The recipe can be read in several ways. The "text": 60,000 images, 190 patterns, ten Gibbs steps
 from their signs, and gradients that are means over a batch. The "code": the same patterns and
 steps, but trained as by the authors' code, on 57,000 images, from the patterns' values, with
 sums over a batch divided by the size of the epoch's first one (`published.py`). The "notebook"
-that they published: the same code with 200 patterns and one Gibbs step.
+that they published: the same code with 200 patterns and one Gibbs step. And, for comparison,
+"means": the code with the one difference that gradients are means over each batch.
 """
 
 from __future__ import annotations
@@ -72,15 +73,17 @@ class Settings:
         if self.reading == "text":
             phase = PatternInducedCorrelations(self.n_gibbs_steps, persistent=False)
             return phase, SGD(scaled=False)
-        phase = PublishedPhase(self.n_gibbs_steps, self.batch_size)
-        return phase, PublishedSGD(n_rows, self.batch_size)
+        whole = self.batch_size if self.reading != "means" else None
+        return PublishedPhase(self.n_gibbs_steps, whole), PublishedSGD(n_rows, whole)
 
 
 READINGS = {
     "text": Settings("text"),
     "code": Settings("code"),
     "notebook": Settings("notebook", n_patterns=200, n_gibbs_steps=1),
+    "means": Settings("means"),
 }
+DEFAULT_READINGS = ("text", "code", "notebook")
 
 
 def scaled_down(settings, n_rows, n_epochs):
@@ -265,7 +268,7 @@ def data_options():
         help="let the learning rate fall as over 500 epochs, but within N",
     )
     parser.add_argument(
-        "--readings", nargs="+", choices=READINGS, default=READINGS, help="of the paper's recipe"
+        "--readings", nargs="+", choices=READINGS, default=DEFAULT_READINGS, help="of the recipe"
     )
     parser.add_argument("--no-training", action="store_true", help="use what models there are")
     return parser

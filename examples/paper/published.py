@@ -20,16 +20,17 @@ from sklearn_rapid.negative_phase import NegativeStates, PatternInducedCorrelati
 from sklearn_rapid.optimizers import SGD
 
 COUNT = Interval(Integral, 0, None, closed="left")
+WHOLE = [Interval(Integral, 1, None, closed="left"), None]
 
 
 class PublishedPhase(PatternInducedCorrelations):
-    """Gibbs steps from the patterns' values; a small batch's images count less.
+    """Gibbs steps from the patterns' values; images of less than a whole batch count less.
 
     Twice the weight for the model's states and half a step are a positive phase of half the
-    weight: this class does the one, `PublishedSGD` the other.
+    weight: this class does the one, `PublishedSGD` the other. Without a batch size neither does.
     """
 
-    _parameter_constraints: ClassVar[dict] = {"n_gibbs_steps": [COUNT], "batch_size": [COUNT]}
+    _parameter_constraints: ClassVar[dict] = {"n_gibbs_steps": [COUNT], "batch_size": WHOLE}
 
     def __init__(self, n_gibbs_steps=1, batch_size=8000):
         super().__init__(n_gibbs_steps, persistent=False)
@@ -40,7 +41,7 @@ class PublishedPhase(PatternInducedCorrelations):
         start = machine.couplings.visible_patterns
         visible = machine.gibbs(start, self.n_gibbs_steps, stream)
         weights = None
-        if data.shape[0] < self.batch_size:
+        if self.batch_size and data.shape[0] < self.batch_size:
             equal = machine.backend.equal_weights(visible.shape[0], visible.dtype)
             weights = self.batch_size / data.shape[0] * equal
         return NegativeStates(visible, weights), None
@@ -49,7 +50,7 @@ class PublishedPhase(PatternInducedCorrelations):
 class PublishedSGD(SGD):
     """Plain gradient ascent, the last step of an epoch in proportion to its batch."""
 
-    _parameter_constraints: ClassVar[dict] = {"n_rows": [COUNT], "batch_size": [COUNT]}
+    _parameter_constraints: ClassVar[dict] = {"n_rows": [COUNT], "batch_size": WHOLE}
 
     def __init__(self, n_rows=57_000, batch_size=8000):
         super().__init__(scaled=False)
@@ -63,6 +64,8 @@ class PublishedSGD(SGD):
     def direction(self, gradient, state, xp):
         """The gradient; after the last batch of an epoch, its share of a whole one's."""
         n_updates = state["n_updates"] + 1
+        if self.batch_size is None:
+            return gradient, {"n_updates": n_updates}
         n_whole, n_last = divmod(self.n_rows, self.batch_size)
         if n_last and n_updates % (n_whole + 1) == 0:
             share = n_last / self.batch_size
