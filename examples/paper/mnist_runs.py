@@ -243,7 +243,7 @@ def defaults_model(digits, seed, n_components=3000, n_patterns=190, max_iter=5):
 
 def standard_model(digits, seed):
     """A standard RBM by this package's defaults."""
-    n_components, max_iter = (300, 10) if digits.name == "mnist" else (60, 50)
+    n_components, max_iter = (300, 30) if digits.name == "mnist" else (60, 50)
     model = RBM(n_components, max_iter=max_iter, n_threads=1, random_state=seed)
     return model.fit(digits.X)
 

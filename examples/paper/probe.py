@@ -15,7 +15,7 @@ training, which is a layer of random features.
 
 The classifier is scikit-learn's logistic regression, of which the paper says no more; for each
 row, C is picked among four on training images only.
-Full settings: 60,000 and 10,000 images; the recipe's model as for figure 6(a, b), the RBM 10
+Full settings: 60,000 and 10,000 images; the recipe's model as for figure 6(a, b), the RBM 30
 epochs, the RARBM by defaults 5. ``--quick``: 1000 hidden units (60 for the RBM,
 200 by defaults), 2000 images.
 
