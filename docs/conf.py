@@ -48,7 +48,7 @@ nitpick_ignore_regex = [("py:obj", r"[^.]+|.*\.py"), ("py:.*", r"sklearn\..*")]
 # --- Gallery ------------------------------------------------------------------------------
 SHOWN = (
     r"tour|digits|grid_search|mnist|imputation|patterns|chains|completion"
-    r"|(figure|appendix|section)_\w+|probe"
+    r"|(figure|appendix|section)_\w+|probe|ultrametricity"
 )
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",

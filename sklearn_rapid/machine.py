@@ -30,6 +30,9 @@ class Machine:
         c.
     backend : backend
         What computes. Methods are called inside of ``backend.running()``.
+    is_even : bool, default=False
+        A promise that the biases are zero and stay so, without a look at the arrays (which would
+        wait for a GPU): a state and its negative are equally likely. False promises nothing.
 
     Examples
     --------
@@ -46,6 +49,7 @@ class Machine:
     visible_bias: Any
     hidden_bias: Any
     backend: Any
+    is_even: bool = False
 
     @property
     def n_visible(self) -> int:
@@ -80,16 +84,20 @@ class Machine:
 
     def transposed(self) -> Machine:
         """The same machine with the layers' roles exchanged."""
-        return Machine(
-            self.couplings.transposed(), self.hidden_bias, self.visible_bias, self.backend
+        return replace(
+            self,
+            couplings=self.couplings.transposed(),
+            visible_bias=self.hidden_bias,
+            hidden_bias=self.visible_bias,
         )
 
     def copy(self) -> Machine:
         """The machine with arrays of its own: training changes them in place."""
         xp, couplings = self.backend.xp, self.couplings
         own = {name: xp.asarray(p, copy=True) for name, p in couplings.parameters.items()}
-        biases = (xp.asarray(b, copy=True) for b in (self.visible_bias, self.hidden_bias))
-        return Machine(couplings.with_parameters(own), *biases, self.backend)
+        b, c = (xp.asarray(bias, copy=True) for bias in (self.visible_bias, self.hidden_bias))
+        own = couplings.with_parameters(own)
+        return replace(self, couplings=own, visible_bias=b, hidden_bias=c)
 
     def hidden_field(self, v: Any) -> Any:
         """θ = Wᵀv + c, shape (n, H)."""

@@ -136,7 +136,8 @@ class Trainer:
             if self.center:
                 up = couplings.to_hidden(hidden_bias)
                 hidden_bias = -backend.field(mean[None, :], up)[0, :]
-        machine = Machine(couplings, visible_bias, hidden_bias, backend)
+        is_even = not self.fit_intercept
+        machine = Machine(couplings, visible_bias, hidden_bias, backend, is_even)
         return TrainingState(
             machine,
             stream,
@@ -148,7 +149,8 @@ class Trainer:
 
     def resume(self, state: TrainingState) -> TrainingState:
         """The state, with what this trainer needs and another one did not leave."""
-        machine = state.machine
+        is_even = not self.fit_intercept and not state.machine.has_biases
+        machine = state.machine = replace(state.machine, is_even=is_even)
         self.negative_phase.check(machine.couplings)
         if state.chains is None:
             state.chains = self.negative_phase.start(machine, self.batch_size, state.stream)
@@ -295,6 +297,8 @@ def _share_of_full_step(n_data: int, negative: NegativeStates, backend: Any) -> 
         n_rows = 2.0 / (1.0 / n_data + 1.0 / negative.visible.shape[0])
         return min(1.0, n_rows / ROWS_FOR_FULL_STEP)
     of_model = backend.dot(negative.weights, negative.weights)
+    if negative.stand_for_two:
+        of_model = of_model / 2  # two states of weight w / 2 for each of weight w
     share = 2.0 / (1.0 / n_data + of_model) / ROWS_FOR_FULL_STEP
     return backend.xp.minimum(share, backend.xp.ones_like(share))
 

@@ -187,6 +187,7 @@ def settings():
     yield "cd", RBM(8, negative_phase="cd")
     yield "exact", RBM(4, negative_phase="exact")
     yield "exact, visible", RBM(20, negative_phase="exact")
+    yield "exact, no biases", RBM(4, negative_phase="exact", fit_intercept=False)
     yield "adam", RBM(8, optimizer="adam")
     yield "momentum, decay", RBM(8, optimizer=SGD(momentum=0.5), weight_decay=1e-3)
     yield "plain", RBM(8, optimizer=SGD(scaled=False), learning_rate=1e-3)

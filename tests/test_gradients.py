@@ -61,10 +61,13 @@ def random_data(n_rows, n_visible, *, means, seed=0):
 
 
 def start(machine, trainer, data, seed=0):
-    """The state before the first update, from this very machine."""
+    """The state before the first update, from this very machine.
+
+    Whether it is even is left for the trainer to say: without intercepts, give it no biases.
+    """
     backend = machine.backend
     state = trainer.start(machine.couplings, data, RandomStream(seed), backend)
-    state.machine = machine
+    state.machine = replace(machine, is_even=state.machine.is_even)
     return state
 
 
@@ -145,14 +148,18 @@ def test_gradient_of_the_log_likelihood(backend, kind, shape, n_patterns, means,
         np.testing.assert_allclose(got[name], expected, atol=TOLERANCE, rtol=0, err_msg=name)
 
 
+@pytest.mark.parametrize("shape", [(4, 3), (3, 4), (3, 3), (1, 2)])
 @pytest.mark.parametrize("kind", KINDS)
-def test_gradient_without_biases_and_with_weight_decay(backend, kind):
-    machine, _ = make_machine(kind, (4, 3), backend, biases="")
-    data = random_data(6, 4, means=False)
+def test_gradient_without_biases_and_with_weight_decay(backend, kind, shape):
+    """Half of the states stand for all."""
+    machine, _ = make_machine(kind, shape, backend, biases="")
+    data = random_data(6, shape[0], means=False)
     optimizer = Recording()
     trainer = Trainer(Exact(), optimizer, fit_intercept=False, weight_decay=0.3)
     before = parameters_of(machine)
     state = start(machine, trainer, backend.asarray(data))
+    negative, _ = Exact().states(state.machine, None, None, None)
+    assert negative.visible.shape[0] == 2 ** (min(shape) - 1)
     trainer.update(state, backend.asarray(data), rate=0.01)
     got = host(backend, optimizer.gradients[0])
     couplings = machine.couplings.parameters
@@ -168,6 +175,28 @@ def test_gradient_without_biases_and_with_weight_decay(backend, kind):
         np.testing.assert_allclose(got[name], expected, atol=TOLERANCE, rtol=0)
     after = parameters_of(state.machine)
     assert not after["visible_bias"].any() and not after["hidden_bias"].any()
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (3, 4)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_biases_that_are_zero_by_chance_have_their_gradient(backend, kind, shape):
+    """v and -v are equally likely, but it is the mean of all states that moves the biases."""
+    machine, _ = make_machine(kind, shape, backend, biases="")
+    data = random_data(6, shape[0], means=False)
+    optimizer = Recording()
+    trainer = Trainer(Exact(), optimizer, center=False)
+    before = parameters_of(machine)
+    state = start(machine, trainer, backend.asarray(data))
+    trainer.update(state, backend.asarray(data), rate=0.01)
+    got = host(backend, optimizer.gradients[0])
+    assert set(got) == set(before)
+    for name, value in before.items():
+
+        def log_likelihood(x, name=name):
+            return enumerated({**before, name: x}).log_likelihood(data)
+
+        expected = central_difference(log_likelihood, value)
+        np.testing.assert_allclose(got[name], expected, atol=TOLERANCE, rtol=0, err_msg=name)
 
 
 class CountingBackend:
@@ -238,6 +267,35 @@ def test_exact_phase_has_the_model_expectations(backend, shape, kind, biases):
     np.testing.assert_allclose((v * p[:, None]).T @ h, products, atol=1e-13)
     np.testing.assert_allclose(p @ v, joint.sum(axis=1) @ exact.visible, atol=1e-13)
     np.testing.assert_allclose(p @ h, joint.sum(axis=0) @ exact.hidden, atol=1e-13)
+
+
+@pytest.mark.parametrize("shape", [(4, 6), (6, 4)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_exact_phase_of_an_even_model_has_its_correlations(backend, shape, kind):
+    """From half of the states, in whichever form the couplings are."""
+    machine, exact = make_machine(kind, shape, backend, biases="")
+    products = np.einsum("nm,ni,mj->ij", exact.joint(), exact.visible, exact.hidden)
+    even = replace(machine, is_even=True)
+    for same in (even, even.copy(), even.transposed().transposed(), even.for_rows(64)):
+        negative, _ = Exact().states(same, None, None, None)
+        v, p = backend.to_numpy(negative.visible), backend.to_numpy(negative.weights)
+        h = machine.hidden_mean(negative.visible) if negative.hidden is None else negative.hidden
+        assert len(p) == 8 and p.sum() == pytest.approx(1.0, rel=1e-13)
+        np.testing.assert_allclose((v * p[:, None]).T @ backend.to_numpy(h), products, atol=1e-13)
+
+
+def test_who_trains_says_whether_the_model_is_even(backend):
+    """Whatever an earlier trainer said, and not where biases were left behind."""
+    data = backend.asarray(random_data(6, 4, means=False))
+    for biases in ("", "visible", "hidden"):
+        machine, _ = make_machine("dense", (4, 3), backend, biases=biases)
+        for fit_intercept in (True, False, True):
+            trainer = Trainer(Exact(), SGD(), fit_intercept=fit_intercept)
+            fresh = trainer.start(machine.couplings, data, RandomStream(0), backend)
+            assert fresh.machine.is_even == (not fit_intercept)
+            resumed = trainer.resume(replace(fresh, machine=machine))
+            assert resumed.machine.is_even == (not fit_intercept and not biases)
+            machine = resumed.machine
 
 
 # --- steps ----------------------------------------------------------------------------------
@@ -314,6 +372,26 @@ def test_a_step_counts_all_weighted_states(backend, shape):
     length = rate * math.sqrt(shape[0] * min(1.0, n_rows / 100.0))
     # Shorter by what the smallest curvature adds to the variance.
     assert 0.99 < spread / length < 1.0 + 1e-9
+
+
+@pytest.mark.parametrize("shape", [(5, 8), (8, 5)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_half_of_the_states_make_the_same_step(backend, shape, kind):
+    """Their number counts in how long a step is: each of the half counts as two."""
+    machine, _ = make_machine(kind, shape, backend, biases="")
+    data = backend.asarray(random_data(64, shape[0], means=False))
+    trainer = Trainer(Exact(), SGD(), fit_intercept=False)
+    stepped = []
+    for is_even in (True, False):
+        state = start(machine.copy(), trainer, data)
+        state.machine = replace(state.machine, is_even=is_even)
+        trainer.update(state, data, rate=0.1)
+        stepped.append(parameters_of(state.machine))
+    before = parameters_of(machine)
+    for name in machine.couplings.parameters:
+        steps = [after[name] - before[name] for after in stepped]
+        assert np.abs(steps[1]).max() > 1e-3
+        np.testing.assert_allclose(steps[0], steps[1], atol=1e-13)
 
 
 def test_an_unscaled_step_is_the_rate_times_the_gradient(backend):

@@ -11,7 +11,7 @@ random visible ones, over that of the ground state. The published figure shows t
 chains; the mean of 100 chains is shown beside it.
 
 Full setting: H = 1000, 300 epochs, 20 runs of RAPID (K = 8) and CD-10, 10 of PCD-10 (2048
-chains), 2 of the exact gradient (hours on one core, mostly for the last two). Quick: H = 100,
+chains) and of the exact gradient (hours on one core, mostly for the last two). Quick: H = 100,
 15 epochs, a run each. Figures 2 to 4 share their runs.
 
     python examples/paper/figure_2a.py [--quick] [--seeds N] [--save FILE]
