@@ -14,6 +14,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 from paper import report
+from published import PublishedPhase, PublishedSGD
 from sklearn.base import clone
 
 from sklearn_rapid import RARBM, RBM
@@ -95,6 +96,10 @@ def standard(negative_phase, optimizer=None):
 
 METHODS = {
     "RAPID": rapid(),
+    "RAPID, published batches": rapid().set_params(
+        negative_phase=PublishedPhase(0, batch_size=3, seeds="signs"),
+        optimizer=PublishedSGD(n_rows=10, batch_size=3),
+    ),
     "RAPID, hidden patterns": rapid(hidden="pattern"),
     "PCD-10": standard(PersistentContrastiveDivergence(10, n_chains=2048)),
     "CD-10": standard(ContrastiveDivergence(10)),

@@ -1,12 +1,12 @@
-"""How the authors' notebook trains on MNIST, where it departs from the text.
+"""How the authors' code trains models of patterns, where it departs from the text.
 
-github.com/apozas/rapid: "MNIST training.ipynb", and `SGD_xi` in rapid.py.
+github.com/apozas/rapid: `SGD_xi` in rapid.py, and "MNIST training.ipynb".
 
-- Chains start at the patterns' values, between -1 and 1, not at their signs.
 - The positive phase, a sum over the images of a batch, is divided by the number of rows of the
-  *first* batch, whatever the batch. 57,000 images are seven batches of 8000 and one of 1000,
-  whose images so count an eighth, while the model's states count in full: once an epoch, the
-  model is made to unlearn what it believes.
+  *first* batch, whatever the batch. 57,000 images of MNIST are seven batches of 8000 and one of
+  1000, whose images so count an eighth (ten images of bars are three of 3 and one of 1), while
+  the model's states count in full: once an epoch, the model is made to unlearn what it believes.
+- On MNIST, Gibbs chains start at the patterns' values, between -1 and 1, not at their signs.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 from numbers import Integral
 from typing import ClassVar
 
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_rapid.negative_phase import NegativeStates, PatternInducedCorrelations
 from sklearn_rapid.optimizers import SGD
@@ -24,21 +24,28 @@ WHOLE = [Interval(Integral, 1, None, closed="left"), None]
 
 
 class PublishedPhase(PatternInducedCorrelations):
-    """Gibbs steps from the patterns' values; images of less than a whole batch count less.
+    """Gibbs steps from the patterns; images of less than a whole batch count less.
 
     Twice the weight for the model's states and half a step are a positive phase of half the
     weight: this class does the one, `PublishedSGD` the other. Without a batch size neither does.
     """
 
-    _parameter_constraints: ClassVar[dict] = {"n_gibbs_steps": [COUNT], "batch_size": WHOLE}
+    _parameter_constraints: ClassVar[dict] = {
+        "n_gibbs_steps": [COUNT],
+        "batch_size": WHOLE,
+        "seeds": [StrOptions({"values", "signs"})],
+    }
 
-    def __init__(self, n_gibbs_steps=1, batch_size=8000):
+    def __init__(self, n_gibbs_steps=1, batch_size=8000, seeds="values"):
         super().__init__(n_gibbs_steps, persistent=False)
         self.batch_size = batch_size
+        self.seeds = seeds
 
     def states(self, machine, data, chains, stream):
         """Where the steps lead, with weights if there are fewer images than in a whole batch."""
         start = machine.couplings.visible_patterns
+        if self.seeds == "signs":
+            start = machine.backend.sign(start)
         visible = machine.gibbs(start, self.n_gibbs_steps, stream)
         weights = None
         if self.batch_size and data.shape[0] < self.batch_size:

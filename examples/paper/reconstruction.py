@@ -13,6 +13,8 @@ WAYS = {"distance": "first row kept, 10 Gibbs steps", "distance_one_step": "one 
 # Methods beside those drawn: what is run, and whether on the published split.
 OTHERS = {
     "RAPID with equation 6's hidden part": ("RAPID, hidden patterns", False),
+    "RAPID, published batches": ("RAPID, published batches", False),
+    "RAPID, published batches and split": ("RAPID, published batches", True),
     "RAPID, published split": ("RAPID", True),
     "CD-10, published split": ("CD-10", True),
     "CD-10, published Adam": ("CD-10, published Adam", False),
