@@ -64,7 +64,7 @@ def main():
             epochs, models = zip(*(run.trained(chosen.epochs) for run in found), strict=True)
             print(f"{reading}: after epochs {epochs}")
             measure(reading, models, digits)
-            drawn = models[0] if drawn is None or reading == "code" else drawn
+            drawn = drawn or models[0]
     finish(draw(drawn), chosen)
 
 

@@ -83,7 +83,7 @@ READINGS = {
     "notebook": Settings("notebook", n_patterns=200, n_gibbs_steps=1),
     "means": Settings("means"),
 }
-DEFAULT_READINGS = ("text", "code", "notebook")
+DEFAULT_READINGS = ("code", "text", "notebook")
 
 
 def scaled_down(settings, n_rows, n_epochs):

@@ -111,7 +111,7 @@ def main():
             epoch, row = probe_of_recipe(run, chosen.epochs)
             print(f"{reading}, seed {run.seed}, epoch {epoch}: {row[0]:.2f} %, {row[1]:.2f} %")
             rows.setdefault(f"recipe, {reading}", []).append(row)
-    for run in runs(chosen, digits, "text"):
+    for run in runs(chosen, digits, chosen.readings[0]):
         for name, row in controls(run).items():
             rows.setdefault(name, []).append(row)
     rows = {name: np.array(values) for name, values in rows.items()}
