@@ -274,12 +274,13 @@ def data_options():
     return parser
 
 
-def runs(chosen, digits, reading, n_patterns=None):
+def runs(chosen, digits, reading, n_patterns=None, n_epochs=None):
     """A run for each seed of `paper.options`, small where it is to be quick.
 
     Without training, only those of which there are trained models.
     """
-    settings, folder = replace(READINGS[reading], n_epochs=chosen.course), chosen.models
+    n_epochs = chosen.course if n_epochs is None else n_epochs
+    settings, folder = replace(READINGS[reading], n_epochs=n_epochs), chosen.models
     if n_patterns is not None:
         settings = replace(settings, n_patterns=n_patterns)
     train = not chosen.no_training
