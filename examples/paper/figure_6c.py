@@ -11,7 +11,7 @@ defaults (190 patterns, 5 epochs). Measured of each: in how many pixels a sample
 nearest training image (test images do by as many as are printed first), and how many different
 images and digit classes there are among 100 samples; a class is that of the nearest training
 image. To a model without biases an image and its negative are equally likely: the one with the
-darker background is taken.
+darker background is taken. Negative log-likelihoods as in figure 6(a, b).
 
 Full settings: as figure 6(a, b), K = 290 in half as many epochs, through the same course of the
 learning rate. ``--quick``: 1000 hidden units, 100 patterns, 2000 images, 64 epochs.
@@ -23,7 +23,7 @@ import warnings
 
 import matplotlib.pyplot as plt
 import numpy as np
-from mnist_measures import Judge, on_dark
+from mnist_measures import Judge, likelihoods, on_dark
 from mnist_runs import data_options, load_images, runs
 from paper import finish, options, report
 from sklearn.exceptions import ConvergenceWarning
@@ -35,7 +35,7 @@ N_SAMPLES, N_DRAWN, N_GIBBS_STEPS = 100, 25, 200
 MODELS = (("code", 290, 250), ("code", None, None), ("notebook", None, None), ("text", None, None))
 
 
-def measure(name, models, judge):
+def measure(name, models, judge, digits):
     """Sample from each model and report; the samples of the first are returned."""
     settings = dict(n_gibbs_steps=N_GIBBS_STEPS, init="random", random_state=0)
     draws = [on_dark(model, model.sample(N_SAMPLES, **settings)) for model in models]
@@ -43,6 +43,9 @@ def measure(name, models, judge):
     report(f"{name}, pixels off the nearest image", [np.median(p) for _, p in judged])
     report(f"{name}, different images of {N_SAMPLES}", [len(np.unique(d, axis=0)) for d in draws])
     report(f"{name}, digit classes among them", [len(np.unique(c)) for c, _ in judged])
+    values = [likelihoods(model, digits) for model in models]
+    for what in ("train", "test", "effective"):
+        report(f"{name}, NLL (nats) by AIS, {what}", [value[what] for value in values], 4)
     return draws[0]
 
 
@@ -69,9 +72,9 @@ def main():
             seen.add(found[0].settings)
             epochs, models = zip(*(run.trained(chosen.epochs) for run in found), strict=True)
             name = f"{reading}, K={models[0].n_patterns}, epoch {min(epochs)}"
-            samples[name] = measure(name, models, judge)
+            samples[name] = measure(name, models, judge, digits)
             ours = [run.defaults_model() for run in found]
-    samples["package's defaults"] = measure("package's defaults", ours, judge)
+    samples["package's defaults"] = measure("package's defaults", ours, judge, digits)
     finish(draw(samples), chosen)
 
 

@@ -7,8 +7,8 @@ look like no image of the data but like features of many.
 Drawn: eight random patterns of a model of figure 6(a, b), trained as by the authors' code; signs
 in colours. Measured, for each reading of the recipe (`mnist_runs.py`): the
 largest overlap (cosine) of each pattern, as it is and negated, with any training image in
-spins, against that of test images with training images; and the share of patterns' elements
-that sit at the bound of 1.
+spins, against that of test images with training images; the share of patterns' elements that sit
+at the bound of 1; and the share of hidden units whose mean is the same for all test images.
 
 Full settings: as figure 6(a, b). ``--quick``: 1000 hidden units, 100 patterns, 2000 images, 64
 epochs.
@@ -17,6 +17,7 @@ epochs.
 """
 
 import numpy as np
+from mnist_measures import stuck_share
 from mnist_runs import data_options, load_images, runs
 from paper import finish, options, report
 
@@ -42,6 +43,8 @@ def measure(reading, models, digits):
         f"{reading}, share of elements at the bound", [np.mean(np.abs(p) >= 1) for p in patterns]
     )
     report(f"{reading}, their root mean square", [np.sqrt(np.mean(p**2)) for p in patterns])
+    stuck = [stuck_share(model, digits.X_test) for model in models]
+    report(f"{reading}, share of hidden units with the same mean for all images", stuck)
 
 
 def draw(model):

@@ -41,6 +41,11 @@ def likelihoods(model, digits):
     }
 
 
+def stuck_share(model, X):
+    """Share of hidden units whose mean is the same for all images, to a hundredth of a spin."""
+    return np.mean(model.transform(X).std(axis=0) < 0.005)  # of means between 0 and 1
+
+
 def independent_pixels(digits):
     """Negative log-likelihood of test images by the training images' means of the pixels."""
     on = (digits.X.sum(axis=0) + 1.0) / (len(digits.X) + 2.0)

@@ -21,7 +21,7 @@ from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
-from mnist_measures import Judge, likelihoods, on_dark
+from mnist_measures import Judge, likelihoods, on_dark, stuck_share
 from mnist_runs import READINGS, Run, data_options, load_images, scaled_down
 from paper import finish, options, report
 from sklearn.exceptions import ConvergenceWarning
@@ -36,12 +36,11 @@ def measure(run, judge):
     _, model = run.trained()
     start = dict(init="random", n_gibbs_steps=N_GIBBS_STEPS, random_state=run.seed)
     classes, pixels = judge(on_dark(model, model.sample(N_SAMPLES, **start)))
-    stuck = model.transform(run.digits.X_test[:1000]).std(axis=0) < 0.005
     return {
         **likelihoods(model, run.digits),
         "pixels off": np.median(pixels),
         "digit classes": len(np.unique(classes)),
-        "share of stuck hidden units": stuck.mean(),
+        "share of stuck hidden units": stuck_share(model, run.digits.X_test[:1000]),
     }
 
 
