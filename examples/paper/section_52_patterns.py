@@ -52,8 +52,9 @@ def draw(measured):
         rows = np.array([[row[name] for row in rows] for rows in measured.values()])
         spread = rows.std(axis=1, ddof=1) if rows.shape[1] > 1 else None
         panel.errorbar(list(measured), rows.mean(axis=1), spread, marker="o", capsize=3)
-        panel.set_xscale("log")
-        panel.set_xlabel("K")
+        panel.set(xscale="log", xlabel="K")
+        panel.set_xticks(list(measured), list(measured))
+        panel.minorticks_off()
         panel.set_ylabel(label)
     return figure
 
