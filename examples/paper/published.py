@@ -11,16 +11,8 @@ github.com/apozas/rapid: `SGD_xi` in rapid.py, and "MNIST training.ipynb".
 
 from __future__ import annotations
 
-from numbers import Integral
-from typing import ClassVar
-
-from sklearn.utils._param_validation import Interval, StrOptions
-
 from sklearn_rapid.negative_phase import NegativeStates, PatternInducedCorrelations
 from sklearn_rapid.optimizers import SGD
-
-COUNT = Interval(Integral, 0, None, closed="left")
-WHOLE = [Interval(Integral, 1, None, closed="left"), None]
 
 
 class PublishedPhase(PatternInducedCorrelations):
@@ -28,13 +20,8 @@ class PublishedPhase(PatternInducedCorrelations):
 
     Twice the weight for the model's states and half a step are a positive phase of half the
     weight: this class does the one, `PublishedSGD` the other. Without a batch size neither does.
+    (Weights that do not sum to one are for such steps only: no biases, `scaled=False`.)
     """
-
-    _parameter_constraints: ClassVar[dict] = {
-        "n_gibbs_steps": [COUNT],
-        "batch_size": WHOLE,
-        "seeds": [StrOptions({"values", "signs"})],
-    }
 
     def __init__(self, n_gibbs_steps=1, batch_size=8000, seeds="values"):
         super().__init__(n_gibbs_steps, persistent=False)
@@ -56,8 +43,6 @@ class PublishedPhase(PatternInducedCorrelations):
 
 class PublishedSGD(SGD):
     """Plain gradient ascent, the last step of an epoch in proportion to its batch."""
-
-    _parameter_constraints: ClassVar[dict] = {"n_rows": [COUNT], "batch_size": WHOLE}
 
     def __init__(self, n_rows=57_000, batch_size=8000):
         super().__init__(scaled=False)
