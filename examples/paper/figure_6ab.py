@@ -29,7 +29,7 @@ import warnings
 import matplotlib.pyplot as plt
 import numpy as np
 from mnist_measures import N_CHAINS, estimate_log_z, independent_pixels, likelihoods
-from mnist_runs import data_options, load_images, runs
+from mnist_runs import available, data_options, load_images
 from paper import finish, options, report
 from sklearn.exceptions import ConvergenceWarning
 
@@ -125,11 +125,11 @@ def main():
     digits = load_images(chosen.data_home, chosen.quick)
     without_couplings = independent_pixels(digits)
     print(f"test, independent pixels: {without_couplings:.4g} nats")
-    all_runs = {reading: runs(chosen, digits, reading) for reading in chosen.readings}
-    all_runs = {reading: found for reading, found in all_runs.items() if found}
-    report_defaults(next(iter(all_runs.values()))[0])
+    all_runs = available(chosen, digits)
+    report_defaults(all_runs[0][0])
     curves = {}
-    for reading, found in all_runs.items():
+    for found in all_runs:
+        reading = found[0].settings.reading
         curves[reading] = [curve(run, chosen.epochs) for run in found]
         report_all(reading, curves[reading])
     finish(draw(curves, without_couplings), chosen)

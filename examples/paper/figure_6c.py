@@ -24,7 +24,7 @@ import warnings
 import matplotlib.pyplot as plt
 import numpy as np
 from mnist_measures import Judge, likelihoods, on_dark
-from mnist_runs import data_options, load_images, runs
+from mnist_runs import available, data_options, last_models, load_images
 from paper import finish, options, report
 from sklearn.exceptions import ConvergenceWarning
 
@@ -65,15 +65,13 @@ def main():
     warnings.simplefilter("ignore", ConvergenceWarning)
     digits = load_images(chosen.data_home, chosen.quick)
     judge = Judge(digits)
-    samples, seen = {}, set()
-    for reading, *others in MODELS:
-        found = runs(chosen, digits, reading, *others)
-        if found and found[0].settings not in seen:  # quick ones may be the same
-            seen.add(found[0].settings)
-            epochs, models = zip(*(run.trained(chosen.epochs) for run in found), strict=True)
-            name = f"{reading}, K={models[0].n_patterns}, epoch {min(epochs)}"
-            samples[name] = measure(name, models, judge, digits)
-            ours = [run.defaults_model() for run in found]
+    samples = {}
+    for found in available(chosen, digits, MODELS):
+        epoch, models = last_models(found, chosen)
+        settings = found[0].settings
+        name = f"{settings.reading}, K={settings.n_patterns}, epoch {epoch}"
+        samples[name] = measure(name, models, judge, digits)
+        ours = [run.defaults_model() for run in found]
     samples["package's defaults"] = measure("package's defaults", ours, judge, digits)
     finish(draw(samples), chosen)
 

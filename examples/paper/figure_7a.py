@@ -18,7 +18,7 @@ epochs.
 
 import numpy as np
 from mnist_measures import stuck_share
-from mnist_runs import data_options, load_images, runs
+from mnist_runs import available, data_options, last_models, load_images
 from paper import finish, options, report
 
 from sklearn_rapid.displays import PatternsDisplay
@@ -34,17 +34,15 @@ def largest_overlap(rows, X):
     return np.abs(rows @ spins.T).max(axis=1) / np.sqrt(X.shape[1])
 
 
-def measure(reading, models, digits):
+def measure(name, models, digits):
     """Report overlaps and saturation, a mean for each model."""
     patterns = [model.visible_patterns_ for model in models]
     overlaps = [largest_overlap(p, digits.X).mean() for p in patterns]
-    report(f"{reading}, largest overlap of a pattern with a training image", overlaps)
-    report(
-        f"{reading}, share of elements at the bound", [np.mean(np.abs(p) >= 1) for p in patterns]
-    )
-    report(f"{reading}, their root mean square", [np.sqrt(np.mean(p**2)) for p in patterns])
+    report(f"{name}, largest overlap of a pattern with a training image", overlaps)
+    report(f"{name}, share of elements at the bound", [np.mean(np.abs(p) >= 1) for p in patterns])
+    report(f"{name}, their root mean square", [np.sqrt(np.mean(p**2)) for p in patterns])
     stuck = [stuck_share(model, digits.X_test) for model in models]
-    report(f"{reading}, share of hidden units with the same mean for all images", stuck)
+    report(f"{name}, share of hidden units with the same mean for all images", stuck)
 
 
 def draw(model):
@@ -61,13 +59,10 @@ def main():
     overlap = largest_overlap(test, digits.X).mean()
     print(f"largest overlap of a test image with a training image: {overlap:.3f}")
     drawn = None
-    for reading in chosen.readings:
-        found = runs(chosen, digits, reading)
-        if found:
-            epochs, models = zip(*(run.trained(chosen.epochs) for run in found), strict=True)
-            print(f"{reading}: after epochs {epochs}")
-            measure(reading, models, digits)
-            drawn = drawn or models[0]
+    for found in available(chosen, digits):
+        epoch, models = last_models(found, chosen)
+        measure(f"{found[0].settings.reading}, epoch {epoch}", models, digits)
+        drawn = drawn or models[0]
     finish(draw(drawn), chosen)
 
 

@@ -6,12 +6,12 @@ digits: a pattern is no stored image.
 
 Drawn: 24 chains of 200 steps from one pattern (its signs are the first image), for models trained
 by each reading of the paper's recipe (`mnist_runs.py`) and for one trained by this package's
-defaults. Measured: how many
-digit classes 24 chains from one pattern end in, averaged over 20 patterns, and how many
-different images; a class is that of the nearest training image, which test images share with
-theirs as often as is printed first. A nearest image says nothing of samples that look like no
-digit: the number of pixels in which they differ from it is printed too. To a model without
-biases an image and its negative are equally likely: the darker one is taken.
+defaults. Measured: how many digit classes 24 chains from one pattern end in, averaged over 20
+patterns, and how many different images; a class is that of the nearest training image, which
+test images share with theirs as often as is printed first. A nearest image says nothing of
+samples that look like no digit: the number of pixels in which they differ from it is printed
+too. To a model without biases an image and its negative are equally likely: the darker one is
+taken.
 
 Full settings: as figure 6(a, b). ``--quick``: 1000 hidden units, 100 patterns, 2000 images, 64
 epochs.
@@ -24,7 +24,7 @@ import warnings
 import matplotlib.pyplot as plt
 import numpy as np
 from mnist_measures import Judge, on_dark
-from mnist_runs import data_options, load_images, runs
+from mnist_runs import available, data_options, last_models, load_images
 from paper import finish, options, report
 from sklearn.exceptions import ConvergenceWarning
 
@@ -80,13 +80,11 @@ def main():
     digits = load_images(chosen.data_home, chosen.quick)
     judge = Judge(digits)
     images = {}
-    for reading in chosen.readings:
-        found = runs(chosen, digits, reading)
-        if found:
-            epochs, models = zip(*(run.trained(chosen.epochs) for run in found), strict=True)
-            name = f"{reading}, epoch {min(epochs)}"
-            images[name] = measure(name, models, judge)
-            ours = found[0].defaults_model()
+    for found in available(chosen, digits):
+        epoch, models = last_models(found, chosen)
+        name = f"{found[0].settings.reading}, epoch {epoch}"
+        images[name] = measure(name, models, judge)
+        ours = found[0].defaults_model()
     images["package's defaults"] = measure("package's defaults", [ours], judge)
     finish(draw(images), chosen)
 

@@ -290,6 +290,24 @@ def runs(chosen, digits, reading, n_patterns=None, n_epochs=None):
     return [run for run in found if train or (run.path / "00001.pickle").exists()]
 
 
+def available(chosen, digits, wanted=None):
+    """Lists of runs, one for each wanted: (reading, number of patterns, epochs) or a part of it.
+
+    By default those of the readings chosen. Left out is what there are no models of.
+    """
+    wanted = wanted or [(reading,) for reading in chosen.readings]
+    found = [some for arguments in wanted if (some := runs(chosen, digits, *arguments))]
+    if not found:
+        raise SystemExit(f"no trained models in {chosen.models}: leave out --no-training")
+    return list({some[0].settings: some for some in found}.values())  # quick ones may be the same
+
+
+def last_models(found, chosen):
+    """The models of some runs at their last epochs, and the first of these."""
+    epochs, models = zip(*(run.trained(chosen.epochs) for run in found), strict=True)
+    return min(epochs), models
+
+
 def main():
     """Train one model."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], parents=[data_options()])

@@ -9,15 +9,14 @@ learnt what matters in the images.
 
 Measured: the same two accuracies, for the models of figure 6(a, b) by each reading of the recipe
 (`mnist_runs.py`), for an RBM of 300 hidden units, and for an RARBM of 3000, both trained by this
-package's defaults. Two controls say what of it
-is due to training: the pixels themselves, and the hidden layer of the first model before
-training, which is a layer of random features.
+package's defaults. Two controls say what of it is due to training: the pixels themselves, and
+the hidden layer of the first model before training, which is a layer of random features.
 
 The classifier is scikit-learn's logistic regression, of which the paper says no more; for each
 row, C is picked among four on training images only.
 Full settings: 60,000 and 10,000 images; the recipe's model as for figure 6(a, b), the RBM 30
-epochs, the RARBM by defaults 5. ``--quick``: 1000 hidden units (60 for the RBM,
-200 by defaults), 2000 images.
+epochs, the RARBM by defaults 5. ``--quick``: 1000 hidden units (60 for the RBM, 200 by defaults),
+2000 images.
 
     python examples/paper/probe.py --data-home PATH [--quick] [--save FIGURE.png]
 """
@@ -27,7 +26,7 @@ from functools import partial
 
 import matplotlib.pyplot as plt
 import numpy as np
-from mnist_runs import data_options, load_images, runs, untrained
+from mnist_runs import available, data_options, load_images, untrained
 from paper import finish, options, report
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -106,12 +105,14 @@ def main():
     warnings.simplefilter("ignore", ConvergenceWarning)
     digits = load_images(chosen.data_home, chosen.quick)
     rows = {}
-    for reading in chosen.readings:
-        for run in runs(chosen, digits, reading):
+    all_runs = available(chosen, digits)
+    for found in all_runs:
+        reading = found[0].settings.reading
+        for run in found:
             epoch, row = probe_of_recipe(run, chosen.epochs)
             print(f"{reading}, seed {run.seed}, epoch {epoch}: {row[0]:.2f} %, {row[1]:.2f} %")
             rows.setdefault(f"recipe, {reading}", []).append(row)
-    for run in runs(chosen, digits, chosen.readings[0]):
+    for run in all_runs[0]:
         for name, row in controls(run).items():
             rows.setdefault(name, []).append(row)
     rows = {name: np.array(values) for name, values in rows.items()}

@@ -23,9 +23,9 @@ from dataclasses import replace
 import matplotlib.pyplot as plt
 import numpy as np
 from mnist_measures import Judge, independent_pixels
-from mnist_runs import READINGS, Run, data_options, load_images, scaled_down
+from mnist_runs import READINGS, data_options, load_images, scaled_down
 from paper import finish, options, report
-from section_52_patterns import N_EPOCHS, N_IMAGES, QUICK_EPOCHS, measure
+from section_52_patterns import N_EPOCHS, N_IMAGES, QUICK_EPOCHS, measure_seeds
 from sklearn.exceptions import ConvergenceWarning
 
 N_PATTERNS = 100
@@ -60,14 +60,10 @@ def main():
         for n_steps in (0, 10) if chosen.quick else (0, 1, 10):
             settings = scaled_down(READINGS[reading], len(digits.X), n_epochs)
             settings = replace(settings, n_patterns=N_PATTERNS, n_gibbs_steps=n_steps)
-            rows = [measure(Run(settings, digits, seed), judge) for seed in chosen.seeds]
-            name = f"{reading}\n{n_steps} steps"
-            for value in rows[0]:
-                what = f"{reading}, {n_steps} steps, {value}"
-                report(what, [row[value] for row in rows], 4)
-            gaps = [row["test"] / row["train"] - 1 for row in rows]
-            report(f"{reading}, {n_steps} steps, test over train minus one", gaps)
-            measured[name] = rows
+            name = f"{reading}, {n_steps} steps"
+            rows = measure_seeds(name, settings, digits, judge, chosen.seeds)
+            report(f"{name}, test over train minus one", [r["test"] / r["train"] - 1 for r in rows])
+            measured[name.replace(", ", "\n")] = rows
     finish(draw(measured, without_couplings), chosen)
 
 

@@ -44,6 +44,14 @@ def measure(run, judge):
     }
 
 
+def measure_seeds(name, settings, digits, judge, seeds):
+    """Train and measure a model of each seed, and report."""
+    rows = [measure(Run(settings, digits, seed), judge) for seed in seeds]
+    for value in rows[0]:
+        report(f"{name}, {value}", [row[value] for row in rows], 4)
+    return rows
+
+
 def draw(measured):
     """Likelihood and distance of samples against the number of patterns."""
     figure, panels = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained")
@@ -70,10 +78,8 @@ def main():
     measured = {}
     for n_patterns in QUICK_N_PATTERNS if chosen.quick else N_PATTERNS:
         of_size = replace(settings, n_patterns=n_patterns)
-        rows = [measure(Run(of_size, digits, seed), judge) for seed in chosen.seeds]
-        for name in rows[0]:
-            report(f"K={n_patterns}, {name}", [row[name] for row in rows], 4)
-        measured[n_patterns] = rows
+        name = f"K={n_patterns}"
+        measured[n_patterns] = measure_seeds(name, of_size, digits, judge, chosen.seeds)
     finish(draw(measured), chosen)
 
 
