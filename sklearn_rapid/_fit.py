@@ -19,13 +19,16 @@ from sklearn_rapid._parameters import (
     optimizer_from,
     schedule_from,
 )
+from sklearn_rapid._validation import (
+    VALIDATED_ROWS,
+    Verdict,
+    figures_of_chains,
+    validate,
+    warn_if_worse_than_independent,
+)
 from sklearn_rapid.backends import RandomStream, is_cupy_array
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.training import Diverged, Trainer, TrainingState, batches
-
-# Rows on which the pseudo-likelihood is taken each epoch: its spread over rows is a few nats,
-# so that the mean of so many is known to about a tenth.
-VALIDATED_ROWS = 500
 
 
 @dataclass
@@ -102,14 +105,17 @@ class Run:
             "learning_rate": rate,
             "n_updates": self.state.n_updates,
         }
+        values.update(figures_of_chains(self.state.chains))
         if self.split.validation is not None:
-            score, gap = self.validate()
-            values.update(pseudo_likelihood=score, free_energy_gap=gap)
+            verdict = self.validate()
+            values.update(verdict.figures)
             progress.n_epochs_without_gain += 1
-            if score > progress.best_score + self.estimator.tol:
+            # What may be a gain within its error is no reason to stop, nor one to be kept.
+            if verdict.score + verdict.error > progress.best_score + self.estimator.tol:
                 progress.n_epochs_without_gain = 0
-            if score > progress.best_score:
-                progress.best_score, progress.best_state = score, self.state.copy()
+            if verdict.score - verdict.error > progress.best_score:
+                progress.best_score = verdict.score - verdict.error
+                progress.best_state = self.state.copy()
         progress.record(**values)
         if self.estimator.verbose:
             figures = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
@@ -124,15 +130,18 @@ class Run:
             return False
         return self.state.is_whole
 
-    def validate(self) -> tuple[float, float]:
-        """Mean pseudo-likelihood of held-out rows, and their free energy over trained ones'."""
-        machine, to_numpy = self.state.machine, self.encoder.backend.to_numpy
+    def validate(self) -> Verdict:
+        """What rows set aside say of the model as it is."""
         held_out = self.encoder.spins(self.X[self.split.validation[:VALIDATED_ROWS]])
         trained = self.encoder.spins(self.X[self.split.train[:VALIDATED_ROWS]])
-        free_energies = (machine.free_energy(v) for v in (held_out, trained))
-        held_out_energy, trained_energy = (float(to_numpy(f).mean()) for f in free_energies)
-        score = float(to_numpy(machine.log_pseudo_likelihood(held_out)).mean())
-        return score, held_out_energy - trained_energy
+        return validate(self.state, held_out, trained)
+
+    def check_outcome(self) -> None:
+        """Warn if the chains of training have lost the model."""
+        if self.trainer.negative_phase.is_persistent:
+            train = self.split.train
+            rows = slice(0, VALIDATED_ROWS) if train is None else train[:VALIDATED_ROWS]
+            warn_if_worse_than_independent(self.state, self.encoder.spins(self.X[rows]))
 
     def attributes(self) -> dict[str, Any]:
         """Fitted attributes as they are now."""
@@ -154,6 +163,7 @@ def fit(estimator: Any, X: Any, y: Any, *, resumed: bool) -> None:
         _run_epochs(run, y, context)
         if run.progress.best_state is not None:
             run.state = run.progress.best_state
+        run.check_outcome()
         _set(estimator, run.attributes())
     context.call_on_fit_task_end(estimator=estimator, X=X, y=y)
 

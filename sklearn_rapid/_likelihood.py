@@ -8,17 +8,32 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import logsumexp
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_rapid._parameters import check_count, check_option, new_seed
-from sklearn_rapid.backends import RandomStream
+from sklearn_rapid._parameters import check_count, check_option, check_positive, new_seed
+from sklearn_rapid.backends import RandomStream, is_cupy_array
 from sklearn_rapid.machine import Machine
-from sklearn_rapid.partition import LogPartition, ais_log_partition, exact_log_partition
+from sklearn_rapid.negative_phase import TemperedChains, states_of
+from sklearn_rapid.partition import (
+    LogPartition,
+    ais_log_partition,
+    exact_log_partition,
+    tempered_log_partition,
+)
+from sklearn_rapid.training import TrainingState
 
 # "auto" enumerates the smaller layer up to here; asked for, enumeration goes a little further.
 LARGEST_AUTO_EXACT = 20
 LARGEST_EXACT = 25
+
+N_COLUMNS = 24
+# Such a ladder has some 250 rows. By default log Z takes no more sweeps of it than the
+# fit has paid for, but enough to place the β and to measure, and no more than a few minutes' worth.
+ROWS_OF_A_SWEEP, FEWEST_SWEEPS, MOST_SWEEPS = 250, 250, 4000
+# Rounding of float32 fields, and errors of log Z that are none to speak of.
+LARGEST_LOG_TOTAL = 0.05
 
 
 class LikelihoodMixin:
@@ -37,8 +52,16 @@ class LikelihoodMixin:
         Returns
         -------
         ndarray of shape (n_samples,)
+
+        Warns
+        -----
+        RuntimeWarning
+            If the estimate of log Z is not to be trusted; or if it is proved wrong, the
+            probabilities of different rows of X adding up to more than one.
         """
-        return -self.free_energy(X) - self.log_partition_
+        log_p = -self.free_energy(X) - self.log_partition_
+        self._check_total_probability(X, log_p)
+        return log_p
 
     def score(self, X: ArrayLike, y: Any = None) -> float:
         """Mean log-likelihood of the rows of X, in nats.
@@ -93,7 +116,10 @@ class LikelihoodMixin:
         self,
         method: str = "auto",
         *,
-        n_chains: int = 200,
+        tol: float = 0.1,
+        max_sweeps: int | None = None,
+        max_seconds: float | None = None,
+        n_chains: int | None = None,
         n_temperatures: int = 2000,
         random_state: Any = None,
     ) -> LogPartition:
@@ -101,36 +127,75 @@ class LikelihoodMixin:
 
         Parameters
         ----------
-        method : {"auto", "exact", "ais"}, default="auto"
-            "exact" sums over the smaller layer (at most 25 units); "ais" is annealed
-            importance sampling; "auto" is exact up to 20 units and AIS beyond.
-        n_chains, n_temperatures : int, default=200 and 2000
-            For AIS.
+        method : {"auto", "exact", "tempering", "ais"}, default="auto"
+            "exact" sums over the smaller layer (at most 25 units); "tempering" is parallel
+            tempering with bridges between neighbouring temperatures; "ais" is annealed
+            importance sampling; "auto" is exact up to 20 units and tempering beyond.
+        tol : float > 0, default=0.1
+            The error in nats at which tempering may stop.
+        max_sweeps : int, default=None
+            Sweeps after which tempering stops. None is as many as cost about what the fit has
+            cost, but at least 250 and at most 4000.
+        max_seconds : float > 0, default=None
+            Seconds after which tempering stops. With a limit in seconds an estimate cannot be
+            repeated exactly.
+        n_chains : int, default=None
+            Columns of the ladder (None is 24), or chains of AIS (None is 200).
+        n_temperatures : int, default=2000
+            For AIS; tempering finds its own.
         random_state : int, RandomState instance or None, default=None
             None draws from the model's own seed: the same estimate at every call.
 
         Returns
         -------
         LogPartition
-            `value` and `error` in nats, `method`, `effective_sample_size`, ...
+            `value` and `error` in nats, `method`, `is_trusted` and `doubts`, bounds from both
+            sides, ...
 
         Warns
         -----
         RuntimeWarning
-            If fewer than a twentieth of the chains carry the AIS estimate.
+            If the estimate is not to be trusted; it says why, and what to do.
         """
         check_is_fitted(self)
-        check_option("method", method, ("auto", "exact", "ais"))
-        check_count("n_chains", n_chains, 1)
+        check_option("method", method, ("auto", "exact", "tempering", "ais"))
+        check_positive("tol", tol)
+        if max_sweeps is None:
+            max_sweeps = self._sweeps_worth_a_fit()
+        check_count("max_sweeps", max_sweeps, 1)
+        if max_seconds is not None:
+            check_positive("max_seconds", max_seconds)
+        if n_chains is not None:
+            check_count("n_chains", n_chains, 1)
         check_count("n_temperatures", n_temperatures, 2)
         machine = self._machine(self._backend_at_hand())
         stream = self._own_stream()
         if random_state is not None:
             stream = RandomStream(new_seed(check_random_state(random_state)))
+        method = _resolved(method, machine)
         with machine.backend.running():
-            return _log_partition(
-                machine, method, stream, self._visible_mean, n_chains, n_temperatures
-            )
+            if method == "exact":
+                return exact_log_partition(machine)
+            if method == "tempering":
+                estimate, _ = self._tempered(
+                    machine,
+                    stream,
+                    tol=tol,
+                    max_sweeps=max_sweeps,
+                    max_seconds=max_seconds or np.inf,
+                    n_columns=n_chains or N_COLUMNS,
+                )
+            else:
+                estimate = ais_log_partition(
+                    machine,
+                    stream,
+                    base_mean=self._visible_mean,
+                    n_chains=n_chains or 200,
+                    n_temperatures=n_temperatures,
+                )
+        if not estimate.is_trusted:
+            _warn_distrusted(estimate)
+        return estimate
 
     @property
     def log_partition_(self) -> float:
@@ -143,6 +208,49 @@ class LikelihoodMixin:
             self._kept_log_partition = kept
         return kept[1]
 
+    def _tempered(self, machine: Machine, stream: RandomStream, **how: Any) -> tuple:
+        """log Z by tempering, half of it from the chains of training, and the ladder."""
+        state = TrainingState.from_host(self._training_state, machine)
+        start = states_of(state.chains, machine.backend)
+        betas = None
+        if isinstance(state.chains, TemperedChains):
+            ladder = state.chains.ladder
+            betas = np.array(ladder.betas[: ladder.top + 1])
+        if start is not None:
+            start = machine.backend.xp.astype(start, machine.visible_bias.dtype)
+        return tempered_log_partition(machine, stream, start=start, betas=betas, **how)
+
+    def _sweeps_worth_a_fit(self) -> int:
+        """Sweeps of a ladder that cost about as much as the updates of the fit, within bounds."""
+        rows_of_fit = 4 * self._training_state["n_updates"] * self.batch_size
+        return int(np.clip(rows_of_fit // ROWS_OF_A_SWEEP, FEWEST_SWEEPS, MOST_SWEEPS))
+
+    def _check_total_probability(self, X: Any, log_p: np.ndarray) -> None:
+        """Warn if the probabilities of the different rows add up to more than one."""
+        if logsumexp(_to_host(log_p)) <= LARGEST_LOG_TOTAL:
+            return
+        multipliers = np.random.default_rng(0).integers(
+            2**64, size=-(-self.n_features_in_ // 8), dtype=np.uint64
+        )
+
+        def numbers(machine: Any, encoder: Any, v: Any, out: Any) -> Any:
+            packed = np.packbits(machine.backend.to_numpy(v) > 0, axis=1)
+            return machine.backend.asarray(packed.astype(np.uint64) @ multipliers)
+
+        # A number for each row: different rows share one with a probability of next to nothing.
+        numbers_of_rows = _to_host(self._by_chunks(X, numbers, (), "uint64"))
+        _, first = np.unique(numbers_of_rows, return_index=True)
+        log_total = float(logsumexp(_to_host(log_p)[first]))
+        if log_total > LARGEST_LOG_TOTAL:
+            warnings.warn(
+                f"the probabilities of the {len(first)} different rows of X add up to "
+                f"exp({log_total:.2f}) > 1: the estimate of log Z is too low by at least "
+                f"{log_total:.2f} nats, and these log-likelihoods are too high. Call "
+                "log_partition with a larger max_sweeps.",
+                RuntimeWarning,
+                stacklevel=4,
+            )
+
     def _parameter_digest(self) -> bytes:
         digest = blake2b(digest_size=16)
         for p in self._fitted_parameters():
@@ -154,35 +262,33 @@ class LikelihoodMixin:
         return self._training_state["visible_offset"]
 
 
-def _log_partition(
-    machine: Machine,
-    method: str,
-    stream: RandomStream,
-    base_mean: np.ndarray | None,
-    n_chains: int,
-    n_temperatures: int,
-) -> LogPartition:
-    """log Z by the method asked for; warns if the estimate is not to be trusted."""
+def _resolved(method: str, machine: Machine) -> str:
+    """The method that "auto" stands for; ValueError if the machine is too large for it."""
     smaller = min(machine.n_visible, machine.n_hidden)
     if method == "auto":
-        method = "exact" if smaller <= LARGEST_AUTO_EXACT else "ais"
-    if method == "exact":
-        if smaller > LARGEST_EXACT:
-            raise ValueError(
-                f"method='exact' enumerates the smaller layer, which may have at most "
-                f"{LARGEST_EXACT} units; got {machine.n_visible} visible and "
-                f"{machine.n_hidden} hidden ones. Use method='ais'."
-            )
-        return exact_log_partition(machine)
-    estimate = ais_log_partition(
-        machine, stream, base_mean=base_mean, n_chains=n_chains, n_temperatures=n_temperatures
-    )
-    if not estimate.is_trusted:
-        warnings.warn(
-            f"the AIS estimate of log Z rests on {estimate.effective_sample_size:.1f} effective "
-            f"chains of {n_chains}: log Z may be too low, and log-likelihoods too high. Raise "
-            f"n_temperatures (now {n_temperatures}) or n_chains.",
-            RuntimeWarning,
-            stacklevel=4,
+        return "exact" if smaller <= LARGEST_AUTO_EXACT else "tempering"
+    if method == "exact" and smaller > LARGEST_EXACT:
+        raise ValueError(
+            f"method='exact' enumerates the smaller layer, which may have at most "
+            f"{LARGEST_EXACT} units; got {machine.n_visible} visible and "
+            f"{machine.n_hidden} hidden ones. Use method='tempering'."
         )
-    return estimate
+    return method
+
+
+def _warn_distrusted(estimate: LogPartition) -> None:
+    advice = "raise max_sweeps"
+    if estimate.method == "ais":
+        advice = "use method='tempering', or raise n_temperatures or n_chains"
+    warnings.warn(
+        f"log Z = {estimate.value:.2f} ± {estimate.error:.2f} by {estimate.method} is not to be "
+        f"trusted, nor are log-likelihoods with it: {'; '.join(estimate.doubts)}. To improve it, "
+        f"{advice}. If that does not help, chains do not find their way through this model: "
+        "train with negative_phase='auto', or with a lower learning_rate.",
+        RuntimeWarning,
+        stacklevel=4,
+    )
+
+
+def _to_host(values: Any) -> np.ndarray:
+    return values.get() if is_cupy_array(values) else values

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,14 @@ def check_count(name: str, value: Any, smallest: int) -> None:
         raise TypeError(f"{name} must be an int, got {value!r} of type {type(value).__name__}")
     if value < smallest:
         raise ValueError(f"{name} must be at least {smallest}, got {value}")
+
+
+def check_positive(name: str, value: Any) -> None:
+    """Raise TypeError or ValueError unless `value` is a number above zero."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        raise TypeError(f"{name} must be a number, got {value!r} of type {type(value).__name__}")
+    if not value > 0:
+        raise ValueError(f"{name} must be above 0, got {value}")
 
 
 def check_option(name: str, value: Any, options: tuple[str, ...]) -> None:

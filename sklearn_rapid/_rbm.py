@@ -58,9 +58,11 @@ class RBM(BaseRBM):
     ----------
     n_components : int, default=256
         Number of hidden units H.
-    negative_phase : {"pcd", "cd", "exact"} or NegativePhase, default="pcd"
+    negative_phase : {"auto", "pt", "pcd", "cd", "exact"} or NegativePhase, default="auto"
         Where the states come from that the model is compared with; see
-        `sklearn_rapid.negative_phase`.
+        `sklearn_rapid.negative_phase`. "auto" is parallel tempering that adapts to the model:
+        hardly more than "pcd" where chains find their way, and as much more as they need where
+        they do not. "pt" is another name for it.
     optimizer : {"sgd", "adam"} or optimizer, default="sgd"
         See `sklearn_rapid.optimizers`; ``SGD(scaled=False)`` takes plain gradient steps.
     learning_rate : "auto", float or schedule, default="auto"
@@ -89,8 +91,8 @@ class RBM(BaseRBM):
     init_scale : float, default=0.01
         Standard deviation of the initial W.
     early_stopping : bool, default=False
-        Whether to set rows aside, stop when their pseudo-likelihood no longer rises, and keep
-        the best epoch.
+        Whether to set rows aside, stop when their log-likelihood no longer rises, and keep the
+        best epoch. (Their pseudo-likelihood, for negative phases without a ladder.)
     validation_fraction : float in (0, 1), default=0.1
         Share of rows set aside by early stopping.
     n_iter_no_change : int, default=5
@@ -126,9 +128,12 @@ class RBM(BaseRBM):
     log_partition_ : float
         log Z in nats, estimated when first asked for; see `log_partition`.
     history_ : dict of lists
-        A value an epoch each: "epoch", "seconds", "learning_rate", "n_updates", and with
-        early stopping "pseudo_likelihood" (nats) and "free_energy_gap" (of the rows set aside
-        over those trained on, nats: it grows with overfitting).
+        A value an epoch each: "epoch", "seconds", "learning_rate", "n_updates". With tempered
+        chains "barrier" (Λ), "lag" (how far chains are behind the model, nats; positive only
+        if they are), "n_rungs", "n_columns" and "step_share". With early stopping
+        "log_likelihood" of the rows set aside with "log_likelihood_error", or
+        "pseudo_likelihood" where there is no ladder (nats), and "free_energy_gap" (of the rows
+        set aside over those trained on, nats: it grows with overfitting).
     n_iter_ : int
         Epochs of the last `fit`.
     n_features_in_ : int
@@ -160,7 +165,7 @@ class RBM(BaseRBM):
 
     _parameter_constraints: ClassVar[dict] = {
         **CONSTRAINTS,
-        "negative_phase": [StrOptions({"exact", "cd", "pcd", "pid"}), NegativePhase],
+        "negative_phase": [StrOptions({"auto", "exact", "cd", "pcd", "pid", "pt"}), NegativePhase],
         "init_scale": [NON_NEGATIVE],
     }
 
@@ -168,7 +173,7 @@ class RBM(BaseRBM):
         self,
         n_components: int = 256,
         *,
-        negative_phase: Any = "pcd",
+        negative_phase: Any = "auto",
         optimizer: Any = "sgd",
         learning_rate: Any = "auto",
         batch_size: int = 100,
@@ -245,9 +250,10 @@ class RARBM(BaseRBM):
         Number of hidden units H.
     n_patterns : int, default=64
         Number of patterns K.
-    negative_phase : {"pid", "pcd", "cd", "exact"} or NegativePhase, default="pid"
-        Where the states come from that the model is compared with. "pid" starts chains from
-        the patterns; see `sklearn_rapid.negative_phase`.
+    negative_phase : {"auto", "pt", "pid", "pcd", "cd", "exact"} or NegativePhase, default="auto"
+        Where the states come from that the model is compared with; see
+        `sklearn_rapid.negative_phase`. "auto" is parallel tempering that adapts to the model, as
+        for `RBM`; "pid" starts chains from the patterns, as the paper has it.
     optimizer, learning_rate, batch_size, max_iter, shuffle, units, binarize :
         As for `RBM`.
     fit_intercept, center, weight_decay :
@@ -319,7 +325,7 @@ class RARBM(BaseRBM):
         n_components: int = 256,
         n_patterns: int = 64,
         *,
-        negative_phase: Any = "pid",
+        negative_phase: Any = "auto",
         optimizer: Any = "sgd",
         learning_rate: Any = "auto",
         batch_size: int = 100,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,25 @@ from sklearn_rapid._data import SpinEncoder, checked_array, chunks
 from sklearn_rapid._parameters import check_count, check_option, new_seed
 from sklearn_rapid.backends import RandomStream, is_cupy_array
 from sklearn_rapid.machine import Machine
+from sklearn_rapid.negative_phase import states_of
+from sklearn_rapid.tempering import (
+    Ladder,
+    Travels,
+    cold_states,
+    counted_anew,
+    of_states,
+    sweep,
+    travels,
+)
+from sklearn_rapid.training import TrainingState
+
+# The ladder that samples are drawn from is run in until it would tell log Z so well.
+TOL_OF_LADDER, SWEEPS_OF_LADDER = 0.2, 1000
+# Samples are worth so many sweeps of it, or two for each of them.
+SWEEPS_FOR_SAMPLES = 500
+SMALLEST_INDEPENDENT_SHARE = 0.1
+# Draws that the mean of a completion is taken over, if there are as many steps.
+MEANS_OF_COMPLETION = 25
 
 
 class SamplingMixin:
@@ -22,39 +42,112 @@ class SamplingMixin:
         self,
         n_samples: int = 1,
         *,
-        n_gibbs_steps: int = 1000,
+        n_gibbs_steps: int | None = None,
         init: Any = None,
+        return_travels: bool = False,
         random_state: Any = None,
-    ) -> np.ndarray:
-        """Draw visible states from the model by Gibbs sampling.
+    ) -> Any:
+        """Draw visible states from the model.
+
+        By default from parallel tempering: states that have come down from β = 0, where units
+        are independent, to the model's own β = 1. With `n_gibbs_steps` or `init`, from plain
+        chains of Gibbs steps.
 
         Parameters
         ----------
         n_samples : int, default=1
-        n_gibbs_steps : int, default=1000
-            Steps of each chain: the more, the closer to the model's distribution.
+        n_gibbs_steps : int, default=None
+            Steps of each plain chain (1000 if only `init` is given).
         init : array-like, "random", "patterns" or None, default=None
-            Where chains start: at visible states, read as X is (repeated in turn if there are
-            fewer than `n_samples`), at fair coins, or at the signs of the patterns (RARBM).
+            Where plain chains start: at visible states, read as X is (repeated in turn if there
+            are fewer than `n_samples`), at fair coins, or at the signs of the patterns (RARBM).
             None is the chains of training where it kept some, else "random".
+        return_travels : bool, default=False
+            Whether to return how states travelled along the ladder, too.
         random_state : int, RandomState instance or None, default=None
 
         Returns
         -------
         ndarray of shape (n_samples, n_features)
+        Travels
+            If asked for. Its `n_round_trips` is the effective number of samples, where that is
+            smaller than `n_samples`: so many states came from β = 0 while they were drawn.
+
+        Warns
+        -----
+        RuntimeWarning
+            If fewer than a tenth of the samples of a ladder are independent.
         """
         check_is_fitted(self)
         check_count("n_samples", n_samples, 1)
-        check_count("n_gibbs_steps", n_gibbs_steps, 0)
+        if n_gibbs_steps is not None:
+            check_count("n_gibbs_steps", n_gibbs_steps, 0)
+        is_tempered = n_gibbs_steps is None and init is None
+        if return_travels and not is_tempered:
+            raise ValueError(
+                "return_travels=True is for samples of a ladder: leave n_gibbs_steps and init out"
+            )
         machine = self._machine(self._backend_at_hand(init))
         encoder = self._encoder(machine.backend)
         stream = RandomStream(new_seed(check_random_state(random_state)))
         with machine.backend.running():
-            start = self._starting_states(init, n_samples, machine, encoder, stream)
-            states = machine.for_rows(2 * n_gibbs_steps * n_samples).gibbs(
-                start, n_gibbs_steps, stream
+            if is_tempered:
+                states, travelled = self._from_ladder(machine, n_samples, stream)
+            else:
+                n_steps = 1000 if n_gibbs_steps is None else n_gibbs_steps
+                start = self._starting_states(init, n_samples, machine, encoder, stream)
+                states = machine.for_rows(2 * n_steps * n_samples).gibbs(start, n_steps, stream)
+            samples = self._returned(encoder.decode(states), machine.backend, like=init)
+        if not is_tempered:
+            return samples
+        if travelled.n_round_trips < SMALLEST_INDEPENDENT_SHARE * n_samples:
+            warnings.warn(
+                f"of {n_samples} samples about {travelled.n_round_trips} are independent: states "
+                "find their way through this model too slowly. Draw fewer, or train with "
+                "negative_phase='auto' or a lower learning_rate.",
+                RuntimeWarning,
+                stacklevel=2,
             )
-            return self._returned(encoder.decode(states), machine.backend, like=init)
+        return (samples, travelled) if return_travels else samples
+
+    def _from_ladder(
+        self, machine: Machine, n_samples: int, stream: RandomStream
+    ) -> tuple[Any, Travels]:
+        """States at β = 1, as far apart as the sweeps that they are worth allow."""
+        backend, xp = machine.backend, machine.backend.xp
+        ladder, travelled = self._ladder(machine)
+        machine = machine.for_rows(2 * SWEEPS_FOR_SAMPLES * ladder.states.shape[0])
+        n_visits = -(-n_samples // ladder.n_columns)
+        # Sweeps until a column's state at β = 1 is a new one.
+        n_sweeps = travelled.n_sweeps * ladder.n_columns / max(travelled.n_round_trips, 1)
+        most = max(SWEEPS_FOR_SAMPLES, 2 * n_samples) // n_visits
+        n_sweeps = int(np.clip(np.ceil(n_sweeps), 1, max(most, 1)))
+        visited = []
+        for _ in range(n_visits):
+            ladder, _ = sweep(ladder, machine, n_sweeps, stream)
+            visited.append(cold_states(ladder, backend))
+        return xp.concat(visited, axis=0)[:n_samples, :], travels(ladder, backend)
+
+    def _ladder(self, machine: Machine) -> tuple[Ladder, Travels]:
+        """The model's ladder after its first rounds, the same whatever was called before.
+
+        Kept in memory for the next call; counters start anew.
+        """
+        digest = (self._parameter_digest(), machine.backend.name)
+        kept = self.__dict__.get("_kept_ladder")
+        if kept is None or kept[0] != digest:
+            _, ladder = self._tempered(
+                machine, self._own_stream(), tol=TOL_OF_LADDER, max_sweeps=SWEEPS_OF_LADDER
+            )
+            kept = digest, (counted_anew(ladder, machine.backend), travels(ladder, machine.backend))
+            self._kept_ladder = kept
+        return kept[1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the ladder, which can be made again."""
+        state = dict(super().__getstate__())
+        state.pop("_kept_ladder", None)
+        return state
 
     def gibbs(self, X: ArrayLike, n_steps: int = 1, random_state: Any = None) -> np.ndarray:
         """Visible states after Gibbs steps from X.
@@ -85,9 +178,11 @@ class SamplingMixin:
         mask: ArrayLike | None = None,
         *,
         n_gibbs_steps: int = 100,
+        tempered: bool = False,
+        output: str = "sample",
         random_state: Any = None,
     ) -> np.ndarray:
-        """Draw the missing entries of each row given the others.
+        """Fill in the missing entries of each row given the others.
 
         Parameters
         ----------
@@ -97,16 +192,24 @@ class SamplingMixin:
             True where an entry is known. Entries that are NaN are missing in any case.
         n_gibbs_steps : int, default=100
             Steps with the known entries clamped; missing ones start undecided (mean spin 0).
+        tempered : bool, default=False
+            Whether each row gets a ladder of temperatures, as `sample` has, with its known entries
+            clamped: for models in which rows can be completed in several ways that are far from
+            each other. It costs about ten times as much.
+        output : {"sample", "mean"}, default="sample"
+            One draw of the missing entries, or the mean of each of them: that of
+            E[v | h] over the second half of the steps.
         random_state : int, RandomState instance or None, default=None
 
         Returns
         -------
         ndarray of shape (n_samples, n_features)
-            The missing entries drawn in `units`; the known ones as spins, or as the means that
+            The missing entries in `units`; the known ones as spins, or as the means that
             they are where `binarize` is "sample" or None.
         """
         check_is_fitted(self)
         check_count("n_gibbs_steps", n_gibbs_steps, 1)
+        check_option("output", output, ("sample", "mean"))
         X = self._validate(X, reset=False, missing=True)
         machine, encoder = self._ready(X)
         where = machine.backend.xp if is_cupy_array(X) else np
@@ -116,22 +219,25 @@ class SamplingMixin:
         stream = RandomStream(new_seed(check_random_state(random_state)))
         out = where.empty(X.shape, dtype=self._dtype)
         with machine.backend.running():
+            rungs = self._ladder(machine)[0] if tempered else None
             for rows in chunks(X.shape[0]):
                 free = missing[rows]
                 v = encoder.spins(where.where(free, where.zeros_like(X[rows]), X[rows]))
                 free = machine.backend.asarray(free)
                 v = machine.backend.xp.where(free, machine.backend.xp.zeros_like(v), v)
-                drawn = encoder.decode(machine.gibbs(v, n_gibbs_steps, stream, free=free))
-                out[rows] = self._returned(drawn, machine.backend, like=X)
+                completion = Completion(machine, v, free, rungs)
+                filled = completion.run(n_gibbs_steps, output == "mean", stream)
+                out[rows] = self._returned(encoder.decode(filled), machine.backend, like=X)
         return out
 
     def _starting_states(
         self, init: Any, n: int, machine: Machine, encoder: SpinEncoder, stream: RandomStream
     ) -> Any:
         backend, xp = machine.backend, machine.backend.xp
-        chains = self._training_state["chains"]
+        state = TrainingState.from_host(self._training_state, machine)
+        chains = states_of(state.chains, backend)
         if init is None and chains is not None:
-            states = backend.asarray(chains, self._dtype)
+            states = xp.astype(chains, machine.visible_bias.dtype)
         elif init is None or isinstance(init, str):
             init = "random" if init is None else init
             check_option("init", init, ("random", "patterns"))
@@ -150,6 +256,52 @@ class SamplingMixin:
             encoder.check(init, name="init")
             states = encoder.spins(init)
         return xp.take(states, xp.arange(n) % states.shape[0], axis=0)
+
+
+class Completion:
+    """Rows on their way to being completed: plain chains, or the columns of a ladder.
+
+    Parameters
+    ----------
+    machine : Machine
+    v : array of shape (n, V)
+        Zero where an entry is missing.
+    free : boolean array of shape (n, V)
+        Where an entry is missing.
+    rungs : Ladder or None
+        Whose β and base each row gets.
+    """
+
+    def __init__(self, machine: Machine, v: Any, free: Any, rungs: Ladder | None) -> None:
+        self.machine, self.v, self.free, self.ladder = machine, v, free, None
+        if rungs is not None:
+            backend, xp = machine.backend, machine.backend.xp
+            rows = backend.asarray(np.repeat(np.arange(v.shape[0]), rungs.n_rungs), "int64")
+            self.free = xp.take(free, rows, axis=0)
+            self.ladder = of_states(backend, rungs.betas, rungs.base, xp.take(v, rows, axis=0))
+
+    def run(self, n_steps: int, mean: bool, stream: RandomStream) -> Any:
+        """The rows after so many steps; or with means, over their second half, in place of draws."""
+        if not mean:
+            return self._advance(n_steps, stream)
+        machine, xp = self.machine, self.machine.backend.xp
+        n_draws = min(MEANS_OF_COMPLETION, n_steps)
+        apart = max(1, n_steps // (2 * n_draws))
+        v = self._advance(max(0, n_steps - n_draws * apart), stream)
+        total = xp.zeros_like(v)
+        for _ in range(n_draws):
+            v = self._advance(apart, stream)
+            total += machine.visible_mean(machine.sample_hidden(v, stream))
+        missing = self.free if self.ladder is None else self.free[:: self.ladder.n_rungs, :]
+        return xp.where(missing, total / n_draws, v)
+
+    def _advance(self, n_steps: int, stream: RandomStream) -> Any:
+        if self.ladder is None:
+            self.v = self.machine.gibbs(self.v, n_steps, stream, free=self.free)
+        elif n_steps > 0:
+            self.ladder, _ = sweep(self.ladder, self.machine, n_steps, stream, free=self.free)
+            self.v = cold_states(self.ladder, self.machine.backend)
+        return self.v
 
 
 def known_entries(mask: ArrayLike, shape: tuple[int, int]) -> np.ndarray:

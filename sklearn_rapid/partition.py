@@ -1,10 +1,11 @@
-"""The partition function: exact over the smaller layer, or estimated by annealing.
+"""The partition function: exact over the smaller layer, by tempering, or by annealing.
 
 Likelihoods are in nats. Sums run in float64 while fields keep the machine's precision.
 """
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +13,34 @@ import numpy as np
 from scipy.special import logsumexp
 
 from sklearn_rapid.backends import RandomStream
+from sklearn_rapid.bridges import LadderSum, ladder_sum
 from sklearn_rapid.machine import Machine
+from sklearn_rapid.tempering import (
+    Ladder,
+    Travels,
+    adapted,
+    base_log_partition,
+    build,
+    sweep,
+    travels,
+)
 
 # States enumerated at a time: a few megabytes of log-probabilities.
 STATES_PER_CHUNK = 1 << 19
-# Below this share of the chains, the estimate rests on too few of them to be trusted.
-SMALLEST_TRUSTED_SHARE = 0.05
+# Means of annealing's base nearer to ±1 would make spins that next to never turn.
+LARGEST_BASE_MEAN = 0.98
+# An annealed estimate rests on at least so many chains, and on this share of them.
+SMALLEST_TRUSTED_SIZE, SMALLEST_TRUSTED_SHARE = 10.0, 0.05
+
+# A ladder's first round: rungs at equal distances in β, and a few sweeps. Rounds double.
+FIRST_RUNGS, FIRST_SWEEPS = 8, 16
+SWEEPS_AT_ONCE = 64
+# In training, log Z is taken anew each epoch, in little time.
+FIRST_FOLLOWED_ROUND, LONGEST_FOLLOWED_ROUND, FOLLOWED_TOL = 32, 128, 0.15
+# Differences of more than so many errors are no accident.
+LARGEST_DEVIATION = 4.0
+# Bounds that are further apart, in nats, are carried by so few states that their errors say little.
+LARGEST_GAP = 1.0
 
 
 @dataclass(frozen=True)
@@ -29,16 +52,30 @@ class LogPartition:
     value : float
         log Z in nats.
     error : float
-        Standard error of `value` in nats: zero if exact. For "ais" it is the delta-method
-        error of a logarithm of a mean of importance weights; it speaks for the chains that were
-        run, and cannot know of modes that none of them found.
-    method : {"exact", "ais"}
+        Standard error of `value` in nats: zero if exact, infinite if unknown. It speaks for the
+        chains that were run, and cannot know of modes that none of them found.
+    method : {"exact", "tempering", "ais"}
+    doubts : tuple of str
+        What speaks against the estimate; empty if nothing does.
+    lower, upper : float
+        For "tempering": one-sided estimates, from the states of each pair's lower rung and from
+        those of its upper rung. Bounds of log Z in expectation, if chains are at equilibrium; NaN
+        for other methods. (An annealed `value` is itself a lower bound in expectation.)
+    barrier : float
+        For "tempering": Λ, the rejections of exchanges along the ladder added up. NaN otherwise.
+    n_round_trips : int
+        For "tempering": states that came from β = 0 to β = 1 while `value` was measured.
     effective_sample_size : float
-        (Σw)² / Σw² of the importance weights, between 1 and the number of chains; NaN if exact.
+        For "ais": (Σw)² / Σw² of the importance weights, between 1 and the number of chains; NaN
+        otherwise.
     n_chains : int
-        Zero if exact.
+        Columns of the ladder, or annealed chains; zero if exact.
     n_temperatures : int
-        Zero if exact.
+        Rungs of the ladder, or annealing's temperatures; zero if exact.
+    n_sweeps : int
+        For "tempering": sweeps in all, about half of them in the last round, which `value` is of.
+    stopped_by : {"tol", "max_sweeps", "max_seconds", ""}
+        For "tempering": what ended it.
 
     Examples
     --------
@@ -49,17 +86,21 @@ class LogPartition:
     value: float
     error: float = 0.0
     method: str = "exact"
+    doubts: tuple[str, ...] = ()
+    lower: float = float("nan")
+    upper: float = float("nan")
+    barrier: float = float("nan")
+    n_round_trips: int = 0
     effective_sample_size: float = float("nan")
     n_chains: int = 0
     n_temperatures: int = 0
+    n_sweeps: int = 0
+    stopped_by: str = ""
 
     @property
     def is_trusted(self) -> bool:
-        """Whether enough chains carry the estimate."""
-        return (
-            self.method == "exact"
-            or self.effective_sample_size >= SMALLEST_TRUSTED_SHARE * self.n_chains
-        )
+        """Whether nothing speaks against the estimate."""
+        return not self.doubts
 
 
 def enumerate_spins(n_spins: int, start: int, stop: int, backend: Any, dtype: str) -> Any:
@@ -171,8 +212,8 @@ def ais_log_partition(
     backend = machine.backend
     base = np.zeros(machine.n_visible)
     if base_mean is not None and machine.has_biases:
-        base = np.arctanh(np.clip(base_mean, -0.98, 0.98))
-    log_base = float(np.sum(np.logaddexp(base, -base)) + machine.n_hidden * np.log(2.0))
+        base = np.arctanh(np.clip(base_mean, -LARGEST_BASE_MEAN, LARGEST_BASE_MEAN))
+    log_base = base_log_partition(base, machine.n_hidden)
     base_bias = backend.xp.astype(backend.asarray(base), machine.visible_bias.dtype)
     betas = np.linspace(0.0, 1.0, n_temperatures)
     n_sweeps = n_temperatures - 1
@@ -188,11 +229,160 @@ def _from_weights(log_weights: np.ndarray, log_base: float, n_temperatures: int)
     n_chains = log_weights.size
     log_mean = float(logsumexp(log_weights) - np.log(n_chains))
     relative = np.exp(log_weights - log_mean)
+    size = float(relative.sum() ** 2 / (relative**2).sum())
+    doubts = ()
+    if not size >= max(SMALLEST_TRUSTED_SIZE, SMALLEST_TRUSTED_SHARE * n_chains):
+        doubts = (
+            f"it rests on {size:.1f} effective chains of {n_chains}, and is likely to be too low",
+        )
     return LogPartition(
         value=log_base + log_mean,
         error=float(np.std(relative, ddof=1) / np.sqrt(n_chains)) if n_chains > 1 else np.inf,
         method="ais",
-        effective_sample_size=float(relative.sum() ** 2 / (relative**2).sum()),
+        doubts=doubts,
+        effective_sample_size=size,
         n_chains=n_chains,
         n_temperatures=n_temperatures,
     )
+
+
+def tempered_log_partition(
+    machine: Machine,
+    stream: RandomStream,
+    *,
+    start: Any = None,
+    betas: np.ndarray | None = None,
+    n_columns: int = 24,
+    tol: float = 0.1,
+    max_sweeps: int = 2000,
+    max_seconds: float = np.inf,
+) -> tuple[LogPartition, Ladder]:
+    """log Z by parallel tempering and bridges between neighbouring temperatures.
+
+    Rounds of sweeps, each twice as long as the one before; between rounds the β are placed anew,
+    as many as the barrier calls for. Only the last round counts (see `sklearn_rapid.bridges`).
+
+    Parameters
+    ----------
+    machine : Machine
+    stream : RandomStream
+    start : array of shape (n, V), optional
+        Where half of the columns start; the others start from the base, so that a mode that only
+        one kind knows of shows.
+    betas : array, optional
+        Of the first round.
+    n_columns : int
+    tol : float
+        The error at which to stop, in nats.
+    max_sweeps : int
+    max_seconds : float
+        A limit that depends on the machine's mood: with it results are not repeatable.
+
+    Returns
+    -------
+    LogPartition
+    Ladder
+        After the last sweep.
+    """
+    deadline = time.perf_counter() + max_seconds
+    betas = np.linspace(0.0, 1.0, FIRST_RUNGS) if betas is None else betas
+    start = None if start is None else start[: n_columns // 2, :]
+    ladder = build(machine, betas, n_columns, stream, start)
+    machine = machine.for_rows(2 * max_sweeps * n_columns * len(betas))
+    n_spent, n_sweeps, before, stopped_by = 0, min(FIRST_SWEEPS, max_sweeps), None, ""
+    while True:
+        ladder, total = _measured_round(ladder, machine, n_sweeps, stream, deadline)
+        n_spent += ladder.n_sweeps
+        if time.perf_counter() > deadline:
+            stopped_by = "max_seconds"
+        elif total.error <= tol and n_spent > FIRST_SWEEPS and not _doubts(total, before):
+            stopped_by = "tol"
+        elif n_spent >= max_sweeps:
+            stopped_by = "max_sweeps"
+        if stopped_by:
+            break
+        ladder, before = adapted(ladder, machine.backend), total
+        left = max_sweeps - n_spent
+        n_sweeps = left if left < 4 * n_sweeps else 2 * n_sweeps
+    log_base = (machine.n_visible + machine.n_hidden) * float(np.log(2.0))
+    travelled = travels(ladder, machine.backend)
+    is_mixed = start is not None and start.shape[0] < n_columns
+    doubts = _doubts(total, before, travelled, start.shape[0] if is_mixed else 0)
+    return LogPartition(
+        value=log_base + total.value,
+        error=total.error,
+        method="tempering",
+        doubts=doubts,
+        lower=log_base + total.lower,
+        upper=log_base + total.upper,
+        barrier=travelled.barrier,
+        n_round_trips=travelled.n_round_trips,
+        n_chains=n_columns,
+        n_temperatures=len(travelled.betas),
+        n_sweeps=n_spent,
+        stopped_by=stopped_by,
+    ), ladder
+
+
+def followed_log_partition(
+    ladder: Ladder, machine: Machine, stream: RandomStream
+) -> tuple[float, float]:
+    """log Z by the ladder of a model in training, and its error.
+
+    Rounds of sweeps from where the ladder is, each twice as long, until the states have caught up
+    with the model. Where they do not, the error says by how much.
+    """
+    machine = machine.for_rows(2 * LONGEST_FOLLOWED_ROUND * ladder.states.shape[0])
+    n_sweeps = FIRST_FOLLOWED_ROUND
+    while True:
+        ladder, total = _measured_round(ladder, machine, n_sweeps, stream, np.inf)
+        is_done = total.error <= FOLLOWED_TOL and total.is_consistent
+        if is_done or 2 * n_sweeps > LONGEST_FOLLOWED_ROUND:
+            base = machine.backend.to_numpy(ladder.base)
+            value = base_log_partition(base, machine.n_hidden) + total.value
+            return value, float(np.hypot(total.error, max(0.0, -total.gap)))
+        n_sweeps *= 2
+
+
+def _measured_round(
+    ladder: Ladder, machine: Machine, n_sweeps: int, stream: RandomStream, deadline: float
+) -> tuple[Ladder, LadderSum]:
+    """The ladder after so many sweeps, fewer if time is over, and what they say of log Z."""
+    seen, parity = [], ladder.n_sweeps % 2
+    while n_sweeps > 0 and (not seen or time.perf_counter() < deadline):
+        n = min(n_sweeps, SWEEPS_AT_ONCE)
+        ladder, log_ratios = sweep(ladder, machine, n, stream)
+        seen.append(machine.backend.to_numpy(log_ratios).reshape(n, ladder.n_columns, -1))
+        n_sweeps -= n
+    return ladder, ladder_sum(np.concatenate(seen), parity)
+
+
+def _doubts(
+    total: LadderSum, before: LadderSum | None, travelled: Travels | None = None, n_started: int = 0
+) -> tuple[str, ...]:
+    """What speaks against a ladder's sum, if anything does."""
+    doubts = []
+    if not (total.is_consistent and abs(total.gap) <= LARGEST_GAP):
+        doubts.append(
+            f"the bounds from both sides, {total.lower - total.value:+.2f} and "
+            f"{total.upper - total.value:+.2f} nats from it, do not agree with it"
+        )
+    if before is not None:
+        drift = total.value - before.value
+        if abs(drift) > LARGEST_DEVIATION * np.hypot(total.error, before.error):
+            doubts.append(f"it has moved by {drift:+.2f} nats in the last round")
+    if travelled is not None and travelled.n_round_trips < travelled.n_columns:
+        doubts.append(
+            f"only {travelled.n_round_trips} states came from β = 0 to β = 1 in "
+            f"{travelled.n_columns} columns"
+        )
+    if n_started > 1 and total.shares.size - n_started > 1:
+        parts = total.shares[:n_started], total.shares[n_started:]
+        means = [part.mean() * total.shares.size for part in parts]
+        errors = [part.std(ddof=1) * total.shares.size / np.sqrt(part.size) for part in parts]
+        if abs(means[0] - means[1]) > LARGEST_DEVIATION * np.hypot(*errors):
+            doubts.append(
+                f"columns that started from chains of training and from independent units "
+                f"differ by {means[0] - means[1]:+.2f} nats"
+            )
+    return tuple(doubts)

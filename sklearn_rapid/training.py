@@ -12,7 +12,7 @@ shorter by the square root. One rate then serves every number of units, patterns
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -55,7 +55,7 @@ class TrainingState:
     machine : Machine
     stream : RandomStream
     optimizer_state : object
-    chains : array of shape (n_chains, V) or None
+    chains : array of shape (n_chains, V), TemperedChains or None
     visible_offset : array of shape (V,)
         The mean spin of all rows seen (float64).
     hidden_offset : array of shape (H,)
@@ -152,8 +152,9 @@ class Trainer:
         is_even = not self.fit_intercept and not state.machine.has_biases
         machine = state.machine = replace(state.machine, is_even=is_even)
         self.negative_phase.check(machine.couplings)
-        if state.chains is None:
-            state.chains = self.negative_phase.start(machine, self.batch_size, state.stream)
+        state.chains = self.negative_phase.resume(
+            state.chains, machine, self.batch_size, state.stream
+        )
         parameters = self._trained(machine)
         fresh = self.optimizer.init(parameters, machine.backend.xp)
         if (fresh or {}).keys() != (state.optimizer_state or {}).keys():
@@ -171,7 +172,7 @@ class Trainer:
         Nothing here waits for the backend: whether training has diverged, `check` finds out.
         """
         machine = state.machine
-        n_rows = self.negative_phase.n_rows(machine.couplings, self.batch_size)
+        n_rows = self.negative_phase.n_rows(machine.couplings, self.batch_size, state.chains)
         sampler = machine.for_rows(n_rows)
         negative, chains = self.negative_phase.states(sampler, data, state.chains, state.stream)
         gap = self._visible_gap(state, data, negative)  # moves the offset that comes next
@@ -187,7 +188,8 @@ class Trainer:
         if self.optimizer.scaled:
             variance = _energy_variance(machine, statistics, direction)
             share = _share_of_full_step(data.shape[0], negative, machine.backend)
-            squared_length = rate * rate * machine.n_visible * share
+            length = rate * negative.step_share
+            squared_length = length * length * machine.n_visible * share
             scale = _step_scale(squared_length, variance, gradient, direction, machine.backend)
         state.n_updates += 1
         state.chains = chains
@@ -321,11 +323,14 @@ def _energy_variance(machine: Machine, statistics: Statistics, direction: Arrays
 
 
 def _map_arrays(tree: Any, function: Callable) -> Any:
-    """Apply a function to the arrays in nested dicts and tuples."""
+    """Apply a function to the arrays in nested dicts, tuples and dataclasses."""
     if isinstance(tree, dict):
         return {name: _map_arrays(value, function) for name, value in tree.items()}
     if isinstance(tree, tuple):
         return tuple(_map_arrays(value, function) for value in tree)
+    if is_dataclass(tree):
+        own = {f.name: getattr(tree, f.name) for f in fields(tree)}
+        return replace(tree, **_map_arrays(own, function))
     return function(tree) if hasattr(tree, "shape") else tree
 
 

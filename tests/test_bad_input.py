@@ -442,8 +442,14 @@ CALLS = [
     call(
         "log_partition",
         "foo",
-        message="method must be one of 'auto', 'exact', 'ais', got 'foo'",
+        message="method must be one of 'auto', 'exact', 'tempering', 'ais', got 'foo'",
     ),
+    call("log_partition", tol=0.0, message="tol must be above 0, got 0.0"),
+    call("log_partition", tol="x", error=TypeError, message="tol must be a number, got 'x'"),
+    call("log_partition", max_seconds=-1, message="max_seconds must be above 0, got -1"),
+    call("log_partition", max_sweeps=0, message="max_sweeps must be at least 1, got 0"),
+    call("sample", return_travels=True, init="random", message="leave n_gibbs_steps and init out"),
+    call("reconstruct", X, output="median", message="output must be one of 'sample', 'mean'"),
     call("log_partition", None, message="method must be one of .*got None"),
     call("log_partition", n_chains=0, message="n_chains must be at least 1, got 0"),
     call("log_partition", n_chains=2.5, error=TypeError, message="n_chains must be an int, got 2"),
@@ -477,7 +483,7 @@ def test_initial_states_out_of_range_are_refused(cls):
 @pytest.mark.parametrize("cls", BOTH)
 def test_enumeration_of_a_large_model_is_refused(cls):
     model = make(cls, n_components=26).fit(np.tile(X, 5))
-    message = "at most 25 units; got 30 visible and 26 hidden ones. Use method='ais'"
+    message = "at most 25 units; got 30 visible and 26 hidden ones. Use method='tempering'"
     assert_refuses(model, lambda model: model.log_partition("exact"), ValueError, message)
 
 

@@ -46,7 +46,7 @@ class Fixed(NegativePhase):
     def __init__(self, states):
         self.fixed = states
 
-    def n_rows(self, couplings, batch_size):
+    def n_rows(self, couplings, batch_size, chains=None):
         return 0
 
     def states(self, machine, data, chains, stream):

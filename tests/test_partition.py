@@ -2,13 +2,20 @@
 
 import numpy as np
 import pytest
+from brute_force import Enumerated
 from machines import KINDS, make_machine
+from scipy import stats
+from sklearn.datasets import load_digits
 
-from sklearn_rapid import partition
+from sklearn_rapid import RARBM, RBM, partition
 from sklearn_rapid.backends import RandomStream, get_backend
 from sklearn_rapid.couplings import DenseCouplings
 from sklearn_rapid.machine import Machine
-from sklearn_rapid.partition import LogPartition, ais_log_partition, exact_log_partition
+from sklearn_rapid.partition import (
+    ais_log_partition,
+    exact_log_partition,
+    tempered_log_partition,
+)
 
 SHAPES = [(3, 6), (6, 3), (4, 4), (1, 1)]
 
@@ -173,9 +180,147 @@ def test_hopeless_annealing_is_not_trusted():
     assert anneal(weak, 9, n_chains=100, n_temperatures=20).is_trusted
 
 
-def test_trust_takes_one_chain_in_twenty():
-    def result(size):
-        return LogPartition(0.0, 0.1, "ais", size, n_chains=100, n_temperatures=10)
+def test_annealing_of_a_few_chains_is_not_trusted():
+    """At three temperatures all that counts is one or two chains; and one has no error at all."""
+    machine, exact = numba_machine(shape=(30, 12), scale=1.0)
+    few = anneal(machine, 9, n_chains=20, n_temperatures=3)
+    assert few.effective_sample_size < 10.0 and not few.is_trusted
+    assert "effective chains of 20" in few.doubts[0]
+    one = anneal(machine, 9, n_chains=1, n_temperatures=100)
+    assert one.error == np.inf and not one.is_trusted
 
-    assert result(5.0).is_trusted
-    assert not result(4.99).is_trusted
+
+# --- by tempering ---------------------------------------------------------------------------
+
+
+def temper(machine, seed, **how):
+    with machine.backend.running():
+        return tempered_log_partition(machine, RandomStream(seed), **how)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("biases", ["both", "visible", "hidden", ""])
+@pytest.mark.parametrize("shape", [(6, 3), (3, 6)])
+def test_tempered(backend, kind, biases, shape):
+    machine, exact = make_machine(kind, shape, backend, biases=biases, dtype="float32", scale=0.8)
+    result, ladder = temper(machine, 0, tol=0.05, max_sweeps=200)
+    assert abs(result.value - exact.log_z()) < 5 * result.error < 0.5
+    assert (result.method, result.n_chains) == ("tempering", 24)
+    assert result.n_temperatures == ladder.top + 1 == ladder.n_rungs
+    assert result.n_sweeps <= 200
+
+
+@pytest.mark.parametrize("biases", ["both", ""])
+@pytest.mark.parametrize("scale", [2.0, 4.0])
+def test_tempered_at_strong_couplings(biases, scale):
+    machine, exact = numba_machine(biases=biases, scale=scale)
+    result, _ = temper(machine, 1, tol=0.05)
+    assert result.is_trusted and result.stopped_by == "tol" and result.error <= 0.05
+    assert abs(result.value - exact.log_z()) < 5 * result.error
+    assert result.n_round_trips >= 24 and result.barrier > 0.5
+
+
+def test_tempered_in_float64():
+    machine, exact = numba_machine(dtype="float64")
+    result, _ = temper(machine, 2, tol=0.05)
+    assert abs(result.value - exact.log_z()) < 5 * result.error <= 0.25
+
+
+def test_what_ends_tempering():
+    machine, _ = numba_machine(shape=(30, 30))
+    assert temper(machine, 4, tol=10.0)[0].stopped_by == "tol"
+    out_of_sweeps, _ = temper(machine, 4, tol=1e-9, max_sweeps=100)
+    assert (out_of_sweeps.stopped_by, out_of_sweeps.n_sweeps) == ("max_sweeps", 100)
+    out_of_time, _ = temper(machine, 4, tol=1e-9, max_seconds=1e-9)
+    assert (out_of_time.stopped_by, out_of_time.n_sweeps) == ("max_seconds", 16)
+    assert np.isfinite(out_of_time.value)
+
+
+def test_tempering_repeats_itself_on_any_number_of_threads():
+    results = []
+    for n_threads in (1, 2, 3):
+        machine, _ = numba_machine(shape=(40, 30), n_threads=n_threads)
+        results.append(temper(machine, 5, max_sweeps=100)[0])
+    assert results[0] == results[1] == results[2]
+
+
+def unequal_modes(share):
+    """Twelve spins, nearly all up or nearly all down; the second mode has this share of P."""
+    weights = np.full((12, 6), 0.9, dtype=np.float32)
+    backend = get_backend("numba", n_threads=2)
+    # A field on all hidden units tips the balance: by how much, enumeration says.
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        bias = np.full(6, middle, dtype=np.float32)
+        exact = Enumerated(weights.astype(float), np.zeros(12), bias.astype(float))
+        p = exact.visible_probabilities()
+        is_down = exact.visible.sum(axis=1) < 0
+        low, high = (middle, high) if p[is_down].sum() > share else (low, middle)
+    machine = Machine(DenseCouplings(weights), np.zeros(12, dtype=np.float32), bias, backend)
+    return machine, exact
+
+
+def test_a_mode_of_five_per_cent_is_not_missed():
+    """Started from the other one, with half of the columns; a miss is off by log .95 = -.051."""
+    machine, exact = unequal_modes(0.05)
+    start = np.ones((12, 12), dtype=np.float32)
+    result, _ = temper(machine, 6, start=start, tol=0.006, max_sweeps=20_000)
+    assert result.is_trusted and result.error <= 0.006
+    assert abs(result.value - exact.log_z()) < 5 * result.error
+    # Annealing from the means of the data is sure of what is wrong.
+    annealed = anneal(machine, 6, base_mean=np.full(12, 0.9), n_chains=200, n_temperatures=2000)
+    assert annealed.is_trusted and annealed.error < 0.005
+    assert annealed.value - exact.log_z() < -8 * annealed.error
+
+
+def test_a_ladder_that_does_not_get_through_is_not_trusted():
+    """Hundreds of nats between the rungs that a few sweeps can place."""
+    machine, _ = numba_machine(shape=(100, 100), scale=30.0)
+    with_doubts, _ = temper(machine, 7, max_sweeps=48)
+    assert not with_doubts.is_trusted
+    assert any("came from β = 0" in doubt for doubt in with_doubts.doubts)
+
+
+def test_starts_that_disagree_are_not_trusted():
+    """A mode that only the columns from training know, and that none of them leaves."""
+    rng = np.random.default_rng(0)
+    pattern = rng.choice([-1.0, 1.0], size=(200, 1)).astype(np.float32)
+    weights = np.concatenate([pattern * 1.0] * 40, axis=1)
+    machine = Machine(
+        DenseCouplings(weights),
+        np.zeros(200, dtype=np.float32),
+        np.full(40, -150.0, dtype=np.float32),
+        get_backend("numba", n_threads=2),
+    )
+    start = np.repeat(pattern.T, 12, axis=0)
+    result, _ = temper(machine, 8, start=start, max_sweeps=200)
+    assert not result.is_trusted
+
+
+@pytest.fixture(scope="module", params=[RBM(18), RARBM(18, 16)], ids=["RBM", "RARBM"])
+def digits_model(request):
+    """A model of digits that is small enough to be enumerated, and its log Z."""
+    X = load_digits().data > 8
+    model = request.param.set_params(max_iter=30, random_state=0).fit(X)
+    return model, model.log_partition("exact").value
+
+
+def test_stated_errors_cover_as_often_as_they_say(digits_model):
+    """200 seeds: one error covers 68 %, two cover 95 %, within what a binomial allows.
+
+    P(false alarm) 1e-4 each: limits of the binomial. Errors of 24 columns are themselves
+    uncertain by a seventh, so that deviations follow Student's t of about 23 degrees.
+    """
+    model, exact = digits_model
+    machine = model._machine(get_backend("numba", n_threads=2))
+    deviations = []
+    for seed in range(200):
+        result, _ = temper(machine, seed, tol=0.1, max_sweeps=500)
+        assert result.stopped_by == "tol"
+        deviations.append((result.value - exact) / result.error)
+    deviations = np.abs(deviations)
+    for width in (1.0, 2.0):
+        p = 1.0 - 2.0 * stats.t.sf(width, 23)
+        low, high = stats.binom.ppf([0.5e-4, 1 - 0.5e-4], 200, p)
+        assert low <= np.sum(deviations < width) <= high

@@ -10,10 +10,19 @@ from importlib import import_module
 from typing import Any
 
 from sklearn_rapid.backends._affine import Affine
+from sklearn_rapid.backends._chains import DRAWS_PER_SWEEP, Tempered
 from sklearn_rapid.backends._random import RandomStream
 from sklearn_rapid.backends._threads import available_threads
 
-__all__ = ["Affine", "RandomStream", "available_threads", "get_backend", "is_cupy_array"]
+__all__ = [
+    "DRAWS_PER_SWEEP",
+    "Affine",
+    "RandomStream",
+    "Tempered",
+    "available_threads",
+    "get_backend",
+    "is_cupy_array",
+]
 
 # The module and class of each backend, and how it is made.
 BACKENDS: dict[str, tuple[str, str, dict[str, Any]]] = {

@@ -207,30 +207,47 @@ def sum_log_2cosh_of_sums(rows, columns, out):
 
 
 @compiled
-def anneal_spins(product, scale, bias, beta_to, beta_from, key0, key1, d0, d1, first_row, out):
-    """Spins at `beta_to`, and Σ_j log [cosh(beta_to θ_j) / cosh(beta_from θ_j)] added to `out`.
-
-    θ = scale * product + bias. One pass, in which the spins and the sum share an exponential.
-    """
+def tempered_spins(product, scale, bias, base, betas, key0, key1, d0, d1, first_row):
+    """Spins in the field base_j + betas_i (scale * product_ij + bias_j), in place of the product."""
     n_rows, width = product.shape
     u = np.empty(_whole_groups(width), dtype=f32)
+    for i in range(n_rows):
+        _fill_uniform(u, u32(first_row + u32(i)), d0, d1, key0, key1)
+        row, beta = product[i], betas[i]
+        for j in range(width):
+            x = base[j] + beta * (scale * row[j] + bias[j])
+            e = _exp_minus_2(abs(x))
+            along = _ONE if x >= f32(0.0) else -_ONE
+            row[j] = -along if u[j] * (_ONE + e) < e else along
+
+
+@contracted
+def sum_log_cosh_ratio(product, scale, bias, betas_to, betas_from, out):
+    """Σ_j log [cosh(betas_to_i θ_ij) / cosh(betas_from_i θ_ij)] of θ = scale * product + bias."""
+    n_rows, width = product.shape
     size = np.zeros(_whole_groups(width), dtype=f32)
     factor = np.ones(_whole_groups(width), dtype=f32)
     sums = np.empty(COLUMNS_PER_GROUP, dtype=f64)
     products = np.empty(COLUMNS_PER_GROUP, dtype=f32)
-    gap = beta_to - beta_from
     for i in range(n_rows):
-        _fill_uniform(u, u32(first_row + u32(i)), d0, d1, key0, key1)
-        row = product[i]
+        row, to, start = product[i], betas_to[i], betas_from[i]
+        if to == start:
+            out[i] = 0.0
+            continue
+        gap = to - start
         for j in range(width):
-            x = scale * row[j] + bias[j]
-            a = abs(x)
-            e = _exp_minus_2(beta_to * a)
+            a = abs(scale * row[j] + bias[j])
             size[j] = gap * a
-            factor[j] = (_ONE + e) / (_ONE + _exp_minus_2(beta_from * a))
-            along = _ONE if x >= f32(0.0) else -_ONE
-            row[j] = -along if u[j] * (_ONE + e) < e else along
-        out[i] += _sum_and_log_product(size, factor, sums, products)
+            factor[j] = (_ONE + _exp_minus_2(to * a)) / (_ONE + _exp_minus_2(start * a))
+        out[i] = _sum_and_log_product(size, factor, sums, products)
+
+
+@compiled
+def first_uniform(row, key0, key1, d0, d1):
+    """The uniform number of a row's first column."""
+    u = np.empty(COLUMNS_PER_GROUP, dtype=f32)
+    _fill_group(u, u32(0), row, d0, d1, key0, key1)
+    return u[0]
 
 
 @compiled

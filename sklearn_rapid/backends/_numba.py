@@ -15,6 +15,7 @@ from scipy import sparse
 
 from sklearn_rapid.backends import _kernels, _pipelines, _threads
 from sklearn_rapid.backends._affine import Affine
+from sklearn_rapid.backends._chains import Tempered, top_of
 from sklearn_rapid.backends._numpy import NumpyBackend
 from sklearn_rapid.backends._random import WORD, RandomStream
 from sklearn_rapid.backends._threads import SharedRows, row_blocks
@@ -230,9 +231,38 @@ class NumbaBackend(SharedRows, NumpyBackend):
             return
         k0, k1 = stream.key
         _pipelines.anneal(
-            v, base_bias, betas, u32(k0), u32(k1), u64(first_draw), u32(first_row), log_weights,
+            v, _writeable(base_bias), betas.astype(f32),
+            u32(k0), u32(k1), u64(first_draw), u32(first_row), log_weights,
             *_compilable(up), *_compilable(down),
         )  # fmt: skip
+
+    def _temper_block(
+        self,
+        block: Tempered,
+        up: Affine,
+        down: Affine,
+        base_bias: np.ndarray,
+        betas: np.ndarray,
+        parity: int,
+        stream: RandomStream,
+        first_draw: int,
+        first_row: int,
+        free: Any,
+    ) -> None:
+        if not _are_single(block.states, up):
+            super()._temper_block(
+                block, up, down, base_bias, betas, parity, stream, first_draw, first_row, free
+            )
+            return
+        k0, k1 = stream.key
+        ratios = np.empty(block.log_ratios.shape)
+        _pipelines.temper(
+            block.states, ALL_FREE if free is None else np.ascontiguousarray(free),
+            _writeable(base_bias), betas.astype(f32), top_of(betas), parity,
+            u32(k0), u32(k1), u64(first_draw), u32(first_row),
+            ratios, block.origin, block.arrivals, *_compilable(up), *_compilable(down),
+        )  # fmt: skip
+        block.log_ratios[...] = ratios
 
     def _flipped_block(self, v: np.ndarray, up: Affine, out: np.ndarray) -> None:
         if not _are_single(v, up):

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_rapid.backends._affine import Affine
+from sklearn_rapid.backends._chains import Chains
 from sklearn_rapid.backends._random import (
     COLUMNS_PER_GROUP,
     LANES,
@@ -30,7 +31,7 @@ _SMALLEST_EXPONENT = -80.0
 _EXP_COEFFICIENTS = tuple(1.0 / d for d in (5040, 720, 120, 24, 6, 2, 1, 1))
 
 
-class NumpyBackend:
+class NumpyBackend(Chains):
     """Arrays and kernels on one thread, by array-API functions only.
 
     Parameters
@@ -76,14 +77,15 @@ class NumpyBackend:
         return self._equal_weights[n, dtype]
 
     def for_row_blocks(
-        self, work: Callable[[slice], None], n_rows: int, products_per_row: float
+        self, work: Callable[[slice], None], n_rows: int, products_per_row: float, group: int = 1
     ) -> None:
         """Call ``work(rows)`` for blocks of rows that do not depend on one another.
 
-        `products_per_row` is about how many multiply-adds a row takes: a backend may choose
-        by it who does the work, but not how the rows are cut.
+        Blocks are of whole groups of `group` rows. `products_per_row` is about how many
+        multiply-adds a row takes: a backend may choose by it who does the work, but not how
+        the rows are cut.
         """
-        for rows in row_blocks(n_rows):
+        for rows in row_blocks(n_rows, group):
             work(rows)
 
     # --- products and sums of a whole phase ---------------------------------------------
@@ -188,66 +190,6 @@ class NumpyBackend:
         self.for_row_blocks(work, x.shape[0], affine.n_products)
         return out
 
-    def gibbs(
-        self,
-        v: Any,
-        up: Affine,
-        down: Affine,
-        n_steps: int,
-        stream: RandomStream,
-        first_draw: int,
-        free: Any = None,
-    ) -> Any:
-        """Rows after `n_steps` of h ~ P(h | up(v)), v ~ P(v | down(h)).
-
-        Step k takes draws `first_draw` + 2k and the next. Where the boolean array `free` is
-        False, v stays as it is.
-        """
-        out = self.xp.empty_like(v)
-
-        def work(rows: slice) -> None:
-            out[rows, :] = v[rows, :]
-            clamp = None if free is None else free[rows, :]
-            self._gibbs_block(
-                out[rows, :], up, down, n_steps, stream, first_draw, rows.start, clamp
-            )
-
-        self.for_row_blocks(work, v.shape[0], n_steps * (up.n_products + down.n_products))
-        return out
-
-    def anneal(
-        self,
-        n_chains: int,
-        up: Affine,
-        down: Affine,
-        base_bias: Any,
-        betas: np.ndarray,
-        stream: RandomStream,
-        first_draw: int,
-    ) -> Any:
-        """Log weights of chains annealed from independent units, one float64 a chain.
-
-        Chains start as spins in the field a = `base_bias` and walk along
-
-            log f_β(v) = (1-β) a·v + β b·v + Σ_α log 2cosh(β θ_α)
-
-        with one Gibbs sweep at each β but the first, each weight being the product of the
-        ratios f_β / f_β' of neighbours. One hidden field serves two temperatures and the sweep.
-        """
-        xp = self.xp
-        log_weights = xp.zeros(n_chains, dtype=xp.float64)
-
-        def work(rows: slice) -> None:
-            v = xp.zeros((rows.stop - rows.start, base_bias.shape[0]), dtype=base_bias.dtype)
-            v = self.sample_spins(v + base_bias, stream, first_draw, rows.start)
-            self._anneal_block(
-                v, up, down, base_bias, betas, stream, first_draw + 1, rows.start, log_weights[rows]
-            )
-
-        products = (up.n_products + down.n_products) * (len(betas) - 1)
-        self.for_row_blocks(work, n_chains, products)
-        return log_weights
-
     def flipped_log_2cosh(self, v: Any, up: Affine) -> Any:
         """Σ_j log 2cosh of the field at v with spin i flipped, float64 of shape (n, V).
 
@@ -289,50 +231,6 @@ class NumpyBackend:
     def _sum_log_2cosh_block(self, x: Any, affine: Affine) -> Any:
         return self.sum_log_2cosh(self.field(x, affine))
 
-    def _gibbs_block(
-        self,
-        v: Any,
-        up: Affine,
-        down: Affine,
-        n_steps: int,
-        stream: RandomStream,
-        first_draw: int,
-        first_row: int,
-        free: Any,
-    ) -> None:
-        xp, dtype = self.xp, v.dtype
-        for draw in range(first_draw, first_draw + 2 * n_steps, 2):
-            h = self.sample_spins(self.field(v, up), stream, draw, first_row)
-            h = xp.astype(h, dtype)
-            drawn = self.sample_spins(self.field(h, down), stream, draw + 1, first_row)
-            drawn = xp.astype(drawn, dtype)
-            v[...] = drawn if free is None else xp.where(free, drawn, v)
-
-    def _anneal_block(
-        self,
-        v: Any,
-        up: Affine,
-        down: Affine,
-        base_bias: Any,
-        betas: np.ndarray,
-        stream: RandomStream,
-        first_draw: int,
-        first_row: int,
-        log_weights: Any,
-    ) -> None:
-        xp, dtype = self.xp, base_bias.dtype
-        bias_step = down.bias - base_bias
-        for k in range(len(betas) - 1):
-            previous, beta = float(betas[k]), float(betas[k + 1])
-            draw = first_draw + 2 * k
-            v = xp.astype(v, dtype)
-            field = self.field(v, up)
-            log_weights += (beta - previous) * xp.sum(v * bias_step, axis=1, dtype=xp.float64)
-            log_weights += self.sum_log_cosh_ratio(field, beta, previous)
-            h = xp.astype(self.sample_spins(beta * field, stream, draw, first_row), dtype)
-            field = beta * (self.field(h, down) - base_bias) + base_bias
-            v = self.sample_spins(field, stream, draw + 1, first_row)
-
     def _flipped_block(self, v: Any, up: Affine, out: Any) -> None:
         field = self.field(v, up)
         for i in range(v.shape[1]):
@@ -361,9 +259,10 @@ class NumpyBackend:
         """Σ_j log 2cosh(field_ij), one float64 a row."""
         return self.xp.sum(self._log_2cosh(field), axis=1, dtype=self.xp.float64)
 
-    def sum_log_cosh_ratio(self, field: Any, beta_to: float, beta_from: float) -> Any:
-        """Σ_j log [cosh(beta_to field_ij) / cosh(beta_from field_ij)], one float64 a row."""
-        ratio = self._log_2cosh(beta_to * field) - self._log_2cosh(beta_from * field)
+    def sum_log_cosh_ratio(self, field: Any, beta_to: Any, beta_from: Any) -> Any:
+        """Σ_j log [cosh(beta_to_i field_ij) / cosh(beta_from_i field_ij)], one float64 a row."""
+        to, start = (self.xp.astype(b, field.dtype)[:, None] for b in (beta_to, beta_from))
+        ratio = self._log_2cosh(to * field) - self._log_2cosh(start * field)
         return self.xp.sum(ratio, axis=1, dtype=self.xp.float64)
 
     def random_uniform(

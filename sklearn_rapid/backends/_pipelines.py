@@ -8,24 +8,29 @@ row-major order, each with whether it is to be transposed, its scale and its bia
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numba import njit
 
 from sklearn_rapid.backends._kernels import (
-    anneal_spins,
     compiled,
     f32,
+    first_uniform,
     sample_spins,
     sum_log_2cosh,
+    sum_log_cosh_ratio,
+    tempered_spins,
     u32,
     u64,
 )
+from sklearn_rapid.backends._threads import blas_has_small_products
 
-# OpenBLAS packs the operands of a product into panels of its own unless it takes at most so many
-# multiply-adds. With a matrix that fits into the second-level cache it is faster not to: rows
-# go through in groups. With few rows and a transposed matrix, packing costs more than the product;
-# how few depends on how long the rows are.
-LARGEST_UNPACKED = 1_000_000
+# Where it has kernels for small products, OpenBLAS packs the operands into panels of its own
+# unless a product takes at most so many multiply-adds. With a matrix that fits into the
+# second-level cache it is faster not to: rows go through in groups. With few rows and a
+# transposed matrix, packing costs more than the product; how few depends on how long the rows are.
+LARGEST_UNPACKED = 1_000_000 if blas_has_small_products() else 0
 FEW_ROWS = 32
 LONG_ROW, FEW_LONG_ROWS = 256, 64
 TILE = 4
@@ -137,36 +142,108 @@ def gibbs(
 
 
 @compiled
+def log_ratios(v, product, scale, bias, step_bias, start, to, out):
+    """`_log_ratios`: what log f of each row gains from one β to the other."""
+    sum_log_cosh_ratio(product, scale, bias, to, start, out)
+    for i in range(v.shape[0]):
+        if to[i] != start[i]:
+            total = 0.0
+            for j in range(v.shape[1]):
+                total += v[i, j] * step_bias[j]
+            out[i] += (np.float64(to[i]) - np.float64(start[i])) * total
+
+
+@compiled
 def anneal(
     v, base_bias, betas, k0, k1, draw, first_row, log_weights,
     up1, up1_t, up2, up2_t, up_scale, up_bias,
     down1, down1_t, down2, down2_t, down_scale, down_bias,
 ):  # fmt: skip
-    """`anneal`: the chains `v` walk through the temperatures, adding to their log weights."""
+    """`anneal`: the chains `v` go through the temperatures, adding to their log weights."""
     n_rows = v.shape[0]
     h = np.empty((n_rows, up_bias.size), dtype=f32)
     up_middle = _middle(n_rows, up1, up1_t, up2)
     down_middle = _middle(n_rows, down1, down1_t, down2)
-    step_bias = down_bias - base_bias
+    no_base = np.zeros(up_bias.size, dtype=f32)
+    start, to = np.empty(n_rows, dtype=f32), np.empty(n_rows, dtype=f32)
+    gained = np.empty(n_rows)
     for k in range(betas.size - 1):
-        beta, previous = f32(betas[k + 1]), f32(betas[k])
-        for i in range(n_rows):
-            total = 0.0
-            for j in range(v.shape[1]):
-                total += v[i, j] * step_bias[j]
-            log_weights[i] += (betas[k + 1] - betas[k]) * total
+        start[:], to[:] = betas[k], betas[k + 1]
         d = u64(draw) + u64(2 * k)
         product(v, up1, up1_t, up2, up2_t, up_middle, h)
-        anneal_spins(
-            h, up_scale, up_bias, beta, previous,
-            k0, k1, u32(d), u32(d >> u64(32)), first_row, log_weights,
+        log_ratios(v, h, up_scale, up_bias, down_bias, start, to, gained)
+        log_weights += gained
+        tempered_spins(
+            h, up_scale, up_bias, no_base, to, k0, k1, u32(d), u32(d >> u64(32)), first_row
         )  # fmt: skip
         d += u64(1)
         product(h, down1, down1_t, down2, down2_t, down_middle, v)
-        bias = base_bias + beta * step_bias
-        sample_spins(
-            v, beta * down_scale, bias, k0, k1, u32(d), u32(d >> u64(32)), first_row
+        tempered_spins(
+            v, down_scale, down_bias, base_bias, to, k0, k1, u32(d), u32(d >> u64(32)), first_row
         )  # fmt: skip
+
+
+@compiled
+def temper(
+    v, free, base_bias, betas, top, parity, k0, k1, draw, first_row, ratios, origin, arrivals,
+    up1, up1_t, up2, up2_t, up_scale, up_bias,
+    down1, down1_t, down2, down2_t, down_scale, down_bias,
+):  # fmt: skip
+    """`temper` in place of `v`: a row's fields are exchanged, since its state is drawn anew."""
+    n_rows, n_rungs = v.shape[0], betas.size
+    h = np.empty((n_rows, up_bias.size), dtype=f32)
+    drawn = np.empty_like(v) if free.size > 0 else v
+    up_middle = _middle(n_rows, up1, up1_t, up2)
+    down_middle = _middle(n_rows, down1, down1_t, down2)
+    no_base = np.zeros(up_bias.size, dtype=f32)
+    own, to = np.empty(n_rows, dtype=f32), np.empty(n_rows, dtype=f32)
+    for i in range(n_rows):
+        own[i] = betas[i % n_rungs]
+    for sweep in range(ratios.shape[0]):
+        pairs = (parity + sweep) % 2
+        for i in range(n_rows):
+            to[i] = betas[_partner(i % n_rungs, n_rungs, pairs)]
+        d = u64(draw) + u64(3 * sweep)
+        product(v, up1, up1_t, up2, up2_t, up_middle, h)
+        log_ratios(v, h, up_scale, up_bias, down_bias, own, to, ratios[sweep])
+        for first in range(0, n_rows, n_rungs):
+            _exchange(h, ratios[sweep], origin, first, n_rungs, pairs, k0, k1, d, first_row)
+            if betas[0] == f32(0.0):
+                origin[first] = 1
+                arrivals[first // n_rungs] += origin[first + top] == 1
+                origin[first + top] = -1
+        d += u64(1)
+        tempered_spins(
+            h, up_scale, up_bias, no_base, own, k0, k1, u32(d), u32(d >> u64(32)), first_row
+        )  # fmt: skip
+        d += u64(1)
+        product(h, down1, down1_t, down2, down2_t, down_middle, drawn)
+        tempered_spins(
+            drawn, down_scale, down_bias, base_bias, own,
+            k0, k1, u32(d), u32(d >> u64(32)), first_row,
+        )  # fmt: skip
+        if free.size > 0:
+            for i in range(n_rows):
+                for j in range(v.shape[1]):
+                    v[i, j] = drawn[i, j] if free[i, j] else v[i, j]
+
+
+@compiled
+def _partner(rung, n_rungs, parity):
+    """`partners`, of one rung."""
+    other = rung + 1 if (rung - parity) % 2 == 0 else rung - 1
+    return other if 0 <= other < n_rungs else rung
+
+
+@compiled
+def _exchange(field, gains, origin, first, n_rungs, parity, k0, k1, draw, first_row):
+    """Exchange the fields and origins of neighbours in a group of rungs, by Metropolis."""
+    for i in range(first + parity, first + n_rungs - 1, 2):
+        u = first_uniform(u32(first_row + u32(i)), k0, k1, u32(draw), u32(draw >> u64(32)))
+        if math.log(np.float64(u)) <= gains[i] + gains[i + 1]:
+            for j in range(field.shape[1]):
+                field[i, j], field[i + 1, j] = field[i + 1, j], field[i, j]
+            origin[i], origin[i + 1] = origin[i + 1], origin[i]
 
 
 @compiled

@@ -17,6 +17,7 @@ from typing import Any
 
 import joblib
 import numpy as np
+import scipy.linalg  # noqa: F401 (its BLAS is to be among those that are controlled)
 from threadpoolctl import ThreadpoolController
 
 # Large enough for the matrix product to run near its peak, small enough that the fields of a
@@ -29,13 +30,15 @@ SMALLEST_SHARED_WORK = 1e7
 
 
 @lru_cache(maxsize=256)
-def row_blocks(n_rows: int) -> tuple[slice, ...]:
-    """Cut rows into blocks of nearly equal size; the cut depends on `n_rows` alone.
+def row_blocks(n_rows: int, group: int = 1) -> tuple[slice, ...]:
+    """Cut rows into blocks of nearly equal size, of whole groups; it depends on nothing else.
 
     Examples
     --------
     >>> row_blocks(100)
     (slice(0, 50, None), slice(50, 100, None))
+    >>> row_blocks(100, group=20)
+    (slice(0, 60, None), slice(60, 100, None))
     """
     if n_rows == 0:
         return ()
@@ -43,13 +46,23 @@ def row_blocks(n_rows: int) -> tuple[slice, ...]:
     n_blocks = -(-n_rows // rows_wanted)
     if n_blocks > 1 or n_rows >= 2 * SMALLEST_BLOCK:
         n_blocks += n_blocks % 2  # two threads shall both be busy to the end
-    size = -(-n_rows // n_blocks)
+    size = -(-n_rows // (n_blocks * group)) * group
     return tuple(slice(i, min(i + size, n_rows)) for i in range(0, n_rows, size))
 
 
 @cache
 def _controller() -> ThreadpoolController:
     return ThreadpoolController()
+
+
+def blas_has_small_products() -> bool:
+    """Whether products of compiled code (by SciPy's BLAS) are fast without packing if small.
+
+    OpenBLAS has such kernels for processors with AVX-512 alone, and names these so.
+    """
+    pools = _controller().select(user_api="blas").info()
+    kinds = {pool.get("architecture") for pool in pools if "scipy" in pool["filepath"]}
+    return bool(kinds) and kinds <= {"SkylakeX", "Cooperlake", "SapphireRapids"}
 
 
 def available_threads() -> int:
@@ -155,10 +168,10 @@ class SharedRows:
         return kept[:size].reshape(shape)
 
     def for_row_blocks(
-        self, work: Callable[[slice], None], n_rows: int, products_per_row: float
+        self, work: Callable[[slice], None], n_rows: int, products_per_row: float, group: int = 1
     ) -> None:
-        """Call ``work(rows)`` for blocks of rows, each on some thread."""
-        blocks = row_blocks(n_rows)
+        """Call ``work(rows)`` for blocks of whole groups of rows, each on some thread."""
+        blocks = row_blocks(n_rows, group)
         is_small = n_rows * products_per_row < SMALLEST_SHARED_WORK
         if self._pool is None or self.n_threads == 1 or len(blocks) == 1 or is_small:
             for rows in blocks:

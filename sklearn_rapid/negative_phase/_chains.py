@@ -1,133 +1,15 @@
-"""Negative phases: where the states come from that the model is compared with.
-
-Each one yields visible states, with weights where they are not equally likely, and its next
-state. The training loop never asks which one it runs. Hyperparameters live on the objects
-here; chains are passed in and returned, so that clones are safe and resuming is exact.
-"""
+"""Chains at the model's own temperature: from the data, from the last update, from patterns."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, ClassVar
 
 from sklearn_rapid._compat import Interval, StrOptions
-from sklearn_rapid._compat import ValidatedParameters as _ValidatedParameters
 from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.couplings import Couplings
 from sklearn_rapid.machine import Machine
-from sklearn_rapid.partition import dtype_name, enumerate_spins, smaller_layer_first
-
-__all__ = [
-    "ContrastiveDivergence",
-    "Exact",
-    "NegativePhase",
-    "NegativeStates",
-    "PatternInducedCorrelations",
-    "PersistentContrastiveDivergence",
-]
-
-LARGEST_EXACT_LAYER = 20
-
-
-@dataclass(frozen=True)
-class NegativeStates:
-    """States that stand for the model's distribution.
-
-    Attributes
-    ----------
-    visible : array of shape (n, V)
-        Spins, or their means.
-    weights : array of shape (n,) or None
-        Probabilities that sum to one; None where all states count the same.
-    hidden : array of shape (n, H) or None
-        The hidden part that belongs to each visible one; None for E[h | v].
-    stand_for_two : bool
-        Whether each state stands for its negative too, in the gradient of the couplings: both
-        add the same to it. The biases' gradient would be wrong.
-    """
-
-    visible: Any
-    weights: Any | None = None
-    hidden: Any | None = None
-    stand_for_two: bool = False
-
-
-class NegativePhase(_ValidatedParameters):
-    """What a negative phase offers to the training loop; subclass it to add one."""
-
-    needs_patterns: ClassVar[bool] = False
-
-    def check(self, couplings: Couplings) -> None:
-        """Raise ValueError if the phase cannot serve a model with these couplings."""
-        if self.needs_patterns and not couplings.uses_patterns:
-            raise ValueError(
-                f"{type(self).__name__} takes its states from the model's patterns, but this "
-                "model has none: RBM has dense couplings. Use RARBM, or one of the negative "
-                "phases 'exact', 'cd', 'pcd'."
-            )
-
-    def n_rows(self, couplings: Couplings, batch_size: int) -> int:
-        """How many rows pass through the couplings in one update, to choose their form."""
-        raise NotImplementedError
-
-    def start(self, machine: Machine, batch_size: int, stream: RandomStream) -> Any:
-        """The chains before the first update: an array of shape (n, V), or None."""
-        return None
-
-    def states(
-        self, machine: Machine, data: Any, chains: Any, stream: RandomStream
-    ) -> tuple[NegativeStates, Any]:
-        """States for one update, given a batch of data, and the next state of the chains."""
-        raise NotImplementedError
-
-
-class Exact(NegativePhase):
-    """All states of the smaller layer, each with its probability: no sampling at all.
-
-    For models whose smaller layer has at most 20 units. Without biases (``fit_intercept=False``)
-    half of the states are enough, and training takes half as long.
-
-    Examples
-    --------
-    >>> Exact()
-    Exact()
-    """
-
-    _parameter_constraints: ClassVar[dict] = {}
-
-    def check(self, couplings: Couplings) -> None:
-        """Raise ValueError if neither layer is small enough to be enumerated."""
-        super().check(couplings)
-        if min(couplings.shape) > LARGEST_EXACT_LAYER:
-            raise ValueError(
-                "the exact negative phase enumerates the smaller layer, which may have at most "
-                f"{LARGEST_EXACT_LAYER} units; got {couplings.shape[0]} visible and "
-                f"{couplings.shape[1]} hidden ones. Use 'pcd' for larger models."
-            )
-
-    def n_rows(self, couplings: Couplings, batch_size: int) -> int:
-        """All states of the smaller layer."""
-        return 2 ** min(couplings.shape)
-
-    def states(
-        self, machine: Machine, data: Any, chains: Any, stream: RandomStream
-    ) -> tuple[NegativeStates, Any]:
-        """Every state of the smaller layer; the other layer's means where that is visible.
-
-        Where a state and its negative weigh the same, those whose last spin is -1.
-        """
-        backend, xp = machine.backend, machine.backend.xp
-        small = smaller_layer_first(machine)
-        n_states = 2 ** (small.n_visible - machine.is_even)
-        states = enumerate_spins(small.n_visible, 0, n_states, backend, dtype_name(machine))
-        log_p = -small.free_energy(states)
-        p = xp.exp(log_p - xp.max(log_p))
-        p = xp.astype(p / xp.sum(p), machine.visible_bias.dtype)
-        if machine.n_visible <= machine.n_hidden:
-            return NegativeStates(states, p, stand_for_two=machine.is_even), None
-        v = machine.visible_mean(states)
-        return NegativeStates(v, p, hidden=states, stand_for_two=machine.is_even), None
+from sklearn_rapid.negative_phase._base import NegativePhase, NegativeStates
 
 
 class ContrastiveDivergence(NegativePhase):
@@ -150,7 +32,7 @@ class ContrastiveDivergence(NegativePhase):
     def __init__(self, n_gibbs_steps: int = 1) -> None:
         self.n_gibbs_steps = n_gibbs_steps
 
-    def n_rows(self, couplings: Couplings, batch_size: int) -> int:
+    def n_rows(self, couplings: Couplings, batch_size: int, chains: Any = None) -> int:
         """One row each way, each step, for each row of the batch."""
         return 2 * self.n_gibbs_steps * batch_size
 
@@ -185,7 +67,12 @@ class PersistentContrastiveDivergence(NegativePhase):
         self.n_gibbs_steps = n_gibbs_steps
         self.n_chains = n_chains
 
-    def n_rows(self, couplings: Couplings, batch_size: int) -> int:
+    @property
+    def is_persistent(self) -> bool:
+        """True: chains live on."""
+        return True
+
+    def n_rows(self, couplings: Couplings, batch_size: int, chains: Any = None) -> int:
         """One row each way, each step, for each chain."""
         return 2 * self.n_gibbs_steps * (self.n_chains or batch_size)
 
@@ -242,6 +129,11 @@ class PatternInducedCorrelations(NegativePhase):
         self.persistent = persistent
         self.hidden = hidden
 
+    @property
+    def is_persistent(self) -> bool:
+        """Whether there are chains that live on."""
+        return self.persistent and self.n_gibbs_steps > 0
+
     def check(self, couplings: Couplings) -> None:
         """Raise ValueError without patterns, or if the hidden part is not defined."""
         super().check(couplings)
@@ -252,7 +144,7 @@ class PatternInducedCorrelations(NegativePhase):
                 f"n_gibbs_steps={self.n_gibbs_steps}."
             )
 
-    def n_rows(self, couplings: Couplings, batch_size: int) -> int:
+    def n_rows(self, couplings: Couplings, batch_size: int, chains: Any = None) -> int:
         """One row each way, each step, for each chain."""
         return 2 * self.n_gibbs_steps * self._n_chains(couplings, batch_size)
 
@@ -283,11 +175,3 @@ class PatternInducedCorrelations(NegativePhase):
 
     def _seeds(self, machine: Machine) -> Any:
         return machine.backend.sign(machine.couplings.visible_patterns)
-
-
-BY_NAME = {
-    "exact": Exact,
-    "cd": ContrastiveDivergence,
-    "pcd": PersistentContrastiveDivergence,
-    "pid": PatternInducedCorrelations,
-}

@@ -1,0 +1,140 @@
+"""What a fit says of itself: likelihoods of rows set aside, and an alarm when it went wrong."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.special import xlogy
+from sklearn.exceptions import ConvergenceWarning
+
+from sklearn_rapid.backends import RandomStream
+from sklearn_rapid.machine import Machine
+from sklearn_rapid.negative_phase import TemperedChains
+from sklearn_rapid.partition import (
+    exact_log_partition,
+    followed_log_partition,
+    tempered_log_partition,
+)
+from sklearn_rapid.training import TrainingState
+
+# Rows that free energies and pseudo-likelihoods are taken of: their spread is a few nats, so that
+# the mean of so many is known to about a tenth.
+VALIDATED_ROWS = 500
+# Draws for validation lie far from those of training, which goes on as if there were none.
+FIRST_DRAW, DRAWS_OF_AN_UPDATE = 1 << 61, 1 << 20
+# Layers up to here are enumerated in less time than a ladder takes.
+LARGEST_QUICK_EXACT = 12
+ALARM_COLUMNS, ALARM_SWEEPS, ALARM_TOL = 8, 112, 0.2
+# A model that has seen fewer updates, or is worse than independent units by a smaller share of
+# what they have, may just not have been trained enough.
+FEWEST_UPDATES, SMALLEST_ALARM = 1000, 0.25
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What rows set aside say of a model.
+
+    Attributes
+    ----------
+    score : float
+        What is to rise, in nats: the log-likelihood, or the pseudo-likelihood where no ladder
+        knows log Z.
+    error : float
+        Of the score, for what is not known of log Z.
+    figures : dict of str to float
+        For the history.
+    """
+
+    score: float
+    error: float
+    figures: dict[str, float]
+
+
+def validate(state: TrainingState, held_out: Any, trained: Any) -> Verdict:
+    """The verdict of rows set aside on a model in training.
+
+    Parameters
+    ----------
+    state : TrainingState
+    held_out, trained : arrays of shape (n, V)
+        Rows set aside, and as many of those trained on.
+    """
+    machine, to_numpy = state.machine, state.machine.backend.to_numpy
+    energies = [float(to_numpy(machine.free_energy(v)).mean()) for v in (held_out, trained)]
+    gap = energies[0] - energies[1]
+    if isinstance(state.chains, TemperedChains):
+        log_z, error = _log_partition_of_ladder(state)
+        score = -energies[0] - log_z
+        figures = {"log_likelihood": score, "log_likelihood_error": error, "free_energy_gap": gap}
+        return Verdict(score, error, figures)
+    score = float(to_numpy(machine.log_pseudo_likelihood(held_out)).mean())
+    return Verdict(score, 0.0, {"pseudo_likelihood": score, "free_energy_gap": gap})
+
+
+def figures_of_chains(chains: Any) -> dict[str, float]:
+    """How tempered chains fare, for the history; nothing for others."""
+    if not isinstance(chains, TemperedChains):
+        return {}
+    return {
+        "barrier": chains.barrier,
+        "lag": chains.mean_lag,
+        "n_rungs": float(chains.ladder.top + 1),
+        "n_columns": float(chains.ladder.n_columns),
+        "step_share": chains.step_share,
+    }
+
+
+def warn_if_worse_than_independent(state: TrainingState, rows: Any) -> None:
+    """Warn with ConvergenceWarning if units without couplings would fit these rows better.
+
+    Chains that have not followed a model leave it with modes that no data are in, and nothing
+    in training itself shows that.
+    """
+    if state.n_updates < FEWEST_UPDATES:
+        return
+    machine = state.machine
+    log_z, error = _quick_log_partition(state)
+    to_numpy = machine.backend.to_numpy
+    score = float((-to_numpy(machine.free_energy(rows))).mean()) - log_z
+    v = to_numpy(rows).astype(np.float64)
+    mean = v.mean(axis=0) if machine.has_biases else np.zeros(v.shape[1])
+    # One row of zero mean is added, as to the biases that training starts from.
+    p = 0.5 * (1.0 + mean * len(v) / (len(v) + 1))
+    q = 0.5 * (1.0 + mean)
+    independent = float(np.sum(xlogy(q, p) + xlogy(1.0 - q, 1.0 - p)))
+    if score < (1.0 + SMALLEST_ALARM) * independent - 4.0 * error:
+        warnings.warn(
+            f"the model has a log-likelihood of {score:.1f} ± {error:.1f} nats on rows that it was "
+            f"trained on, where independent units have {independent:.1f}: its chains have lost "
+            "it. Train with negative_phase='auto', with more chains, or with a lower learning_rate.",
+            ConvergenceWarning,
+            stacklevel=8,
+        )
+
+
+def _log_partition_of_ladder(state: TrainingState) -> tuple[float, float]:
+    """log Z and its error by the ladder of training, which stays as it is."""
+    first = FIRST_DRAW + DRAWS_OF_AN_UPDATE * state.n_updates
+    stream = RandomStream(state.stream.seed, first)
+    return followed_log_partition(state.chains.ladder, state.machine, stream)
+
+
+def _quick_log_partition(state: TrainingState) -> tuple[float, float]:
+    machine = state.machine
+    if min(machine.n_visible, machine.n_hidden) <= LARGEST_QUICK_EXACT:
+        return exact_log_partition(machine).value, 0.0
+    if isinstance(state.chains, TemperedChains):
+        return _log_partition_of_ladder(state)
+    stream = RandomStream(state.stream.seed, FIRST_DRAW + DRAWS_OF_AN_UPDATE * state.n_updates)
+    estimate, _ = tempered_log_partition(
+        machine,
+        stream,
+        start=state.chains,
+        n_columns=ALARM_COLUMNS,
+        tol=ALARM_TOL,
+        max_sweeps=ALARM_SWEEPS,
+    )
+    return estimate.value, estimate.error

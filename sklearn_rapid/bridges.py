@@ -1,0 +1,143 @@
+"""log Z along a ladder of temperatures: bridges between neighbours, with the error of the whole.
+
+A state v of rung r says what log f would gain at rung r + 1, and a state of rung r + 1 what it
+would gain at rung r. Bennett (1976) makes of both the best estimate of g = log Z_{r+1} - log Z_r;
+each alone gives a bound, in expectation. The sum along the ladder is log Z of the machine less
+that of the base.
+
+Errors are taken over columns of the ladder, which do not depend on one another: a column's share
+in the sum, along all rungs and through all sweeps (infinitesimal jackknife). So neighbours that
+share a rung and states that follow from one another are accounted for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.special import expit, logsumexp
+
+
+@dataclass(frozen=True)
+class LadderSum:
+    """log Z of the top of a ladder less that of its base, in nats.
+
+    Attributes
+    ----------
+    value, error : float
+        By bridges, and its standard error.
+    lower, lower_error, upper, upper_error : float
+        From the states of each pair's lower rung alone, and from those of its upper rung alone:
+        if the states are from equilibrium, bounds in expectation.
+    shares : array of shape (n_columns,)
+        What each column adds to the deviation of `value` from the truth, to first order.
+
+    Examples
+    --------
+    >>> LadderSum(1.0, 0.1, 0.9, 0.2, 1.1, 0.2, np.array([0.1, -0.1])).value
+    1.0
+    """
+
+    value: float
+    error: float
+    lower: float
+    lower_error: float
+    upper: float
+    upper_error: float
+    shares: np.ndarray
+
+    @property
+    def gap(self) -> float:
+        """How far the bounds are apart."""
+        return self.upper - self.lower
+
+    @property
+    def is_consistent(self) -> bool:
+        """Whether forward and backward agree with the value within four of their errors."""
+        return self.value - self.lower <= 4.0 * np.hypot(
+            self.error, self.lower_error
+        ) and self.upper - self.value <= 4.0 * np.hypot(self.error, self.upper_error)
+
+
+def ladder_sum(log_ratios: np.ndarray, first_parity: int = 0) -> LadderSum:
+    """Bridges between all neighbours, from what sweeps have seen.
+
+    Parameters
+    ----------
+    log_ratios : array of shape (n_sweeps, n_columns, n_rungs)
+        What log f of each state would gain at the rung that is its partner in the sweep: pairs
+        (0, 1), (2, 3), ... in sweeps of parity 0, and (1, 2), (3, 4), ... in the others.
+    first_parity : {0, 1}
+        Of the first sweep.
+
+    Returns
+    -------
+    LadderSum
+    """
+    n_columns, n_rungs = log_ratios.shape[1:]
+    value = lower = upper = 0.0
+    shares, lower_shares, upper_shares = np.zeros((3, n_columns))
+    for rung in range(n_rungs - 1):
+        of_pair = log_ratios[(rung + first_parity) % 2 :: 2]
+        gains, losses = of_pair[:, :, rung].T, of_pair[:, :, rung + 1].T
+        g, share = bridge(gains, losses)
+        value, shares = value + g, shares + share
+        mean, share = log_mean_exp(gains)
+        lower, lower_shares = lower + mean, lower_shares + share
+        mean, share = log_mean_exp(losses)
+        upper, upper_shares = upper - mean, upper_shares - share
+    errors = [_error(s) for s in (shares, lower_shares, upper_shares)]
+    return LadderSum(value, errors[0], lower, errors[1], upper, errors[2], shares)
+
+
+def bridge(gains: np.ndarray, losses: np.ndarray) -> tuple[float, np.ndarray]:
+    """g = log Z' - log Z of two distributions f, f' by Bennett's acceptance ratio (1976).
+
+    Parameters
+    ----------
+    gains : array of shape (n_columns, n)
+        log f' - log f on states of the first.
+    losses : array of shape (n_columns, m)
+        log f - log f' on states of the second.
+
+    Returns
+    -------
+    g : float
+        The root of Σ σ(gains - g - M) = Σ σ(losses + g + M), M = log(n / m).
+    shares : array of shape (n_columns,)
+        What each column adds to the deviation of g, to first order.
+
+    Examples
+    --------
+    >>> g, _ = bridge(np.array([[1.0, 2.0]]), np.array([[-1.0, -2.0]]))
+    >>> print(f"{g:.3f}")
+    1.500
+    """
+    m = np.log(gains.size / losses.size)
+
+    def imbalance(x: float) -> float:
+        return float(np.sum(expit(gains - x)) - np.sum(expit(losses + x)))
+
+    # Where the imbalance must be positive, and negative, whatever the numbers of states.
+    slack = 1.0 + abs(m) + np.log(max(gains.size, losses.size))
+    low = min(gains.min(), -losses.max()) - slack
+    high = max(gains.max(), -losses.min()) + slack
+    x = float(brentq(imbalance, low, high, xtol=1e-9))
+    up, down = expit(gains - x), expit(losses + x)
+    slope = np.sum(up * (1.0 - up)) + np.sum(down * (1.0 - down))
+    shares = (up.sum(axis=1) - down.sum(axis=1)) / max(slope, np.finfo(float).tiny)
+    return x - m, shares
+
+
+def log_mean_exp(x: np.ndarray) -> tuple[float, np.ndarray]:
+    """log of the mean of exp(x), and each row's share in its deviation, to first order."""
+    mean = float(logsumexp(x) - np.log(x.size))
+    n_columns = x.shape[0]
+    return mean, (np.exp(x - mean).mean(axis=1) - 1.0) / n_columns
+
+
+def _error(shares: np.ndarray) -> float:
+    """Standard error of a sum of independent shares; infinite for a single one."""
+    n = shares.size
+    return float(np.sqrt(np.sum(shares**2) * n / (n - 1))) if n > 1 else float("inf")

@@ -1,0 +1,61 @@
+"""All states of the smaller layer, by their probabilities."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from sklearn_rapid.backends import RandomStream
+from sklearn_rapid.couplings import Couplings
+from sklearn_rapid.machine import Machine
+from sklearn_rapid.negative_phase._base import NegativePhase, NegativeStates
+from sklearn_rapid.partition import dtype_name, enumerate_spins, smaller_layer_first
+
+LARGEST_EXACT_LAYER = 20
+
+
+class Exact(NegativePhase):
+    """All states of the smaller layer, each with its probability: no sampling at all.
+
+    For models whose smaller layer has at most 20 units. Without biases (``fit_intercept=False``)
+    half of the states are enough, and training takes half as long.
+
+    Examples
+    --------
+    >>> Exact()
+    Exact()
+    """
+
+    _parameter_constraints: ClassVar[dict] = {}
+
+    def check(self, couplings: Couplings) -> None:
+        """Raise ValueError if neither layer is small enough to be enumerated."""
+        super().check(couplings)
+        if min(couplings.shape) > LARGEST_EXACT_LAYER:
+            raise ValueError(
+                "the exact negative phase enumerates the smaller layer, which may have at most "
+                f"{LARGEST_EXACT_LAYER} units; got {couplings.shape[0]} visible and "
+                f"{couplings.shape[1]} hidden ones. Use 'pcd' for larger models."
+            )
+
+    def n_rows(self, couplings: Couplings, batch_size: int, chains: Any = None) -> int:
+        """All states of the smaller layer."""
+        return 2 ** min(couplings.shape)
+
+    def states(
+        self, machine: Machine, data: Any, chains: Any, stream: RandomStream
+    ) -> tuple[NegativeStates, Any]:
+        """Every state of the smaller layer; the other layer's means where that is visible.
+
+        Where a state and its negative weigh the same, those whose last spin is -1.
+        """
+        backend, xp = machine.backend, machine.backend.xp
+        small = smaller_layer_first(machine)
+        n_states = 2 ** (small.n_visible - machine.is_even)
+        states = enumerate_spins(small.n_visible, 0, n_states, backend, dtype_name(machine))
+        log_p = -small.free_energy(states)
+        p = xp.exp(log_p - xp.max(log_p))
+        p = xp.astype(p / xp.sum(p), machine.visible_bias.dtype)
+        if machine.n_visible <= machine.n_hidden:
+            return NegativeStates(states, p, stand_for_two=machine.is_even), None
+        v = machine.visible_mean(states)
+        return NegativeStates(v, p, hidden=states, stand_for_two=machine.is_even), None

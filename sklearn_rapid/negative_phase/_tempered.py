@@ -1,0 +1,181 @@
+"""Tempered chains that live through training, and notice when they fall behind the model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from numbers import Integral
+from typing import Any, ClassVar
+
+import numpy as np
+
+from sklearn_rapid._compat import Interval, StrOptions
+from sklearn_rapid.backends import RandomStream
+from sklearn_rapid.couplings import Couplings
+from sklearn_rapid.machine import Machine
+from sklearn_rapid.negative_phase._base import (
+    NegativePhase,
+    NegativeStates,
+    TemperedChains,
+    states_of,
+)
+from sklearn_rapid.tempering import (
+    Ladder,
+    adapted,
+    build,
+    cold_states,
+    lag,
+    regrouped,
+    sweep,
+    travels,
+)
+
+# Sweeps between two looks at how the ladder does.
+WINDOW = 50
+FIRST_RUNGS = 3
+# Errors are taken over columns: there are a few in any case. They are doubled as chains lag behind,
+# until the chains at β = 1 are so few in each of them.
+FIRST_COLUMNS, FEWEST_COLD_RUNGS = 6, 4
+# So many times the chains there are at β = 1, once columns are added.
+CHAINS_IN_TROUBLE = 2
+# Chains that lag behind the model by more nats than this get more columns, or else shorter steps.
+LARGEST_LAG = 1.5
+STEP_FACTOR = 0.9
+
+
+class ParallelTempering(NegativePhase):
+    """Tempered chains that live on through training, and adapt as the model does.
+
+    Chains at inverse temperatures from 0 to 1 exchange their states (`sklearn_rapid.tempering`),
+    so that those at 1, which the model is compared with, reach all of its modes. What that takes
+    is found along the way. Rungs are as many as the barrier calls for: hardly any at first.
+    Several chains at β = 1 share the rungs of one column; where states do not keep up with the
+    model, columns are added, up to one for each chain, and then steps are shortened.
+
+    Parameters
+    ----------
+    n_chains : int, default=None
+        Chains at β = 1, at least. None is the batch size, or the number of patterns if that is
+        larger.
+    n_sweeps : int, default=1
+        Sweeps an update: a Gibbs step for each chain and an exchange for each pair of rungs.
+    n_columns : "auto" or int, default="auto"
+        Columns of rungs.
+    n_rungs : "auto" or int, default="auto"
+        Rungs of a column, from β = 0 to the first at β = 1.
+
+    Notes
+    -----
+    How far chains lag behind is seen by the exchanges. States of the lower rung of a pair give
+    a lower bound of its difference in log Z, those of the upper rung an upper bound, if they are
+    from equilibrium. Where the lower bound is above the upper one, they are not; `LARGEST_LAG`
+    is how far, in nats, summed along the ladder.
+
+    References
+    ----------
+    Desjardins, Courville, Bengio, Vincent, Delalleau (2010), "Parallel tempering for training of
+    restricted Boltzmann machines".
+
+    Syed, Bouchard-Côté, Deligiannidis, Doucet (2022), "Non-reversible parallel tempering: a
+    scalable highly parallel MCMC scheme", JRSS B 84.
+
+    Examples
+    --------
+    >>> ParallelTempering(n_chains=200)
+    ParallelTempering(n_chains=200)
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        "n_chains": [Interval(Integral, 1, None, closed="left"), None],
+        "n_sweeps": [Interval(Integral, 1, None, closed="left")],
+        "n_columns": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "n_rungs": [Interval(Integral, 2, None, closed="left"), StrOptions({"auto"})],
+    }
+
+    def __init__(
+        self,
+        n_chains: int | None = None,
+        n_sweeps: int = 1,
+        n_columns: Any = "auto",
+        n_rungs: Any = "auto",
+    ) -> None:
+        self.n_chains = n_chains
+        self.n_sweeps = n_sweeps
+        self.n_columns = n_columns
+        self.n_rungs = n_rungs
+
+    @property
+    def is_persistent(self) -> bool:
+        """True: chains live on."""
+        return True
+
+    def n_rows(self, couplings: Couplings, batch_size: int, chains: Any = None) -> int:
+        """One row each way, each sweep, for each chain at any β."""
+        rows = self._n_cold(couplings, batch_size)
+        if isinstance(chains, TemperedChains):
+            rows = chains.ladder.n_columns * chains.ladder.n_rungs
+        return 2 * self.n_sweeps * rows
+
+    def start(self, machine: Machine, batch_size: int, stream: RandomStream) -> TemperedChains:
+        """A short ladder of fair coins."""
+        return self._started(None, machine, batch_size, stream)
+
+    def resume(
+        self, chains: Any, machine: Machine, batch_size: int, stream: RandomStream
+    ) -> TemperedChains:
+        """The ladder that was left, or one that starts from the chains of another phase."""
+        if isinstance(chains, TemperedChains):
+            return chains
+        return self._started(chains, machine, batch_size, stream)
+
+    def states(
+        self, machine: Machine, data: Any, chains: Any, stream: RandomStream
+    ) -> tuple[NegativeStates, Any]:
+        """The states at β = 1 after the sweeps."""
+        if chains.ladder.n_sweeps >= WINDOW:
+            chains = self._reconsidered(chains, machine.backend)
+        parity = chains.ladder.n_sweeps % 2
+        ladder, log_ratios = sweep(chains.ladder, machine, self.n_sweeps, stream)
+        total = chains.lag + lag(ladder, log_ratios, parity, machine.backend)
+        chains = replace(chains, ladder=ladder, lag=total)
+        cold = cold_states(ladder, machine.backend)
+        return NegativeStates(cold, step_share=chains.step_share), chains
+
+    def _started(
+        self, states: Any, machine: Machine, batch_size: int, stream: RandomStream
+    ) -> TemperedChains:
+        n_cold = self._n_cold(machine.couplings, batch_size)
+        n_columns = self.n_columns
+        if n_columns == "auto":
+            n_columns = FIRST_COLUMNS
+        n_rungs = FIRST_RUNGS if self.n_rungs == "auto" else self.n_rungs
+        ones = np.ones(-(-n_cold // n_columns) - 1)
+        betas = np.concatenate([np.linspace(0.0, 1.0, n_rungs), ones])
+        ladder = build(machine, betas, n_columns, stream, start=states)
+        return TemperedChains(ladder, _zero(machine.backend), CHAINS_IN_TROUBLE * n_cold)
+
+    def _n_cold(self, couplings: Couplings, batch_size: int) -> int:
+        if self.n_chains is not None:
+            return self.n_chains
+        return max(batch_size, couplings.n_patterns if couplings.uses_patterns else 0)
+
+    def _reconsidered(self, chains: TemperedChains, backend: Any) -> TemperedChains:
+        """The chains with the columns, rungs and steps that the last window calls for."""
+        ladder, share = chains.ladder, chains.step_share
+        barrier = travels(ladder, backend).barrier
+        n_cold_rungs = ladder.n_rungs - ladder.top
+        # Each sweep has seen every other pair.
+        mean_lag = 2.0 * float(backend.to_numpy(chains.lag)) / ladder.n_sweeps
+        ladder = adapted(ladder, backend, None if self.n_rungs == "auto" else self.n_rungs)
+        if not mean_lag > LARGEST_LAG:
+            share = min(1.0, share / STEP_FACTOR)
+        elif self.n_columns == "auto" and n_cold_rungs > FEWEST_COLD_RUNGS:
+            # Twice the columns; for once also twice the chains at β = 1.
+            n_columns = 2 * ladder.n_columns
+            ladder = regrouped(ladder, backend, n_columns, -(-chains.n_wanted // n_columns))
+        else:
+            share *= STEP_FACTOR
+        return TemperedChains(ladder, _zero(backend), chains.n_wanted, share, barrier, mean_lag)
+
+
+def _zero(backend: Any) -> Any:
+    return backend.xp.zeros((), dtype=backend.xp.float64)
