@@ -281,7 +281,7 @@ class Completion:
             self.ladder = of_states(backend, rungs.betas, rungs.base, xp.take(v, rows, axis=0))
 
     def run(self, n_steps: int, mean: bool, stream: RandomStream) -> Any:
-        """The rows after so many steps; or with means, over their second half, in place of draws."""
+        """The rows after so many steps, or their means over the second half of the steps."""
         if not mean:
             return self._advance(n_steps, stream)
         machine, xp = self.machine, self.machine.backend.xp

@@ -11,7 +11,6 @@ from scipy.special import xlogy
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_rapid.backends import RandomStream
-from sklearn_rapid.machine import Machine
 from sklearn_rapid.negative_phase import TemperedChains
 from sklearn_rapid.partition import (
     exact_log_partition,
@@ -109,7 +108,7 @@ def warn_if_worse_than_independent(state: TrainingState, rows: Any) -> None:
         warnings.warn(
             f"the model has a log-likelihood of {score:.1f} ± {error:.1f} nats on rows that it was "
             f"trained on, where independent units have {independent:.1f}: its chains have lost "
-            "it. Train with negative_phase='auto', with more chains, or with a lower learning_rate.",
+            "it. Train with negative_phase='auto', more chains, or a lower learning_rate.",
             ConvergenceWarning,
             stacklevel=8,
         )

@@ -123,6 +123,11 @@ class Travels:
         """Λ, the sum of all rejections."""
         return float(np.sum(self.rejections))
 
+    @property
+    def local_barrier(self) -> np.ndarray:
+        """λ(β) between each pair of rungs: rejections a unit of β, shape (n_rungs - 1,)."""
+        return self.rejections / np.diff(self.betas)
+
 
 def travels(ladder: Ladder, backend: Any) -> Travels:
     """What a ladder has counted since its β last changed."""
@@ -140,7 +145,8 @@ def travels(ladder: Ladder, backend: Any) -> Travels:
 
 def cold_states(ladder: Ladder, backend: Any) -> Any:
     """The states at β = 1, shape (n_columns * their number in a column, V)."""
-    return _of_columns(ladder, backend, np.arange(ladder.top, ladder.n_rungs))
+    by_rung = backend.xp.reshape(ladder.states, (ladder.n_columns, ladder.n_rungs, -1))
+    return backend.xp.reshape(by_rung[:, ladder.top :, :], (-1, ladder.states.shape[1]))
 
 
 def build(
@@ -221,7 +227,8 @@ def sweep(
     parity = ladder.n_sweeps % 2
     swept = backend.temper(
         ladder.states, machine.up, machine.down, ladder.base, np.array(ladder.betas), n_sweeps,
-        stream, first_draw, parity=parity, origin=ladder.origin, arrivals=ladder.arrivals, free=free,
+        stream, first_draw, parity=parity, origin=ladder.origin, arrivals=ladder.arrivals,
+        free=free,
     )  # fmt: skip
     accepted = xp.asarray(ladder.accepted, copy=True)
     for first, gains, losses in _pairs(ladder, swept.log_ratios, parity, xp):

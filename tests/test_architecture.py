@@ -13,7 +13,7 @@ PACKAGE = Path(sklearn_rapid.__file__).parent
 ORDER = [
     ["backends._affine", "backends._random", "backends._threads"],
     ["backends._chains"],
-    ["backends._numpy"],
+    ["backends._numpy", "backends._cupy_chains"],
     ["backends._kernels"],
     ["backends._pipelines"],
     ["backends._numba", "backends._cupy"],
@@ -38,13 +38,14 @@ ORDER = [
     ["diagnostics._common"],
     [
         "diagnostics._chains",
+        "diagnostics._ladder",
         "diagnostics._landscape",
         "diagnostics._patterns",
         "diagnostics._samples",
     ],
     ["diagnostics"],
     ["displays._axes"],
-    ["displays._curves", "displays._images"],
+    ["displays._curves", "displays._images", "displays._ladder"],
     ["displays"],
     [""],
 ]

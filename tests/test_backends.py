@@ -335,10 +335,17 @@ def test_sum_log_2cosh_adds_in_float64(backend):
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 5 * HALF_ULP), ("float64", 1e-12)])
 def test_sum_log_cosh_ratio(backend, width, betas, dtype, tolerance):
     field = kernel_fields(width, dtype)
-    got = backend.sum_log_cosh_ratio(backend.asarray(field.copy()), *betas)
+    n_rows = field.shape[0]
+    # Each row has its own: the first has the same one twice.
+    scales = [np.float32(beta) * np.linspace(0.5, 1.0, n_rows) for beta in betas]
+    scales[1][0] = scales[0][0]
+    scales = [np.float64(np.float32(s)) for s in scales]
+    got = backend.sum_log_cosh_ratio(
+        backend.asarray(field.copy()), *(backend.asarray(s, "float64") for s in scales)
+    )
     got = backend.to_numpy(got)
-    assert got.dtype == np.float64
-    to, start = (log_2cosh(beta * field.astype(np.float64)).sum(axis=1) for beta in betas)
+    assert got.dtype == np.float64 and got[0] == 0.0
+    to, start = (log_2cosh(s[:, None] * field.astype(np.float64)).sum(axis=1) for s in scales)
     assert np.all(np.abs(got - (to - start)) <= tolerance * (to + start))
 
 
@@ -366,6 +373,14 @@ def test_row_dots_add_in_float64(backend):
 
 
 # --- rows and threads -----------------------------------------------------------------------
+
+
+def test_row_blocks_of_whole_groups():
+    for n_groups, group in ((1, 300), (7, 24), (100, 13), (48, 24), (5, 1)):
+        blocks = row_blocks(n_groups * group, group)
+        assert all(b.start % group == 0 for b in blocks)
+        assert [b.start for b in blocks[1:]] == [b.stop for b in blocks[:-1]]
+        assert (blocks[0].start, blocks[-1].stop) == (0, n_groups * group)
 
 
 @pytest.mark.parametrize("n_rows", [0, 1, 2, 49, 50, 99, 100, 101, 128, 129, 257, 1000, 12345])

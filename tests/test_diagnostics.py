@@ -14,6 +14,7 @@ import pytest
 from brute_force import Enumerated, all_spins, p_value, weights_of_patterns
 from scipy.stats import norm
 from sklearn.exceptions import NotFittedError
+from test_tempering import exact_rejections
 
 from sklearn_rapid import RARBM, RBM, diagnostics
 from sklearn_rapid.datasets import make_bars
@@ -22,6 +23,7 @@ from sklearn_rapid.diagnostics import (
     gibbs_accessibility,
     ground_state_energy,
     integrated_autocorrelation_time,
+    ladder_travels,
     mattis_magnetization,
     method_accessibility,
     overlap_distribution,
@@ -554,10 +556,30 @@ def test_overlap_distribution_of_samples(binarize):
     """A frozen pattern and its negative: q is +1 or -1. Samples ignore the data's threshold."""
     model = mattis_model(9, 40, strength=10.0)
     model.set_params(binarize=binarize)
-    distribution = overlap_distribution(model, n_samples=200, n_gibbs_steps=5, random_state=0)
+    distribution = overlap_distribution(model, n_samples=200, random_state=0)
     assert np.all(distribution.probabilities[1:-1] == 0.0)
     # n(n-1)/2 pairs of n fair coins: their mean has the standard deviation √(2/(n(n-1))).
     assert abs(distribution.mean) < LARGEST_Z * np.sqrt(2 / (200 * 199))
+
+
+def test_ladder_travels():
+    """Against rejections by enumeration; 24 columns of 400 sweeps: five errors are below .1."""
+    model = dense_model(np.random.default_rng(0).normal(0.0, 0.6, (5, 4)))
+    travelled = ladder_travels(model, n_sweeps=400, random_state=0)
+    exact = Enumerated(
+        model.components_.T.astype(float),
+        model.intercept_visible_.astype(float),
+        model.intercept_hidden_.astype(float),
+    )
+    expected = exact_rejections(exact, travelled.betas, np.zeros(5))
+    np.testing.assert_allclose(travelled.rejections, expected, atol=0.1)
+    np.testing.assert_allclose(
+        np.sum(travelled.local_barrier * np.diff(travelled.betas)), travelled.barrier
+    )
+    assert (travelled.n_sweeps, travelled.n_columns) == (400, 24)
+    assert travelled.n_round_trips > 24
+    again = ladder_travels(model, n_sweeps=400, random_state=0)
+    assert again.n_round_trips == travelled.n_round_trips
 
 
 def tree(n_leaves=3):

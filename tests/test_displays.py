@@ -12,9 +12,10 @@ from sklearn.exceptions import NotFittedError
 
 from sklearn_rapid import RARBM, RBM, displays
 from sklearn_rapid.datasets import make_bars
-from sklearn_rapid.diagnostics import gibbs_accessibility
+from sklearn_rapid.diagnostics import gibbs_accessibility, ladder_travels
 from sklearn_rapid.displays import (
     AccessibilityDisplay,
+    LadderDisplay,
     PatternsDisplay,
     ReconstructionDisplay,
     SamplesDisplay,
@@ -57,12 +58,12 @@ def tile(display, row, column, shape=(3, 3)):
 @pytest.mark.parametrize("cls", DISPLAYS)
 def test_draws_where_it_is_told(cls, model):
     arguments = ARGUMENTS.get(cls, ())
-    is_history = cls is TrainingHistoryDisplay
-    figure, ax = plt.subplots(3 if is_history else 1)
+    n_panels = {TrainingHistoryDisplay: 5, LadderDisplay: 2}.get(cls, 1)
+    figure, ax = plt.subplots(n_panels)
     display = cls.from_estimator(model, *arguments, ax=ax)
     assert display.figure_ is figure
     assert plt.get_fignums() == [figure.number]
-    if is_history:
+    if n_panels > 1:
         assert list(display.axes_) == list(ax)
     else:
         assert display.ax_ is ax
@@ -183,12 +184,16 @@ def test_history(model):
     display = TrainingHistoryDisplay.from_estimator(model, name="a", x="seconds")
     assert [ax.get_ylabel() for ax in display.axes_] == [
         "learning rate",
-        "pseudo likelihood",
+        "barrier",
+        "lag",
+        "log likelihood",
         "free energy gap",
     ]
     assert display.axes_[-1].get_xlabel() == "seconds"
     for line, name in zip(
-        display.lines_, ["learning_rate", "pseudo_likelihood", "free_energy_gap"], strict=True
+        display.lines_,
+        ["learning_rate", "barrier", "lag", "log_likelihood", "free_energy_gap"],
+        strict=True,
     ):
         np.testing.assert_array_equal(line.get_xdata(), model.history_["seconds"])
         np.testing.assert_array_equal(line.get_ydata(), model.history_[name])
@@ -201,10 +206,26 @@ def test_history_of_what_is_chosen(model):
     assert list(display.axes_) == [ax] and display.figure_ is figure
     with pytest.raises(ValueError, match=r"each of x and y must be one of 'epoch', .* got 'loss'"):
         display.plot(y=["loss"])
-    with pytest.raises(ValueError, match="3 panels need as many axes, got 1"):
+    with pytest.raises(ValueError, match="5 panels need as many axes, got 1"):
         display.plot(ax)
     with pytest.raises(ValueError, match="y is empty"):
         display.plot(y=[])
+
+
+def test_ladder(model):
+    travelled = ladder_travels(model, n_sweeps=50, random_state=0)
+    display = LadderDisplay.from_estimator(model, n_sweeps=50, random_state=0, name="a")
+    middles = (travelled.betas[1:] + travelled.betas[:-1]) / 2
+    steps = travelled.rejections / (travelled.betas[1:] - travelled.betas[:-1])
+    for line, expected in zip(display.lines_, (steps, 1 - travelled.rejections), strict=True):
+        np.testing.assert_allclose(line.get_xdata(), middles)
+        np.testing.assert_allclose(line.get_ydata(), expected)
+    rungs = display.axes_[0].get_lines()[1]
+    np.testing.assert_array_equal(rungs.get_xdata(), travelled.betas)
+    # λ(β) is the density of the barrier.
+    area = np.sum(display.lines_[0].get_ydata() * np.diff(travelled.betas))
+    assert f"Λ = {area:.1f}" in display.axes_[0].get_title()
+    assert f"{travelled.n_round_trips} round trips" in display.axes_[0].get_title()
 
 
 def test_there_is_no_history_of_partial_fit():

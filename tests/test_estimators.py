@@ -220,6 +220,36 @@ def test_estimates_agree_with_enumeration_on_digits(estimator):
 # --- samples ----------------------------------------------------------------------------
 
 
+def test_samples_of_a_ladder_follow_the_model(trained):
+    """Samples of a column follow from one another: every tenth of each of 24 columns is taken."""
+    X = trained.sample(24 * 2000, random_state=0).reshape(2000, 24, 9)[::10].reshape(-1, 9)
+    p = p_value_of_states(spins_of(X, trained.units), enumerated(trained).visible_probabilities())
+    assert p > FALSE_ALARM_RATE
+
+
+def test_samples_of_a_ladder(estimator, bars):
+    model = estimator.fit(bars)
+    first, again, other = (model.sample(50, random_state=seed) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+    # What was asked before makes no difference.
+    fresh = pickle.loads(pickle.dumps(model))
+    fresh.score(bars)
+    np.testing.assert_array_equal(fresh.sample(50, random_state=0), first)
+    samples, travelled = model.sample(50, return_travels=True, random_state=0)
+    np.testing.assert_array_equal(samples, first)
+    assert travelled.n_round_trips > 0 and travelled.n_columns == 24
+
+
+def test_samples_that_depend_on_each_other_are_told_of():
+    """Two hidden patterns that no state gets away from: none arrives from β = 0."""
+    X = np.tile(np.eye(2, 100, dtype=int).repeat(50, axis=1)[:, :100], (50, 1))
+    model = RBM(20, max_iter=1, random_state=0).fit(X)
+    model.components_ = 30.0 * np.sign(np.random.default_rng(0).normal(size=(20, 100)))
+    with pytest.warns(RuntimeWarning, match="of 500 samples about 0 are independent"):
+        model.sample(500, random_state=0)
+
+
 def test_samples_follow_the_model(trained):
     X = trained.sample(20_000, n_gibbs_steps=300, init="random", random_state=0)
     p = p_value_of_states(spins_of(X, trained.units), enumerated(trained).visible_probabilities())
@@ -314,6 +344,54 @@ def test_missing_entries_follow_their_conditional(trained):
     assert p_value(counts, conditional) > FALSE_ALARM_RATE
 
 
+@pytest.mark.parametrize("tempered", [False, True])
+def test_means_of_missing_entries(trained, tempered):
+    """Against the exact conditional means; 2000 rows of 25 draws each: five errors are .02."""
+    exact = enumerated(trained)
+    row = spins_of(make_bars(3)[4:5], "binary")
+    X = np.repeat(in_units(row, trained.units), 2000, axis=0)
+    X[:, MISSING] = np.nan
+    out = trained.reconstruct(
+        X, n_gibbs_steps=100, tempered=tempered, output="mean", random_state=0
+    )
+    known = np.setdiff1d(np.arange(9), MISSING)
+    np.testing.assert_array_equal(out[:, known], X[:, known])
+    agree = (exact.visible[:, known] == row[:, known]).all(axis=1)
+    p = exact.visible_probabilities()[agree]
+    mean = (p / p.sum()) @ exact.visible[agree][:, MISSING]
+    got = out[:, MISSING].mean(axis=0)
+    np.testing.assert_allclose(got, in_units(mean, trained.units), atol=0.04)
+    assert out[:, MISSING].std(axis=0).max() < 0.35  # means, not draws
+
+
+def test_tempered_completions_follow_their_conditional(trained):
+    exact = enumerated(trained)
+    row = spins_of(make_bars(3)[4:5], "binary")
+    X = np.repeat(in_units(row, trained.units), 5000, axis=0)
+    X[:, MISSING] = np.nan
+    out = trained.reconstruct(X, n_gibbs_steps=50, tempered=True, random_state=0)
+    known = np.setdiff1d(np.arange(9), MISSING)
+    np.testing.assert_array_equal(out[:, known], X[:, known])
+    agree = (exact.visible[:, known] == row[:, known]).all(axis=1)
+    conditional = np.zeros(8)
+    p = exact.visible_probabilities()[agree]
+    np.add.at(conditional, state_numbers(exact.visible[agree][:, MISSING]), p / p.sum())
+    counts = np.bincount(state_numbers(spins_of(out[:, MISSING], trained.units)), minlength=8)
+    assert p_value(counts, conditional) > FALSE_ALARM_RATE
+
+
+def test_rows_that_are_too_likely_are_told_of(estimator, bars):
+    """A log Z that is too low by two nats: different rows then have more than all there is."""
+    model = estimator.set_params(max_iter=200).fit(bars)
+    rows = enumerated(model).visible
+    X = in_units(rows, model.units)
+    log_z = model.log_partition_
+    assert np.isfinite(model.score_samples(np.tile(X, (2, 1)))).all()  # doubles do not count
+    with mock.patch.object(type(model), "log_partition_", log_z - 2.0):
+        with pytest.warns(RuntimeWarning, match=r"512 different rows of X add up to exp\(2.00\)"):
+            model.score_samples(X)
+
+
 def test_nan_and_mask_mean_the_same(estimator, bars):
     model = estimator.fit(bars)
     X = bars[:50].astype(float)
@@ -362,7 +440,7 @@ def wide_estimator(request):
     return clone(WIDE[request.param])
 
 
-@pytest.mark.parametrize("negative_phase", ["pcd", "cd"])
+@pytest.mark.parametrize("negative_phase", ["auto", "pcd", "cd"])
 def test_threads_do_not_change_the_model(wide_estimator, wide, negative_phase):
     wide_estimator.set_params(negative_phase=negative_phase)
     one, two = (clone(wide_estimator).set_params(n_threads=n).fit(wide) for n in (1, 2))
@@ -372,6 +450,7 @@ def test_threads_do_not_change_the_model(wide_estimator, wide, negative_phase):
         one.sample(300, n_gibbs_steps=3, random_state=0),
         two.sample(300, n_gibbs_steps=3, random_state=0),
     )
+    np.testing.assert_array_equal(one.sample(30, random_state=0), two.sample(30, random_state=0))
 
 
 @pytest.mark.parametrize("form", ["few", "many"])
@@ -454,11 +533,13 @@ def chunks_of(X, size=20):
 
 
 CONFIGURATIONS = {
-    "pcd momentum": RBM(optimizer=SGD(momentum=0.7)),
-    "pcd adam": RBM(optimizer="adam"),
+    "tempered": RBM(),
+    "tempered patterns adam": RARBM(optimizer="adam"),
+    "pcd momentum": RBM(negative_phase="pcd", optimizer=SGD(momentum=0.7)),
+    "pcd adam": RBM(negative_phase="pcd", optimizer="adam"),
     "cd sampled rows": RBM(negative_phase="cd", binarize="sample"),
     "exact": RBM(negative_phase="exact"),
-    "pid adam": RARBM(optimizer="adam"),
+    "pid adam": RARBM(negative_phase="pid", optimizer="adam"),
     "pid restarted": RARBM(negative_phase=PatternInducedCorrelations(persistent=False)),
     "pid pure": RARBM(negative_phase=PatternInducedCorrelations(n_gibbs_steps=0)),
     "pid drawn patterns": RARBM(projection="gibbs", projection_period=2, binarize="sample"),

@@ -182,7 +182,7 @@ def test_hopeless_annealing_is_not_trusted():
 
 def test_annealing_of_a_few_chains_is_not_trusted():
     """At three temperatures all that counts is one or two chains; and one has no error at all."""
-    machine, exact = numba_machine(shape=(30, 12), scale=1.0)
+    machine, _exact = numba_machine(shape=(30, 12), scale=1.0)
     few = anneal(machine, 9, n_chains=20, n_temperatures=3)
     assert few.effective_sample_size < 10.0 and not few.is_trusted
     assert "effective chains of 20" in few.doubts[0]

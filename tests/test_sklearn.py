@@ -29,7 +29,7 @@ TINY = {"n_components": 3, "max_iter": 2, "random_state": 0, "n_threads": 1}
 TINY_PATTERNS = {**TINY, "n_patterns": 2}
 FITTED_ATTRIBUTES = ("components_", "intercept_visible_", "intercept_hidden_")
 
-RBM_PHASES = ("pcd", "cd", "exact")
+RBM_PHASES = ("auto", "pcd", "cd", "exact")
 RARBM_PHASES = (
     "pid",
     PatternInducedCorrelations(n_gibbs_steps=0),

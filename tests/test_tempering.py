@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import pickle
 from dataclasses import replace
 
@@ -210,7 +211,7 @@ def test_sweeps_at_once_one_by_one_and_after_a_pickle_are_the_same(backend):
 def exact_rejections(exact, betas, base=BASE):
     """1 - E min(1, exp Δ) of each pair, over all pairs of states."""
     rejections = []
-    for low, high in zip(betas[:-1], betas[1:], strict=True):
+    for low, high in itertools.pairwise(betas):
         gain = log_f(exact, exact.visible, high, base) - log_f(exact, exact.visible, low, base)
         accepted = np.exp(np.minimum(0.0, gain[:, None] - gain[None, :]))
         joint = np.outer(probabilities(exact, low, base), probabilities(exact, high, base))
@@ -281,7 +282,7 @@ def test_rungs_move_to_equal_rejections(n_rungs):
 
 
 def test_other_rungs_go_on_with_the_nearest_states(backend):
-    machine, exact = float32_machine("dense", backend)
+    _machine, exact = float32_machine("dense", backend)
     ladder = ladder_at_equilibrium(exact, backend, 3)
     old = backend.to_numpy(ladder.states).reshape(3, 5, 5)
     moved = with_betas(ladder, np.array([0.0, 0.2, 0.3, 0.9, 1.0, 1.0, 1.0]), backend)
@@ -292,7 +293,7 @@ def test_other_rungs_go_on_with_the_nearest_states(backend):
 
 @pytest.mark.parametrize(("columns", "cold_rungs"), [(6, 1), (6, 2), (3, 1), (4, 5)])
 def test_regrouped_columns_keep_the_cold_states(backend, columns, cold_rungs):
-    machine, exact = float32_machine("dense", backend)
+    _machine, exact = float32_machine("dense", backend)
     ladder = ladder_at_equilibrium(exact, backend, 3)
     got = regrouped(ladder, backend, columns, cold_rungs)
     old = backend.to_numpy(cold_states(ladder, backend))
@@ -382,7 +383,7 @@ def test_work_of_thousands_of_nats_is_finite():
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("biases", ["both", ""])
 def test_the_sum_along_a_ladder(kind, biases, parity):
-    """log Z within five errors of enumeration (6e-7); bounds on their sides, within five of theirs."""
+    """log Z within five errors of enumeration (6e-7), and bounds on their sides as well."""
     backend = get_backend("numba", n_threads=2)
     machine, exact = make_machine(kind, (6, 5), backend, dtype="float32", scale=1.5, biases=biases)
     base = np.zeros(6) if not biases else np.linspace(-0.5, 0.5, 6)

@@ -21,6 +21,8 @@ from sklearn_rapid.backends._affine import Affine
 from sklearn_rapid.backends._random import RandomStream
 
 DRAWS_PER_SWEEP = 3
+# Sets of inverse temperatures or partners that are kept: a ladder has a handful.
+KEPT_CONSTANTS = 64
 
 
 class Tempered(NamedTuple):
@@ -64,6 +66,18 @@ def top_of(betas: np.ndarray) -> int:
 
 class Chains:
     """Chains of rows, by the maps and draws of the backend that inherits them."""
+
+    def __init__(self) -> None:
+        self._constants: dict[tuple, Any] = {}
+
+    def constant(self, values: np.ndarray) -> Any:
+        """Host values on the backend, kept: the next sweep will want the same ones."""
+        name = (values.dtype.str, values.tobytes())
+        if name not in self._constants:
+            if len(self._constants) >= KEPT_CONSTANTS:
+                self._constants.clear()
+            self._constants[name] = self.asarray(values)
+        return self._constants[name]
 
     def gibbs(
         self,
@@ -255,11 +269,12 @@ class Chains:
     ) -> None:
         xp, v = self.xp, block.states
         n_rows, n_rungs = v.shape[0], len(betas)
-        beta = self.asarray(np.tile(betas, n_rows // n_rungs), "float64")
+        n_groups = n_rows // n_rungs
+        beta = self.constant(np.tile(betas, n_groups))
         for k in range(block.log_ratios.shape[0]):
             draw = first_draw + DRAWS_PER_SWEEP * k
             other = partners(n_rungs, (parity + k) % 2)
-            to = self.asarray(np.tile(betas[other], n_rows // n_rungs), "float64")
+            to = self.constant(np.tile(betas[other], n_groups))
             field = self.field(v, up)
             block.log_ratios[k, :] = self._log_ratios(v, field, down, beta, to)
             u = self.random_uniform((n_rows, 1), stream, draw, first_row)[:, 0]
@@ -299,7 +314,7 @@ class Chains:
         """The row whose state each row goes on with."""
         xp, n_rows, n_rungs = self.xp, block.states.shape[0], len(other)
         first = np.repeat(np.arange(0, n_rows, n_rungs), n_rungs)
-        partner = self.asarray(first + np.tile(other, n_rows // n_rungs), "int64")
+        partner = self.constant(first + np.tile(other, n_rows // n_rungs))
         row = xp.arange(n_rows, dtype=xp.int64)
         gain = block.log_ratios[sweep, :] + xp.take(block.log_ratios[sweep, :], partner, axis=0)
         log_u = xp.log(xp.astype(xp.take(u, xp.minimum(row, partner), axis=0), xp.float64))

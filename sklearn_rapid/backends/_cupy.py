@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from sklearn_rapid.backends._affine import Affine
+from sklearn_rapid.backends._cupy_chains import LANES, CupyChains, calls, field_of, name_of
 from sklearn_rapid.backends._numpy import NumpyBackend
-from sklearn_rapid.backends._random import WORD, RandomStream
+from sklearn_rapid.backends._random import RandomStream
 
 f32, u32 = np.float32, np.uint32
 
@@ -28,13 +29,13 @@ COMPILER_OPTIONS = ("--fmad=false",)
 # Threads of a block, in rows and columns; of one row alone, all in that row.
 BLOCK, BLOCK_OF_ONE_ROW = (4, 32), (1, 128)
 LARGEST_GRID_Y = 65_535
-# A row's sum is taken by so many threads, that of a whole array by so many.
-LANES, LANES_OF_ARRAY = 64, 8192
+# The sum of a whole array is taken by so many threads.
+LANES_OF_ARRAY = 8192
 # Rows that a thread adds up of a column, if there are enough to keep other threads busy.
 ROWS_PER_SLICE = 64
 
 
-class CupyBackend(NumpyBackend):
+class CupyBackend(CupyChains, NumpyBackend):
     """Arrays and kernels on the current CUDA device.
 
     Parameters
@@ -72,7 +73,7 @@ class CupyBackend(NumpyBackend):
         return self.xp.asnumpy(values)
 
     def for_row_blocks(
-        self, work: Callable[[slice], None], n_rows: int, products_per_row: float
+        self, work: Callable[[slice], None], n_rows: int, products_per_row: float, group: int = 1
     ) -> None:
         """Call ``work(rows)`` once for all rows."""
         if n_rows > 0:
@@ -142,7 +143,7 @@ class CupyBackend(NumpyBackend):
         self._multiply(x, affine, out, overlaps)
         shape = (0.5, 0.5) if to_unit else (1.0, 0.0)
         self._launch(
-            "means", out.shape, out, *_field(affine), *map(f32, shape), out, *out.shape
+            "means", out.shape, out, *field_of(affine), *map(f32, shape), out, *out.shape
         )  # fmt: skip
 
     def _sample_block(
@@ -152,70 +153,13 @@ class CupyBackend(NumpyBackend):
             super()._sample_block(x, affine, stream, draw, first_row, out)
             return
         self._multiply(x, affine, out)
-        self._draw(out, *_field(affine), stream, draw, first_row)
+        self._draw(out, *field_of(affine), stream, draw, first_row)
 
     def _sum_log_2cosh_block(self, x: Any, affine: Affine) -> Any:
         if x.dtype != f32:
             return super()._sum_log_2cosh_block(x, affine)
         product = self._multiply(x, affine, self._empty(x, affine))
-        return self._sum_log_2cosh(product, *_field(affine))
-
-    def _gibbs_block(
-        self,
-        v: Any,
-        up: Affine,
-        down: Affine,
-        n_steps: int,
-        stream: RandomStream,
-        first_draw: int,
-        first_row: int,
-        free: Any,
-    ) -> None:
-        if not self._is_plain(v):
-            super()._gibbs_block(v, up, down, n_steps, stream, first_draw, first_row, free)
-            return
-        h = self._empty(v, up)
-        drawn = v if free is None else self.xp.empty_like(v)
-        for draw in range(first_draw, first_draw + 2 * n_steps, 2):
-            self._multiply(v, up, h)
-            self._draw(h, *_field(up), stream, draw, first_row)
-            self._multiply(h, down, drawn)
-            self._draw(drawn, *_field(down), stream, draw + 1, first_row)
-            if free is not None:
-                v[...] = self.xp.where(free, drawn, v)
-
-    def _anneal_block(
-        self,
-        v: Any,
-        up: Affine,
-        down: Affine,
-        base_bias: Any,
-        betas: np.ndarray,
-        stream: RandomStream,
-        first_draw: int,
-        first_row: int,
-        log_weights: Any,
-    ) -> None:
-        if base_bias.dtype != f32:
-            super()._anneal_block(
-                v, up, down, base_bias, betas, stream, first_draw, first_row, log_weights
-            )
-            return
-        h, bias_step = self._empty(v, up), down.bias - base_bias
-        sums = self._new((v.shape[0], LANES), "float64")
-        for k in range(len(betas) - 1):
-            previous, beta = float(betas[k]), float(betas[k + 1])
-            draw = first_draw + 2 * k
-            log_weights += (beta - previous) * self.row_dots(v, bias_step[None, :])
-            self._multiply(v, up, h)
-            self._launch(
-                "anneal_spins", sums.shape, h, *_field(up), f32(beta), f32(previous), sums,
-                *h.shape, LANES, *_name(stream, draw, first_row),
-            )  # fmt: skip
-            log_weights += self.xp.sum(sums, axis=1)
-            self._multiply(h, down, v)
-            bias = base_bias + beta * bias_step
-            self._draw(v, f32(beta * down.scale), bias, stream, draw + 1, first_row)
+        return self._sum_log_2cosh(product, *field_of(affine))
 
     def _flipped_block(self, v: Any, up: Affine, out: Any) -> None:
         if not self._is_plain(v):
@@ -248,6 +192,12 @@ class CupyBackend(NumpyBackend):
         self._draw(field, f32(1.0), self._no_bias(field), stream, draw, first_row)
         return field
 
+    def sum_log_cosh_ratio(self, field: Any, beta_to: Any, beta_from: Any) -> Any:
+        """Σ_j log [cosh(beta_to_i field_ij) / cosh(beta_from_i field_ij)], one float64 a row."""
+        if not self._is_plain(field):
+            return super().sum_log_cosh_ratio(field, beta_to, beta_from)
+        return self._log_cosh_ratio(field, f32(1.0), self._no_bias(field), beta_to, beta_from)
+
     def sum_log_2cosh(self, field: Any) -> Any:
         """Σ_j log 2cosh(field_ij), one float64 a row."""
         if not self._is_plain(field):
@@ -259,7 +209,7 @@ class CupyBackend(NumpyBackend):
     ) -> Any:
         """Uniform float32 numbers in (0, 1]."""
         out = self._new(shape)
-        self._launch("random_uniform", _calls(shape), out, *shape, *_name(stream, draw, first_row))
+        self._launch("random_uniform", calls(shape), out, *shape, *name_of(stream, draw, first_row))
         return out
 
     # --- inside -------------------------------------------------------------------------
@@ -286,16 +236,6 @@ class CupyBackend(NumpyBackend):
         if self.products == "float32":
             return self.xp.matmul(a, b, out=out)
         return _rounded_product(self.xp, self.products, a, b, out)
-
-    def _draw(
-        self, product: Any, scale: Any, bias: Any, stream: RandomStream, draw: int, first_row: int
-    ) -> None:
-        """Spins in the field scale * product + bias, in place of the product."""
-        shape = product.shape
-        self._launch(
-            "sample_spins", _calls(shape), product, scale, bias, product, *shape,
-            *_name(stream, draw, first_row),
-        )  # fmt: skip
 
     def _sum_log_2cosh(self, product: Any, scale: Any, bias: Any) -> Any:
         sums = self._new((product.shape[0], LANES), "float64")
@@ -340,20 +280,6 @@ def _kernel(cupy: Any, name: str) -> Any:
 @lru_cache(maxsize=4)
 def _module(cupy: Any) -> Any:
     return cupy.RawModule(code=SOURCE.read_text(encoding="utf-8"), options=COMPILER_OPTIONS)
-
-
-def _field(affine: Affine) -> tuple[Any, Any]:
-    """Scale and bias as kernels take them."""
-    return f32(affine.scale), affine.bias
-
-
-def _name(stream: RandomStream, draw: int, first_row: int) -> tuple:
-    return *map(u32, stream.key), u32(draw & WORD), u32(draw >> 32), u32(first_row & WORD)
-
-
-def _calls(shape: tuple[int, int]) -> tuple[int, int]:
-    """Rows, and about how many calls of the random number generator each of them takes."""
-    return shape[0], -(-shape[1] // 4)
 
 
 def _check_tensor_cores(cupy: Any, products: str) -> None:

@@ -156,30 +156,88 @@ extern "C" __global__ void sum_log_2cosh(
     }
 }
 
-// Spins at inverse temperature beta_to, in place of the product, and the sums of
-// log cosh(beta_to field) - log cosh(beta_from field).
-extern "C" __global__ void anneal_spins(
-    float *product, float scale, const float *bias, float beta_to, float beta_from, double *sums,
-    size n_rows, size width, size n_lanes,
+// Spins of each row at its own inverse temperature, in the field base + beta * field.
+extern "C" __global__ void tempered_spins(
+    const float *product, float scale, const float *bias, const float *base, const float *betas,
+    float *spins, size n_rows, size width,
     word key0, word key1, word draw0, word draw1, word first_row)
+{
+    FOR_EACH_ROW(i, n_rows) {
+        FOR_EACH_COLUMN(c, calls_of(width)) {
+            const Words words = philox((word)c, first_row + (word)i, draw0, draw1, key0, key1);
+            for (int w = 0; w < 4; ++w) {
+                const size j = column_of(c, w);
+                if (j >= width) continue;
+                const float x = base[j] + betas[i] * (scale * product[i * width + j] + bias[j]);
+                spins[i * width + j] = spin(x, exp_minus_2(fabsf(x)), uniform(words.of[w]));
+            }
+        }
+    }
+}
+
+// Lanes that add up to the sum of log cosh(to_i field) - log cosh(from_i field) of each row.
+extern "C" __global__ void sum_log_cosh_ratio(
+    const float *product, float scale, const float *bias, const float *to, const float *from,
+    double *sums, size n_rows, size width, size n_lanes)
 {
     FOR_EACH_ROW(i, n_rows) {
         FOR_EACH_COLUMN(lane, n_lanes) {
             double sum = 0.0;
-            for (size c = lane; c < calls_of(width); c += n_lanes) {
-                const Words words = philox((word)c, first_row + (word)i, draw0, draw1, key0, key1);
-                for (int w = 0; w < 4; ++w) {
-                    const size j = column_of(c, w);
-                    if (j >= width) continue;
-                    const float x = scale * product[i * width + j] + bias[j];
-                    const float a = fabsf(x), e = exp_minus_2(beta_to * a);
-                    sum += (double)((beta_to - beta_from) * a);
-                    sum += (double)(log1pf(e) - log1pf(exp_minus_2(beta_from * a)));
-                    product[i * width + j] = spin(x, e, uniform(words.of[w]));
-                }
+            for (size j = lane; j < width && to[i] != from[i]; j += n_lanes) {
+                const float a = fabsf(scale * product[i * width + j] + bias[j]);
+                sum += (double)((to[i] - from[i]) * a);
+                sum += (double)(log1pf(exp_minus_2(to[i] * a)) - log1pf(exp_minus_2(from[i] * a)));
             }
             sums[i * n_lanes + lane] = sum;
         }
+    }
+}
+
+// Pairs of neighbours in groups of n_rungs rows, the first one at rung parity, parity + 2, ...
+// Whether row i exchanges with the next one is decided by the uniform number of its name.
+#define FOR_EACH_PAIR(i, n_rows)                                               \
+    FOR_EACH_ROW(i, n_rows)                                                    \
+        if (i % n_rungs >= parity && (i % n_rungs - parity) % 2 == 0 && i % n_rungs + 1 < n_rungs)
+
+__device__ __forceinline__ bool exchanges(
+    const double *gains, size i, word key0, word key1, word draw0, word draw1, word first_row)
+{
+    const Words words = philox(0u, first_row + (word)i, draw0, draw1, key0, key1);
+    return log((double)uniform(words.of[0])) <= gains[i] + gains[i + 1];
+}
+
+extern "C" __global__ void exchange_rows(
+    float *field, const double *gains, size n_rows, size width, size n_rungs, size parity,
+    word key0, word key1, word draw0, word draw1, word first_row)
+{
+    FOR_EACH_PAIR(i, n_rows) {
+        if (!exchanges(gains, i, key0, key1, draw0, draw1, first_row)) continue;
+        FOR_EACH_COLUMN(j, width) {
+            const float kept = field[i * width + j];
+            field[i * width + j] = field[(i + 1) * width + j];
+            field[(i + 1) * width + j] = kept;
+        }
+    }
+}
+
+// Where states came from, after the same exchanges; who has come from the base to the rung top.
+// A thread for each group of rungs.
+extern "C" __global__ void follow_origins(
+    signed char *origin, long long *arrivals, const double *gains, size n_groups, size n_rungs,
+    size parity, size top, size has_base,
+    word key0, word key1, word draw0, word draw1, word first_row)
+{
+    FOR_EACH_COLUMN(g, n_groups) {
+        for (size i = g * n_rungs + parity; i + 1 < (g + 1) * n_rungs; i += 2) {
+            if (!exchanges(gains, i, key0, key1, draw0, draw1, first_row)) continue;
+            const signed char kept = origin[i];
+            origin[i] = origin[i + 1];
+            origin[i + 1] = kept;
+        }
+        if (!has_base) continue;
+        origin[g * n_rungs] = 1;
+        arrivals[g] += origin[g * n_rungs + top] == 1;
+        origin[g * n_rungs + top] = -1;
     }
 }
 

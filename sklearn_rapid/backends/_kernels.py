@@ -208,7 +208,7 @@ def sum_log_2cosh_of_sums(rows, columns, out):
 
 @compiled
 def tempered_spins(product, scale, bias, base, betas, key0, key1, d0, d1, first_row):
-    """Spins in the field base_j + betas_i (scale * product_ij + bias_j), in place of the product."""
+    """Spins in the field base_j + betas_i (scale * product_ij + bias_j), in place of it."""
     n_rows, width = product.shape
     u = np.empty(_whole_groups(width), dtype=f32)
     for i in range(n_rows):

@@ -48,6 +48,7 @@ class NumpyBackend(Chains):
     row_multiple = 128
 
     def __init__(self, n_threads: int = 1, xp: Any = np) -> None:
+        super().__init__()
         self.n_threads = 1
         self.xp = xp
         self._equal_weights: dict[Any, Any] = {}

@@ -1,7 +1,8 @@
 """Diagnostics of a fitted model: its landscape, its patterns, its chains, its states.
 
 They answer what a likelihood does not: whether low energies can be reached by sampling, whether
-patterns are memories or a spin glass, how long chains remember, how states lie to one another.
+patterns are memories or a spin glass, how long chains remember, how states travel between
+temperatures, how states lie to one another.
 Energies are in nats, distances and overlaps are shares of spins. Each function takes a fitted
 `RBM` or `RARBM` first, raises a TypeError for anything else and NotFittedError before `fit`.
 """
@@ -11,6 +12,7 @@ from sklearn_rapid.diagnostics._chains import (
     autocorrelation_time,
     integrated_autocorrelation_time,
 )
+from sklearn_rapid.diagnostics._ladder import ladder_travels
 from sklearn_rapid.diagnostics._landscape import (
     gibbs_accessibility,
     ground_state_energy,
@@ -33,6 +35,7 @@ from sklearn_rapid.diagnostics._samples import (
     reconstruction_distance,
     ultrametricity,
 )
+from sklearn_rapid.tempering import Travels
 
 __all__ = [
     "AutocorrelationTime",
@@ -40,11 +43,13 @@ __all__ = [
     "PatternLoad",
     "PatternOverlaps",
     "PatternRetrieval",
+    "Travels",
     "Ultrametricity",
     "autocorrelation_time",
     "gibbs_accessibility",
     "ground_state_energy",
     "integrated_autocorrelation_time",
+    "ladder_travels",
     "mattis_magnetization",
     "method_accessibility",
     "overlap_distribution",

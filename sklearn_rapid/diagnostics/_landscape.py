@@ -12,6 +12,7 @@ from sklearn_rapid._parameters import check_count, negative_phase_from
 from sklearn_rapid.diagnostics._common import fitted_machine, in_float64, stream_of
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.partition import enumerate_spins, smaller_layer_first
+from sklearn_rapid.training import TrainingState
 
 LARGEST_LAYER = 25
 # A few megabytes of states; their fields are never held all at once.
@@ -143,7 +144,8 @@ def method_accessibility(
     The lowest energy E(v, h) among the states that the estimator's negative phase would take for
     its next update, divided by that of the ground state. The hidden part is the phase's own
     where it has one (pure PID with ``hidden="pattern"``, equation 6), else drawn from P(h | v).
-    Chains that live on through training are taken as training left them.
+    Chains that live on through training are taken as training left them; of tempered chains, it
+    is the states at the model's own temperature that count.
 
     Parameters
     ----------
@@ -151,7 +153,7 @@ def method_accessibility(
         Fitted.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         The batch of data that the update is for: where the chains of CD start. Other negative
-        phases do not look at it.
+        phases look at no more than its number of rows.
     random_state : int, RandomState instance or None, default=None
     ground_energy : float, optional
         What to divide by, in nats, where it is known; by default `ground_state_energy`.
@@ -189,12 +191,9 @@ def method_accessibility(
     backend, stream = machine.backend, stream_of(random_state)
     with backend.running():
         data = estimator._encoder(backend).spins(X, stream, stream.reserve())
-        sampler = machine.for_rows(phase.n_rows(machine.couplings, X.shape[0]))
-        chains = estimator._training_state["chains"]
-        if chains is None:
-            chains = phase.start(machine, X.shape[0], stream)
-        else:
-            chains = backend.asarray(chains, estimator._dtype)
+        chains = TrainingState.from_host(estimator._training_state, machine).chains
+        chains = phase.resume(chains, machine, X.shape[0], stream)
+        sampler = machine.for_rows(phase.n_rows(machine.couplings, X.shape[0], chains))
         negative, _ = phase.states(sampler, data, chains, stream)
         if negative.weights is not None:
             raise ValueError(

@@ -154,7 +154,7 @@ def overlap_distribution(
     X: ArrayLike | None = None,
     *,
     n_samples: int = 1000,
-    n_gibbs_steps: int = 1000,
+    n_gibbs_steps: int | None = None,
     random_state: Any = None,
 ) -> OverlapDistribution:
     """The distribution of overlaps q_ab = v_a·v_b / V, Parisi's order parameter.
@@ -169,8 +169,9 @@ def overlap_distribution(
     X : {array-like, sparse matrix} of shape (n_samples, n_features), optional
         The states to take, read as in `fit` (data to compare with, or samples drawn otherwise);
         by default, samples of the model.
-    n_samples, n_gibbs_steps : int, default=1000
-        What to draw without X, as in `sample`.
+    n_samples : int, default=1000
+    n_gibbs_steps : int, default=None
+        Of plain chains; None draws from a ladder of temperatures, as `sample` does.
     random_state : int, RandomState instance or None, default=None
 
     Returns
@@ -217,7 +218,7 @@ def ultrametricity(
     n_triples: int = 10_000,
     up_to_sign: bool = False,
     n_samples: int = 1000,
-    n_gibbs_steps: int = 1000,
+    n_gibbs_steps: int | None = None,
     random_state: Any = None,
 ) -> Ultrametricity:
     """How ultrametric states are: whether the two long sides of triangles are equal.
@@ -238,8 +239,9 @@ def ultrametricity(
     up_to_sign : bool, default=False
         Whether v and -v count as one state, ``d = (1 - |q|) / 2``. Without biases both are equally
         likely, and their symmetry would hide what else there is.
-    n_samples, n_gibbs_steps : int, default=1000
-        What to draw without X, as in `sample`.
+    n_samples : int, default=1000
+    n_gibbs_steps : int, default=None
+        Of plain chains; None draws from a ladder of temperatures, as `sample` does.
     random_state : int, RandomState instance or None, default=None
 
     Returns
@@ -291,7 +293,7 @@ def _states(
     machine: Machine,
     X: ArrayLike | None,
     n_samples: int,
-    n_gibbs_steps: int,
+    n_gibbs_steps: int | None,
     random_state: Any,
     at_least: int,
 ) -> Any:

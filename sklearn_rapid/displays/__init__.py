@@ -13,9 +13,11 @@ from sklearn_rapid.displays._images import (
     ReconstructionDisplay,
     SamplesDisplay,
 )
+from sklearn_rapid.displays._ladder import LadderDisplay
 
 __all__ = [
     "AccessibilityDisplay",
+    "LadderDisplay",
     "PatternsDisplay",
     "ReconstructionDisplay",
     "SamplesDisplay",

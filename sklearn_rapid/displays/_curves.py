@@ -13,8 +13,11 @@ from sklearn_rapid._parameters import check_option
 from sklearn_rapid.diagnostics import gibbs_accessibility, ground_state_energy, singular_values
 from sklearn_rapid.displays._axes import add_legend, figure_and_axes, figure_and_panels
 
-# Columns of a history that tell the time.
+# Columns of a history that tell the time, and others that are drawn only if they are asked for.
 CLOCKS = ("epoch", "seconds", "n_updates")
+DETAILS = ("n_rungs", "n_columns", "step_share", "log_likelihood_error")
+# Columns that are drawn as a band about another one.
+ERRORS = {"log_likelihood": "log_likelihood_error"}
 
 
 class TrainingHistoryDisplay:
@@ -32,6 +35,8 @@ class TrainingHistoryDisplay:
     axes_ : ndarray of matplotlib Axes, shape (n_panels,)
     figure_ : matplotlib Figure
     lines_ : list of matplotlib Line2D
+    bands_ : dict of str to matplotlib collection
+        Errors, by the column that they are about.
 
     Examples
     --------
@@ -90,7 +95,9 @@ class TrainingHistoryDisplay:
         x : str, default="epoch"
             What to draw against: "epoch", "seconds", "n_updates", ...
         y : sequence of str, optional
-            What to draw; by default all but the measures of time.
+            What to draw; by default all that has been measured but the clocks "epoch", "seconds"
+            and "n_updates", and but "n_rungs", "n_columns", "step_share" and
+            "log_likelihood_error". The last one is a band about "log_likelihood".
         **line_params
             For matplotlib's `plot`.
 
@@ -98,18 +105,33 @@ class TrainingHistoryDisplay:
         -------
         self
         """
-        y = [n for n in self.history if n not in CLOCKS] if y is None else list(y)
+        y = self._measured() if y is None else list(y)
         for column in (x, *y):
             check_option("each of x and y", column, tuple(self.history))
         self.figure_, self.axes_ = figure_and_panels(ax, len(y))
         style = {"label": self.name, **line_params}
-        self.lines_ = []
+        self.lines_, self.bands_ = [], {}
         for panel, column in zip(self.axes_, y, strict=True):
             self.lines_ += panel.plot(self.history[x], self.history[column], **style)
+            if ERRORS.get(column) in self.history:
+                self.bands_[column] = self._band(panel, x, column)
             panel.set_ylabel(column.replace("_", " "))
             add_legend(panel, style["label"])
         self.axes_[-1].set_xlabel(x.replace("_", " "))
         return self
+
+    def _measured(self) -> list[str]:
+        """Columns to draw by default; not those that never had a number."""
+        columns = (name for name in self.history if name not in CLOCKS + DETAILS)
+        return [name for name in columns if not np.isnan(self.history[name]).all()]
+
+    def _band(self, panel: Any, x: str, column: str) -> Any:
+        """One error above and below the line that was drawn last."""
+        value, error = (np.asarray(self.history[name]) for name in (column, ERRORS[column]))
+        color = self.lines_[-1].get_color()
+        return panel.fill_between(
+            self.history[x], value - error, value + error, color=color, alpha=0.2
+        )
 
 
 class SpectrumDisplay:

@@ -167,7 +167,7 @@ class SamplesDisplay(_ImagesDisplay):
         estimator: Any,
         *,
         n_samples: int = 25,
-        n_gibbs_steps: int = 1000,
+        n_gibbs_steps: int | None = None,
         init: Any = None,
         random_state: Any = None,
         image_shape: tuple[int, int] | None = None,

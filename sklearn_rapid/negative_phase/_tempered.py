@@ -16,10 +16,8 @@ from sklearn_rapid.negative_phase._base import (
     NegativePhase,
     NegativeStates,
     TemperedChains,
-    states_of,
 )
 from sklearn_rapid.tempering import (
-    Ladder,
     adapted,
     build,
     cold_states,
@@ -37,8 +35,9 @@ FIRST_RUNGS = 3
 FIRST_COLUMNS, FEWEST_COLD_RUNGS = 6, 4
 # So many times the chains there are at β = 1, once columns are added.
 CHAINS_IN_TROUBLE = 2
-# Chains that lag behind the model by more nats than this get more columns, or else shorter steps.
-LARGEST_LAG = 1.5
+# Chains that lag behind the model by more get more columns, or else shorter steps: in nats per
+# square root of a visible unit, as the learning rate is.
+LARGEST_LAG = 0.15
 STEP_FACTOR = 0.9
 
 
@@ -67,8 +66,9 @@ class ParallelTempering(NegativePhase):
     -----
     How far chains lag behind is seen by the exchanges. States of the lower rung of a pair give
     a lower bound of its difference in log Z, those of the upper rung an upper bound, if they are
-    from equilibrium. Where the lower bound is above the upper one, they are not; `LARGEST_LAG`
-    is how far, in nats, summed along the ladder.
+    from equilibrium. Where the lower bound is above the upper one, they are not. How far, summed
+    along the ladder, is the lag; one of more than 0.15 nats per square root of a visible unit calls
+    for columns or shorter steps (docs/design_notes/tempering.md).
 
     References
     ----------
@@ -166,7 +166,7 @@ class ParallelTempering(NegativePhase):
         # Each sweep has seen every other pair.
         mean_lag = 2.0 * float(backend.to_numpy(chains.lag)) / ladder.n_sweeps
         ladder = adapted(ladder, backend, None if self.n_rungs == "auto" else self.n_rungs)
-        if not mean_lag > LARGEST_LAG:
+        if not mean_lag > LARGEST_LAG * ladder.states.shape[1] ** 0.5:
             share = min(1.0, share / STEP_FACTOR)
         elif self.n_columns == "auto" and n_cold_rungs > FEWEST_COLD_RUNGS:
             # Twice the columns; for once also twice the chains at β = 1.

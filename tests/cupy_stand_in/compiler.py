@@ -53,6 +53,7 @@ SCALARS = {
     "word": np.uint32,
     "float": np.float32,
     "double": np.float64,
+    "signed char": np.int8,
 }
 
 

@@ -1,0 +1,71 @@
+"""How states travel along a model's ladder of temperatures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sklearn_rapid._parameters import check_count
+from sklearn_rapid.diagnostics._common import fitted_machine, stream_of
+from sklearn_rapid.tempering import Travels, sweep, travels
+
+# What a sweep says of each state is not kept for longer.
+SWEEPS_AT_ONCE = 64
+
+
+def ladder_travels(estimator: Any, *, n_sweeps: int = 200, random_state: Any = None) -> Travels:
+    """How states travel between β = 0, where units are independent, and the model at β = 1.
+
+    The ladder is the model's own, that `sample` draws from: its rungs are placed so that all pairs
+    of neighbours reject about equal shares of exchanges. From there it is swept on, and
+    exchanges and arrivals are counted anew.
+
+    Parameters
+    ----------
+    estimator : RBM or RARBM
+        Fitted.
+    n_sweeps : int, default=200
+        At least two: exchanges of even and of odd pairs take turns. A sweep is a Gibbs step at
+        each rung and the exchanges that follow.
+    random_state : int, RandomState instance or None, default=None
+
+    Returns
+    -------
+    Travels
+        β of the rungs, share of rejected exchanges of each pair, `n_round_trips` from β = 0 to
+        β = 1 in all columns, the barrier Λ and the local barrier λ(β). All are pure numbers: β
+        multiplies energies in nats, and Λ is a number of rejections.
+
+    Notes
+    -----
+    λ(β) = ½ E|s(v) - s(v')| for two independent states at β, with s = ∂ log f_β(v) / ∂β. Its
+    integral Λ hardly depends on how many rungs there are and where they are. If states forgot
+    where they were between two exchanges, each column would make a round trip in
+    2 + 2 Σ r / (1 - r) sweeps, r being the rejections: about 2 + 4Λ with the two rungs for each
+    unit of Λ that ladders have here. Where it takes much longer, Gibbs steps at fixed β move
+    states too slowly.
+
+    References
+    ----------
+    Syed, Bouchard-Côté, Deligiannidis, Doucet (2022), "Non-reversible parallel tempering: a
+    scalable highly parallel MCMC scheme", JRSS B 84.
+
+    Examples
+    --------
+    >>> from sklearn_rapid import RBM
+    >>> from sklearn_rapid.datasets import make_bars
+    >>> from sklearn_rapid.diagnostics import ladder_travels
+    >>> rbm = RBM(n_components=8, max_iter=200, random_state=0).fit(make_bars(4))
+    >>> travelled = ladder_travels(rbm, random_state=0)
+    >>> travelled.n_sweeps, bool(0.0 < travelled.barrier < 5.0), travelled.n_round_trips > 100
+    (200, True, True)
+    """
+    machine = fitted_machine(estimator)
+    check_count("n_sweeps", n_sweeps, 2)
+    stream = stream_of(random_state)
+    with machine.backend.running():
+        ladder, _ = estimator._ladder(machine)
+        sampler = machine.for_rows(2 * n_sweeps * ladder.states.shape[0])
+        for start in range(0, n_sweeps, SWEEPS_AT_ONCE):
+            n = min(SWEEPS_AT_ONCE, n_sweeps - start)
+            ladder, _ = sweep(ladder, sampler, n, stream)
+        return travels(ladder, machine.backend)
