@@ -31,7 +31,7 @@ LARGEST_EXACT = 25
 N_COLUMNS = 24
 # Such a ladder has some 250 rows. By default log Z takes no more sweeps of it than the
 # fit has paid for, but enough to place the β and to measure, and no more than a few minutes' worth.
-ROWS_OF_A_SWEEP, FEWEST_SWEEPS, MOST_SWEEPS = 250, 250, 4000
+ROWS_OF_A_SWEEP, FEWEST_SWEEPS, MOST_SWEEPS = 250, 1000, 4000
 # Rounding of float32 fields, and errors of log Z that are none to speak of.
 LARGEST_LOG_TOTAL = 0.05
 
@@ -135,7 +135,7 @@ class LikelihoodMixin:
             The error in nats at which tempering may stop.
         max_sweeps : int, default=None
             Sweeps after which tempering stops. None is as many as cost about what the fit has
-            cost, but at least 250 and at most 4000.
+            cost, but at least 1000 and at most 4000.
         max_seconds : float > 0, default=None
             Seconds after which tempering stops. With a limit in seconds an estimate cannot be
             repeated exactly.

@@ -287,15 +287,18 @@ def tempered_log_partition(
     deadline = time.perf_counter() + max_seconds
     betas = np.linspace(0.0, 1.0, FIRST_RUNGS) if betas is None else betas
     start = None if start is None else start[: n_columns // 2, :]
+    n_started = 0 if start is None else start.shape[0]
     ladder = build(machine, betas, n_columns, stream, start)
     machine = machine.for_rows(2 * max_sweeps * n_columns * len(betas))
     n_spent, n_sweeps, before, stopped_by = 0, min(FIRST_SWEEPS, max_sweeps), None, ""
     while True:
         ladder, total = _measured_round(ladder, machine, n_sweeps, stream, deadline)
         n_spent += ladder.n_sweeps
+        travelled = travels(ladder, machine.backend)
+        doubts = _doubts(total, before, travelled, n_started)
         if time.perf_counter() > deadline:
             stopped_by = "max_seconds"
-        elif total.error <= tol and n_spent > FIRST_SWEEPS and not _doubts(total, before):
+        elif total.error <= tol and before is not None and not doubts:
             stopped_by = "tol"
         elif n_spent >= max_sweeps:
             stopped_by = "max_sweeps"
@@ -305,9 +308,6 @@ def tempered_log_partition(
         left = max_sweeps - n_spent
         n_sweeps = left if left < 4 * n_sweeps else 2 * n_sweeps
     log_base = (machine.n_visible + machine.n_hidden) * float(np.log(2.0))
-    travelled = travels(ladder, machine.backend)
-    is_mixed = start is not None and start.shape[0] < n_columns
-    doubts = _doubts(total, before, travelled, start.shape[0] if is_mixed else 0)
     return LogPartition(
         value=log_base + total.value,
         error=total.error,
@@ -358,7 +358,7 @@ def _measured_round(
 
 
 def _doubts(
-    total: LadderSum, before: LadderSum | None, travelled: Travels | None = None, n_started: int = 0
+    total: LadderSum, before: LadderSum | None, travelled: Travels, n_started: int
 ) -> tuple[str, ...]:
     """What speaks against a ladder's sum, if anything does."""
     doubts = []
@@ -371,7 +371,7 @@ def _doubts(
         drift = total.value - before.value
         if abs(drift) > LARGEST_DEVIATION * np.hypot(total.error, before.error):
             doubts.append(f"it has moved by {drift:+.2f} nats in the last round")
-    if travelled is not None and travelled.n_round_trips < travelled.n_columns:
+    if travelled.n_round_trips < travelled.n_columns:
         doubts.append(
             f"only {travelled.n_round_trips} states came from β = 0 to β = 1 in "
             f"{travelled.n_columns} columns"

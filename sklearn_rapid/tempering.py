@@ -358,6 +358,8 @@ def _pairs(ladder: Ladder, log_ratios: Any, parity: int, xp: Any) -> Any:
     by_rung = xp.reshape(log_ratios, (log_ratios.shape[0], ladder.n_columns, ladder.n_rungs))
     for turn in range(min(2, log_ratios.shape[0])):
         first = (parity + turn) % 2
+        if ladder.n_rungs - first < 2:
+            continue
         of_turn = by_rung[turn::2, :, first : first + (ladder.n_rungs - first) // 2 * 2]
         yield first, of_turn[:, :, ::2], of_turn[:, :, 1::2]
 

@@ -428,6 +428,7 @@ OF_PATTERNS = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:chains of 60 steps")  # the same ones, whatever they say
 @pytest.mark.parametrize("name", [*DIAGNOSTICS, *OF_PATTERNS])
 def test_diagnostics_agree(on_cpu, cupy_stand_in, name):
     if name in OF_PATTERNS and not hasattr(on_cpu, "visible_patterns_"):

@@ -656,6 +656,7 @@ def test_too_few_states():
 
 X = make_bars(3)
 CALLS = {
+    ladder_travels: (),
     autocorrelation_time: (),
     gibbs_accessibility: (),
     ground_state_energy: (),
