@@ -81,11 +81,12 @@ def test_other_chains_are_taken_over_and_left_behind():
     np.testing.assert_array_equal(back, states_of(chains, machine.backend))
 
 
-def swept(phase, lag, share=1.0):
+def swept(phase, lag, share=1.0, n_arrivals=1):
     """Chains at the end of a window in which they lagged behind by so much, and one update on."""
     machine = numba_machine(scale=0.01)
     chains = phase.start(machine, 100, RandomStream(0))
-    ladder = replace(chains.ladder, n_sweeps=tempered.WINDOW)
+    arrivals = np.full(chains.ladder.n_columns, n_arrivals)
+    ladder = replace(chains.ladder, n_sweeps=tempered.WINDOW, arrivals=arrivals)
     sums = np.asarray(0.5 * lag * tempered.WINDOW)
     chains = replace(chains, ladder=ladder, lag=sums, step_share=share)
     negative, chains = phase.states(machine, None, chains, RandomStream(1))
@@ -102,6 +103,9 @@ def test_chains_that_lag_get_columns_and_then_shorter_steps():
     chains = swept(phase, limit + 0.1)
     assert (chains.ladder.n_columns, chains.step_share) == (12, 1.0)
     assert states_of(chains, get_backend("numpy")).shape[0] >= 200
+    # More columns are no help where no state gets through.
+    chains = swept(phase, limit + 0.1, n_arrivals=0)
+    assert (chains.ladder.n_columns, chains.step_share) == (6, 0.9)
     fixed = ParallelTempering(n_columns=6)
     chains = swept(fixed, limit + 0.1)
     assert (chains.ladder.n_columns, chains.step_share) == (6, 0.9)
@@ -116,7 +120,8 @@ def test_columns_end_where_few_chains_share_one():
     chains = phase.start(machine, 100, stream)
     seen = []
     for _ in range(8):
-        ladder = replace(chains.ladder, n_sweeps=tempered.WINDOW)
+        ladder = chains.ladder
+        ladder = replace(ladder, n_sweeps=tempered.WINDOW, arrivals=np.ones(ladder.n_columns))
         chains = replace(chains, ladder=ladder, lag=np.asarray(1e3))
         _, chains = phase.states(machine, None, chains, stream)
         seen.append(chains.ladder.n_columns)

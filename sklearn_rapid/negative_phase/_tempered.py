@@ -38,6 +38,8 @@ CHAINS_IN_TROUBLE = 2
 # Chains that lag behind the model by more get more columns, or else shorter steps: in nats per
 # square root of a visible unit, as the learning rate is.
 LARGEST_LAG = 0.15
+# Columns that fewer states get through in a window would be of no help if there were more.
+FEWEST_ARRIVALS = 0.2
 STEP_FACTOR = 0.9
 
 
@@ -48,7 +50,7 @@ class ParallelTempering(NegativePhase):
     so that those at 1, which the model is compared with, reach all of its modes. What that takes
     is found along the way. Rungs are as many as the barrier calls for: hardly any at first.
     Several chains at β = 1 share the rungs of one column; where states do not keep up with the
-    model, columns are added, up to one for each chain, and then steps are shortened.
+    model, columns are added, and then steps are shortened.
 
     Parameters
     ----------
@@ -161,20 +163,23 @@ class ParallelTempering(NegativePhase):
     def _reconsidered(self, chains: TemperedChains, backend: Any) -> TemperedChains:
         """The chains with the columns, rungs and steps that the last window calls for."""
         ladder, share = chains.ladder, chains.step_share
-        barrier = travels(ladder, backend).barrier
+        travelled = travels(ladder, backend)
+        gets_through = travelled.n_round_trips >= FEWEST_ARRIVALS * ladder.n_columns
         n_cold_rungs = ladder.n_rungs - ladder.top
         # Each sweep has seen every other pair.
         mean_lag = 2.0 * float(backend.to_numpy(chains.lag)) / ladder.n_sweeps
         ladder = adapted(ladder, backend, None if self.n_rungs == "auto" else self.n_rungs)
         if not mean_lag > LARGEST_LAG * ladder.states.shape[1] ** 0.5:
             share = min(1.0, share / STEP_FACTOR)
-        elif self.n_columns == "auto" and n_cold_rungs > FEWEST_COLD_RUNGS:
+        elif self.n_columns == "auto" and n_cold_rungs > FEWEST_COLD_RUNGS and gets_through:
             # Twice the columns; for once also twice the chains at β = 1.
             n_columns = 2 * ladder.n_columns
             ladder = regrouped(ladder, backend, n_columns, -(-chains.n_wanted // n_columns))
         else:
             share *= STEP_FACTOR
-        return TemperedChains(ladder, _zero(backend), chains.n_wanted, share, barrier, mean_lag)
+        return TemperedChains(
+            ladder, _zero(backend), chains.n_wanted, share, travelled.barrier, mean_lag
+        )
 
 
 def _zero(backend: Any) -> Any:
