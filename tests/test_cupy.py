@@ -410,9 +410,7 @@ DIAGNOSTICS = {
         model, X[:50], np.arange(64) < 30, n_gibbs_steps=3, random_state=0
     ),
     "autocorrelation_time": lambda model: (
-        diagnostics.autocorrelation_time(
-            model, 1000, n_chains=20, n_burn_in=5, random_state=0
-        ).value
+        diagnostics.autocorrelation_time(model, 60, n_chains=20, n_burn_in=5, random_state=0).value
     ),
     "overlap_distribution": lambda model: (
         diagnostics.overlap_distribution(

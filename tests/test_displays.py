@@ -58,7 +58,7 @@ def tile(display, row, column, shape=(3, 3)):
 @pytest.mark.parametrize("cls", DISPLAYS)
 def test_draws_where_it_is_told(cls, model):
     arguments = ARGUMENTS.get(cls, ())
-    n_panels = {TrainingHistoryDisplay: 5, LadderDisplay: 2}.get(cls, 1)
+    n_panels = {TrainingHistoryDisplay: 3, LadderDisplay: 2}.get(cls, 1)
     figure, ax = plt.subplots(n_panels)
     display = cls.from_estimator(model, *arguments, ax=ax)
     assert display.figure_ is figure
@@ -184,15 +184,13 @@ def test_history(model):
     display = TrainingHistoryDisplay.from_estimator(model, name="a", x="seconds")
     assert [ax.get_ylabel() for ax in display.axes_] == [
         "learning rate",
-        "barrier",
-        "lag",
         "log likelihood",
         "free energy gap",
     ]
     assert display.axes_[-1].get_xlabel() == "seconds"
     for line, name in zip(
         display.lines_,
-        ["learning_rate", "barrier", "lag", "log_likelihood", "free_energy_gap"],
+        ["learning_rate", "log_likelihood", "free_energy_gap"],
         strict=True,
     ):
         np.testing.assert_array_equal(line.get_xdata(), model.history_["seconds"])
@@ -206,26 +204,40 @@ def test_history_of_what_is_chosen(model):
     assert list(display.axes_) == [ax] and display.figure_ is figure
     with pytest.raises(ValueError, match=r"each of x and y must be one of 'epoch', .* got 'loss'"):
         display.plot(y=["loss"])
-    with pytest.raises(ValueError, match="5 panels need as many axes, got 1"):
+    with pytest.raises(ValueError, match="3 panels need as many axes, got 1"):
         display.plot(ax)
     with pytest.raises(ValueError, match="y is empty"):
         display.plot(y=[])
 
 
+def test_history_of_tempered_chains():
+    """Barrier and lag are drawn once there are some; errors are a band about the likelihood."""
+    long = RBM(6, max_iter=200, batch_size=4, early_stopping=True, n_iter_no_change=200)
+    model = long.set_params(random_state=0).fit(np.tile(X, (2, 1)))
+    display = TrainingHistoryDisplay.from_estimator(model)
+    labels = [ax.get_ylabel() for ax in display.axes_]
+    assert labels == ["learning rate", "barrier", "lag", "log likelihood", "free energy gap"]
+    scores, errors = (
+        np.array(model.history_[name]) for name in ("log_likelihood", "log_likelihood_error")
+    )
+    heights = display.bands_["log_likelihood"].get_paths()[0].vertices[:, 1]
+    assert heights.max() == pytest.approx((scores + errors).max())
+    assert heights.min() == pytest.approx((scores - errors).min())
+
+
 def test_ladder(model):
     travelled = ladder_travels(model, n_sweeps=50, random_state=0)
     display = LadderDisplay.from_estimator(model, n_sweeps=50, random_state=0, name="a")
-    middles = (travelled.betas[1:] + travelled.betas[:-1]) / 2
     steps = travelled.rejections / (travelled.betas[1:] - travelled.betas[:-1])
     for line, expected in zip(display.lines_, (steps, 1 - travelled.rejections), strict=True):
-        np.testing.assert_allclose(line.get_xdata(), middles)
-        np.testing.assert_allclose(line.get_ydata(), expected)
-    rungs = display.axes_[0].get_lines()[1]
-    np.testing.assert_array_equal(rungs.get_xdata(), travelled.betas)
+        values, edges, _ = line.get_data()
+        np.testing.assert_allclose(values, expected)
+        np.testing.assert_array_equal(edges, travelled.betas)
+    np.testing.assert_array_equal(display.rungs_.get_xdata(), travelled.betas)
     # λ(β) is the density of the barrier.
-    area = np.sum(display.lines_[0].get_ydata() * np.diff(travelled.betas))
-    assert f"Λ = {area:.1f}" in display.axes_[0].get_title()
-    assert f"{travelled.n_round_trips} round trips" in display.axes_[0].get_title()
+    label = display.axes_[0].get_legend().get_texts()[0].get_text()
+    area = np.sum(steps * np.diff(travelled.betas))
+    assert label == f"a: Λ = {area:.1f}, {travelled.n_round_trips} round trips"
 
 
 def test_there_is_no_history_of_partial_fit():
