@@ -38,8 +38,6 @@ CHAINS_IN_TROUBLE = 2
 # Chains that lag behind the model by more get more columns, or else shorter steps: in nats per
 # square root of a visible unit, as the learning rate is.
 LARGEST_LAG = 0.15
-# Columns that fewer states get through in a window would be of no help if there were more.
-FEWEST_ARRIVALS = 0.2
 STEP_FACTOR = 0.9
 
 
@@ -164,7 +162,7 @@ class ParallelTempering(NegativePhase):
         """The chains with the columns, rungs and steps that the last window calls for."""
         ladder, share = chains.ladder, chains.step_share
         travelled = travels(ladder, backend)
-        gets_through = travelled.n_round_trips >= FEWEST_ARRIVALS * ladder.n_columns
+        gets_through = travelled.n_round_trips > 0  # or more columns would be of no help
         n_cold_rungs = ladder.n_rungs - ladder.top
         # Each sweep has seen every other pair.
         mean_lag = 2.0 * float(backend.to_numpy(chains.lag)) / ladder.n_sweeps
