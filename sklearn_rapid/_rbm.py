@@ -92,7 +92,7 @@ class RBM(BaseRBM):
         Standard deviation of the initial W.
     early_stopping : bool, default=False
         Whether to set rows aside, stop when their log-likelihood no longer rises, and keep the
-        best epoch. (Their pseudo-likelihood, for negative phases without a ladder.)
+        best epoch. Negative phases without a ladder go by their pseudo-likelihood.
     validation_fraction : float in (0, 1), default=0.1
         Share of rows set aside by early stopping.
     n_iter_no_change : int, default=5

@@ -125,7 +125,7 @@ class Travels:
 
     @property
     def local_barrier(self) -> np.ndarray:
-        """λ(β) between each pair of rungs: rejections a unit of β, shape (n_rungs - 1,)."""
+        """The density of the barrier, λ(β), between each pair of rungs: shape (n_rungs - 1,)."""
         return self.rejections / np.diff(self.betas)
 
 
