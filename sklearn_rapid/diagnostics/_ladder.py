@@ -31,7 +31,7 @@ def ladder_travels(estimator: Any, *, n_sweeps: int = 200, random_state: Any = N
     Returns
     -------
     Travels
-        β of the rungs, share of rejected exchanges of each pair, `n_round_trips` from β = 0 to
+        With β of the rungs, share of rejected exchanges of each pair, `n_round_trips` from β = 0 to
         β = 1 in all columns, the barrier Λ and the local barrier λ(β). All are pure numbers: β
         multiplies energies in nats, and Λ is a number of rejections.
 
