@@ -139,6 +139,85 @@ def test_annealed_chains(backend, n_hidden, inner, dtype):
     np.testing.assert_allclose(backend.to_numpy(got), log_weights, rtol=0, atol=atol)
 
 
+@pytest.mark.parametrize("clamped", [False, True])
+@pytest.mark.parametrize("parity", [0, 1])
+@pytest.mark.parametrize("inner", [(), (6,)])
+@pytest.mark.parametrize("n_hidden", [30, 150])
+def test_tempered_chains_agree_to_the_bit(backend, n_hidden, inner, parity, clamped):
+    """Step by step in float64, row by row, with draws of more than 32 bits.
+
+    Temperatures are such that no field is rounded; two rungs share the last one.
+    """
+    (up, upward, c), (down, downward, b) = (
+        make_map(backend, sizes, exact=True)
+        for sizes in ((20, *inner, n_hidden), (n_hidden, *inner, 20))
+    )
+    rng = np.random.default_rng(6)
+    base = rng.integers(-3, 4, size=20) / 8
+    betas = np.array([0.0, 0.25, 0.5, 0.75, 1.0, 1.0])
+    n_rungs, n_groups, n_sweeps, top = 6, 13, 7, 4
+    n_rows, first, stream = n_rungs * n_groups, 2**32 - 4, RandomStream(5)
+    start = spin_rows(n_rows, 20)
+    free = np.repeat(rng.random((n_groups, 20)) < 0.7, n_rungs, axis=0)
+    if clamped:  # what is held is the same in all rows of a group
+        start = np.where(free, start, np.repeat(start[::n_rungs], n_rungs, axis=0))
+    start_origin = rng.integers(-1, 2, size=n_rows).astype(np.int8)
+
+    def log_f(v, beta):
+        theta = v @ upward + c
+        of_hidden = log_2cosh(beta[:, None] * theta).sum(axis=1)
+        return (1 - beta) * (v @ base) + beta * (v @ b) + of_hidden
+
+    reference, beta = NumpyBackend(), np.tile(betas, n_groups)
+    v, origin, arrivals = start.copy(), start_origin.copy(), np.zeros(n_groups, dtype=int)
+    log_ratios = np.zeros((n_sweeps, n_rows))
+    for k in range(n_sweeps):
+        u = reference.random_uniform((n_rows, 1), stream, first + 3 * k)[:, 0]
+        lower = np.arange(n_rows).reshape(n_groups, n_rungs)[:, (parity + k) % 2 :]
+        lower = lower[:, : lower.shape[1] // 2 * 2 : 2].ravel()
+        upper = lower + 1
+        log_ratios[k, lower] = log_f(v[lower], beta[upper]) - log_f(v[lower], beta[lower])
+        log_ratios[k, upper] = log_f(v[upper], beta[lower]) - log_f(v[upper], beta[upper])
+        changes = np.log(u[lower]) <= log_ratios[k, lower] + log_ratios[k, upper]
+        lower, upper = lower[changes], upper[changes]
+        v[lower], v[upper] = v[upper], v[lower]
+        origin[lower], origin[upper] = origin[upper], origin[lower]
+        origin[::n_rungs] = 1
+        arrivals += origin[top::n_rungs] == 1
+        origin[top::n_rungs] = -1
+        theta = beta[:, None] * (v @ upward + c)
+        h = reference.sample_spins(theta.astype(np.float32), stream, first + 3 * k + 1)
+        field = (1 - beta[:, None]) * base + beta[:, None] * (h @ downward + b)
+        drawn = reference.sample_spins(field.astype(np.float32), stream, first + 3 * k + 2)
+        v = np.where(free, drawn, v) if clamped else drawn
+
+    rows, given = backend.asarray(start, "float32"), backend.asarray(start_origin)
+    got = backend.temper(
+        rows,
+        up,
+        down,
+        backend.asarray(base, "float32"),
+        betas,
+        n_sweeps,
+        stream,
+        first,
+        parity=parity,
+        origin=given,
+        arrivals=backend.asarray(np.zeros(n_groups, dtype=np.int64)),
+        free=backend.asarray(free) if clamped else None,
+    )
+    to_numpy = backend.to_numpy
+    np.testing.assert_array_equal(to_numpy(got.states), v)
+    np.testing.assert_array_equal(to_numpy(got.origin), origin)
+    np.testing.assert_array_equal(to_numpy(got.arrivals), arrivals)
+    assert arrivals.sum() > 0  # or nothing was seen of it
+    # As many terms of order one as there are hidden units, rounded to float32.
+    atol = 4 * n_hidden * HALF_ULP
+    np.testing.assert_allclose(to_numpy(got.log_ratios), log_ratios, rtol=0, atol=atol)
+    np.testing.assert_array_equal(to_numpy(rows), start)  # what was given stays as it is
+    np.testing.assert_array_equal(to_numpy(given), start_origin)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("sizes", [(20, 30), (20, 6, 1100)])
 def test_sums_of_log_2cosh(backend, sizes, dtype):
