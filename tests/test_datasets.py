@@ -1,4 +1,3 @@
-import doctest
 import gzip
 import os
 from pathlib import Path
@@ -7,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from sklearn_rapid import datasets
 from sklearn_rapid.datasets import (
+    _mnist,
     fetch_mnist,
     make_bars,
     make_bars_and_stripes,
@@ -51,15 +50,11 @@ def data_home(tmp_path, digits, monkeypatch):
     def no_download(*args, **kwargs):
         raise AssertionError("fetch_openml was called")
 
-    monkeypatch.setattr(datasets, "fetch_openml", no_download)
+    monkeypatch.setattr(_mnist, "fetch_openml", no_download)
     (tmp_path / "mnist").mkdir()
     for key, name in NAMES.items():
         (tmp_path / "mnist" / name).write_bytes(idx(digits[key]))
     return tmp_path
-
-
-def test_doctests():
-    assert doctest.testmod(datasets).failed == 0
 
 
 @pytest.mark.parametrize("side", [2, 3, 4])
@@ -279,8 +274,8 @@ def test_mnist_from_openml(tmp_path, monkeypatch, has_pandas):
         calls.append({"name": name, **parameters})
         return np.full((2, 784), 255.0), np.array(["5", "0"], dtype=object)
 
-    monkeypatch.setattr(datasets, "fetch_openml", fake_fetch_openml)
-    monkeypatch.setattr(datasets, "find_spec", lambda name: name if has_pandas else None)
+    monkeypatch.setattr(_mnist, "fetch_openml", fake_fetch_openml)
+    monkeypatch.setattr(_mnist, "find_spec", lambda name: name if has_pandas else None)
     mnist = fetch_mnist(tmp_path)
 
     (call,) = calls
