@@ -28,6 +28,7 @@ from sklearn_rapid import _fit
 from sklearn_rapid._compat import validate_parameters, validates_parameters
 from sklearn_rapid._data import CHUNK, SpinEncoder, check_finite, checked_array, chunks
 from sklearn_rapid._likelihood import LikelihoodMixin
+from sklearn_rapid._parameters import checked_weights
 from sklearn_rapid._sampling import SamplingMixin
 from sklearn_rapid.backends import RandomStream, get_backend, is_cupy_array
 from sklearn_rapid.couplings import Couplings
@@ -68,7 +69,7 @@ class BaseRBM(
 
     @with_callbacks
     @validates_parameters
-    def fit(self, X: ArrayLike, y: Any = None) -> Self:
+    def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Train on X for `max_iter` epochs.
 
         Parameters
@@ -77,6 +78,9 @@ class BaseRBM(
             Binary data; see `units` and `binarize` for what its values mean.
         y : ignored
             Handed to callbacks only.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Relative weights of the rows, in the means over each batch. Rows of weight zero are
+            left out.
 
         Returns
         -------
@@ -95,10 +99,13 @@ class BaseRBM(
         with self._unchanged_on_error():
             resumed = self.warm_start and hasattr(self, "_training_state")
             X = self._validate(X, reset=not resumed)
-            _fit.fit(self, X, y, resumed=resumed)
+            weights = checked_weights(sample_weight, X.shape[0])
+            _fit.fit(self, X, y, weights, resumed=resumed)
         return self
 
-    def partial_fit(self, X: ArrayLike, y: Any = None) -> Self:
+    def partial_fit(
+        self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Train on the rows of X once, in order, in batches of `batch_size`.
 
         Chunks that are the batches of a `fit` without shuffling lead to the same model. The
@@ -108,6 +115,8 @@ class BaseRBM(
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
         y : ignored
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights relative to the other rows of this call, as in `fit`.
 
         Returns
         -------
@@ -117,7 +126,8 @@ class BaseRBM(
         with self._unchanged_on_error():
             resumed = hasattr(self, "_training_state")
             X = self._validate(X, reset=not resumed)
-            _fit.partial_fit(self, X, resumed=resumed)
+            weights = checked_weights(sample_weight, X.shape[0])
+            _fit.partial_fit(self, X, weights, resumed=resumed)
         return self
 
     # --- features -----------------------------------------------------------------------

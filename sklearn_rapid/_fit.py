@@ -28,6 +28,7 @@ from sklearn_rapid._validation import (
 )
 from sklearn_rapid.backends import RandomStream, is_cupy_array
 from sklearn_rapid.machine import Machine
+from sklearn_rapid.penalties import Penalty
 from sklearn_rapid.training import Diverged, Trainer, TrainingState, batches
 
 
@@ -73,27 +74,38 @@ class Run:
     split: Split
     state: TrainingState
     progress: Progress
+    weights: np.ndarray | None = None
 
-    def batches(self) -> Iterator[Any]:
-        """Row numbers of each batch of the next epoch."""
-        state, shuffle = self.state, self.estimator.shuffle
-        shuffle_seed = (state.stream.seed, state.n_updates) if shuffle else None
-        return _batches(self.X, self.trainer, self.split, shuffle_seed, self.encoder.backend)
+    def batches(self, shuffle: bool | None = None) -> Iterator[tuple[Any, np.ndarray | None]]:
+        """Row numbers and weights of the next epoch's batches, shuffled as the estimator has it."""
+        shuffle = self.estimator.shuffle if shuffle is None else shuffle
+        rng = np.random.default_rng((self.state.stream.seed, self.state.n_updates))
+        order = _epoch_order(self.X, self.split, self.weights, shuffle, rng)
+        n_rows = self.X.shape[0] if order is None else order.size
+        on_device = order if order is None else _row_numbers(order, self.X, self.encoder.backend)
+        for rows in batches(n_rows, self.trainer.batch_size):
+            weights = None
+            if self.weights is not None:
+                weights = self.weights[order[rows]]
+                weights = weights / weights.sum()
+            yield rows if order is None else on_device[rows], weights
 
     def run_epoch(self, rate: float) -> None:
         """Update once for every batch; the last update is told that the epoch ends."""
         *all_but_last, last = self.batches()
-        for rows in all_but_last:
-            self.update(rows, rate)
-        self.update(last, rate, end_of_epoch=True)
+        for rows, weights in all_but_last:
+            self.update(rows, weights, rate)
+        self.update(*last, rate, end_of_epoch=True)
         self.trainer.check(self.state)
 
-    def update(self, rows: Any, rate: float, end_of_epoch: bool = False) -> None:
+    def update(
+        self, rows: Any, weights: np.ndarray | None, rate: float, end_of_epoch: bool = False
+    ) -> None:
         """Update the state from some rows."""
         stream = self.state.stream
         draw = stream.reserve() if self.encoder.binarize == "sample" else 0
         data = self.encoder.spins(self.X[rows], stream, draw)
-        self.trainer.update(self.state, data, rate, end_of_epoch)
+        self.trainer.update(self.state, data, rate, end_of_epoch, weights)
 
     def record(self, rate: float, seconds: float) -> None:
         """Append the epoch to the history, and remember the best state of a validated fit."""
@@ -132,16 +144,30 @@ class Run:
 
     def validate(self) -> Verdict:
         """What rows set aside say of the model as it is."""
-        held_out = self.encoder.spins(self.X[self.split.validation[:VALIDATED_ROWS]])
-        trained = self.encoder.spins(self.X[self.split.train[:VALIDATED_ROWS]])
-        return validate(self.state, held_out, trained)
+        rows = [part[:VALIDATED_ROWS] for part in (self.split.validation, self.split.train)]
+        spins = [
+            self.encoder.spins(self.X[_row_numbers(r, self.X, self.encoder.backend)]) for r in rows
+        ]
+        weights = [None if self.weights is None else self.weights[r] for r in rows]
+        return validate(self.state, spins, weights)
 
     def check_outcome(self) -> None:
-        """Warn if the chains of training have lost the model."""
+        """Warn if the chains of training have lost the model, or penalties all its couplings."""
+        couplings, xp = self.state.machine.couplings, self.encoder.backend.xp
+        if not any(bool(xp.any(p != 0.0)) for p in couplings.parameters.values()):
+            warnings.warn(
+                f"no couplings are left: l1_penalty={self.estimator.l1_penalty} on "
+                f"{self.trainer.penalty.n_rows} rows has set all of them to zero. Lower it.",
+                ConvergenceWarning,
+                stacklevel=6,
+            )
         if self.trainer.negative_phase.is_persistent:
-            train = self.split.train
-            rows = slice(0, VALIDATED_ROWS) if train is None else train[:VALIDATED_ROWS]
-            warn_if_worse_than_independent(self.state, self.encoder.spins(self.X[rows]))
+            rows = self.split.train
+            rows = np.arange(self.X.shape[0]) if rows is None else rows
+            rows = rows[:VALIDATED_ROWS]
+            weights = None if self.weights is None else self.weights[rows]
+            rows = _row_numbers(rows, self.X, self.encoder.backend)
+            warn_if_worse_than_independent(self.state, self.encoder.spins(self.X[rows]), weights)
 
     def attributes(self) -> dict[str, Any]:
         """Fitted attributes as they are now."""
@@ -152,13 +178,13 @@ class Run:
         }
 
 
-def fit(estimator: Any, X: Any, y: Any, *, resumed: bool) -> None:
+def fit(estimator: Any, X: Any, y: Any, weights: np.ndarray | None, *, resumed: bool) -> None:
     """Train for `max_iter` epochs and publish the result on the estimator."""
     context = estimator._init_callback_context(max_subtasks=estimator.max_iter)
     context.call_on_fit_task_begin(estimator=estimator, X=X, y=y)
     backend = estimator._backend(X)
     with backend.running(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        run = _start(estimator, X, backend, resumed=resumed, whole_fit=True)
+        run = _start(estimator, X, weights, backend, resumed=resumed, whole_fit=True)
         run.progress.history = _history(estimator) if resumed else {}
         _run_epochs(run, y, context)
         if run.progress.best_state is not None:
@@ -168,16 +194,16 @@ def fit(estimator: Any, X: Any, y: Any, *, resumed: bool) -> None:
     context.call_on_fit_task_end(estimator=estimator, X=X, y=y)
 
 
-def partial_fit(estimator: Any, X: Any, *, resumed: bool) -> None:
+def partial_fit(estimator: Any, X: Any, weights: np.ndarray | None, *, resumed: bool) -> None:
     """Train on the rows once, in order, and publish the result on the estimator."""
     rate = schedule_from(estimator.learning_rate).at(0, 1)
     backend = estimator._backend(X)
     with backend.running(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        run = _start(estimator, X, backend, resumed=resumed, whole_fit=False)
+        run = _start(estimator, X, weights, backend, resumed=resumed, whole_fit=False)
         good = run.state.copy()
         try:
-            for rows in _batches(X, run.trainer, run.split, None, backend):
-                run.update(rows, rate)
+            for rows, weights_of_rows in run.batches(shuffle=False):
+                run.update(rows, weights_of_rows, rate)
             run.trainer.check(run.state)
         except Diverged as error:
             run.state = good
@@ -217,39 +243,50 @@ def _run_epochs(run: Run, y: Any, context: Any) -> None:
             return
 
 
-def _start(estimator: Any, X: Any, backend: Any, *, resumed: bool, whole_fit: bool) -> Run:
+def _start(
+    estimator: Any,
+    X: Any,
+    weights: np.ndarray | None,
+    backend: Any,
+    *,
+    resumed: bool,
+    whole_fit: bool,
+) -> Run:
     """A run at its first update: from the fitted state, or from one made for the first batch."""
-    trainer = trainer_of(estimator)
     encoder = estimator._encoder(backend)
     if resumed:
         machine = estimator._machine(backend)
         _check_resumable(estimator, machine)
         # Training changes arrays in place: the estimator keeps its own until it is done.
         state = TrainingState.from_host(estimator._training_state, machine.copy())
-        state = trainer.resume(state)
-        seed = state.stream.seed
-        split = _split(estimator, X, seed, backend) if whole_fit else Split()
-        return Run(estimator, X, trainer, encoder, split, state, Progress())
-    seed = new_seed(check_random_state(estimator.random_state))
-    split = _split(estimator, X, seed, backend) if whole_fit else Split()
-    couplings = estimator._initial_couplings(X.shape[1], seed, backend)
-    shuffle_seed = (seed, 0) if whole_fit and estimator.shuffle else None
-    first_rows = next(_batches(X, trainer, split, shuffle_seed, backend))
-    data = encoder.spins(X[first_rows])
-    state = trainer.start(couplings, data, RandomStream(seed), backend)
-    return Run(estimator, X, trainer, encoder, split, state, Progress())
+        stream = state.stream
+    else:
+        state, stream = None, RandomStream(new_seed(check_random_state(estimator.random_state)))
+    split = _split(estimator, X, stream.seed) if whole_fit else Split()
+    train = slice(None) if split.train is None else split.train
+    n_rows = np.count_nonzero(np.ones(X.shape[0]) if weights is None else weights[train])
+    trainer = trainer_of(estimator, n_rows if whole_fit else None)
+    run = Run(estimator, X, trainer, encoder, split, state, Progress(), weights)
+    if resumed:
+        run.state = trainer.resume(state)
+        return run
+    couplings = estimator._initial_couplings(X.shape[1], stream.seed, backend)
+    run.state = TrainingState(None, stream)
+    rows, weights = next(run.batches() if whole_fit else run.batches(shuffle=False))
+    run.state = trainer.start(couplings, encoder.spins(X[rows]), stream, backend, weights)
+    return run
 
 
-def _batches(
-    X: Any, trainer: Trainer, split: Split, shuffle_seed: Any, backend: Any
-) -> Iterator[Any]:
-    """Row numbers of each batch of an epoch, in the order that the seed stands for."""
-    n_rows, order = X.shape[0] if split.train is None else split.train.size, split.train
-    if shuffle_seed is not None:
-        shuffled = np.random.default_rng(shuffle_seed).permutation(n_rows)
-        shuffled = _row_numbers(shuffled, X, backend)
-        order = shuffled if order is None else order[shuffled]
-    return batches(n_rows, trainer.batch_size, order)
+def _epoch_order(
+    X: Any, split: Split, weights: np.ndarray | None, shuffle: bool, rng: np.random.Generator
+) -> np.ndarray | None:
+    """The rows of an epoch in their order, but for those of no weight; None is all as they are."""
+    if split.train is None and weights is None and not shuffle:
+        return None
+    rows = np.arange(X.shape[0]) if split.train is None else split.train
+    if weights is not None:
+        rows = rows[weights[rows] > 0.0]
+    return rows[rng.permutation(rows.size)] if shuffle else rows
 
 
 def _row_numbers(rows: np.ndarray, X: Any, backend: Any) -> Any:
@@ -257,8 +294,8 @@ def _row_numbers(rows: np.ndarray, X: Any, backend: Any) -> Any:
     return backend.asarray(rows) if is_cupy_array(X) else rows
 
 
-def trainer_of(estimator: Any) -> Trainer:
-    """The trainer with the estimator's settings."""
+def trainer_of(estimator: Any, n_rows: int | None) -> Trainer:
+    """The trainer with the estimator's settings, for so many rows; None if there may be more."""
     return Trainer(
         negative_phase=negative_phase_from(estimator.negative_phase),
         optimizer=optimizer_from(estimator.optimizer),
@@ -266,7 +303,7 @@ def trainer_of(estimator: Any) -> Trainer:
         projection=estimator._projection(),
         fit_intercept=estimator.fit_intercept,
         center=estimator.center,
-        weight_decay=estimator.weight_decay,
+        penalty=Penalty(estimator.l1_penalty, estimator.l2_penalty, n_rows),
     )
 
 
@@ -285,7 +322,7 @@ def _check_resumable(estimator: Any, machine: Machine) -> None:
             )
 
 
-def _split(estimator: Any, X: Any, seed: int, backend: Any) -> Split:
+def _split(estimator: Any, X: Any, seed: int) -> Split:
     if not estimator.early_stopping:
         return Split()
     n_rows = X.shape[0]
@@ -297,8 +334,7 @@ def _split(estimator: Any, X: Any, seed: int, backend: Any) -> Split:
             f"{n_rows - n_validation} to train on; both need at least one."
         )
     order = np.random.default_rng(seed).permutation(n_rows)
-    parts = (np.sort(order[n_validation:]), np.sort(order[:n_validation]))
-    return Split(*(_row_numbers(rows, X, backend) for rows in parts))
+    return Split(np.sort(order[n_validation:]), np.sort(order[:n_validation]))
 
 
 def _history(estimator: Any) -> dict[str, list]:

@@ -12,7 +12,13 @@ from scipy.special import logsumexp
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_rapid._parameters import check_count, check_option, check_positive, new_seed
+from sklearn_rapid._parameters import (
+    check_count,
+    check_option,
+    check_positive,
+    checked_weights,
+    new_seed,
+)
 from sklearn_rapid.backends import RandomStream, is_cupy_array
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.negative_phase import TemperedChains, states_of
@@ -63,19 +69,22 @@ class LikelihoodMixin:
         self._check_total_probability(X, log_p)
         return log_p
 
-    def score(self, X: ArrayLike, y: Any = None) -> float:
+    def score(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
         """Mean log-likelihood of the rows of X, in nats.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
         y : ignored
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows in the mean.
 
         Returns
         -------
         float
         """
-        return float(self.score_samples(X).mean())
+        log_p = _to_host(self.score_samples(X))
+        return float(np.average(log_p, weights=checked_weights(sample_weight, len(log_p))))
 
     def free_energy(self, X: ArrayLike) -> np.ndarray:
         """F(v) = -b·v - Σ_α log 2cosh θ_α of each row, in nats (eq. A2).

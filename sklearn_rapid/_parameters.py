@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_rapid import negative_phase, optimizers
+from sklearn_rapid.backends import is_cupy_array
 from sklearn_rapid.optimizers import Constant, LinearDecay, Schedule
 
 
@@ -31,6 +32,23 @@ def check_option(name: str, value: Any, options: tuple[str, ...]) -> None:
     """Raise ValueError unless `value` is among the options."""
     if not isinstance(value, str) or value not in options:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, options))}, got {value!r}")
+
+
+def checked_weights(weights: Any, n_rows: int) -> np.ndarray | None:
+    """Weights of rows as float64; ValueError if they are not one a row, finite and of some sum."""
+    if weights is None:
+        return None
+    weights = np.asarray(weights.get() if is_cupy_array(weights) else weights, dtype=np.float64)
+    if weights.shape != (n_rows,):
+        raise ValueError(f"sample_weight must have shape ({n_rows},), got {weights.shape}")
+    bad = np.flatnonzero(~((weights >= 0.0) & np.isfinite(weights)))
+    if bad.size:
+        raise ValueError(
+            f"sample_weight must be finite and not negative, got {weights[bad[0]]} in row {bad[0]}"
+        )
+    if not weights.sum() > 0.0:
+        raise ValueError("sample_weight must be above zero for one row at least, got only zeros")
+    return weights
 
 
 def new_seed(random_state: np.random.RandomState) -> int:

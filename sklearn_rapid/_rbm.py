@@ -32,7 +32,8 @@ CONSTRAINTS: dict[str, list] = {
     "binarize": [Interval(Real, None, None, closed="neither"), StrOptions({"sample"}), None],
     "fit_intercept": ["boolean"],
     "center": ["boolean"],
-    "weight_decay": [NON_NEGATIVE],
+    "l1_penalty": [NON_NEGATIVE],
+    "l2_penalty": [NON_NEGATIVE],
     "early_stopping": ["boolean"],
     "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
     "n_iter_no_change": [POSITIVE_INT],
@@ -86,8 +87,12 @@ class RBM(BaseRBM):
     center : bool, default=True
         Whether gradients are centred (Melchior, Fischer, Wiskott 2016). Without biases it has
         no effect.
-    weight_decay : float >= 0, default=0.0
-        Strength of an L2 penalty on W.
+    l1_penalty, l2_penalty : float >= 0, default=0.0
+        What is taken from the log-likelihood of *all* rows, in nats: ``l1_penalty`` · Σ|W| and
+        ``l2_penalty`` · ΣW²/2, the negative logarithms of a Laplace prior of scale 1 / `l1_penalty`
+        and of a Gaussian one of variance 1 / `l2_penalty`. One value serves any number of rows; an
+        `l1_penalty` of 10 suits tables of some hundred columns and up to some thousand rows
+        (docs/design_notes/penalties.md). For `partial_fit`, all rows are those seen so far.
     init_scale : float, default=0.01
         Standard deviation of the initial W.
     early_stopping : bool, default=False
@@ -183,7 +188,8 @@ class RBM(BaseRBM):
         binarize: Any = 0.5,
         fit_intercept: bool = True,
         center: bool = True,
-        weight_decay: float = 0.0,
+        l1_penalty: float = 0.0,
+        l2_penalty: float = 0.0,
         init_scale: float = 0.01,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
@@ -208,7 +214,8 @@ class RBM(BaseRBM):
         self.binarize = binarize
         self.fit_intercept = fit_intercept
         self.center = center
-        self.weight_decay = weight_decay
+        self.l1_penalty = l1_penalty
+        self.l2_penalty = l2_penalty
         self.init_scale = init_scale
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
@@ -256,8 +263,8 @@ class RARBM(BaseRBM):
         for `RBM`; "pid" starts chains from the patterns, as the paper has it.
     optimizer, learning_rate, batch_size, max_iter, shuffle, units, binarize :
         As for `RBM`.
-    fit_intercept, center, weight_decay :
-        As for `RBM`; the penalty is on the patterns.
+    fit_intercept, center, l1_penalty, l2_penalty :
+        As for `RBM`; the penalties are on the patterns.
     init_scale : "auto" or float, default="auto"
         The initial patterns are random, each element plus or minus this amplitude. "auto" is
         the amplitude at which W is expected to have no singular value above 2: much larger
@@ -335,7 +342,8 @@ class RARBM(BaseRBM):
         binarize: Any = 0.5,
         fit_intercept: bool = True,
         center: bool = True,
-        weight_decay: float = 0.0,
+        l1_penalty: float = 0.0,
+        l2_penalty: float = 0.0,
         init_scale: Any = "auto",
         projection: str | None = "clip",
         projection_period: Any = "update",
@@ -364,7 +372,8 @@ class RARBM(BaseRBM):
         self.binarize = binarize
         self.fit_intercept = fit_intercept
         self.center = center
-        self.weight_decay = weight_decay
+        self.l1_penalty = l1_penalty
+        self.l2_penalty = l2_penalty
         self.init_scale = init_scale
         self.projection = projection
         self.projection_period = projection_period

@@ -52,25 +52,35 @@ class Verdict:
     figures: dict[str, float]
 
 
-def validate(state: TrainingState, held_out: Any, trained: Any) -> Verdict:
+def validate(state: TrainingState, rows: list, weights: list) -> Verdict:
     """The verdict of rows set aside on a model in training.
 
     Parameters
     ----------
     state : TrainingState
-    held_out, trained : arrays of shape (n, V)
+    rows : list of two arrays of shape (n, V)
         Rows set aside, and as many of those trained on.
+    weights : list of two arrays of shape (n,), or of None
     """
     machine, to_numpy = state.machine, state.machine.backend.to_numpy
-    energies = [float(to_numpy(machine.free_energy(v)).mean()) for v in (held_out, trained)]
+    energies = [
+        float(np.average(to_numpy(machine.free_energy(v)), weights=_weights_of(w)))
+        for v, w in zip(rows, weights, strict=True)
+    ]
     gap = energies[0] - energies[1]
     if isinstance(state.chains, TemperedChains):
         log_z, error = _log_partition_of_ladder(state)
         score = -energies[0] - log_z
         figures = {"log_likelihood": score, "log_likelihood_error": error, "free_energy_gap": gap}
         return Verdict(score, error, figures)
-    score = float(to_numpy(machine.log_pseudo_likelihood(held_out)).mean())
+    log_p = to_numpy(machine.log_pseudo_likelihood(rows[0]))
+    score = float(np.average(log_p, weights=_weights_of(weights[0])))
     return Verdict(score, 0.0, {"pseudo_likelihood": score, "free_energy_gap": gap})
+
+
+def _weights_of(weights: Any) -> Any:
+    """Weights, or none where they are all zero: of rows that happened to be set aside."""
+    return weights if weights is not None and weights.any() else None
 
 
 def figures_of_chains(chains: Any) -> dict[str, float]:
@@ -86,7 +96,7 @@ def figures_of_chains(chains: Any) -> dict[str, float]:
     }
 
 
-def warn_if_worse_than_independent(state: TrainingState, rows: Any) -> None:
+def warn_if_worse_than_independent(state: TrainingState, rows: Any, weights: Any) -> None:
     """Warn with ConvergenceWarning if units without couplings would fit these rows better.
 
     Chains that have not followed a model leave it with modes that no data are in, and nothing
@@ -97,9 +107,12 @@ def warn_if_worse_than_independent(state: TrainingState, rows: Any) -> None:
     machine = state.machine
     log_z, error = _quick_log_partition(state)
     to_numpy = machine.backend.to_numpy
-    score = float((-to_numpy(machine.free_energy(rows))).mean()) - log_z
+    weights = _weights_of(weights)
+    score = -float(np.average(to_numpy(machine.free_energy(rows)), weights=weights)) - log_z
     v = to_numpy(rows).astype(np.float64)
-    mean = v.mean(axis=0) if machine.has_biases else np.zeros(v.shape[1])
+    mean = np.zeros(v.shape[1])
+    if machine.has_biases:
+        mean = np.average(v, axis=0, weights=weights)
     # One row of zero mean is added, as to the biases that training starts from.
     p = 0.5 * (1.0 + mean * len(v) / (len(v) + 1))
     q = 0.5 * (1.0 + mean)

@@ -75,6 +75,7 @@ def phase_statistics(
     offset: Any,
     observe: Callable[[Any], Any],
     probe: bool = True,
+    data_weights: Any = None,
 ) -> Statistics:
     """The gradient that two sets of states make, centred if there are offsets.
 
@@ -99,6 +100,8 @@ def phase_statistics(
         Takes the data's hidden means, where there are biases, and returns λ.
     probe : bool, default=True
         Whether probed states are wanted.
+    data_weights : array of shape (n,), optional
+        Of the rows of the data, with a sum of one; None are equal ones.
 
     Returns
     -------
@@ -107,7 +110,9 @@ def phase_statistics(
     backend, xp, dtype = machine.backend, machine.backend.xp, data.dtype
     mu = xp.zeros(machine.n_visible, dtype=dtype) if offset is None else offset
     data_mean, model_mean, gradient, lam, probed = 0.0, 0.0, None, None, []
-    for part in _parts(data, negative, machine.n_hidden, backend):
+    if data_weights is None:
+        data_weights = backend.equal_weights(data.shape[0], dtype)
+    for part in _parts(data, data_weights, negative, machine.n_hidden, backend):
         n, n_data = part.visible.shape[0], part.n_data
         n_rows = n if offset is None or not part.is_last else n + 1
         t, overlaps = _hidden_means(sampler, part, n_rows)
@@ -169,14 +174,15 @@ def _center_overlaps(overlaps: Any, v: Any, mu: Any, weights: Any, machine: Mach
         overlaps[n, :] = patterns @ v[n, :]
 
 
-def _parts(data: Any, negative: NegativeStates, n_hidden: int, backend: Any) -> Iterator[Part]:
+def _parts(
+    data: Any, data_weights: Any, negative: NegativeStates, n_hidden: int, backend: Any
+) -> Iterator[Part]:
     """Both phases in one part if it is small enough, else data and model states in several.
 
     Weighted states count as a whole in a probe, or their weights would not: they stay in one.
     """
     model, n_data, n_model = negative.visible, data.shape[0], negative.visible.shape[0]
-    xp, data_weights = backend.xp, backend.equal_weights(n_data, data.dtype)
-    model_weights = negative.weights
+    xp, model_weights = backend.xp, negative.weights
     if model_weights is None:
         model_weights = backend.equal_weights(n_model, data.dtype)
     largest = max(1, PART_BYTES // (4 * (data.shape[1] + n_hidden)))

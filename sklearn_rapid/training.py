@@ -22,6 +22,7 @@ from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.couplings import Arrays, Couplings
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.negative_phase import NegativePhase, NegativeStates
+from sklearn_rapid.penalties import Penalty
 from sklearn_rapid.projections import Projection
 from sklearn_rapid.statistics import Statistics, phase_statistics
 
@@ -39,7 +40,7 @@ NO_CURVATURE = 1e-300
 # No spin model of data has a parameter of this size; one on its way to infinity does.
 LARGEST_PARAMETER = 1e4
 
-NO_PROJECTION = Projection()
+NO_PROJECTION, NO_PENALTY = Projection(), Penalty()
 
 
 class Diverged(ArithmeticError):
@@ -107,8 +108,8 @@ class Trainer:
     projection : Projection
     fit_intercept, center : bool
         Without intercepts there is no centering: it moves part of W into the biases.
-    weight_decay : float
-        Strength of an L2 penalty on the couplings' parameters.
+    penalty : Penalty
+        On the couplings' parameters.
     """
 
     negative_phase: NegativePhase
@@ -117,10 +118,17 @@ class Trainer:
     projection: Projection = NO_PROJECTION
     fit_intercept: bool = True
     center: bool = True
-    weight_decay: float = 0.0
+    penalty: Penalty = NO_PENALTY
 
-    def start(self, couplings: Couplings, data: Any, stream: RandomStream, backend: Any) -> Any:
-        """The state before the first update, given the first batch.
+    def start(
+        self,
+        couplings: Couplings,
+        data: Any,
+        stream: RandomStream,
+        backend: Any,
+        weights: np.ndarray | None = None,
+    ) -> TrainingState:
+        """The state before the first update, given the first batch and its weights.
 
         Biases start where units without couplings would fit the data: b = artanh of the mean
         spin (with one row of zero mean added), and c = -Wᵀμ, so that hidden units are balanced.
@@ -131,7 +139,10 @@ class Trainer:
         visible_bias = xp.zeros(n_visible, dtype=data.dtype)
         hidden_bias = xp.zeros(n_hidden, dtype=data.dtype)
         if self.fit_intercept:
-            mean = xp.sum(data, axis=0) / (data.shape[0] + 1)
+            n, total = data.shape[0], xp.sum(data, axis=0)
+            if weights is not None:
+                total = backend.column_sums(data, _like(n * weights, data, backend))
+            mean = xp.astype(total / (n + 1), data.dtype)
             visible_bias = xp.atanh(mean)
             if self.center:
                 up = couplings.to_hidden(hidden_bias)
@@ -165,29 +176,48 @@ class Trainer:
         return _all_parameters(machine) if self.fit_intercept else machine.couplings.parameters
 
     def update(
-        self, state: TrainingState, data: Any, rate: float, end_of_epoch: bool = False
+        self,
+        state: TrainingState,
+        data: Any,
+        rate: float,
+        end_of_epoch: bool = False,
+        weights: np.ndarray | None = None,
     ) -> None:
         """One update of `state`, in place, from a batch of spins or mean spins, shape (n, V).
 
+        Weights of the rows are on the host, with a sum of one; None are equal ones.
         Nothing here waits for the backend: whether training has diverged, `check` finds out.
         """
         machine = state.machine
         n_rows = self.negative_phase.n_rows(machine.couplings, self.batch_size, state.chains)
         sampler = machine.for_rows(n_rows)
         negative, chains = self.negative_phase.states(sampler, data, state.chains, state.stream)
-        gap = self._visible_gap(state, data, negative)  # moves the offset that comes next
+        data_weights, n_data = None, data.shape[0]
+        if weights is not None:
+            data_weights = _like(weights, data, machine.backend)
+            n_data = 1.0 / float(np.sum(weights**2))  # as many equal ones tell as much
+        # Moves the offset that comes next.
+        gap = self._visible_gap(state, data, data_weights, negative)
         offset, observe = self._visible_offset(state), partial(self._observe_hidden, state)
         statistics = phase_statistics(
-            machine, sampler, data, negative, gap, offset, observe, probe=self.optimizer.scaled
+            machine,
+            sampler,
+            data,
+            negative,
+            gap,
+            offset,
+            observe,
+            probe=self.optimizer.scaled,
+            data_weights=data_weights,
         )
-        gradient = self._gradient(machine, statistics.gradient)
+        gradient = {name: statistics.gradient[name] for name in self._trained(machine)}
         direction, state.optimizer_state = self.optimizer.direction(
             gradient, state.optimizer_state, machine.backend.xp
         )
         scale = rate
         if self.optimizer.scaled:
             variance = _energy_variance(machine, statistics, direction)
-            share = _share_of_full_step(data.shape[0], negative, machine.backend)
+            share = _share_of_full_step(n_data, negative, machine.backend)
             length = rate * negative.step_share
             squared_length = length * length * machine.n_visible * share
             scale = _step_scale(squared_length, variance, gradient, direction, machine.backend)
@@ -206,22 +236,26 @@ class Trainer:
         machine = state.machine
         return machine.backend.xp.astype(state.visible_offset, machine.visible_bias.dtype)
 
-    def _visible_gap(self, state: TrainingState, data: Any, negative: NegativeStates) -> Any:
+    def _visible_gap(
+        self, state: TrainingState, data: Any, weights: Any, negative: NegativeStates
+    ) -> Any:
         """Visible means of the data less the model's; the offset moves towards the former.
 
         Plain sums over counts: where all states of both agree, the gap is zero, not rounding.
         """
         backend, n_data = state.machine.backend, data.shape[0]
-        data_sum = backend.column_sums(data)
+        data_mean = backend.column_sums(data, weights)
+        if weights is None:
+            data_mean = data_mean / n_data
         state.n_rows += n_data
         share = n_data / state.n_rows
-        state.visible_offset = (1.0 - share) * state.visible_offset + data_sum / state.n_rows
+        state.visible_offset = (1.0 - share) * state.visible_offset + share * data_mean
         if not self.fit_intercept:
             return None
         model_mean = backend.column_sums(negative.visible, negative.weights)
         if negative.weights is None:
             model_mean = model_mean / negative.visible.shape[0]
-        return data_sum / n_data - model_mean
+        return data_mean - model_mean
 
     def _observe_hidden(self, state: TrainingState, mean: Any) -> Any:
         """Move the hidden offset towards the hidden means of the batch."""
@@ -230,13 +264,6 @@ class Trainer:
         r = max(HIDDEN_OFFSET_RATE, 1.0 / (state.n_updates + 1))
         state.hidden_offset = (1.0 - r) * state.hidden_offset + r * mean
         return state.hidden_offset
-
-    def _gradient(self, machine: Machine, gradient: Arrays) -> Arrays:
-        """The gradient of what is trained, less the weight decay."""
-        if self.weight_decay:
-            for name, p in machine.couplings.parameters.items():
-                gradient[name] -= self.weight_decay * p
-        return {name: gradient[name] for name in self._trained(machine)}
 
     def check(self, state: TrainingState) -> None:
         """Raise Diverged if a parameter is no longer finite, or too large.
@@ -260,6 +287,8 @@ class Trainer:
         state.is_whole = False
         for name, p in self._trained(machine).items():
             machine.backend.add_scaled(p, direction[name], scale)
+        couplings = machine.couplings.parameters.values()
+        self.penalty.shrink(couplings, scale, state.n_rows, state.n_updates, machine.backend)
         if project:
             self.projection(machine, state.stream)
         if before is not None:
@@ -280,6 +309,11 @@ class Trainer:
         return of_hidden[0, :], of_visible[0, :]
 
 
+def _like(weights: np.ndarray, data: Any, backend: Any) -> Any:
+    """Weights on the host as an array where the data are, of their dtype."""
+    return backend.xp.astype(backend.asarray(weights), data.dtype)
+
+
 def _step_scale(
     squared_length: Any, variance: Any, gradient: Arrays, direction: Arrays, backend: Any
 ) -> Any:
@@ -293,7 +327,7 @@ def _step_scale(
     return xp.minimum(xp.sqrt(squared_length / curvature), LARGEST_OVERSHOOT * gain / curvature)
 
 
-def _share_of_full_step(n_data: int, negative: NegativeStates, backend: Any) -> Any:
+def _share_of_full_step(n_data: float, negative: NegativeStates, backend: Any) -> Any:
     """Mean number of data and model rows (the harmonic one) over that for a full step."""
     if negative.weights is None:
         n_rows = 2.0 / (1.0 / n_data + 1.0 / negative.visible.shape[0])
@@ -339,8 +373,8 @@ def _all_parameters(machine: Machine) -> dict[str, Any]:
     return {**machine.couplings.parameters, **biases}
 
 
-def batches(n_rows: int, batch_size: int, order: Any = None) -> Iterator[Any]:
-    """Row indices of each batch of an epoch: parts of an order, or slices where there is none.
+def batches(n_rows: int, batch_size: int) -> Iterator[slice]:
+    """The rows of each batch of an epoch.
 
     Examples
     --------
@@ -348,5 +382,4 @@ def batches(n_rows: int, batch_size: int, order: Any = None) -> Iterator[Any]:
     [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
     """
     for start in range(0, n_rows, batch_size):
-        rows = slice(start, min(start + batch_size, n_rows))
-        yield rows if order is None else order[rows]
+        yield slice(start, min(start + batch_size, n_rows))

@@ -26,7 +26,7 @@ ORDER = [
     ["negative_phase._base"],
     ["negative_phase._chains", "negative_phase._exact", "negative_phase._tempered"],
     ["negative_phase"],
-    ["projections"],
+    ["penalties", "projections"],
     ["optimizers"],
     ["statistics"],
     ["training"],

@@ -189,7 +189,7 @@ def settings():
     yield "exact, visible", RBM(20, negative_phase="exact")
     yield "exact, no biases", RBM(4, negative_phase="exact", fit_intercept=False)
     yield "adam", RBM(8, optimizer="adam")
-    yield "momentum, decay", RBM(8, optimizer=SGD(momentum=0.5), weight_decay=1e-3)
+    yield "momentum, decay", RBM(8, optimizer=SGD(momentum=0.5), l1_penalty=0.1, l2_penalty=0.1)
     yield "plain", RBM(8, optimizer=SGD(scaled=False), learning_rate=1e-3)
     yield "no biases", RBM(8, fit_intercept=False)
     yield "not centred", RBM(8, center=False)

@@ -685,14 +685,6 @@ def test_centering_does_nothing_without_biases(estimator, bars):
     assert_same_model(with_centering, without)
 
 
-def test_weight_decay_makes_couplings_smaller(estimator, bars):
-    norms = [
-        np.linalg.norm(clone(estimator).set_params(weight_decay=decay).fit(bars).components_)
-        for decay in (0.0, 0.1, 1.0)
-    ]
-    assert norms[0] > norms[1] > norms[2]
-
-
 @pytest.mark.parametrize("negative_phase", ["pcd", "auto"])
 def test_early_stopping_keeps_the_best_epoch(estimator, bars, negative_phase):
     """By pseudo-likelihood, or by likelihood less its error, which then counts as no loss."""

@@ -20,6 +20,7 @@ from sklearn_rapid.negative_phase import (
     PersistentContrastiveDivergence,
 )
 from sklearn_rapid.optimizers import SGD, Adam, ExponentialDecay, LinearDecay
+from sklearn_rapid.penalties import Penalty
 from sklearn_rapid.projections import Projection
 from sklearn_rapid.training import Diverged, Trainer
 
@@ -150,12 +151,12 @@ def test_gradient_of_the_log_likelihood(backend, kind, shape, n_patterns, means,
 
 @pytest.mark.parametrize("shape", [(4, 3), (3, 4), (3, 3), (1, 2)])
 @pytest.mark.parametrize("kind", KINDS)
-def test_gradient_without_biases_and_with_weight_decay(backend, kind, shape):
+def test_gradient_without_biases(backend, kind, shape):
     """Half of the states stand for all."""
     machine, _ = make_machine(kind, shape, backend, biases="")
     data = random_data(6, shape[0], means=False)
     optimizer = Recording()
-    trainer = Trainer(Exact(), optimizer, fit_intercept=False, weight_decay=0.3)
+    trainer = Trainer(Exact(), optimizer, fit_intercept=False)
     before = parameters_of(machine)
     state = start(machine, trainer, backend.asarray(data))
     negative, _ = Exact().states(state.machine, None, None, None)
@@ -166,15 +167,71 @@ def test_gradient_without_biases_and_with_weight_decay(backend, kind, shape):
     assert set(got) == set(couplings)
     for name in couplings:
 
-        def penalised(x, name=name):
-            changed = {**before, name: x}
-            penalty = sum(np.sum(changed[key] ** 2) for key in couplings)
-            return enumerated(changed).log_likelihood(data) - 0.15 * penalty
+        def log_likelihood(x, name=name):
+            return enumerated({**before, name: x}).log_likelihood(data)
 
-        expected = central_difference(penalised, before[name])
+        expected = central_difference(log_likelihood, before[name])
         np.testing.assert_allclose(got[name], expected, atol=TOLERANCE, rtol=0)
     after = parameters_of(state.machine)
     assert not after["visible_bias"].any() and not after["hidden_bias"].any()
+
+
+@pytest.mark.parametrize("center", [True, False])
+@pytest.mark.parametrize("kind", KINDS)
+def test_weights_of_rows_are_repeated_rows(backend, kind, center):
+    """In the gradient, the offsets, and where the biases start."""
+    machine, _ = make_machine(kind, (4, 3), backend)
+    data = random_data(6, 4, means=True)
+    counts = np.array([1, 0, 3, 2, 1, 1])
+    repeated = np.repeat(data, counts, axis=0)
+    got = []
+    for rows, weights in ((data, counts / counts.sum()), (repeated, None)):
+        optimizer = Recording()
+        trainer = Trainer(Exact(), optimizer, center=center)
+        batch = backend.asarray(rows)
+        copy = machine.copy()
+        state = start(copy, trainer, batch)
+        trainer.update(state, batch, 0.01, weights=weights)
+        offsets = [backend.to_numpy(state.visible_offset), backend.to_numpy(state.hidden_offset)]
+        started = trainer.start(copy.couplings, batch, RandomStream(0), backend, weights)
+        bias = backend.to_numpy(started.machine.visible_bias)
+        mean = np.average(rows, axis=0, weights=weights)
+        np.testing.assert_allclose(np.tanh(bias), mean * len(rows) / (len(rows) + 1))
+        got.append((host(backend, optimizer.gradients[0]), offsets))
+    (weighted, offsets), (plain, plain_offsets) = got
+    for name in plain:
+        np.testing.assert_allclose(weighted[name], plain[name], atol=1e-12)
+    np.testing.assert_allclose(offsets[0], plain_offsets[0], atol=1e-12)
+    np.testing.assert_allclose(offsets[1], plain_offsets[1], atol=1e-12)
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("kind", KINDS)
+def test_penalised_likelihood_is_at_its_maximum(kind, fit_intercept):
+    """Where p is zero the likelihood pulls by no more than the penalty, elsewhere by as much.
+
+    Of thirty rows, each bears a thirtieth of the penalties.
+    """
+    backend, shape = get_backend("numpy"), (5, 4)
+    l1, l2 = 1.5 if kind == "dense" else 0.5, 0.6
+    data = random_data(30, 5, means=False)
+    machine, _ = make_machine(kind, shape, backend, biases="both" if fit_intercept else "")
+    penalty, optimizer = Penalty(l1, l2, n_rows=30), Recording()
+    trainer = Trainer(Exact(), optimizer, fit_intercept=fit_intercept, penalty=penalty)
+    state = start(machine, trainer, data)
+    for step in range(4000):
+        trainer.update(state, data, rate=0.1 * (1.0 - step / 4000) ** 2)
+    trainer.update(state, data, rate=1e-9)
+    got = optimizer.gradients[-1]
+    couplings = state.machine.couplings.parameters
+    for name, p in couplings.items():
+        assert np.any(p == 0.0)
+        assert np.any(p != 0.0)
+        pull = got[name] - l2 / 30 * p
+        assert np.all(np.abs(pull[p == 0.0]) <= l1 / 30 + 1e-3)
+        np.testing.assert_allclose(pull[p != 0.0], l1 / 30 * np.sign(p[p != 0.0]), atol=1e-3)
+    for name in set(got) - set(couplings):
+        np.testing.assert_allclose(got[name], 0.0, atol=1e-3)  # biases bear no penalty
 
 
 @pytest.mark.parametrize("shape", [(4, 3), (3, 4)])

@@ -367,6 +367,30 @@ def test_add_scaled(backend, shape):
     np.testing.assert_allclose(backend.to_numpy(target), expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(7,), (3, 5), (2000, 300)])
+def test_shrink(backend, shape, dtype):
+    """Beside the least value of (x - p)² / 2s + l1 |x| + l2 x² / 2, found on a grid."""
+    rng = np.random.default_rng(6)
+    p = rng.normal(size=shape).astype(dtype)
+    target = backend.asarray(p.copy())
+    backend.shrink(target, 0.5, 0.8, 0.6)
+    got = backend.to_numpy(target).copy()
+    grid = np.linspace(-4, 4, 4001)
+    first = p.ravel()[:7].astype(np.float64)[:, None]
+    cost = (grid - first) ** 2 + 0.8 * np.abs(grid) + 0.3 * grid**2
+    np.testing.assert_allclose(got.ravel()[:7], grid[cost.argmin(axis=1)], atol=2e-3)
+    np.testing.assert_array_equal(got == 0.0, np.abs(p) <= p.dtype.type(0.4))
+    size = (np.abs(p.astype(np.float64)) - 0.4) / 1.3
+    expected = np.sign(p) * np.maximum(size, 0.0)
+    np.testing.assert_allclose(got, expected, atol=1e-6)
+    # By a number that the backend has computed.
+    step = backend.asarray(np.ones(3, dtype=np.float32))
+    backend.shrink(target, backend.dot(step, step), 0.1, 0.0)
+    expected = np.sign(got) * np.maximum(np.abs(got) - 0.3, 0.0)
+    np.testing.assert_allclose(backend.to_numpy(target), expected, atol=1e-6)
+
+
 def test_spins_of(backend):
     is_on = np.array([[True, False, True]])
     for dtype in ("float32", "float64"):

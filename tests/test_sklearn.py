@@ -81,7 +81,16 @@ def assert_same_model(a, b):
         np.testing.assert_array_equal(getattr(a, name), getattr(b, name), err_msg=name)
 
 
-@parametrize_with_checks(CHECKED)
+def unequal(estimator):
+    """Rows are shuffled into batches: weights equal repeated rows in the mean, not to rounding."""
+    if getattr(estimator, "projection", None) == "sign":
+        return {}  # whatever the batches, the patterns end as the same signs
+    checks = ("dense", "sparse") if estimator.units == "binary" else ("dense",)
+    reason = "batches are drawn by chance; tests/test_gradients.py has the equality in one batch"
+    return {f"check_sample_weight_equivalence_on_{kind}_data": reason for kind in checks}
+
+
+@parametrize_with_checks(CHECKED, expected_failed_checks=unequal)
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
 

@@ -287,6 +287,15 @@ def add_scaled(p, step, scale):
 
 
 @compiled
+def shrink(p, threshold, divisor):
+    """p to sign(p) max(|p| - threshold, 0) / divisor, for arrays in one dimension."""
+    zero = f32(0.0)
+    for i in range(p.size):
+        size = max(abs(p[i]) - threshold, zero) / divisor
+        p[i] = size if p[i] > zero else zero - size
+
+
+@compiled
 def dot(a, b):
     """Σ_i a_i b_i of arrays in one dimension, in float64: many accumulators, added up in order."""
     lanes = np.zeros(COLUMNS_PER_GROUP, dtype=f64)

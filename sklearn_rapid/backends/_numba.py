@@ -7,6 +7,7 @@ reference's own path with the compiled kernels where there are some.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -127,6 +128,22 @@ class NumbaBackend(SharedRows, NumpyBackend):
         def work(rows: slice) -> None:
             _kernels.add_scaled(p[rows].reshape(-1), step[rows].reshape(-1), f32(scale))
 
+        self._for_elements(work, p)
+
+    def shrink(self, p: np.ndarray, scale: Any, l1: float, l2: float) -> None:
+        """Move p to zero by scale * l1, no further, then divide by 1 + scale * l2, in place."""
+        if not _is_plain(p):
+            super().shrink(p, scale, l1, l2)
+            return
+        threshold, divisor = f32(scale * l1), f32(1.0 + scale * l2)
+
+        def work(rows: slice) -> None:
+            _kernels.shrink(p[rows].reshape(-1), threshold, divisor)
+
+        self._for_elements(work, p)
+
+    def _for_elements(self, work: Callable[[slice], None], p: np.ndarray) -> None:
+        """Apply `work`, which takes little time an element, to rows of p."""
         if p.size * PRODUCTS_PER_ELEMENT < _threads.SMALLEST_SHARED_WORK:
             work(slice(0, p.shape[0]))
         else:
