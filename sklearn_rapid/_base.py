@@ -26,7 +26,17 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_rapid import _fit
 from sklearn_rapid._compat import validate_parameters, validates_parameters
-from sklearn_rapid._data import CHUNK, SpinEncoder, check_finite, checked_array, chunks
+from sklearn_rapid._data import (
+    CHUNK,
+    FALLBACK_THRESHOLD,
+    SpinEncoder,
+    check_finite,
+    checked_array,
+    chunks,
+    explained,
+    meaning_of,
+    warn_of_values,
+)
 from sklearn_rapid._likelihood import LikelihoodMixin
 from sklearn_rapid._parameters import checked_weights
 from sklearn_rapid._sampling import SamplingMixin
@@ -170,8 +180,8 @@ class BaseRBM(
             E[v | h], the hidden features being taken for the spins' means.
         """
         check_is_fitted(self)
-        machine, encoder = self._ready(H)
         H = checked_array(H, "H", (None, self._n_features_out))
+        machine, encoder = self._ready(H)
         SpinEncoder(self.units, None, encoder.backend, encoder.dtype).check(H, name="H")
         with machine.backend.running():
             means = encoder.decode(machine.visible_mean(encoder.means(H)))
@@ -224,8 +234,23 @@ class BaseRBM(
             )
             return get_backend("auto", self.n_threads)
 
-    def _encoder(self, backend: Any) -> SpinEncoder:
-        return SpinEncoder(self.units, self.binarize, backend, self._dtype)
+    def _encoder(self, backend: Any, X: Any = None) -> SpinEncoder:
+        """What reads X; without an X, what reads and writes such values as have been fitted."""
+        binarize = self.binarize
+        if binarize == "auto":
+            binarize = getattr(self, "binarize_", "sample")
+            found = meaning_of(X, self.units) if X is not None and binarize == "sample" else None
+            binarize = binarize if found is None else found
+        return SpinEncoder(self.units, binarize, backend, self._dtype)
+
+    def _resolve_binarize(self, X: Any) -> None:
+        """Set `binarize_` by the first X that is seen."""
+        self.binarize_ = self.binarize
+        if self.binarize == "auto":
+            self.binarize_ = "sample"
+            if meaning_of(X, self.units) is None:
+                self.binarize_ = FALLBACK_THRESHOLD
+                warn_of_values(X)
 
     def _machine(self, backend: Any) -> Machine:
         """The fitted machine."""
@@ -237,7 +262,7 @@ class BaseRBM(
         """The fitted machine in the form for chunks of rows of X, and what reads them."""
         machine = self._machine(self._backend_at_hand(X))
         with machine.backend.running():
-            return machine.for_rows(CHUNK), self._encoder(machine.backend)
+            return machine.for_rows(CHUNK), self._encoder(machine.backend, X)
 
     def _own_stream(self) -> RandomStream:
         return RandomStream(self._training_state["stream"].seed, FIRST_DRAW)
@@ -256,15 +281,24 @@ class BaseRBM(
     def _validate(self, X: Any, *, reset: bool, missing: bool = False) -> Any:
         if is_cupy_array(X):
             return self._validate_on_device(X, reset=reset, missing=missing)
-        X = validate_data(
-            self,
-            X,
-            reset=reset,
-            accept_sparse=False if missing else ("csr", "csc"),
-            ensure_all_finite="allow-nan" if missing else True,
-        )
-        X = X.tocsr() if getattr(X, "format", None) == "csc" else X
-        self._encoder(None).check(X)
+        how = {
+            "accept_sparse": False if missing else ("csr", "csc"),
+            "ensure_all_finite": "allow-nan" if missing else True,
+        }
+        try:
+            checked = validate_data(self, X, reset=reset, **how)
+            if checked.dtype.kind not in "biuf":
+                raise ValueError(f"X must hold numbers, got dtype {checked.dtype}")
+        except ValueError as error:
+            raise explained(error, X) from error
+        X = checked.tocsr() if getattr(checked, "format", None) == "csc" else checked
+        return self._checked(X, reset)
+
+    def _checked(self, X: Any, reset: bool) -> Any:
+        """X, if its values are such as `units` and `binarize` allow for."""
+        if reset:
+            self._resolve_binarize(X)
+        self._encoder(None, X).check(X)
         return X
 
     def _validate_on_device(self, X: Any, *, reset: bool, missing: bool) -> Any:
@@ -275,8 +309,7 @@ class BaseRBM(
             raise ValueError(f"X must hold numbers, got dtype {X.dtype}")
         check_finite(X, "X", allow_nan=missing)
         validate_data(self, X, reset=reset, skip_check_array=True)
-        self._encoder(None).check(X)
-        return X
+        return self._checked(X, reset)
 
     def _by_chunks(
         self,

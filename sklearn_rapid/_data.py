@@ -6,12 +6,14 @@ converted.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy import sparse
+from sklearn.exceptions import DataConversionWarning
 
 from sklearn_rapid.backends import RandomStream, is_cupy_array
 
@@ -21,6 +23,8 @@ CHUNK = 1024
 LARGEST_SPARSE_SHARE = 0.1
 
 UNIT_RANGES = {"binary": (0.0, 1.0), "spin": (-1.0, 1.0)}
+# What is on where nobody has said what values mean.
+FALLBACK_THRESHOLD = 0.5
 
 
 @dataclass(frozen=True)
@@ -145,6 +149,77 @@ class SpinEncoder:
     def decode(self, spins: Any) -> Any:
         """Spins or their means in the user's units."""
         return 0.5 * (spins + 1.0) if self.units == "binary" else spins
+
+
+def meaning_of(X: Any, units: str) -> Any:
+    """What values can mean as they are: a threshold between two values, "sample", or None.
+
+    NaN is passed over.
+
+    Examples
+    --------
+    >>> meaning_of(np.array([0.0, 1.0]), "binary"), meaning_of(np.array([0.0, 0.3]), "binary")
+    (0.5, 'sample')
+    >>> meaning_of(np.array([0.0, 0.3, 2.0]), "binary") is None
+    True
+    """
+    low, high = UNIT_RANGES[units]
+    values = X.data if sparse.issparse(X) else X
+    if values.dtype.kind == "b" or values.size == 0:
+        return 0.5
+    is_two = True
+    # A few rows at a time: nothing as large as X is made.
+    for rows in chunks(values.shape[0]):
+        part = values[rows]
+        if bool(((part < low) | (part > high)).any()):
+            return None
+        is_two = is_two and bool(((part == low) | (part == high) | (part != part)).all())
+    return 0.5 * (low + high) if is_two else "sample"
+
+
+def warn_of_values(X: Any) -> None:
+    """Warn with DataConversionWarning that values were thresholded which nobody has explained."""
+    values = X.data if sparse.issparse(X) else X
+    warnings.warn(
+        f"X holds values from {float(values.min()):g} to {float(values.max()):g}, which are "
+        f"neither two values nor probabilities. With binarize='auto' those above "
+        f"{FALLBACK_THRESHOLD:g} are taken as on. Say what they mean: set binarize to the "
+        "threshold above which a value is on; or scale X to [0, 1], where a value is the "
+        "probability of being on (sklearn.preprocessing.MinMaxScaler); or give each category or "
+        "range of values a column of zeros and ones (OneHotEncoder, KBinsDiscretizer).",
+        DataConversionWarning,
+        stacklevel=6,
+    )
+
+
+def explained(error: ValueError, X: Any) -> ValueError:
+    """A ValueError of scikit-learn's as it is, or one that says more of text and gaps in X."""
+    found = _first_text(X)
+    if found is not None:
+        return ValueError(
+            f"X must hold numbers, got {found[1]!r} in column {found[0]!r}. Give each category a "
+            "column of zeros and ones (sklearn.preprocessing.OneHotEncoder), or leave the "
+            "column out; strings of digits want X.astype(float)."
+        )
+    if "NaN" in str(error):
+        return ValueError(
+            "X contains NaN, and rows are wanted whole here. Fill gaps in (sklearn.impute), or "
+            "leave such rows out; a fitted model fills them in by its method reconstruct."
+        )
+    return error
+
+
+def _first_text(X: Any) -> tuple[Any, str] | None:
+    """Column and value of the first string in X, if there is one."""
+    if hasattr(X, "columns"):
+        columns = ((name, np.asarray(X[name], dtype=object)) for name in X.columns)
+    else:
+        values = np.asarray(X, dtype=object)
+        columns = enumerate(values.T) if values.ndim == 2 else ()
+    return next(
+        ((name, value) for name, column in columns for value in column if isinstance(value, str)),
+        None,
+    )
 
 
 def chunks(n_rows: int) -> Iterator[slice]:

@@ -253,7 +253,7 @@ def _start(
     whole_fit: bool,
 ) -> Run:
     """A run at its first update: from the fitted state, or from one made for the first batch."""
-    encoder = estimator._encoder(backend)
+    encoder = estimator._encoder(backend, X)
     if resumed:
         machine = estimator._machine(backend)
         _check_resumable(estimator, machine)

@@ -29,7 +29,11 @@ CONSTRAINTS: dict[str, list] = {
     "max_iter": [POSITIVE_INT],
     "shuffle": ["boolean"],
     "units": [StrOptions({"binary", "spin"})],
-    "binarize": [Interval(Real, None, None, closed="neither"), StrOptions({"sample"}), None],
+    "binarize": [
+        Interval(Real, None, None, closed="neither"),
+        StrOptions({"auto", "sample"}),
+        None,
+    ],
     "fit_intercept": ["boolean"],
     "center": ["boolean"],
     "l1_penalty": [NON_NEGATIVE],
@@ -79,9 +83,12 @@ class RBM(BaseRBM):
         Whether rows are shuffled before each epoch.
     units : {"binary", "spin"}, default="binary"
         X, samples and hidden features are in {0, 1}, or in {-1, +1}; means are in between.
-    binarize : float, "sample" or None, default=0.5
-        A value above the threshold is on. "sample": X holds means, and a fresh binary sample
-        is drawn each time a row is used in training. None: X is used as means.
+    binarize : "auto", float, "sample" or None, default="auto"
+        What values mean. A number is the threshold above which a value is on. "sample": a value is
+        a mean (in binary units, the probability of being on), of which a fresh sample is drawn
+        each time a row is used in training. None: values are used as means. "auto" takes two
+        values, the ends of the range of `units`, as they are, and values in between as "sample"
+        does; others are on above 0.5, with a warning.
     fit_intercept : bool, default=True
         Whether there are biases b and c.
     center : bool, default=True
@@ -141,6 +148,8 @@ class RBM(BaseRBM):
         set aside over those trained on, nats: it grows with overfitting).
     n_iter_ : int
         Epochs of the last `fit`.
+    binarize_ : float, "sample" or None
+        What `binarize` has come to for the rows that were fitted.
     n_features_in_ : int
     feature_names_in_ : ndarray of str
         If X has column names.
@@ -185,7 +194,7 @@ class RBM(BaseRBM):
         max_iter: int = 20,
         shuffle: bool = True,
         units: str = "binary",
-        binarize: Any = 0.5,
+        binarize: Any = "auto",
         fit_intercept: bool = True,
         center: bool = True,
         l1_penalty: float = 0.0,
@@ -290,7 +299,7 @@ class RARBM(BaseRBM):
         ξ_h.
     components_ : ndarray of shape (n_components, n_features)
         Wᵀ, formed from the patterns at each access.
-    intercept_visible_, intercept_hidden_, log_partition_, history_, n_iter_ :
+    intercept_visible_, intercept_hidden_, log_partition_, history_, n_iter_, binarize_ :
         As for `RBM`.
     n_features_in_ : int
     feature_names_in_ : ndarray of str
@@ -339,7 +348,7 @@ class RARBM(BaseRBM):
         max_iter: int = 20,
         shuffle: bool = True,
         units: str = "binary",
-        binarize: Any = 0.5,
+        binarize: Any = "auto",
         fit_intercept: bool = True,
         center: bool = True,
         l1_penalty: float = 0.0,

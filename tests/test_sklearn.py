@@ -90,6 +90,8 @@ def unequal(estimator):
     return {f"check_sample_weight_equivalence_on_{kind}_data": reason for kind in checks}
 
 
+# Checks fit normal numbers, which "auto" thresholds with a warning.
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.DataConversionWarning")
 @parametrize_with_checks(CHECKED, expected_failed_checks=unequal)
 def test_scikit_learn_checks(estimator, check):
     check(estimator)

@@ -44,7 +44,7 @@ def in_float64(machine: Machine) -> Machine:
 def spin_rows(estimator: Any, machine: Machine, X: ArrayLike) -> Any:
     """Rows of X as spins, shape (n, V); a mean counts as the likelier spin."""
     X = estimator._validate(X, reset=False)
-    return machine.backend.sign(estimator._encoder(machine.backend).spins(X))
+    return machine.backend.sign(estimator._encoder(machine.backend, X).spins(X))
 
 
 def stream_of(random_state: Any) -> RandomStream:

@@ -190,7 +190,7 @@ def method_accessibility(
     ground_energy = _energy_to_divide_by(estimator, ground_energy)
     backend, stream = machine.backend, stream_of(random_state)
     with backend.running():
-        data = estimator._encoder(backend).spins(X, stream, stream.reserve())
+        data = estimator._encoder(backend, X).spins(X, stream, stream.reserve())
         chains = TrainingState.from_host(estimator._training_state, machine).chains
         chains = phase.resume(chains, machine, X.shape[0], stream)
         sampler = machine.for_rows(phase.n_rows(machine.couplings, X.shape[0], chains))
