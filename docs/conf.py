@@ -47,7 +47,8 @@ nitpick_ignore_regex = [("py:obj", r"[^.]+|.*\.py"), ("py:.*", r"sklearn\..*")]
 
 # --- Gallery ------------------------------------------------------------------------------
 SHOWN = (
-    r"tour|digits|grid_search|mnist|imputation|patterns|chains|completion"
+    r"tour|digits|grid_search|mnist|imputation|density_estimation|anomalies|missing_entries"
+    r"|synthetic_rows|patterns|chains|completion"
     r"|(figure|appendix|section)_\w+|probe|ultrametricity"
 )
 sphinx_gallery_conf = {

@@ -24,15 +24,14 @@ import time
 import warnings
 
 import numpy as np
+from binary_rows import rows_of
 from sklearn.base import clone
-from sklearn.datasets import load_digits
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import HalvingGridSearchCV, PredefinedSplit
 from sklearn.neural_network import BernoulliRBM
 from sklearn.pipeline import Pipeline
 
 from sklearn_rapid import RARBM, RBM
-from sklearn_rapid.datasets import fetch_density_benchmark
 
 # Best published test log-likelihoods, in nats (Proceedings of Machine Learning Research).
 PUBLISHED = {
@@ -51,16 +50,6 @@ MODELS = [
     {"model": [RBM(n_components=128)], "model__l1_penalty": [3.0, 10.0, 30.0]},
     {"model": [RARBM(n_components=256)], "model__n_patterns": [32, 64, 128]},
 ]
-
-
-def rows_of(name, data_home):
-    """Training, validation and test rows."""
-    if name != "digits":
-        benchmark = fetch_density_benchmark(name, data_home)
-        return benchmark.train, benchmark.valid, benchmark.test
-    X = (load_digits().data > 8).astype(np.uint8)
-    X = X[np.random.default_rng(0).permutation(len(X))]
-    return X[:1100], X[1100:1400], X[1400:]
 
 
 def search(train, valid, seed):

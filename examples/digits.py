@@ -33,11 +33,11 @@ BERNOULLI_LEARNING_RATES = (0.03, 0.1)
 
 
 def rarbm():
-    """An RARBM for grey images: with `binarize="sample"` a pixel's value is its probability.
+    """An RARBM for grey images: a pixel's value is the probability that it is on.
 
     Initial patterns somewhat larger than the default make features less linear.
     """
-    return RARBM(N_COMPONENTS, binarize="sample", init_scale=0.35, max_iter=150, random_state=0)
+    return RARBM(N_COMPONENTS, init_scale=0.35, max_iter=150, random_state=0)
 
 
 def classifier():

@@ -91,7 +91,7 @@ def main():
     args = parser.parse_args()
     X = load_digits().data / 16.0
     train, test = train_test_split(X, test_size=1 / 3, random_state=0)
-    model = RARBM(128, binarize="sample", max_iter=1000, random_state=0).fit(train)
+    model = RARBM(128, max_iter=1000, random_state=0).fit(train)
 
     at_random = np.random.default_rng(0).random(test.shape) < 0.3
     print("30 % of the pixels missing, root mean square error on them:")

@@ -83,10 +83,10 @@ display.figure_.set_size_inches(8, 2.5)
 # %%
 # Features for a classifier
 # -------------------------
-# `transform` returns the means of the hidden units. For this, keep the grey values: with
-# ``binarize="sample"`` a pixel's value is the probability that it is on.
+# `transform` returns the means of the hidden units. For this, keep the grey values: between 0
+# and 1, a pixel's value is the probability that it is on.
 
-features = RARBM(n_components=256, binarize="sample", max_iter=100, random_state=0)
+features = RARBM(n_components=256, max_iter=100, random_state=0)
 classifier = LogisticRegression(max_iter=500)
 rows = train_test_split(grey / 16, y, random_state=0)
 for name, what in {"features": make_pipeline(features, classifier), "pixels": classifier}.items():

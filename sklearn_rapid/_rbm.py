@@ -1,4 +1,4 @@
-"""The estimators RBM and RARBM: their parameters and what their couplings are."""
+"""The estimator RBM: its parameters and what its couplings are."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from sklearn_rapid._base import BaseRBM
 from sklearn_rapid._compat import Interval, Options, StrOptions
 from sklearn_rapid.backends import BACKENDS
-from sklearn_rapid.couplings import DenseCouplings, PatternCouplings
+from sklearn_rapid.couplings import DenseCouplings
 from sklearn_rapid.negative_phase import NegativePhase
 from sklearn_rapid.optimizers import Optimizer, Schedule
 from sklearn_rapid.projections import Projection
@@ -23,6 +22,7 @@ NON_NEGATIVE = Interval(Real, 0, None, closed="left")
 
 CONSTRAINTS: dict[str, list] = {
     "n_components": [POSITIVE_INT],
+    "negative_phase": [StrOptions({"auto", "exact", "cd", "pcd", "pid", "pt"}), NegativePhase],
     "optimizer": [StrOptions({"sgd", "adam"}), Optimizer],
     "learning_rate": [StrOptions({"auto"}), POSITIVE, Schedule],
     "batch_size": [POSITIVE_INT],
@@ -179,7 +179,6 @@ class RBM(BaseRBM):
 
     _parameter_constraints: ClassVar[dict] = {
         **CONSTRAINTS,
-        "negative_phase": [StrOptions({"auto", "exact", "cd", "pcd", "pid", "pt"}), NegativePhase],
         "init_scale": [NON_NEGATIVE],
     }
 
@@ -251,201 +250,3 @@ class RBM(BaseRBM):
 
     def _coupling_attributes(self, couplings: DenseCouplings, to_numpy: Callable) -> dict[str, Any]:
         return {"components_": to_numpy(couplings.weights).T}
-
-
-class RARBM(BaseRBM):
-    """Restricted Boltzmann machine with regularized axons: couplings made of patterns.
-
-    W = ξ_vᵀ ξ_h / √K with K trainable patterns (ξ_v, ξ_h), which are low-energy states of the
-    model and can serve as its negative phase (Pozas-Kerstjens et al. 2021). W is formed only
-    where that is cheaper than to map through the patterns.
-
-    Parameters
-    ----------
-    n_components : int, default=256
-        Number of hidden units H.
-    n_patterns : int, default=64
-        Number of patterns K.
-    negative_phase : {"auto", "pt", "pid", "pcd", "cd", "exact"} or NegativePhase, default="auto"
-        Where the states come from that the model is compared with; see
-        `sklearn_rapid.negative_phase`. "auto" is parallel tempering that adapts to the model, as
-        for `RBM`; "pid" starts chains from the patterns, as the paper has it.
-    optimizer, learning_rate, batch_size, max_iter, shuffle, units, binarize :
-        As for `RBM`.
-    fit_intercept, center, l1_penalty, l2_penalty :
-        As for `RBM`; the penalties are on the patterns.
-    init_scale : "auto" or float, default="auto"
-        The initial patterns are random, each element plus or minus this amplitude. "auto" is
-        the amplitude at which W is expected to have no singular value above 2: much larger
-        ones leave the model frozen from the start. The paper's is 1.0.
-    projection : {"clip", "sign", "gibbs"} or None, default="clip"
-        What is done to the patterns after updates (appendix B): "clip" to `pattern_bound`,
-        "sign" for patterns of spins, "gibbs" to draw each part from the model given the
-        other.
-    projection_period : "update", "epoch" or int, default="update"
-        How often; an int is a number of updates. `partial_fit` has no end of an epoch.
-    pattern_bound : float, default=1.0
-        The x of [-x, x] for "clip".
-    early_stopping, validation_fraction, n_iter_no_change, tol, hidden_features, warm_start :
-        As for `RBM`.
-    dtype, backend, n_threads, random_state, verbose :
-        As for `RBM`.
-
-    Attributes
-    ----------
-    visible_patterns_ : ndarray of shape (n_patterns, n_features)
-        ξ_v.
-    hidden_patterns_ : ndarray of shape (n_patterns, n_components)
-        ξ_h.
-    components_ : ndarray of shape (n_components, n_features)
-        Wᵀ, formed from the patterns at each access.
-    intercept_visible_, intercept_hidden_, log_partition_, history_, n_iter_, binarize_ :
-        As for `RBM`.
-    n_features_in_ : int
-    feature_names_in_ : ndarray of str
-        If X has column names.
-
-    See Also
-    --------
-    RBM : the same with dense couplings.
-
-    References
-    ----------
-    Pozas-Kerstjens, Muñoz-Gil, Piñol, García-March, Acín, Lewenstein, Grzybowski (2021),
-    "Efficient training of energy-based models via spin-glass control", Mach. Learn.: Sci.
-    Technol. 2 025026.
-
-    Examples
-    --------
-    >>> from sklearn_rapid import RARBM
-    >>> from sklearn_rapid.datasets import make_bars
-    >>> X = make_bars(4)
-    >>> model = RARBM(n_components=32, n_patterns=8, max_iter=500, random_state=0).fit(X)
-    >>> bool(model.score(X) > -6.0)  # nats; fair coins have -11.1, the best possible is -2.6
-    True
-    >>> model.sample(2, random_state=0).shape
-    (2, 16)
-    """
-
-    _parameter_constraints: ClassVar[dict] = {
-        **RBM._parameter_constraints,
-        "n_patterns": [POSITIVE_INT],
-        "init_scale": [StrOptions({"auto"}), POSITIVE],
-        "projection": [StrOptions({"sign", "clip", "gibbs"}), None],
-        "projection_period": [StrOptions({"update", "epoch"}), POSITIVE_INT],
-        "pattern_bound": [POSITIVE],
-    }
-
-    def __init__(
-        self,
-        n_components: int = 256,
-        n_patterns: int = 64,
-        *,
-        negative_phase: Any = "auto",
-        optimizer: Any = "sgd",
-        learning_rate: Any = "auto",
-        batch_size: int = 100,
-        max_iter: int = 20,
-        shuffle: bool = True,
-        units: str = "binary",
-        binarize: Any = "auto",
-        fit_intercept: bool = True,
-        center: bool = True,
-        l1_penalty: float = 0.0,
-        l2_penalty: float = 0.0,
-        init_scale: Any = "auto",
-        projection: str | None = "clip",
-        projection_period: Any = "update",
-        pattern_bound: float = 1.0,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        n_iter_no_change: int = 5,
-        tol: float = 1e-3,
-        hidden_features: str = "mean",
-        warm_start: bool = False,
-        dtype: Any = "float32",
-        backend: str = "auto",
-        n_threads: int | None = None,
-        random_state: Any = None,
-        verbose: int = 0,
-    ) -> None:
-        self.n_components = n_components
-        self.n_patterns = n_patterns
-        self.negative_phase = negative_phase
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.batch_size = batch_size
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.units = units
-        self.binarize = binarize
-        self.fit_intercept = fit_intercept
-        self.center = center
-        self.l1_penalty = l1_penalty
-        self.l2_penalty = l2_penalty
-        self.init_scale = init_scale
-        self.projection = projection
-        self.projection_period = projection_period
-        self.pattern_bound = pattern_bound
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.tol = tol
-        self.hidden_features = hidden_features
-        self.warm_start = warm_start
-        self.dtype = dtype
-        self.backend = backend
-        self.n_threads = n_threads
-        self.random_state = random_state
-        self.verbose = verbose
-
-    @property
-    def components_(self) -> np.ndarray:
-        """Wᵀ of shape (n_components, n_features), formed from the patterns."""
-        check_is_fitted(self)
-        k = self.visible_patterns_.shape[0]
-        return (self.hidden_patterns_.T @ self.visible_patterns_) / np.sqrt(k, dtype=self._dtype)
-
-    def _projection(self) -> Projection:
-        return Projection(self.projection, self.projection_period, self.pattern_bound)
-
-    def _initial_couplings(self, n_visible: int, seed: int, backend: Any) -> PatternCouplings:
-        k, n_hidden = self.n_patterns, self.n_components
-        scale = self.init_scale
-        if scale == "auto":
-            scale = amplitude_for_singular_values_below(2.0, n_visible, n_hidden, k)
-        spins = 2.0 * np.random.default_rng(seed).integers(2, size=(k, n_visible + n_hidden)) - 1.0
-        visible, hidden = scale * spins[:, :n_visible], scale * spins[:, n_visible:]
-        return PatternCouplings(
-            backend.asarray(visible, self._dtype), backend.asarray(hidden, self._dtype)
-        )
-
-    def _fitted_couplings(self, backend: Any) -> PatternCouplings:
-        patterns = (self.visible_patterns_, self.hidden_patterns_)
-        return PatternCouplings(*(backend.asarray(xi, self._dtype) for xi in patterns))
-
-    def _coupling_attributes(
-        self, couplings: PatternCouplings, to_numpy: Callable
-    ) -> dict[str, Any]:
-        return {
-            "visible_patterns_": to_numpy(couplings.visible_patterns),
-            "hidden_patterns_": to_numpy(couplings.hidden_patterns),
-        }
-
-
-def amplitude_for_singular_values_below(
-    value: float, n_visible: int, n_hidden: int, n_patterns: int
-) -> float:
-    """Amplitude s of random patterns for which W has no larger singular value.
-
-    A large (K, N) matrix of random signs has the largest singular value √K + √N (Marchenko and
-    Pastur 1967). W is a product of two such, times s²/√K; the product of their norms bounds it.
-
-    Examples
-    --------
-    >>> print(f"{amplitude_for_singular_values_below(2.0, 784, 500, 190):.3f}")
-    0.135
-    """
-    root_k = np.sqrt(n_patterns)
-    norms = (root_k + np.sqrt(n_visible)) * (root_k + np.sqrt(n_hidden))
-    return float(np.sqrt(value * root_k / norms))

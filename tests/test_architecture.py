@@ -35,6 +35,7 @@ ORDER = [
     ["_fit"],
     ["_base"],
     ["_rbm"],
+    ["_rarbm"],
     ["diagnostics._common"],
     [
         "diagnostics._chains",

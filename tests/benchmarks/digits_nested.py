@@ -27,7 +27,7 @@ STRENGTHS = (1.0, 3.0, 10.0)
 
 def candidates():
     """What each method may choose from; the RBMs take about as long to fit."""
-    ours = {"binarize": "sample", "max_iter": 150, "random_state": 0, "n_threads": 1}
+    ours = {"max_iter": 150, "random_state": 0, "n_threads": 1}
     theirs = {"n_components": 256, "n_iter": 76, "random_state": 0}
     return {
         "RARBM": [RARBM(256, init_scale=s, **ours) for s in ("auto", 0.35, 0.6)],

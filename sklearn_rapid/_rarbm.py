@@ -1,0 +1,277 @@
+"""The estimator RARBM: its parameters and what its couplings are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_rapid._base import BaseRBM
+from sklearn_rapid._compat import StrOptions
+from sklearn_rapid._rbm import CONSTRAINTS, POSITIVE, POSITIVE_INT
+from sklearn_rapid.couplings import PatternCouplings
+from sklearn_rapid.projections import Projection
+
+
+class RARBM(BaseRBM):
+    """Restricted Boltzmann machine with regularized axons: couplings made of patterns.
+
+    W = ξ_vᵀ ξ_h / √K with K trainable patterns (ξ_v, ξ_h), which are low-energy states of the
+    model and can serve as its negative phase (Pozas-Kerstjens et al. 2021). W is formed only
+    where that is cheaper than to map through the patterns.
+
+    Parameters
+    ----------
+    n_components : int, default=256
+        Number of hidden units H.
+    n_patterns : int, default=64
+        Number of patterns K.
+    negative_phase : {"auto", "pt", "pid", "pcd", "cd", "exact"} or NegativePhase, default="auto"
+        Where the states come from that the model is compared with; see
+        `sklearn_rapid.negative_phase`. "auto" is parallel tempering that adapts to the model, as
+        for `RBM`; "pid" starts chains from the patterns, as the paper has it.
+    optimizer : {"sgd", "adam"} or optimizer, default="sgd"
+        See `sklearn_rapid.optimizers`; ``SGD(scaled=False)`` takes plain gradient steps.
+    learning_rate : "auto", float or schedule, default="auto"
+        How far each update moves the energies of the model's states: the standard deviation
+        of their change in nats, per square root of a visible unit (less by √(n/100) where a
+        batch and the chains have n < 100 rows). Being measured in what a step does, one rate
+        serves every number of units, patterns and rows. A float is a constant rate; "auto" is
+        ``LinearDecay(0.25)``, which falls from 0.25 to zero over `max_iter`.
+    batch_size : int, default=100
+    max_iter : int, default=20
+        Epochs.
+    shuffle : bool, default=True
+        Whether rows are shuffled before each epoch.
+    units : {"binary", "spin"}, default="binary"
+        X, samples and hidden features are in {0, 1}, or in {-1, +1}; means are in between.
+    binarize : "auto", float, "sample" or None, default="auto"
+        What values mean. A number is the threshold above which a value is on. "sample": a value is
+        a mean (in binary units, the probability of being on), of which a fresh sample is drawn
+        each time a row is used in training. None: values are used as means. "auto" takes two
+        values, the ends of the range of `units`, as they are, and values in between as "sample"
+        does; others are on above 0.5, with a warning.
+    fit_intercept : bool, default=True
+        Whether there are biases b and c.
+    center : bool, default=True
+        Whether gradients are centred (Melchior, Fischer, Wiskott 2016). Without biases it has
+        no effect.
+    l1_penalty, l2_penalty : float >= 0, default=0.0
+        What is taken from the log-likelihood of *all* rows, in nats: ``l1_penalty`` · Σ|ξ| and
+        ``l2_penalty`` · Σξ²/2 over the elements of the patterns, the negative logarithms of a
+        Laplace prior of scale 1 / `l1_penalty` and of a Gaussian one of variance 1 / `l2_penalty`.
+        For `partial_fit`, all rows are those seen so far.
+    init_scale : "auto" or float, default="auto"
+        The initial patterns are random, each element plus or minus this amplitude. "auto" is
+        the amplitude at which W is expected to have no singular value above 2: much larger
+        ones leave the model frozen from the start. The paper's is 1.0.
+    projection : {"clip", "sign", "gibbs"} or None, default="clip"
+        What is done to the patterns after updates (appendix B): "clip" to `pattern_bound`,
+        "sign" for patterns of spins, "gibbs" to draw each part from the model given the
+        other.
+    projection_period : "update", "epoch" or int, default="update"
+        How often; an int is a number of updates. `partial_fit` has no end of an epoch.
+    pattern_bound : float, default=1.0
+        The x of [-x, x] for "clip".
+    early_stopping : bool, default=False
+        Whether to set rows aside, stop when their log-likelihood no longer rises, and keep the
+        best epoch. Negative phases without a ladder go by their pseudo-likelihood.
+    validation_fraction : float in (0, 1), default=0.1
+        Share of rows set aside by early stopping.
+    n_iter_no_change : int, default=5
+        Epochs without a gain of `tol` after which early stopping stops.
+    tol : float >= 0, default=1e-3
+        In nats.
+    hidden_features : {"mean", "sample"}, default="mean"
+        What `transform` returns of h given v.
+    warm_start : bool, default=False
+        Whether `fit` goes on from where the last one ended.
+    dtype : {"float32", "float64"}, default="float32"
+        Of parameters, fields and results; likelihoods are summed in float64 in any case.
+    backend : {"auto", "numpy", "numba", "cupy", "cupy-tf32", "cupy-bf16"}, default="auto"
+        "numba" runs on the CPU, "cupy" on an NVIDIA GPU, whatever kind of array X is; "numpy"
+        is the slow reference. "auto" is "cupy" for CuPy arrays within
+        ``sklearn.config_context(array_api_dispatch=True)``, and "numba" otherwise. The last two
+        round the factors of products on their way into tensor cores. Results are arrays of the
+        kind that X is, fitted attributes always NumPy's.
+    n_threads : int, default=None
+        None is as many as the process may use. Results do not depend on it.
+    random_state : int, RandomState instance or None, default=None
+    verbose : int, default=0
+        If not zero, a line is printed each epoch.
+
+    Attributes
+    ----------
+    visible_patterns_ : ndarray of shape (n_patterns, n_features)
+        ξ_v.
+    hidden_patterns_ : ndarray of shape (n_patterns, n_components)
+        ξ_h.
+    components_ : ndarray of shape (n_components, n_features)
+        Wᵀ, formed from the patterns at each access.
+    intercept_visible_ : ndarray of shape (n_features,)
+        b.
+    intercept_hidden_ : ndarray of shape (n_components,)
+        c.
+    log_partition_ : float
+        log Z in nats, estimated when first asked for; see `log_partition`.
+    history_ : dict of lists
+        A value an epoch each: "epoch", "seconds", "learning_rate", "n_updates". With tempered
+        chains "barrier" (Λ), "lag" (how far chains are behind the model, nats; positive only
+        if they are), "n_rungs", "n_columns" and "step_share". With early stopping
+        "log_likelihood" of the rows set aside with "log_likelihood_error", or
+        "pseudo_likelihood" where there is no ladder (nats), and "free_energy_gap" (of the rows
+        set aside over those trained on, nats: it grows with overfitting).
+    n_iter_ : int
+        Epochs of the last `fit`.
+    binarize_ : float, "sample" or None
+        What `binarize` has come to for the rows that were fitted.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        If X has column names.
+
+    See Also
+    --------
+    RBM : the same with dense couplings.
+
+    References
+    ----------
+    Pozas-Kerstjens, Muñoz-Gil, Piñol, García-March, Acín, Lewenstein, Grzybowski (2021),
+    "Efficient training of energy-based models via spin-glass control", Mach. Learn.: Sci.
+    Technol. 2 025026.
+
+    Examples
+    --------
+    >>> from sklearn_rapid import RARBM
+    >>> from sklearn_rapid.datasets import make_bars
+    >>> X = make_bars(4)
+    >>> model = RARBM(n_components=32, n_patterns=8, max_iter=500, random_state=0).fit(X)
+    >>> bool(model.score(X) > -6.0)  # nats; fair coins have -11.1, the best possible is -2.6
+    True
+    >>> model.sample(2, random_state=0).shape
+    (2, 16)
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        **CONSTRAINTS,
+        "n_patterns": [POSITIVE_INT],
+        "init_scale": [StrOptions({"auto"}), POSITIVE],
+        "projection": [StrOptions({"sign", "clip", "gibbs"}), None],
+        "projection_period": [StrOptions({"update", "epoch"}), POSITIVE_INT],
+        "pattern_bound": [POSITIVE],
+    }
+
+    def __init__(
+        self,
+        n_components: int = 256,
+        n_patterns: int = 64,
+        *,
+        negative_phase: Any = "auto",
+        optimizer: Any = "sgd",
+        learning_rate: Any = "auto",
+        batch_size: int = 100,
+        max_iter: int = 20,
+        shuffle: bool = True,
+        units: str = "binary",
+        binarize: Any = "auto",
+        fit_intercept: bool = True,
+        center: bool = True,
+        l1_penalty: float = 0.0,
+        l2_penalty: float = 0.0,
+        init_scale: Any = "auto",
+        projection: str | None = "clip",
+        projection_period: Any = "update",
+        pattern_bound: float = 1.0,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 5,
+        tol: float = 1e-3,
+        hidden_features: str = "mean",
+        warm_start: bool = False,
+        dtype: Any = "float32",
+        backend: str = "auto",
+        n_threads: int | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.n_components = n_components
+        self.n_patterns = n_patterns
+        self.negative_phase = negative_phase
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.units = units
+        self.binarize = binarize
+        self.fit_intercept = fit_intercept
+        self.center = center
+        self.l1_penalty = l1_penalty
+        self.l2_penalty = l2_penalty
+        self.init_scale = init_scale
+        self.projection = projection
+        self.projection_period = projection_period
+        self.pattern_bound = pattern_bound
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.hidden_features = hidden_features
+        self.warm_start = warm_start
+        self.dtype = dtype
+        self.backend = backend
+        self.n_threads = n_threads
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @property
+    def components_(self) -> np.ndarray:
+        """Wᵀ of shape (n_components, n_features), formed from the patterns."""
+        check_is_fitted(self)
+        k = self.visible_patterns_.shape[0]
+        return (self.hidden_patterns_.T @ self.visible_patterns_) / np.sqrt(k, dtype=self._dtype)
+
+    def _projection(self) -> Projection:
+        return Projection(self.projection, self.projection_period, self.pattern_bound)
+
+    def _initial_couplings(self, n_visible: int, seed: int, backend: Any) -> PatternCouplings:
+        k, n_hidden = self.n_patterns, self.n_components
+        scale = self.init_scale
+        if scale == "auto":
+            scale = amplitude_for_singular_values_below(2.0, n_visible, n_hidden, k)
+        spins = 2.0 * np.random.default_rng(seed).integers(2, size=(k, n_visible + n_hidden)) - 1.0
+        visible, hidden = scale * spins[:, :n_visible], scale * spins[:, n_visible:]
+        return PatternCouplings(
+            backend.asarray(visible, self._dtype), backend.asarray(hidden, self._dtype)
+        )
+
+    def _fitted_couplings(self, backend: Any) -> PatternCouplings:
+        patterns = (self.visible_patterns_, self.hidden_patterns_)
+        return PatternCouplings(*(backend.asarray(xi, self._dtype) for xi in patterns))
+
+    def _coupling_attributes(
+        self, couplings: PatternCouplings, to_numpy: Callable
+    ) -> dict[str, Any]:
+        return {
+            "visible_patterns_": to_numpy(couplings.visible_patterns),
+            "hidden_patterns_": to_numpy(couplings.hidden_patterns),
+        }
+
+
+def amplitude_for_singular_values_below(
+    value: float, n_visible: int, n_hidden: int, n_patterns: int
+) -> float:
+    """Amplitude s of random patterns for which W has no larger singular value.
+
+    A large (K, N) matrix of random signs has the largest singular value √K + √N (Marchenko and
+    Pastur 1967). W is a product of two such, times s²/√K; the product of their norms bounds it.
+
+    Examples
+    --------
+    >>> print(f"{amplitude_for_singular_values_below(2.0, 784, 500, 190):.3f}")
+    0.135
+    """
+    root_k = np.sqrt(n_patterns)
+    norms = (root_k + np.sqrt(n_visible)) * (root_k + np.sqrt(n_hidden))
+    return float(np.sqrt(value * root_k / norms))
