@@ -16,7 +16,9 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
+    "sphinx-mathjax-offline",  # formulas need no network
     "sphinx_copybutton",
+    "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
 exclude_patterns = ["_build", "**/GALLERY_HEADER.rst", "paper_*.md"]  # the last are included
@@ -24,7 +26,7 @@ templates_path = ["templates"]
 language = "en_GB"
 
 # --- Markdown -----------------------------------------------------------------------------
-myst_enable_extensions = ["dollarmath", "amsmath"]
+myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence"]
 myst_heading_anchors = 3
 
 # --- Docstrings ---------------------------------------------------------------------------
@@ -67,5 +69,8 @@ sphinx_gallery_conf = {
 html_theme = "pydata_sphinx_theme"
 html_title = f"sklearn_rapid {release}"
 html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False}
+html_static_path = ["static"]
+html_logo = "static/logo.svg"
+html_favicon = "static/logo.svg"
 html_show_sourcelink = False
 copybutton_prompt_text = ">>> "

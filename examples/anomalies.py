@@ -13,6 +13,7 @@ single values.
     python examples/anomalies.py [NAME] [--data-home PATH] [--save FIGURE.png]
 """
 
+# sphinx_gallery_thumbnail_path = "images/anomalies.png"
 import matplotlib.pyplot as plt
 import numpy as np
 from binary_rows import options, rows_of

@@ -16,6 +16,7 @@ The RARBM keeps no train set, and says how sure a pixel is: its draws differ whe
     python examples/imputation.py [--save FIGURE.png]
 """
 
+# sphinx_gallery_thumbnail_path = "images/imputation.png"
 import argparse
 import time
 

@@ -13,6 +13,7 @@ value of each column.
     python examples/missing_entries.py [NAME] [--data-home PATH] [--save FIGURE.png]
 """
 
+# sphinx_gallery_thumbnail_path = "images/missing_entries.png"
 import time
 
 import matplotlib.pyplot as plt

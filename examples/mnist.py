@@ -9,6 +9,7 @@ Defaults but for H, K and the number of epochs, which is what fits into three fi
 the minutes. The images are in PATH/mnist as the four published IDX files, or are downloaded.
 """
 
+# sphinx_gallery_thumbnail_path = "images/paper/figure_6c.png"
 import argparse
 import time
 import warnings

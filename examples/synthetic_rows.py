@@ -19,6 +19,7 @@ against test rows: a model that is no nearer to the former has learned nothing b
     python examples/synthetic_rows.py [NAME] [--data-home PATH] [--save FIGURE.png]
 """
 
+# sphinx_gallery_thumbnail_path = "images/synthetic_rows.png"
 import warnings
 
 import matplotlib.pyplot as plt
