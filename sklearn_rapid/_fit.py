@@ -153,8 +153,9 @@ class Run:
 
     def check_outcome(self) -> None:
         """Warn if the chains of training have lost the model, or penalties all its couplings."""
-        couplings, xp = self.state.machine.couplings, self.encoder.backend.xp
-        if not any(bool(xp.any(p != 0.0)) for p in couplings.parameters.values()):
+        parameters, xp = self.state.machine.couplings.parameters, self.encoder.backend.xp
+        is_left = any(bool(xp.any(p != 0.0)) for p in parameters.values())
+        if self.estimator.l1_penalty and not is_left:
             warnings.warn(
                 f"no couplings are left: l1_penalty={self.estimator.l1_penalty} on "
                 f"{self.trainer.penalty.n_rows} rows has set all of them to zero. Lower it.",
@@ -265,6 +266,8 @@ def _start(
     split = _split(estimator, X, stream.seed) if whole_fit else Split()
     train = slice(None) if split.train is None else split.train
     n_rows = np.count_nonzero(np.ones(X.shape[0]) if weights is None else weights[train])
+    if n_rows == 0:
+        raise ValueError("early_stopping=True has set aside all rows with a sample_weight above 0")
     trainer = trainer_of(estimator, n_rows if whole_fit else None)
     run = Run(estimator, X, trainer, encoder, split, state, Progress(), weights)
     if resumed:

@@ -130,3 +130,18 @@ def test_bad_weights(estimator, bars, weights, message):
         with pytest.raises(ValueError, match=message):
             method(bars, sample_weight=weights)
     np.testing.assert_array_equal(estimator.components_, before)
+
+
+def test_validation_rows_may_not_take_all_that_weigh(estimator, bars):
+    """One row of weight; it is set aside for some seed, and for some not."""
+    weights = np.eye(len(bars))[3]
+    estimator.set_params(early_stopping=True, validation_fraction=0.5)
+    outcomes = set()
+    for seed in range(12):
+        try:
+            clone(estimator).set_params(random_state=seed).fit(bars, sample_weight=weights)
+            outcomes.add("fitted")
+        except ValueError as error:
+            assert "set aside all rows with a sample_weight above 0" in str(error)
+            outcomes.add("refused")
+    assert outcomes == {"fitted", "refused"}
