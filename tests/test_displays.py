@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -238,6 +239,18 @@ def test_ladder(model):
     label = display.axes_[0].get_legend().get_texts()[0].get_text()
     area = np.sum(steps * np.diff(travelled.betas))
     assert label == f"a: Λ = {area:.1f}, {travelled.n_round_trips} round trips"
+
+
+def test_ladders_side_by_side(model):
+    """The limits are those of the higher one, whichever comes first."""
+    travelled = ladder_travels(model, n_sweeps=50, random_state=0)
+    steeper = replace(travelled, rejections=np.minimum(1.0, 3.0 * travelled.rejections))
+    first = LadderDisplay(travelled).plot()
+    second = LadderDisplay(steeper).plot(first.axes_)
+    assert second.lines_[0].get_edgecolor() != first.lines_[0].get_edgecolor()
+    low, high = first.axes_[0].get_ylim()
+    assert low == 0.0
+    assert high >= np.max(steeper.local_barrier)
 
 
 def test_there_is_no_history_of_partial_fit():

@@ -24,7 +24,12 @@ from sklearn.model_selection import train_test_split
 
 from sklearn_rapid import RARBM
 from sklearn_rapid.diagnostics import autocorrelation_time, overlap_distribution, singular_values
-from sklearn_rapid.displays import SamplesDisplay, SpectrumDisplay, TrainingHistoryDisplay
+from sklearn_rapid.displays import (
+    LadderDisplay,
+    SamplesDisplay,
+    SpectrumDisplay,
+    TrainingHistoryDisplay,
+)
 
 X, X_test = train_test_split(load_digits().data > 8, random_state=0)
 
@@ -95,6 +100,17 @@ for name, distribution in distributions.items():
     print(f"{name:18s} mean overlap {distribution.mean:.2f}")
 ax.set(xlabel="overlap of two states", ylabel="probability")
 _ = ax.legend()
+
+# %%
+# A ladder of temperatures
+# ------------------------
+# The local barrier λ(β) says where on the way from fair coins (β = 0) to the model (β = 1) states
+# find it hard to exchange; the area below it is Λ. Marks are rungs, which stand closer where it is
+# harder.
+
+display = LadderDisplay.from_estimator(models["auto"], random_state=0, name="auto")
+display = LadderDisplay.from_estimator(models[0.6], random_state=0, name="0.6", ax=display.axes_)
+display.figure_.set_size_inches(6, 4.5)
 
 # %%
 # What a history says

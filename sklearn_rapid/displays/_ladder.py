@@ -100,6 +100,7 @@ class LadderDisplay:
         travels = self.travels
         self.figure_, self.axes_ = figure_and_panels(ax, 2)
         upper, lower = self.axes_
+        upper.autoscale(axis="y")  # there may be another ladder, and a limit set for it
         # Steps, unlike lines, do not take the next colour by themselves.
         style = {"color": upper._get_lines.get_next_color(), "baseline": None, **step_params}
         barrier = upper.stairs(
