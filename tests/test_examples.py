@@ -1,0 +1,69 @@
+"""What the examples measure, against what it must be."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.neural_network import BernoulliRBM
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+@pytest.fixture(autouse=True)
+def _examples_can_be_imported(monkeypatch):
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    yield
+    for name in ("anomalies", "binary_rows", "density_estimation", "synthetic_rows"):
+        sys.modules.pop(name, None)
+
+
+def rows(n, seed, p=0.5):
+    return (np.random.default_rng(seed).random((n, 40)) < p).astype(np.uint8)
+
+
+def test_adversarial_accuracy():
+    """Copies 0, rows of the same kind a half, rows of another kind 1."""
+    from synthetic_rows import adversarial_accuracy
+
+    real = rows(400, 0)
+    assert adversarial_accuracy(real, real) == 0.0
+    assert abs(adversarial_accuracy(real, rows(400, 1)) - 0.5) < 0.06
+    assert adversarial_accuracy(real, rows(400, 2, p=0.05)) > 0.95
+
+
+def test_spoilt_rows_have_the_same_single_values():
+    """In the mean: P(false alarm) 1e-3, of forty columns."""
+    from anomalies import SHARE_SPOILT, spoil
+
+    X = rows(3000, 3, p=np.linspace(0.1, 0.9, 40))
+    spoilt, which = spoil(X)
+    assert which.sum() == SHARE_SPOILT * len(X)
+    np.testing.assert_array_equal(spoilt[~which], X[~which])
+    changed = (spoilt != X)[which]
+    expected = 0.25 * 2 * X.mean(axis=0) * (1 - X.mean(axis=0))
+    assert np.all(np.abs(changed.mean(axis=0) - expected) < 4.1 * np.sqrt(expected / which.sum()))
+    assert np.all(np.abs(spoilt[which].mean(axis=0) - X.mean(axis=0)) < 4.1 * np.sqrt(0.25 / 300))
+
+
+def test_bernoulli_rbm_as_one_of_spins():
+    """Free energies differ by a constant, and probabilities add up to one."""
+    from density_estimation import as_rbm
+
+    X = rows(300, 4)[:, :8]
+    theirs = BernoulliRBM(5, n_iter=5, random_state=0).fit(X)
+    ours = as_rbm(theirs, X)
+    difference = theirs._free_energy(X) - ours.free_energy(X)
+    np.testing.assert_allclose(difference, difference[0], atol=1e-4)
+    states = (np.arange(256)[:, None] >> np.arange(8)) & 1
+    assert abs(np.exp(ours.score_samples(states)).sum() - 1.0) < 1e-5
+
+
+def test_digits_take_the_place_of_the_benchmark():
+    from binary_rows import rows_of
+
+    train, valid, test = rows_of("digits")
+    assert [len(part) for part in (train, valid, test)] == [1100, 300, 397]
+    assert set(np.unique(train)) == {0, 1}
