@@ -172,7 +172,7 @@ def write(rows, file):
     ax.axvline(0.0, color="gray", linestyle=":", label="best published")
     ax.set_xscale("symlog", linthresh=1.0)
     ax.set_xlabel("test log-likelihood less the best published, nats a row")
-    ax.legend(fontsize="small", loc="upper left")
+    figure.legend(loc="outside upper center", ncols=3, fontsize="small")
     figure.savefig(f"{file}.png", dpi=120)
     print(f"wrote {file}.md and {file}.png")
 
