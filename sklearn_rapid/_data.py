@@ -167,13 +167,15 @@ def meaning_of(X: Any, units: str) -> Any:
     values = X.data if sparse.issparse(X) else X
     if values.dtype.kind == "b" or values.size == 0:
         return 0.5
+    if values.dtype.kind in "iu" and low == 0.0:  # no integers lie in between
+        return 0.5 if values.min() >= 0 and values.max() <= 1 else None
     is_two = True
     # A few rows at a time: nothing as large as X is made.
     for rows in chunks(values.shape[0]):
         part = values[rows]
-        if bool(((part < low) | (part > high)).any()):
-            return None
         is_two = is_two and bool(((part == low) | (part == high) | (part != part)).all())
+        if not is_two and bool(((part < low) | (part > high)).any()):
+            return None
     return 0.5 * (low + high) if is_two else "sample"
 
 
