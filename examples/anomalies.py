@@ -16,7 +16,7 @@ single values.
 # sphinx_gallery_thumbnail_path = "images/anomalies.png"
 import matplotlib.pyplot as plt
 import numpy as np
-from binary_rows import options, rows_of
+from binary_rows import finish, options, rows_of
 from sklearn.ensemble import IsolationForest
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
@@ -68,11 +68,7 @@ def main():
     ax.axhline(is_spoilt.mean(), color="gray", linestyle=":", label="chance")
     ax.set(xlabel="share of spoilt rows found", ylabel="precision", title=chosen.name)
     ax.legend(fontsize="small")
-    if chosen.save:
-        figure.savefig(chosen.save, dpi=120)
-        print(f"wrote {chosen.save}")
-    else:
-        plt.show()
+    finish(figure, chosen)
 
 
 if __name__ == "__main__":

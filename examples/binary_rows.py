@@ -2,6 +2,7 @@
 
 import argparse
 
+import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
 
@@ -25,3 +26,12 @@ def options(description):
     parser.add_argument("--data-home", metavar="PATH", help="folder that holds density/")
     parser.add_argument("--save", metavar="FIGURE.png", help="write the figure to a file")
     return parser.parse_args()
+
+
+def finish(figure, chosen):
+    """Save the figure, or show it."""
+    if chosen.save:
+        figure.savefig(chosen.save, dpi=120)
+        print(f"wrote {chosen.save}")
+    else:
+        plt.show()

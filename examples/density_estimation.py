@@ -61,7 +61,7 @@ def search(train, valid, seed):
     longest = first * FACTOR ** (N_ROUNDS - 1)
     fold = np.r_[np.full(len(train), -1), np.zeros(len(valid), dtype=int)]
     grid = [
-        {**part, "model": [part["model"][0].set_params(random_state=seed, n_threads=1)]}
+        {**part, "model": [clone(part["model"][0]).set_params(random_state=seed, n_threads=1)]}
         for part in MODELS
     ]
     halving = HalvingGridSearchCV(

@@ -18,7 +18,7 @@ import time
 
 import matplotlib.pyplot as plt
 import numpy as np
-from binary_rows import options, rows_of
+from binary_rows import finish, options, rows_of
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
 
@@ -84,11 +84,7 @@ def main():
     ax.bar_label(bars, fmt="%.3f", padding=3)
     low = min(accuracies.values())
     ax.set(xlim=(low - 0.05, 1.0), xlabel="hidden entries filled in right", title=chosen.name)
-    if chosen.save:
-        figure.savefig(chosen.save, dpi=120)
-        print(f"wrote {chosen.save}")
-    else:
-        plt.show()
+    finish(figure, chosen)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ import warnings
 
 import matplotlib.pyplot as plt
 import numpy as np
-from binary_rows import options, rows_of
+from binary_rows import finish, options, rows_of
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import NearestNeighbors
 
@@ -94,11 +94,7 @@ def main():
     )
     low = min(values.min() for values in by.values())
     ax.set(xlim=(low - 0.02, 1.01), ylim=(low - 0.02, 1.01))
-    if chosen.save:
-        figure.savefig(chosen.save, dpi=120)
-        print(f"wrote {chosen.save}")
-    else:
-        plt.show()
+    finish(figure, chosen)
 
 
 if __name__ == "__main__":

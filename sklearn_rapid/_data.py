@@ -15,7 +15,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.exceptions import DataConversionWarning
 
-from sklearn_rapid.backends import RandomStream, is_cupy_array
+from sklearn_rapid.backends import RandomStream, is_cupy_array, to_host
 
 # Rows converted at a time, a multiple of every backend's `row_multiple`.
 CHUNK = 1024
@@ -167,21 +167,21 @@ def meaning_of(X: Any, units: str) -> Any:
     values = X.data if sparse.issparse(X) else X
     if values.dtype.kind == "b" or values.size == 0:
         return 0.5
-    if values.dtype.kind in "iu" and low == 0.0:  # no integers lie in between
-        return 0.5 if values.min() >= 0 and values.max() <= 1 else None
-    is_two = True
+    # Between 0 and 1 lie no integers.
+    is_two, has_no_means = True, values.dtype.kind in "iu" and low == 0.0
     # A few rows at a time: nothing as large as X is made.
     for rows in chunks(values.shape[0]):
         part = values[rows]
-        is_two = is_two and bool(((part == low) | (part == high) | (part != part)).all())
-        if not is_two and bool(((part < low) | (part > high)).any()):
+        if not has_no_means:
+            is_two = is_two and bool(((part == low) | (part == high) | (part != part)).all())
+        if (has_no_means or not is_two) and bool(((part < low) | (part > high)).any()):
             return None
     return 0.5 * (low + high) if is_two else "sample"
 
 
 def warn_of_values(X: Any) -> None:
     """Warn with DataConversionWarning that values were thresholded which nobody has explained."""
-    values = X.data if sparse.issparse(X) else X
+    values = X.data if sparse.issparse(X) else to_host(X)
     warnings.warn(
         f"X holds values from {float(values.min()):g} to {float(values.max()):g}, which are "
         f"neither two values nor probabilities. With binarize='auto' those above "
@@ -214,14 +214,16 @@ def explained(error: ValueError, X: Any) -> ValueError:
 def _first_text(X: Any) -> tuple[Any, str] | None:
     """Column and value of the first string in X, if there is one."""
     if hasattr(X, "columns"):
-        columns = ((name, np.asarray(X[name], dtype=object)) for name in X.columns)
+        columns = ((name, np.asarray(X[name])) for name in X.columns)
     else:
-        values = np.asarray(X, dtype=object)
+        values = X if hasattr(X, "dtype") else np.asarray(X, dtype=object)
         columns = enumerate(values.T) if values.ndim == 2 else ()
-    return next(
-        ((name, value) for name, column in columns for value in column if isinstance(value, str)),
-        None,
-    )
+    for name, column in columns:
+        if column.dtype.kind not in "biufc":  # numbers are not looked at one by one
+            found = next((value for value in column if isinstance(value, str)), None)
+            if found is not None:
+                return name, str(found)
+    return None
 
 
 def chunks(n_rows: int) -> Iterator[slice]:

@@ -72,15 +72,17 @@ class Run:
     trainer: Trainer
     encoder: SpinEncoder
     split: Split
-    state: TrainingState
-    progress: Progress
-    weights: np.ndarray | None = None
+    weights: np.ndarray | None
+    shuffle: bool
+    seed: int
+    state: TrainingState | None = None
+    progress: Progress = field(default_factory=Progress)
 
-    def batches(self, shuffle: bool | None = None) -> Iterator[tuple[Any, np.ndarray | None]]:
-        """Row numbers and weights of the next epoch's batches, shuffled as the estimator has it."""
-        shuffle = self.estimator.shuffle if shuffle is None else shuffle
-        rng = np.random.default_rng((self.state.stream.seed, self.state.n_updates))
-        order = _epoch_order(self.X, self.split, self.weights, shuffle, rng)
+    def batches(self) -> Iterator[tuple[Any, np.ndarray | None]]:
+        """Row numbers and weights of the next epoch's batches."""
+        n_updates = 0 if self.state is None else self.state.n_updates
+        rng = np.random.default_rng((self.seed, n_updates))
+        order = _epoch_order(self.X, self.split, self.weights, self.shuffle, rng)
         n_rows = self.X.shape[0] if order is None else order.size
         on_device = order if order is None else _row_numbers(order, self.X, self.encoder.backend)
         for rows in batches(n_rows, self.trainer.batch_size):
@@ -144,12 +146,15 @@ class Run:
 
     def validate(self) -> Verdict:
         """What rows set aside say of the model as it is."""
-        rows = [part[:VALIDATED_ROWS] for part in (self.split.validation, self.split.train)]
-        spins = [
-            self.encoder.spins(self.X[_row_numbers(r, self.X, self.encoder.backend)]) for r in rows
-        ]
-        weights = [None if self.weights is None else self.weights[r] for r in rows]
-        return validate(self.state, spins, weights)
+        parts = (self.split.validation, self.split.train)
+        rows, weights = zip(*map(self._first_of, parts), strict=True)
+        return validate(self.state, rows, weights)
+
+    def _first_of(self, rows: np.ndarray) -> tuple[Any, np.ndarray | None]:
+        """The first of some rows as spins, as many as tell enough, and their weights."""
+        rows = rows[:VALIDATED_ROWS]
+        weights = None if self.weights is None else self.weights[rows]
+        return self.encoder.spins(self.X[_row_numbers(rows, self.X, self.encoder.backend)]), weights
 
     def check_outcome(self) -> None:
         """Warn if the chains of training have lost the model, or penalties all its couplings."""
@@ -163,12 +168,9 @@ class Run:
                 stacklevel=6,
             )
         if self.trainer.negative_phase.is_persistent:
-            rows = self.split.train
-            rows = np.arange(self.X.shape[0]) if rows is None else rows
-            rows = rows[:VALIDATED_ROWS]
-            weights = None if self.weights is None else self.weights[rows]
-            rows = _row_numbers(rows, self.X, self.encoder.backend)
-            warn_if_worse_than_independent(self.state, self.encoder.spins(self.X[rows]), weights)
+            train = self.split.train
+            train = np.arange(self.X.shape[0]) if train is None else train
+            warn_if_worse_than_independent(self.state, *self._first_of(train))
 
     def attributes(self) -> dict[str, Any]:
         """Fitted attributes as they are now."""
@@ -203,7 +205,7 @@ def partial_fit(estimator: Any, X: Any, weights: np.ndarray | None, *, resumed: 
         run = _start(estimator, X, weights, backend, resumed=resumed, whole_fit=False)
         good = run.state.copy()
         try:
-            for rows, weights_of_rows in run.batches(shuffle=False):
+            for rows, weights_of_rows in run.batches():
                 run.update(rows, weights_of_rows, rate)
             run.trainer.check(run.state)
         except Diverged as error:
@@ -262,20 +264,20 @@ def _start(
         state = TrainingState.from_host(estimator._training_state, machine.copy())
         stream = state.stream
     else:
-        state, stream = None, RandomStream(new_seed(check_random_state(estimator.random_state)))
+        stream = RandomStream(new_seed(check_random_state(estimator.random_state)))
     split = _split(estimator, X, stream.seed) if whole_fit else Split()
     train = slice(None) if split.train is None else split.train
     n_rows = np.count_nonzero(np.ones(X.shape[0]) if weights is None else weights[train])
     if n_rows == 0:
         raise ValueError("early_stopping=True has set aside all rows with a sample_weight above 0")
     trainer = trainer_of(estimator, n_rows if whole_fit else None)
-    run = Run(estimator, X, trainer, encoder, split, state, Progress(), weights)
+    shuffle = whole_fit and estimator.shuffle
+    run = Run(estimator, X, trainer, encoder, split, weights, shuffle, stream.seed)
     if resumed:
         run.state = trainer.resume(state)
         return run
     couplings = estimator._initial_couplings(X.shape[1], stream.seed, backend)
-    run.state = TrainingState(None, stream)
-    rows, weights = next(run.batches() if whole_fit else run.batches(shuffle=False))
+    rows, weights = next(run.batches())
     run.state = trainer.start(couplings, encoder.spins(X[rows]), stream, backend, weights)
     return run
 

@@ -19,7 +19,7 @@ from sklearn_rapid._parameters import (
     checked_weights,
     new_seed,
 )
-from sklearn_rapid.backends import RandomStream, is_cupy_array
+from sklearn_rapid.backends import RandomStream, to_host
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.negative_phase import TemperedChains, states_of
 from sklearn_rapid.partition import (
@@ -83,7 +83,7 @@ class LikelihoodMixin:
         -------
         float
         """
-        log_p = _to_host(self.score_samples(X))
+        log_p = to_host(self.score_samples(X))
         return float(np.average(log_p, weights=checked_weights(sample_weight, len(log_p))))
 
     def free_energy(self, X: ArrayLike) -> np.ndarray:
@@ -236,7 +236,7 @@ class LikelihoodMixin:
 
     def _check_total_probability(self, X: Any, log_p: np.ndarray) -> None:
         """Warn if the probabilities of the different rows add up to more than one."""
-        if logsumexp(_to_host(log_p)) <= LARGEST_LOG_TOTAL:
+        if logsumexp(to_host(log_p)) <= LARGEST_LOG_TOTAL:
             return
         multipliers = np.random.default_rng(0).integers(
             2**64, size=-(-self.n_features_in_ // 8), dtype=np.uint64
@@ -247,9 +247,9 @@ class LikelihoodMixin:
             return machine.backend.asarray(packed.astype(np.uint64) @ multipliers)
 
         # A number for each row: different rows share one with a probability of next to nothing.
-        numbers_of_rows = _to_host(self._by_chunks(X, numbers, (), "uint64"))
+        numbers_of_rows = to_host(self._by_chunks(X, numbers, (), "uint64"))
         _, first = np.unique(numbers_of_rows, return_index=True)
-        log_total = float(logsumexp(_to_host(log_p)[first]))
+        log_total = float(logsumexp(to_host(log_p)[first]))
         if log_total > LARGEST_LOG_TOTAL:
             warnings.warn(
                 f"the probabilities of the {len(first)} different rows of X add up to "
@@ -297,7 +297,3 @@ def _warn_distrusted(estimate: LogPartition) -> None:
         RuntimeWarning,
         stacklevel=4,
     )
-
-
-def _to_host(values: Any) -> np.ndarray:
-    return values.get() if is_cupy_array(values) else values

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_rapid import negative_phase, optimizers
-from sklearn_rapid.backends import is_cupy_array
+from sklearn_rapid.backends import to_host
 from sklearn_rapid.optimizers import Constant, LinearDecay, Schedule
 
 
@@ -38,7 +38,7 @@ def checked_weights(weights: Any, n_rows: int) -> np.ndarray | None:
     """Weights of rows as float64; ValueError if they are not one a row, finite and of some sum."""
     if weights is None:
         return None
-    weights = np.asarray(weights.get() if is_cupy_array(weights) else weights, dtype=np.float64)
+    weights = np.asarray(to_host(weights), dtype=np.float64)
     if weights.shape != (n_rows,):
         raise ValueError(f"sample_weight must have shape ({n_rows},), got {weights.shape}")
     bad = np.flatnonzero(~((weights >= 0.0) & np.isfinite(weights)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,15 +53,15 @@ class Verdict:
     figures: dict[str, float]
 
 
-def validate(state: TrainingState, rows: list, weights: list) -> Verdict:
+def validate(state: TrainingState, rows: Sequence, weights: Sequence) -> Verdict:
     """The verdict of rows set aside on a model in training.
 
     Parameters
     ----------
     state : TrainingState
-    rows : list of two arrays of shape (n, V)
+    rows : two arrays of shape (n, V)
         Rows set aside, and as many of those trained on.
-    weights : list of two arrays of shape (n,), or of None
+    weights : two arrays of shape (n,), or None twice
     """
     machine, to_numpy = state.machine, state.machine.backend.to_numpy
     energies = [

@@ -139,8 +139,10 @@ class Trainer:
         visible_bias = xp.zeros(n_visible, dtype=data.dtype)
         hidden_bias = xp.zeros(n_hidden, dtype=data.dtype)
         if self.fit_intercept:
-            n, total = data.shape[0], xp.sum(data, axis=0)
-            if weights is not None:
+            n = data.shape[0]
+            if weights is None:
+                total = xp.sum(data, axis=0)
+            else:
                 total = backend.column_sums(data, _like(n * weights, data, backend))
             mean = xp.astype(total / (n + 1), data.dtype)
             visible_bias = xp.atanh(mean)

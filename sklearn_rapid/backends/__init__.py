@@ -22,6 +22,7 @@ __all__ = [
     "available_threads",
     "get_backend",
     "is_cupy_array",
+    "to_host",
 ]
 
 # The module and class of each backend, and how it is made.
@@ -78,3 +79,8 @@ def is_cupy_array(values: Any) -> bool:
     """
     kind = type(values)
     return kind.__module__.partition(".")[0] == "cupy" and kind.__name__ == "ndarray"
+
+
+def to_host(values: Any) -> Any:
+    """Values as they are, or from a GPU's memory as NumPy's."""
+    return values.get() if is_cupy_array(values) else values

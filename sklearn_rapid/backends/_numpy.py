@@ -119,13 +119,17 @@ class NumpyBackend(Chains):
 
     def add_scaled(self, p: Any, step: Any, scale: Any) -> None:
         """Add scale * step to p, in place; `scale` is a number or a 0-d array."""
-        p += (float(scale) if isinstance(scale, float) else self.xp.astype(scale, p.dtype)) * step
+        p += self._factor(scale, p) * step
 
     def shrink(self, p: Any, scale: Any, l1: float, l2: float) -> None:
         """Move p to zero by scale * l1, no further, then divide by 1 + scale * l2, in place."""
-        xp, scale = self.xp, scale if isinstance(scale, float) else self.xp.astype(scale, p.dtype)
+        xp, scale = self.xp, self._factor(scale, p)
         size = xp.abs(p) - scale * l1
         p[...] = xp.sign(p) * xp.maximum(size, xp.zeros_like(size)) / (1.0 + scale * l2)
+
+    def _factor(self, scale: Any, p: Any) -> Any:
+        """A number, or a 0-d array of p's dtype, so that products with p keep it."""
+        return float(scale) if isinstance(scale, float) else self.xp.astype(scale, p.dtype)
 
     def clip(self, p: Any, bound: float) -> None:
         """Clip p to [-bound, bound], in place."""

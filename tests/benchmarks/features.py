@@ -16,6 +16,7 @@ import time
 import warnings
 
 import numpy as np
+from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.kernel_approximation import Nystroem
@@ -35,8 +36,6 @@ C = [0.003, 0.03, 0.3, 3.0]
 def data(name, data_home):
     """Rows in [0, 1] and labels to train on and to test on."""
     if name == "digits":
-        from sklearn.datasets import load_digits
-
         X, y = load_digits(return_X_y=True)
         return train_test_split(X / 16, y, random_state=0, stratify=y)
     if name == "mnist":

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import time
 import warnings
-from pathlib import Path
 
 import numpy as np
 from sklearn.datasets import load_digits
@@ -23,7 +22,7 @@ from threadpoolctl import threadpool_limits
 from sklearn_rapid import RARBM, RBM
 from sklearn_rapid.backends import RandomStream, get_backend
 from sklearn_rapid.couplings import DenseCouplings
-from sklearn_rapid.datasets import fetch_mnist
+from sklearn_rapid.datasets import fetch_density_benchmark, fetch_mnist
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.tempering import build, sweep
 
@@ -39,8 +38,8 @@ def rows_of(name, data_home):
     if name.startswith("mnist"):
         X = fetch_mnist(data_home=data_home).data > 127.5
         return X[: 10_000 if name == "mnist10k" else 60_000], X[60_000:]
-    files = (Path(data_home) / "density" / name / f"{name}.{p}.data.gz" for p in ("train", "test"))
-    return [np.loadtxt(file, delimiter=",", dtype=np.uint8) for file in files]
+    benchmark = fetch_density_benchmark(name, data_home)
+    return benchmark.train, benchmark.test
 
 
 def training(args):
