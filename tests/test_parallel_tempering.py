@@ -114,6 +114,36 @@ def test_chains_that_lag_get_columns_and_then_shorter_steps():
     assert swept(fixed, np.nan).step_share == 1.0
 
 
+def test_columns_grow_with_the_barrier(monkeypatch):
+    """States arrive ever more rarely as it grows: columns are more than it is high."""
+    monkeypatch.setattr(tempered, "adapted", lambda ladder, backend, n_rungs: ladder)
+    machine = numba_machine(scale=0.01)
+    stream = RandomStream(0)
+
+    def columns_after(phase, barrier, n_windows=6):
+        chains = phase.start(machine, 100, stream)
+        for _ in range(n_windows):
+            ladder = chains.ladder
+            # Each pair has been tried in half of the sweeps, in each column.
+            n_tried = ladder.n_columns * tempered.WINDOW // 2
+            accepted = np.full(ladder.n_rungs - 1, n_tried * (1 - barrier / ladder.top))
+            ladder = replace(ladder, n_sweeps=tempered.WINDOW, accepted=accepted)
+            negative, chains = phase.states(machine, None, replace(chains, ladder=ladder), stream)
+            assert chains.barrier == pytest.approx(barrier)
+            assert chains.step_share == negative.step_share == 1.0
+            assert negative.visible.shape[0] < 200
+        return chains.ladder.n_columns
+
+    phase = ParallelTempering(n_rungs=41)
+    assert columns_after(phase, 5.9) == 6
+    assert columns_after(phase, 6.1) == 12
+    assert columns_after(phase, 23.0) == 24
+    assert columns_after(phase, 36.0) == 48
+    # Few chains share a column then, whatever the barrier is.
+    assert columns_after(ParallelTempering(n_rungs=41, n_chains=30), 36.0) == 12
+    assert columns_after(ParallelTempering(n_rungs=41, n_columns=6), 36.0) == 6
+
+
 def test_columns_end_where_few_chains_share_one():
     machine = numba_machine(scale=0.01)
     phase, stream = ParallelTempering(), RandomStream(0)

@@ -30,8 +30,9 @@ from sklearn_rapid.tempering import (
 # Sweeps between two looks at how the ladder does.
 WINDOW = 50
 FIRST_RUNGS = 3
-# Errors are taken over columns: there are a few in any case. They are doubled as chains lag behind,
-# until the chains at β = 1 are so few in each of them.
+# Errors are taken over columns: there are a few in any case. They are doubled while they are fewer
+# than the barrier is high (states arrive that much more rarely), and as chains lag behind, until
+# the chains at β = 1 are so few in each of them.
 FIRST_COLUMNS, FEWEST_COLD_RUNGS = 6, 4
 # So many times the chains there are at β = 1, once columns are added.
 CHAINS_IN_TROUBLE = 2
@@ -47,8 +48,9 @@ class ParallelTempering(NegativePhase):
     Chains at inverse temperatures from 0 to 1 exchange their states (`sklearn_rapid.tempering`),
     so that those at 1, which the model is compared with, reach all of its modes. What that takes
     is found along the way. Rungs are as many as the barrier calls for: hardly any at first.
-    Several chains at β = 1 share the rungs of one column; where states do not keep up with the
-    model, columns are added, and then steps are shortened.
+    Several chains at β = 1 share the rungs of one column. Columns are added where they are fewer
+    than the barrier is high, and where states do not keep up with the model; then steps are
+    shortened.
 
     Parameters
     ----------
@@ -162,19 +164,23 @@ class ParallelTempering(NegativePhase):
         """The chains with the columns, rungs and steps that the last window calls for."""
         ladder, share = chains.ladder, chains.step_share
         travelled = travels(ladder, backend)
-        gets_through = travelled.n_round_trips > 0  # or more columns would be of no help
-        n_cold_rungs = ladder.n_rungs - ladder.top
         # Each sweep has seen every other pair.
         mean_lag = 2.0 * float(backend.to_numpy(chains.lag)) / ladder.n_sweeps
         ladder = adapted(ladder, backend, None if self.n_rungs == "auto" else self.n_rungs)
-        if not mean_lag > LARGEST_LAG * ladder.states.shape[1] ** 0.5:
-            share = min(1.0, share / STEP_FACTOR)
-        elif self.n_columns == "auto" and n_cold_rungs > FEWEST_COLD_RUNGS and gets_through:
-            # Twice the columns; for once also twice the chains at β = 1.
+        n_cold_rungs = ladder.n_rungs - ladder.top
+        can_grow = self.n_columns == "auto" and n_cold_rungs > FEWEST_COLD_RUNGS
+        lags_behind = mean_lag > LARGEST_LAG * ladder.states.shape[1] ** 0.5
+        if can_grow and travelled.barrier > ladder.n_columns:
+            ladder = regrouped(ladder, backend, 2 * ladder.n_columns, -(-n_cold_rungs // 2))
+        elif lags_behind and can_grow and travelled.n_round_trips > 0:
+            # For once also twice the chains at β = 1. Where no state gets through, more columns
+            # would be of no help.
             n_columns = 2 * ladder.n_columns
             ladder = regrouped(ladder, backend, n_columns, -(-chains.n_wanted // n_columns))
-        else:
+        elif lags_behind:
             share *= STEP_FACTOR
+        else:
+            share = min(1.0, share / STEP_FACTOR)
         return TemperedChains(
             ladder, _zero(backend), chains.n_wanted, share, travelled.barrier, mean_lag
         )
