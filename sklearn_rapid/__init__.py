@@ -2,7 +2,7 @@
 
 from sklearn_rapid._rarbm import RARBM
 from sklearn_rapid._rbm import RBM
+from sklearn_rapid._version import __version__
+from sklearn_rapid.persistence import load, save
 
-__version__ = "0.1.0"
-
-__all__ = ["RARBM", "RBM", "__version__"]
+__all__ = ["RARBM", "RBM", "__version__", "load", "save"]

@@ -9,7 +9,7 @@ import warnings
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -37,6 +37,7 @@ from sklearn_rapid._data import (
     meaning_of,
     warn_of_values,
 )
+from sklearn_rapid._fitted import VersionedPickle, check_fitted, check_training_state
 from sklearn_rapid._likelihood import LikelihoodMixin
 from sklearn_rapid._parameters import checked_weights
 from sklearn_rapid._sampling import SamplingMixin
@@ -50,6 +51,7 @@ FIRST_DRAW = 1 << 62
 
 
 class BaseRBM(
+    VersionedPickle,
     LikelihoodMixin,
     SamplingMixin,
     CallbackSupportMixin,
@@ -62,6 +64,12 @@ class BaseRBM(
     """Base of the estimators; a subclass says what its couplings are."""
 
     # --- what a subclass says -----------------------------------------------------------
+
+    # Letters of the axes of the fitted arrays: visible and hidden units, patterns.
+    _fitted_shapes: ClassVar[dict[str, tuple[str, ...]]] = {
+        "intercept_visible_": ("V",),
+        "intercept_hidden_": ("H",),
+    }
 
     @abstractmethod
     def _initial_couplings(self, n_visible: int, seed: int, backend: Any) -> Couplings:
@@ -198,7 +206,7 @@ class BaseRBM(
 
     @property
     def _n_features_out(self) -> int:
-        return self.intercept_hidden_.shape[0]
+        return len(self.intercept_hidden_)
 
     # --- inside -------------------------------------------------------------------------
 
@@ -253,10 +261,20 @@ class BaseRBM(
                 warn_of_values(X)
 
     def _machine(self, backend: Any) -> Machine:
-        """The fitted machine."""
-        biases = (self.intercept_visible_, self.intercept_hidden_)
+        """The fitted machine, of attributes that belong together."""
+        # All of them at once: another thread may be fitting this estimator.
+        fitted = object.__new__(type(self))
+        fitted.__dict__.update(self.__dict__)
+        check_fitted(fitted)
+        biases = (fitted.intercept_visible_, fitted.intercept_hidden_)
         b, c = (backend.asarray(bias, self._dtype) for bias in biases)
-        return Machine(self._fitted_couplings(backend), b, c, backend)
+        return Machine(fitted._fitted_couplings(backend), b, c, backend)
+
+    def _state_of(self, machine: Machine) -> TrainingState:
+        """What training has left, as the state of the fitted machine."""
+        rest = self._training_state
+        check_training_state(rest, machine.n_visible, machine.n_hidden)
+        return TrainingState.from_host(rest, machine)
 
     def _ready(self, X: Any) -> tuple[Machine, SpinEncoder]:
         """The fitted machine in the form for chunks of rows of X, and what reads them."""
@@ -362,7 +380,8 @@ class BaseRBM(
             yield
         except BaseException:
             # Callback bookkeeping belongs to scikit-learn, which ends it after us.
-            kept = {k: v for k, v in self.__dict__.items() if "callback" in k}
-            self.__dict__.clear()
-            self.__dict__.update({**before, **kept})
+            ours = {name for name in {**self.__dict__, **before} if "callback" not in name}
+            for name in ours - before.keys():
+                del self.__dict__[name]
+            self.__dict__.update({name: before[name] for name in ours & before.keys()})
             raise

@@ -261,7 +261,7 @@ def _start(
         machine = estimator._machine(backend)
         _check_resumable(estimator, machine)
         # Training changes arrays in place: the estimator keeps its own until it is done.
-        state = TrainingState.from_host(estimator._training_state, machine.copy())
+        state = estimator._state_of(machine.copy())
         stream = state.stream
     else:
         stream = RandomStream(new_seed(check_random_state(estimator.random_state)))
@@ -347,8 +347,8 @@ def _history(estimator: Any) -> dict[str, list]:
 
 
 def _set(estimator: Any, attributes: dict[str, Any]) -> None:
-    for name, value in attributes.items():
-        setattr(estimator, name, value)
+    # In one step: another thread may be using the estimator.
+    estimator.__dict__.update(attributes)
 
 
 def _warn_diverged(error: Diverged, when: str) -> None:

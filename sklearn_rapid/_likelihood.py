@@ -28,7 +28,6 @@ from sklearn_rapid.partition import (
     exact_log_partition,
     tempered_log_partition,
 )
-from sklearn_rapid.training import TrainingState
 
 # "auto" enumerates the smaller layer up to here; asked for, enumeration goes a little further.
 LARGEST_AUTO_EXACT = 20
@@ -219,7 +218,7 @@ class LikelihoodMixin:
 
     def _tempered(self, machine: Machine, stream: RandomStream, **how: Any) -> tuple:
         """log Z by tempering, half of it from the chains of training, and the ladder."""
-        state = TrainingState.from_host(self._training_state, machine)
+        state = self._state_of(machine)
         start = states_of(state.chains, machine.backend)
         betas = None
         if isinstance(state.chains, TemperedChains):

@@ -162,6 +162,12 @@ class RARBM(BaseRBM):
         "pattern_bound": [POSITIVE],
     }
 
+    _fitted_shapes: ClassVar[dict] = {
+        "visible_patterns_": ("K", "V"),
+        "hidden_patterns_": ("K", "H"),
+        **BaseRBM._fitted_shapes,
+    }
+
     def __init__(
         self,
         n_components: int = 256,

@@ -182,6 +182,8 @@ class RBM(BaseRBM):
         "init_scale": [NON_NEGATIVE],
     }
 
+    _fitted_shapes: ClassVar[dict] = {"components_": ("H", "V"), **BaseRBM._fitted_shapes}
+
     def __init__(
         self,
         n_components: int = 256,

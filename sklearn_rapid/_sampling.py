@@ -24,7 +24,6 @@ from sklearn_rapid.tempering import (
     sweep,
     travels,
 )
-from sklearn_rapid.training import TrainingState
 
 # The ladder that samples are drawn from is run in until it would tell log Z so well.
 TOL_OF_LADDER, SWEEPS_OF_LADDER = 0.2, 1000
@@ -70,8 +69,9 @@ class SamplingMixin:
         -------
         ndarray of shape (n_samples, n_features)
         Travels
-            If asked for. Its `n_round_trips` is the effective number of samples, where that is
-            smaller than `n_samples`: so many states came from β = 0 while they were drawn.
+            If asked for: how states travelled while samples were drawn. The effective number of
+            samples is `n_round_trips`, so many states came from β = 0 meanwhile, and one more for
+            each of `n_columns`, as long as that is smaller than `n_samples`.
 
         Warns
         -----
@@ -92,7 +92,7 @@ class SamplingMixin:
         stream = RandomStream(new_seed(check_random_state(random_state)))
         with machine.backend.running():
             if is_tempered:
-                states, travelled = self._from_ladder(machine, n_samples, stream)
+                states, travelled, n_fresh = self._from_ladder(machine, n_samples, stream)
             else:
                 n_steps = 1000 if n_gibbs_steps is None else n_gibbs_steps
                 start = self._starting_states(init, n_samples, machine, encoder, stream)
@@ -100,9 +100,9 @@ class SamplingMixin:
             samples = self._returned(encoder.decode(states), machine.backend, like=init)
         if not is_tempered:
             return samples
-        if travelled.n_round_trips < SMALLEST_INDEPENDENT_SHARE * n_samples:
+        if n_fresh < SMALLEST_INDEPENDENT_SHARE * n_samples:
             warnings.warn(
-                f"of {n_samples} samples about {travelled.n_round_trips} are independent: states "
+                f"of {n_samples} samples about {n_fresh} are independent: states "
                 "find their way through this model too slowly. Draw fewer, or train with "
                 "negative_phase='auto' or a lower learning_rate.",
                 RuntimeWarning,
@@ -112,10 +112,14 @@ class SamplingMixin:
 
     def _from_ladder(
         self, machine: Machine, n_samples: int, stream: RandomStream
-    ) -> tuple[Any, Travels]:
-        """States at β = 1, as far apart as the sweeps that they are worth allow."""
+    ) -> tuple[Any, Travels, int]:
+        """States at β = 1, as far apart as the sweeps that they are worth allow.
+
+        With them, how they travelled, and how many have come from β = 0, before or meanwhile.
+        """
         backend, xp = machine.backend, machine.backend.xp
         ladder, travelled = self._ladder(machine)
+        n_fresh = min(ladder.n_columns, travelled.n_round_trips)
         machine = machine.for_rows(2 * SWEEPS_FOR_SAMPLES * ladder.states.shape[0])
         n_visits = -(-n_samples // ladder.n_columns)
         # Sweeps until a column's state at β = 1 is a new one.
@@ -126,7 +130,9 @@ class SamplingMixin:
         for _ in range(n_visits):
             ladder, _ = sweep(ladder, machine, n_sweeps, stream)
             visited.append(cold_states(ladder, backend))
-        return xp.concat(visited, axis=0)[:n_samples, :], travels(ladder, backend)
+        travelled = travels(ladder, backend)
+        n_fresh += travelled.n_round_trips
+        return xp.concat(visited, axis=0)[:n_samples, :], travelled, n_fresh
 
     def _ladder(self, machine: Machine) -> tuple[Ladder, Travels]:
         """The model's ladder after its first rounds, the same whatever was called before.
@@ -234,7 +240,7 @@ class SamplingMixin:
         self, init: Any, n: int, machine: Machine, encoder: SpinEncoder, stream: RandomStream
     ) -> Any:
         backend, xp = machine.backend, machine.backend.xp
-        state = TrainingState.from_host(self._training_state, machine)
+        state = self._state_of(machine)
         chains = states_of(state.chains, backend)
         if init is None and chains is not None:
             states = xp.astype(chains, machine.visible_bias.dtype)

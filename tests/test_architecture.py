@@ -11,6 +11,7 @@ PACKAGE = Path(sklearn_rapid.__file__).parent
 
 # A module imports only from lines above its own. A new module needs a place here.
 ORDER = [
+    ["_files", "_version"],
     ["backends._affine", "backends._random", "backends._threads"],
     ["backends._chains"],
     ["backends._numpy", "backends._cupy_chains"],
@@ -30,12 +31,14 @@ ORDER = [
     ["optimizers"],
     ["statistics"],
     ["training"],
-    ["_data", "_parameters"],
+    ["_data", "_fitted", "_parameters"],
     ["_likelihood", "_sampling", "_validation"],
     ["_fit"],
     ["_base"],
     ["_rbm"],
     ["_rarbm"],
+    ["_tree"],
+    ["persistence"],
     ["diagnostics._common"],
     [
         "diagnostics._chains",
@@ -63,6 +66,7 @@ ONLY_IMPORTERS = {
     "numba": ["backends._kernels", "backends._pipelines"],
     "cupy": ["backends._cupy"],
     "matplotlib": ["displays._axes"],
+    "safetensors": ["persistence"],
 }
 
 

@@ -12,7 +12,6 @@ from sklearn_rapid._parameters import check_count, negative_phase_from
 from sklearn_rapid.diagnostics._common import fitted_machine, in_float64, stream_of
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.partition import enumerate_spins, smaller_layer_first
-from sklearn_rapid.training import TrainingState
 
 LARGEST_LAYER = 25
 # A few megabytes of states; their fields are never held all at once.
@@ -191,7 +190,7 @@ def method_accessibility(
     backend, stream = machine.backend, stream_of(random_state)
     with backend.running():
         data = estimator._encoder(backend, X).spins(X, stream, stream.reserve())
-        chains = TrainingState.from_host(estimator._training_state, machine).chains
+        chains = estimator._state_of(machine).chains
         chains = phase.resume(chains, machine, X.shape[0], stream)
         sampler = machine.for_rows(phase.n_rows(machine.couplings, X.shape[0], chains))
         negative, _ = phase.states(sampler, data, chains, stream)

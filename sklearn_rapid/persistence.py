@@ -1,0 +1,262 @@
+"""Fitted models in files that run no code: arrays, and JSON that says what they are.
+
+The files are those of safetensors. What a model is made of is a tree of plain values in their
+header; whatever else is there, or does not fit together, is refused before anything is computed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import fields
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_rapid import negative_phase, optimizers
+from sklearn_rapid._base import BaseRBM
+from sklearn_rapid._compat import ValidatedParameters, validate_parameters
+from sklearn_rapid._files import write_at_once
+from sklearn_rapid._fitted import check_fitted, check_training_state, checked_sizes
+from sklearn_rapid._rarbm import RARBM
+from sklearn_rapid._rbm import RBM
+from sklearn_rapid._tree import Tree
+from sklearn_rapid._version import __version__
+from sklearn_rapid.backends import RandomStream
+from sklearn_rapid.negative_phase import TemperedChains
+from sklearn_rapid.tempering import Ladder
+from sklearn_rapid.training import TrainingState
+
+__all__ = ["load", "save"]
+
+# Entries of the metadata, and the number of the form of the first: another one cannot be read.
+KEY, DIGEST, FORMAT = "sklearn_rapid", "digest", 1
+MODELS = {cls.__name__: cls for cls in (RBM, RARBM)}
+TREE = Tree(
+    [
+        *negative_phase.BY_NAME.values(),
+        *optimizers.BY_NAME.values(),
+        *(optimizers.Constant, optimizers.ExponentialDecay, optimizers.LinearDecay),
+        *(RandomStream, TemperedChains, Ladder),
+    ]
+)
+# What reading stumbles over where something is of another type than it should be.
+OF_WRONG_CONTENT = (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
+ARRAYS = {"BOOL", "I8", "U8", "I32", "I64", "F32", "F64"}
+# What a fit leaves beside the arrays of `_fitted_shapes`, and the types of it.
+ATTRIBUTES: dict[str, Any] = {
+    "_training_state": dict,
+    "_kept_log_partition": tuple,
+    "binarize_": float | int | str | None,
+    "feature_names_in_": np.ndarray,
+    "history_": dict,
+    "n_features_in_": int,
+    "n_iter_": int,
+}
+
+
+def save(model: BaseRBM, path: str | os.PathLike) -> None:
+    """Write a fitted model to a file from which `load` makes an equal one, without any code.
+
+    All is kept that makes the model what it is, chains and moments of training too: results are
+    the same to the bit, and training goes on as it would have. Callbacks are not kept. The file
+    is written whole or not at all.
+
+    Parameters
+    ----------
+    model : RBM or RARBM
+        Fitted.
+    path : str or path
+        ``.safetensors`` is usual. What is there is replaced.
+
+    Raises
+    ------
+    NotFittedError
+        If there is nothing to write.
+    TypeError
+        For a model of a class, or with a parameter, that is not this package's own (such as a
+        RandomState, or a subclass of a strategy). Pickles hold such models.
+    ImportError
+        Without safetensors (``pip install "sklearn_rapid[files]"``).
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from sklearn_rapid import RBM, load, save
+    >>> from sklearn_rapid.datasets import make_bars
+    >>> X = make_bars(3)
+    >>> model = RBM(4, random_state=0).fit(X)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(model, f"{folder}/model.safetensors")
+    ...     again = load(f"{folder}/model.safetensors")
+    >>> bool(np.all(again.transform(X) == model.transform(X)))
+    True
+    """
+    numpy_files = _safetensors().numpy
+    if type(model) not in MODELS.values():
+        raise TypeError(f"save writes {' and '.join(MODELS)}, got {type(model).__name__}")
+    check_is_fitted(model)
+    check_fitted(model)
+    arrays: dict[str, np.ndarray] = {}
+    fitted = {name: getattr(model, name) for name in model._fitted_shapes}
+    fitted |= {name: vars(model)[name] for name in ATTRIBUTES if name in vars(model)}
+    parameters = model.get_params(deep=False)
+    header = {
+        "format": FORMAT,
+        "version": __version__,
+        "class": type(model).__name__,
+        "parameters": {k: TREE.written(v, k, {}) for k, v in parameters.items()},
+        "attributes": {k: TREE.written(v, k, arrays) for k, v in fitted.items()},
+    }
+    text = json.dumps(header, allow_nan=False)
+    write_at_once(path, numpy_files.save(arrays, {KEY: text, DIGEST: _digest(text, arrays)}))
+
+
+def load(path: str | os.PathLike) -> RBM | RARBM:
+    """Make a model from a file that `save` has written.
+
+    Nothing in the file is run: it may be anybody's. Files of other versions of the package are
+    read if their first number is the same; parameters that they do not have yet get their
+    defaults. A model that was trained on a GPU loads anywhere (see the parameter `backend`).
+
+    Parameters
+    ----------
+    path : str or path
+
+    Returns
+    -------
+    RBM or RARBM
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, is not one of `save`, or holds what is not known here. It is
+        named, and so is what was found.
+    ImportError
+        Without safetensors (``pip install "sklearn_rapid[files]"``).
+
+    Examples
+    --------
+    See `save`.
+    """
+    safetensors = _safetensors()
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"there is no file {os.fspath(path)!r}")
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            header = _checked_header(metadata)
+            arrays = _checked_arrays(file, header)
+        if metadata.get(DIGEST) != _digest(metadata[KEY], arrays):
+            raise ValueError("it is damaged: its digest is not that of what it holds")
+        return _model_of(header, arrays)
+    except (safetensors.SafetensorError, *OF_WRONG_CONTENT) as error:
+        raise ValueError(f"{os.fspath(path)!r} cannot be read as a model: {error}") from error
+
+
+def _safetensors() -> Any:
+    try:
+        import safetensors
+        import safetensors.numpy
+    except ImportError as error:
+        raise ImportError(
+            'save and load need safetensors: pip install "sklearn_rapid[files]"'
+        ) from error
+    return safetensors
+
+
+def _checked_header(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """The header of a file of this format, of a version that is known, with a model in it."""
+    if KEY not in metadata:
+        raise ValueError(f"it has no metadata {KEY!r}: `sklearn_rapid.save` has not written it")
+    header = json.loads(metadata[KEY])
+    if not isinstance(header, dict):
+        raise ValueError("its header is not one of `sklearn_rapid.save`")
+    wanted = {"format": int, "version": str, "class": str}
+    wanted |= {"parameters": dict, "attributes": dict}
+    version = header.get("version")
+    if header.get("format") != FORMAT or str(version).split(".")[0] != __version__.split(".")[0]:
+        raise ValueError(
+            f"it is of version {version!r} (format {header.get('format')!r}), and this is "
+            f"sklearn_rapid {__version__} (format {FORMAT})"
+        )
+    for name, kind in wanted.items():
+        if not isinstance(header.get(name), kind):
+            raise ValueError(f"its header has no {name!r} of type {kind.__name__}")
+    if header.keys() != wanted.keys() or header["class"] not in MODELS:
+        unknown = [*(header.keys() - wanted.keys()), header["class"]]
+        raise ValueError(f"it holds what is not known here: {', '.join(map(repr, unknown))}")
+    return header
+
+
+def _checked_arrays(file: Any, header: dict[str, Any]) -> dict[str, np.ndarray]:
+    """The arrays, looked at before they are read."""
+    shapes = {}
+    for name in file.keys():
+        part = file.get_slice(name)
+        if part.get_dtype() not in ARRAYS:
+            raise ValueError(f"it holds an array {name!r} of type {part.get_dtype()!r}")
+        shapes[name] = tuple(part.get_shape())
+    cls, attributes = MODELS[header["class"]], header["attributes"]
+    found = {}
+    for name in cls._fitted_shapes:
+        node = attributes.get(name)
+        is_array = isinstance(node, dict) and list(node.values()) == [name] and name in shapes
+        if not is_array:
+            raise ValueError(f"it holds no array {name!r}")
+        found[name] = shapes[name][::-1] if "transposed" in node else shapes[name]
+    n_features = attributes.get("n_features_in_")
+    if not isinstance(n_features, int):
+        raise ValueError(f"it says n_features_in_ = {str(n_features)[:80]!r}")
+    checked_sizes(cls._fitted_shapes, found, {"V": n_features})
+    return {name: file.get_tensor(name) for name in shapes}
+
+
+def _digest(text: str, arrays: dict[str, np.ndarray]) -> str:
+    """SHA-256 of a text and of arrays, with their names, types and shapes."""
+    digest = sha256(text.encode())
+    for name in sorted(arrays):
+        array = arrays[name]
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array))
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _model_of(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> RBM | RARBM:
+    """The model, if all that it is made of is known and fits together."""
+    cls = MODELS[header["class"]]
+    parameters = {k: TREE.read(node, {}) for k, node in header["parameters"].items()}
+    unknown = parameters.keys() - cls().get_params(deep=False).keys()
+    unknown |= header["attributes"].keys() - {*cls._fitted_shapes, *ATTRIBUTES}
+    if unknown:
+        raise ValueError(f"it holds what is not known here: {', '.join(map(repr, unknown))}")
+    model = cls(**parameters)
+    validate_parameters(model)
+    for value in parameters.values():
+        if isinstance(value, ValidatedParameters):
+            value.validate()
+    attributes = {k: TREE.read(node, arrays) for k, node in header["attributes"].items()}
+    for name, kind in ATTRIBUTES.items():
+        if name in attributes and not isinstance(attributes[name], kind):
+            raise ValueError(f"it says {name} = {str(attributes[name])[:80]!r}")
+    attributes["_training_state"] = _checked_state(attributes.get("_training_state"))
+    model.__dict__.update(attributes)
+    check_fitted(model)
+    n_hidden = model.intercept_hidden_.shape[0]
+    check_training_state(model._training_state, model.n_features_in_, n_hidden)
+    return model
+
+
+def _checked_state(rest: Any) -> dict[str, Any]:
+    """What training has left, with defaults for what an older version did not have."""
+    known = {f.name: f.default for f in fields(TrainingState) if f.name != "machine"}
+    if not isinstance(rest, dict) or rest.keys() - known.keys():
+        raise ValueError("it holds a state of training that is not one of this version")
+    stream = rest.get("stream")
+    if not isinstance(stream, RandomStream) or not stream.seed >> 64 == stream.position >> 64 == 0:
+        raise ValueError(f"it holds a state of training with {str(stream)[:80]} as random numbers")
+    return {**known, **rest}
