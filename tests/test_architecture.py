@@ -38,7 +38,7 @@ ORDER = [
     ["_rbm"],
     ["_rarbm"],
     ["_tree"],
-    ["persistence"],
+    ["onnx", "persistence"],
     ["diagnostics._common"],
     [
         "diagnostics._chains",
@@ -67,6 +67,7 @@ ONLY_IMPORTERS = {
     "cupy": ["backends._cupy"],
     "matplotlib": ["displays._axes"],
     "safetensors": ["persistence"],
+    "skl2onnx": ["onnx"],
 }
 
 
