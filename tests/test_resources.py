@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tracemalloc
 
 import numpy as np
@@ -77,6 +79,43 @@ def test_a_callback_keeps_the_model_of_its_epoch():
     for n, model in enumerate(keeping.models[:3], start=1):
         expected = RBM(**how, max_iter=n).fit(X)
         np.testing.assert_array_equal(model.components_, expected.components_)
+
+
+LEAK_TEST = """
+import gc, os, threading
+import numpy as np
+from sklearn_rapid import RARBM, RBM
+
+X = np.random.default_rng(0).integers(2, size=(40, 12)).astype(np.uint8)
+
+def use(n):
+    for i in range(n):
+        model = RBM(4, max_iter=1) if i % 2 else RARBM(4, n_patterns=2, max_iter=1, n_threads=2)
+        model.fit(X).score(X)
+        model.transform(X)
+        model.sample(2, n_gibbs_steps=2)
+
+def held():
+    gc.collect()
+    memory = int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return memory, threading.active_count(), len(os.listdir("/proc/self/fd"))
+
+use(200)
+before = held()
+use(2000)
+print(*before, *held())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="what a process holds is read from /proc")
+def test_two_thousand_fits_leave_nothing_behind():
+    """A page of memory (4 kB) for each would be 8 MB."""
+    command = [sys.executable, "-W", "ignore", "-c", LEAK_TEST]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    memory, threads, files, memory_after, threads_after, files_after = map(int, output.split())
+    assert (threads_after, files_after) == (threads, files)
+    assert memory_after - memory < 4e6
 
 
 def sparse_rows(density=0.05):
