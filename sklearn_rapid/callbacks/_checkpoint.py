@@ -180,7 +180,8 @@ class Checkpoint:
         ----------
         path : str or path
             A file, or a folder with files of one fit: then the newest one that is not damaged.
-            Trusted files only: reading one runs what its author put into it.
+            Trusted files only: reading one runs what its author put into it. From a file that is
+            not its fit's newest, what follows gets files of its own, as another fit does.
 
         Returns
         -------
@@ -202,7 +203,8 @@ class Checkpoint:
         path = Path(path)
         file, payload = _read_newest(path) if path.is_dir() else (path, _read(path))
         estimator = payload["estimator"]
-        if any(_epoch(other) > _epoch(file) for other in _newest_first(file.parent, _stem(file))):
+        others = [] if path.is_dir() else _newest_first(file.parent, _stem(file))
+        if any(_epoch(other) > _epoch(file) for other in others):
             # Those who go back to an older file lose nothing of what came after it.
             estimator._unfinished["fit_id"] = new_fit_id()
         return estimator.set_callbacks(Checkpoint(file.parent, **payload["checkpoint"]))

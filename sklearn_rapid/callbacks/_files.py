@@ -67,7 +67,7 @@ def unsealed(path: Path) -> Any:
         raise DamagedFile(f"{path} is no checkpoint, or is damaged: it begins with {first[:16]!r}")
     if hashlib.sha256(content).hexdigest().encode() != digest:
         raise DamagedFile(
-            f"{path} is damaged: its {len(content)} bytes of content are not those that were written"
+            f"{path} is damaged: its {len(content)} bytes of content are not what was written"
         )
     version = first.removeprefix(MAGIC).decode(errors="replace")
     if version != str(VERSION):
