@@ -334,6 +334,27 @@ def test_progress_bar_shows_the_epochs_that_are_left(tmp_path, monkeypatch):
     assert seen == [("fit", 1), ("epoch", 0)]
 
 
+def test_ctrl_c_leaves_the_last_checkpoint(tmp_path):
+    estimator = make_case(0)
+    whole = clone(estimator).fit(X)
+    with pytest.warns(UserWarning, match="interrupted"):
+        estimator.set_callbacks(Checkpoint(tmp_path), After(3, KeyboardInterrupt)).fit(X)
+    assert Checkpoint.load(tmp_path).n_iter_ == 3
+    assert_same_fit(resume(tmp_path, X), whole)
+
+
+@pytest.mark.parametrize("number", [0, 24, 60, 63])
+def test_fits_on_a_gpu_go_on(number, tmp_path, cupy_stand_in):
+    """Rows and training on the device; files are read where there is none, too."""
+    estimator = make_case(number).set_params(backend="cupy")
+    on_device = cupy_stand_in.asarray(X)
+    whole = clone(estimator).fit(on_device)
+    cut_short(estimator, tmp_path, 2, on_device)
+    assert_same_fit(resume(tmp_path, on_device), whole)
+    cut_short(estimator, tmp_path / "host", 2, on_device)
+    assert_same_fit(resume(tmp_path / "host", X), whole)
+
+
 # --- other data, other parameters -------------------------------------------------------
 
 
@@ -657,7 +678,7 @@ def test_a_disk_that_gets_full_loses_no_fit(tmp_path, monkeypatch):
                 monkeypatch.setattr(os, "fsync", full_disk)
 
     estimator = make_case(0, max_iter=3).set_callbacks(Checkpoint(tmp_path), FullAfter())
-    with pytest.warns(RuntimeWarning, match="after epoch 2: .*No space left.*The fit goes on"):
+    with pytest.warns(RuntimeWarning, match=r"after 3 epochs: .*No space left.*The fit goes on"):
         estimator.fit(X)
     assert_same_fit(estimator, make_case(0, max_iter=3).fit(X))
     assert Checkpoint.load(tmp_path).n_iter_ == 2

@@ -11,7 +11,6 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import sklearn
 from numpy.typing import ArrayLike
 from sklearn.callback import with_callbacks
 from sklearn.utils.validation import check_is_fitted
@@ -36,9 +35,9 @@ class Checkpoint:
     been cut short.
 
     Files are either whole or not there, whenever a process is killed. Every fit has names of its
-    own in the folder, ``<class>-<fit>-<epoch>.checkpoint``: several fits (those of a grid search,
-    say) never write over one another, and a fit that is begun anew leaves the files of the old one
-    alone. Files of fits that are no longer wanted are yours to delete.
+    own in the folder, ``<class>-<fit>-<epochs done>.checkpoint``: several fits (those of a grid
+    search, say) never write over one another, and a fit that is begun anew leaves the files of the
+    old one alone. Files of fits that are no longer wanted are yours to delete.
 
     Parameters
     ----------
@@ -66,8 +65,8 @@ class Checkpoint:
     Notes
     -----
     A checkpoint is a pickle: reading one runs what its author put into it. Read only those that
-    you trust. Other callbacks are not part of it. It is read by the version of the package that
-    has written it.
+    you trust. Other callbacks are not part of it. It is meant for the version of the package that
+    has written it: what is to last is a finished model.
 
     Examples
     --------
@@ -157,8 +156,8 @@ class Checkpoint:
                 old.unlink(missing_ok=True)
         except (OSError, MemoryError) as error:
             warnings.warn(
-                f"no checkpoint could be written after epoch {n_epochs - 1}: {error!r}. The fit "
-                "goes on; the last checkpoint before, if there is one, is still there.",
+                f"no checkpoint could be written after {n_epochs} epochs: {error!r}. The fit goes "
+                "on; the last checkpoint before, if there is one, is still there.",
                 RuntimeWarning,
                 stacklevel=2,
             )
@@ -217,7 +216,6 @@ class Checkpoint:
         return {
             "estimator": kept,
             "checkpoint": {"every": self.every, "n_kept": self.n_kept},
-            "scikit-learn": sklearn.__version__,
         }
 
 
