@@ -113,6 +113,9 @@ class BaseRBM(
         -----
         ConvergenceWarning
             If training diverged. The parameters are then those of the last good epoch.
+        UserWarning
+            If the user has interrupted it (KeyboardInterrupt). What has been learned is kept;
+            `sklearn_rapid.callbacks.resume` takes the fit to its end.
         """
         with self._unchanged_on_error():
             resumed = self.warm_start and hasattr(self, "_training_state")
@@ -196,6 +199,10 @@ class BaseRBM(
             return self._returned(means, machine.backend, like=H)
 
     # --- scikit-learn -------------------------------------------------------------------
+
+    def __sklearn_is_fitted__(self) -> bool:
+        # Before it has a model, `fit` sets what is known of X.
+        return hasattr(self, "intercept_hidden_")
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,16 @@ from sklearn_rapid._parameters import (
     new_seed,
     optimizer_from,
     schedule_from,
+)
+from sklearn_rapid._progress import (
+    Progress,
+    check_can_go_on,
+    digest_of,
+    history_of,
+    new_fit_id,
+    progress_of,
+    state_of,
+    unfinished,
 )
 from sklearn_rapid._validation import (
     VALIDATED_ROWS,
@@ -41,29 +52,6 @@ class Split:
 
 
 @dataclass
-class Progress:
-    """What the epochs leave behind, the best state among it."""
-
-    history: dict[str, list] = field(default_factory=dict)
-    best_state: TrainingState | None = None
-    best_score: float = -np.inf
-    n_epochs_without_gain: int = 0
-    n_epochs: int = 0
-
-    def has_stalled(self, patience: int) -> bool:
-        """Whether the score has not risen for so many epochs."""
-        return self.n_epochs_without_gain >= patience
-
-    def record(self, **values: float) -> None:
-        """Append one epoch to the history; lists stay equally long."""
-        n_before = len(self.history.get("epoch", []))
-        for name in [*self.history, *values]:
-            column = self.history.setdefault(name, [np.nan] * n_before)
-            if len(column) == n_before:
-                column.append(values.get(name, np.nan))
-
-
-@dataclass
 class Run:
     """One fit under way."""
 
@@ -77,6 +65,23 @@ class Run:
     seed: int
     state: TrainingState | None = None
     progress: Progress = field(default_factory=Progress)
+    fit_id: str = field(default_factory=new_fit_id)
+    last_whole: tuple[TrainingState, Progress] | None = None
+
+    @cached_property
+    def data(self) -> dict[str, Any]:
+        """What is kept of the rows, to know them again."""
+        return digest_of(self.X, self.weights)
+
+    def mark(self) -> None:
+        """Keep what the fit can go back to: an epoch is whole, or it has not been."""
+        self.last_whole = self.state.copy(), replace(self.progress)
+
+    def go_back(self, *, wholly: bool) -> None:
+        """Go back to the last whole epoch; if not wholly, a state that can be kept stays."""
+        state, self.progress = self.last_whole
+        if wholly or not self.is_usable:
+            self.state = state
 
     def batches(self) -> Iterator[tuple[Any, np.ndarray | None]]:
         """Row numbers and weights of the next epoch's batches."""
@@ -112,7 +117,6 @@ class Run:
     def record(self, rate: float, seconds: float) -> None:
         """Append the epoch to the history, and remember the best state of a validated fit."""
         progress = self.progress
-        progress.n_epochs += 1
         values = {
             "epoch": len(progress.history.get("epoch", [])),
             "seconds": seconds,
@@ -172,28 +176,62 @@ class Run:
             train = np.arange(self.X.shape[0]) if train is None else train
             warn_if_worse_than_independent(self.state, *self._first_of(train))
 
-    def attributes(self) -> dict[str, Any]:
-        """Fitted attributes as they are now."""
+    def attributes(self, *, is_cut_short: bool = False) -> dict[str, Any]:
+        """Fitted attributes as they are now, and what a fit that is cut short leaves."""
         return {
             **self.estimator._publish(self.state),
-            "history_": {name: list(column) for name, column in self.progress.history.items()},
+            "history_": self.progress.columns(),
             "n_iter_": self.progress.n_epochs,
+            "_unfinished": self._unfinished() if is_cut_short else None,
         }
 
+    def snapshot(self) -> dict[str, Any]:
+        """Fitted attributes after the last whole epoch, with all it takes to go on from there."""
+        left = self._unfinished()
+        history, n_epochs = self.progress.columns(), self.progress.n_epochs
+        return {**left["state"], "history_": history, "n_iter_": n_epochs, "_unfinished": left}
 
-def fit(estimator: Any, X: Any, y: Any, weights: np.ndarray | None, *, resumed: bool) -> None:
-    """Train for `max_iter` epochs and publish the result on the estimator."""
-    context = estimator._init_callback_context(max_subtasks=estimator.max_iter)
+    def _unfinished(self) -> dict[str, Any]:
+        state, progress = self.last_whole
+        published = self.estimator._publish(state)
+        return unfinished(self.estimator, progress, published, self.fit_id, self.data)
+
+
+def fit(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    weights: np.ndarray | None,
+    *,
+    resumed: bool,
+    goes_on: bool = False,
+) -> None:
+    """Train for `max_iter` epochs and publish the result on the estimator.
+
+    Parameters
+    ----------
+    estimator : estimator
+    X : array of shape (n, V)
+    y : ignored
+    weights : array of shape (n,) or None
+    resumed : bool
+        Whether to start from the model that is there.
+    goes_on : bool
+        Whether to go on with the fit that was cut short and left the model.
+    """
+    n_left = estimator.max_iter
+    if goes_on:
+        n_left = check_can_go_on(estimator, X, weights)
+    context = estimator._init_callback_context(max_subtasks=n_left)
     context.call_on_fit_task_begin(estimator=estimator, X=X, y=y)
     backend = estimator._backend(X)
     with backend.running(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        run = _start(estimator, X, weights, backend, resumed=resumed, whole_fit=True)
-        run.progress.history = _history(estimator) if resumed else {}
-        _run_epochs(run, y, context)
+        run = _start(estimator, X, weights, backend, resumed=resumed, goes_on=goes_on)
+        is_cut_short = _run_epochs(run, y, context)
         if run.progress.best_state is not None:
             run.state = run.progress.best_state
         run.check_outcome()
-        _set(estimator, run.attributes())
+        _set(estimator, run.attributes(is_cut_short=is_cut_short))
     context.call_on_fit_task_end(estimator=estimator, X=X, y=y)
 
 
@@ -211,39 +249,52 @@ def partial_fit(estimator: Any, X: Any, weights: np.ndarray | None, *, resumed: 
         except Diverged as error:
             run.state = good
             _warn_diverged(error, "this call")
-        _set(estimator, estimator._publish(run.state))
+        _set(estimator, {**estimator._publish(run.state), "_unfinished": None})
 
 
-def _run_epochs(run: Run, y: Any, context: Any) -> None:
-    estimator, X = run.estimator, run.X
+def _run_epochs(run: Run, y: Any, context: Any) -> bool:
+    """Train until the fit ends; whether it was cut short, by the user or by a callback."""
+    estimator, X, max_iter = run.estimator, run.X, run.estimator.max_iter
     schedule = schedule_from(estimator.learning_rate)
-    start = time.perf_counter()
-    for epoch in range(estimator.max_iter):
-        good = run.state.copy()
-        rate = schedule.at(epoch, estimator.max_iter)
+    start = time.perf_counter() - run.progress.seconds
+    run.mark()
+    while not _has_ended(run):
+        epoch = run.progress.n_epochs
+        rate = schedule.at(epoch, max_iter)
         task = context.subcontext(task_name="epoch")
         try:
             task.call_on_fit_task_begin(estimator=estimator, X=X, y=y)
             run.run_epoch(rate)
             run.record(rate, time.perf_counter() - start)
+            run.mark()
             stop = task.call_on_fit_task_end(
                 estimator=estimator,
                 X=X,
                 # Monitors score only where there is a y; the data are their own target here.
                 y=X if y is None else y,
-                reconstruction_attributes=run.attributes,
+                reconstruction_attributes=run.snapshot,
             )
         except Diverged as error:
-            run.state = good
+            run.go_back(wholly=True)
             _warn_diverged(error, f"epoch {epoch}")
-            return
+            return False
         except KeyboardInterrupt:
             # As in scikit-learn's MLPClassifier: what has been learned is kept.
-            run.state = run.state if run.is_usable else good
-            warnings.warn("Training interrupted by user.", stacklevel=6)
-            return
-        if stop or run.progress.has_stalled(estimator.n_iter_no_change):
-            return
+            run.go_back(wholly=False)
+            warnings.warn(
+                "Training interrupted by user. sklearn_rapid.callbacks.resume goes on with it.",
+                stacklevel=6,
+            )
+            return True
+        if stop:
+            return not _has_ended(run)
+    return False
+
+
+def _has_ended(run: Run) -> bool:
+    progress, estimator = run.progress, run.estimator
+    is_done = progress.n_epochs >= estimator.max_iter
+    return is_done or progress.has_stalled(estimator.n_iter_no_change)
 
 
 def _start(
@@ -253,15 +304,14 @@ def _start(
     backend: Any,
     *,
     resumed: bool,
-    whole_fit: bool,
+    goes_on: bool = False,
+    whole_fit: bool = True,
 ) -> Run:
-    """A run at its first update: from the fitted state, or from one made for the first batch."""
+    """A run at its first update, or where it was: from a state that is there or from a new one."""
     encoder = estimator._encoder(backend, X)
-    if resumed:
-        machine = estimator._machine(backend)
-        _check_resumable(estimator, machine)
-        # Training changes arrays in place: the estimator keeps its own until it is done.
-        state = estimator._state_of(machine.copy())
+    if resumed or goes_on:
+        state = state_of(estimator, estimator._unfinished["state"] if goes_on else {}, backend)
+        _check_resumable(estimator, state.machine)
         stream = state.stream
     else:
         stream = RandomStream(new_seed(check_random_state(estimator.random_state)))
@@ -273,7 +323,13 @@ def _start(
     trainer = trainer_of(estimator, n_rows if whole_fit else None)
     shuffle = whole_fit and estimator.shuffle
     run = Run(estimator, X, trainer, encoder, split, weights, shuffle, stream.seed)
-    if resumed:
+    if goes_on:
+        run.fit_id, run.data = (estimator._unfinished[name] for name in ("fit_id", "data"))
+        run.progress = progress_of(estimator, backend)
+    elif resumed:
+        history = history_of(estimator)
+        run.progress = Progress(history, n_former=len(history.get("epoch", [])))
+    if resumed or goes_on:
         run.state = trainer.resume(state)
         return run
     couplings = estimator._initial_couplings(X.shape[1], stream.seed, backend)
@@ -340,10 +396,6 @@ def _split(estimator: Any, X: Any, seed: int) -> Split:
         )
     order = np.random.default_rng(seed).permutation(n_rows)
     return Split(np.sort(order[n_validation:]), np.sort(order[:n_validation]))
-
-
-def _history(estimator: Any) -> dict[str, list]:
-    return {name: list(column) for name, column in getattr(estimator, "history_", {}).items()}
 
 
 def _set(estimator: Any, attributes: dict[str, Any]) -> None:

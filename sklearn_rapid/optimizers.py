@@ -23,7 +23,11 @@ class Optimizer(ValidatedParameters):
     scaled: bool = True
 
     def init(self, parameters: Arrays, xp: Any) -> Any:
-        """The state before the first update: None, or a dict of what it is made of."""
+        """The state before the first update: None, or a dict of what it is made of.
+
+        Names and shapes of its arrays stay what they are here: training that is resumed goes on
+        with the state that was left if they are the same, and starts anew otherwise.
+        """
         raise NotImplementedError
 
     def direction(self, gradient: Arrays, state: Any, xp: Any) -> tuple[Arrays, Any]:

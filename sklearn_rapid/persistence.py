@@ -11,6 +11,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import fields
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_rapid import negative_phase, optimizers
 from sklearn_rapid._base import BaseRBM
 from sklearn_rapid._compat import ValidatedParameters, validate_parameters
-from sklearn_rapid._files import write_at_once
+from sklearn_rapid._files import write_whole
 from sklearn_rapid._fitted import check_fitted, check_training_state, checked_sizes
 from sklearn_rapid._rarbm import RARBM
 from sklearn_rapid._rbm import RBM
@@ -62,8 +63,9 @@ def save(model: BaseRBM, path: str | os.PathLike) -> None:
     """Write a fitted model to a file from which `load` makes an equal one, without any code.
 
     All is kept that makes the model what it is, chains and moments of training too: results are
-    the same to the bit, and training goes on as it would have. Callbacks are not kept. The file
-    is written whole or not at all.
+    the same to the bit, and training goes on as it would have. Callbacks are not kept, nor what
+    `sklearn_rapid.callbacks.resume` needs of a fit that was cut short. The file is written whole
+    or not at all.
 
     Parameters
     ----------
@@ -113,7 +115,8 @@ def save(model: BaseRBM, path: str | os.PathLike) -> None:
         "attributes": {k: TREE.written(v, k, arrays) for k, v in fitted.items()},
     }
     text = json.dumps(header, allow_nan=False)
-    write_at_once(path, numpy_files.save(arrays, {KEY: text, DIGEST: _digest(text, arrays)}))
+    content = numpy_files.save(arrays, {KEY: text, DIGEST: _digest(text, arrays)})
+    write_whole(Path(path), [content])
 
 
 def load(path: str | os.PathLike) -> RBM | RARBM:

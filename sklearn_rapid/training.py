@@ -168,10 +168,13 @@ class Trainer:
         state.chains = self.negative_phase.resume(
             state.chains, machine, self.batch_size, state.stream
         )
-        parameters = self._trained(machine)
-        fresh = self.optimizer.init(parameters, machine.backend.xp)
-        if (fresh or {}).keys() != (state.optimizer_state or {}).keys():
+        fresh = self.optimizer.init(self._trained(machine), machine.backend.xp)
+        # Other parameters are trained than before, or in another dtype, or by another optimizer.
+        if _outline(fresh) != _outline(state.optimizer_state):
             state.optimizer_state = fresh
+        if state.hidden_offset is not None:
+            dtype = machine.hidden_bias.dtype
+            state.hidden_offset = machine.backend.xp.astype(state.hidden_offset, dtype)
         return state
 
     def _trained(self, machine: Machine) -> dict[str, Any]:
@@ -368,6 +371,15 @@ def _map_arrays(tree: Any, function: Callable) -> Any:
         own = {f.name: getattr(tree, f.name) for f in fields(tree)}
         return replace(tree, **_map_arrays(own, function))
     return function(tree) if hasattr(tree, "shape") else tree
+
+
+def _outline(tree: Any) -> Any:
+    """Names, shapes and dtypes of the arrays in nested dicts and tuples, without their values."""
+    if isinstance(tree, dict):
+        return {name: _outline(value) for name, value in tree.items()}
+    if isinstance(tree, tuple):
+        return tuple(map(_outline, tree))
+    return (tuple(tree.shape), str(tree.dtype)) if hasattr(tree, "shape") else None
 
 
 def _all_parameters(machine: Machine) -> dict[str, Any]:

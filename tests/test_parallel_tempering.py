@@ -78,7 +78,7 @@ def test_other_chains_are_taken_over_and_left_behind():
     np.testing.assert_array_equal(states, np.repeat(old[:6, None], states.shape[1], axis=1))
     assert ParallelTempering().resume(chains, machine, 100, RandomStream(0)) is chains
     back = PersistentContrastiveDivergence().resume(chains, machine, 100, RandomStream(0))
-    np.testing.assert_array_equal(back, states_of(chains, machine.backend))
+    np.testing.assert_array_equal(back, states_of(chains, machine.backend)[:100])
 
 
 def swept(phase, lag, share=1.0, n_arrivals=1):

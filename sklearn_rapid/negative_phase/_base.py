@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+
 from sklearn_rapid._compat import ValidatedParameters as _ValidatedParameters
 from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.couplings import Couplings
@@ -117,3 +119,18 @@ class TemperedChains:
 def states_of(chains: Any, backend: Any) -> Any:
     """The states at the model's own temperature that chains of any phase hold: (n, V) or None."""
     return cold_states(chains.ladder, backend) if isinstance(chains, TemperedChains) else chains
+
+
+def in_turn(states: Any, n_chains: int, machine: Machine) -> Any:
+    """So many chains that go on from these states, each taken in turn, in the machine's dtype."""
+    backend, xp = machine.backend, machine.backend.xp
+    if states.shape[0] != n_chains:
+        rows = backend.asarray(np.arange(n_chains) % states.shape[0], "int64")
+        states = xp.take(states, rows, axis=0)
+    return as_dtype_of(machine, states)
+
+
+def as_dtype_of(machine: Machine, states: Any) -> Any:
+    """The states in the machine's dtype, which a model that was left may not have had."""
+    dtype = machine.visible_bias.dtype
+    return states if states.dtype == dtype else machine.backend.xp.astype(states, dtype)

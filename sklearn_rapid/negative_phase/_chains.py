@@ -9,7 +9,12 @@ from sklearn_rapid._compat import Interval, StrOptions
 from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.couplings import Couplings
 from sklearn_rapid.machine import Machine
-from sklearn_rapid.negative_phase._base import NegativePhase, NegativeStates
+from sklearn_rapid.negative_phase._base import (
+    NegativePhase,
+    NegativeStates,
+    in_turn,
+    states_of,
+)
 
 
 class ContrastiveDivergence(NegativePhase):
@@ -85,6 +90,13 @@ class PersistentContrastiveDivergence(NegativePhase):
         spins = machine.backend.sample_spins(field, stream, stream.reserve())
         return xp.astype(spins, machine.visible_bias.dtype)
 
+    def resume(self, chains: Any, machine: Machine, batch_size: int, stream: RandomStream) -> Any:
+        """The chains that were left; where others are wanted than there are, they go on in turn."""
+        states = states_of(chains, machine.backend)
+        if states is None:
+            return self.start(machine, batch_size, stream)
+        return in_turn(states, self.n_chains or batch_size, machine)
+
     def states(
         self, machine: Machine, data: Any, chains: Any, stream: RandomStream
     ) -> tuple[NegativeStates, Any]:
@@ -156,6 +168,13 @@ class PatternInducedCorrelations(NegativePhase):
         seeds = self._seeds(machine)
         n_chains = self._n_chains(machine.couplings, batch_size)
         return xp.take(seeds, xp.arange(n_chains) % seeds.shape[0], axis=0)
+
+    def resume(self, chains: Any, machine: Machine, batch_size: int, stream: RandomStream) -> Any:
+        """The chains that were left; where others are wanted than there are, they go on in turn."""
+        states = states_of(chains, machine.backend)
+        if states is None or not self.is_persistent:
+            return self.start(machine, batch_size, stream)
+        return in_turn(states, self._n_chains(machine.couplings, batch_size), machine)
 
     def states(
         self, machine: Machine, data: Any, chains: Any, stream: RandomStream

@@ -16,6 +16,7 @@ from sklearn_rapid.negative_phase._base import (
     NegativePhase,
     NegativeStates,
     TemperedChains,
+    as_dtype_of,
 )
 from sklearn_rapid.tempering import (
     adapted,
@@ -124,10 +125,28 @@ class ParallelTempering(NegativePhase):
     def resume(
         self, chains: Any, machine: Machine, batch_size: int, stream: RandomStream
     ) -> TemperedChains:
-        """The ladder that was left, or one that starts from the chains of another phase."""
-        if isinstance(chains, TemperedChains):
+        """The ladder that was left, or one that starts from the chains of another phase.
+
+        Where other numbers of chains or columns are wanted than there are, its states go on in
+        turn. Another number of rungs comes with the end of a window, as any does.
+        """
+        if not isinstance(chains, TemperedChains):
+            states = None if chains is None else as_dtype_of(machine, chains)
+            return self._started(states, machine, batch_size, stream)
+        ladder = chains.ladder
+        if ladder.states.dtype != machine.visible_bias.dtype:
+            base, states = (as_dtype_of(machine, a) for a in (ladder.base, ladder.states))
+            chains = replace(chains, ladder=replace(ladder, base=base, states=states))
+        n_cold = self._n_cold(machine.couplings, batch_size)
+        n_columns = self.n_columns
+        if n_columns == "auto":
+            n_columns = max(ladder.n_columns, FIRST_COLUMNS)
+        if (CHAINS_IN_TROUBLE * n_cold, n_columns) == (chains.n_wanted, ladder.n_columns):
             return chains
-        return self._started(chains, machine, batch_size, stream)
+        backend, n_cold_rungs = machine.backend, -(-n_cold // n_columns)
+        ladder = regrouped(chains.ladder, backend, n_columns, n_cold_rungs)
+        n_wanted = CHAINS_IN_TROUBLE * n_cold
+        return replace(chains, ladder=ladder, lag=_zero(backend), n_wanted=n_wanted)
 
     def states(
         self, machine: Machine, data: Any, chains: Any, stream: RandomStream
