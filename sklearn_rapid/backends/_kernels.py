@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from sklearn_rapid.backends._compile import compiler, inlined
 from sklearn_rapid.backends._numpy import (
     _EXP_COEFFICIENTS,
     _LN2_HIGH,
@@ -46,11 +46,10 @@ _ONE, _TWO = f32(1.0), f32(2.0)
 # and 2^15, what one of 64 lanes of it can reach, a finite float32.
 COLUMNS_PER_LOG = 15 * COLUMNS_PER_GROUP
 
-compiled = njit(cache=True, nogil=True, error_model="numpy")
+compiled = compiler()
 # Products and sums may be fused where backends need to agree to rounding only; never where spins
 # are drawn, which are the same on all of them.
-contracted = njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-inlined = njit(inline="always", error_model="numpy")
+contracted = compiler(fastmath={"contract"})
 
 
 @inlined
