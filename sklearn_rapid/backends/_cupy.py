@@ -7,7 +7,6 @@ sums stay there as arrays without axes, and only `to_numpy` fetches anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +18,7 @@ from sklearn_rapid.backends._affine import Affine
 from sklearn_rapid.backends._cupy_chains import LANES, CupyChains, calls, field_of, name_of
 from sklearn_rapid.backends._numpy import NumpyBackend
 from sklearn_rapid.backends._random import RandomStream
+from sklearn_rapid.backends._threads import Work, finish
 
 f32, u32 = np.float32, np.uint32
 
@@ -73,11 +73,11 @@ class CupyBackend(CupyChains, NumpyBackend):
         return self.xp.asnumpy(values)
 
     def for_row_blocks(
-        self, work: Callable[[slice], None], n_rows: int, products_per_row: float, group: int = 1
+        self, work: Work, n_rows: int, products_per_row: float, group: int = 1
     ) -> None:
-        """Call ``work(rows)`` once for all rows."""
+        """Do ``work(rows)`` once for all rows."""
         if n_rows > 0:
-            work(slice(0, n_rows))
+            finish(work(slice(0, n_rows)))
 
     # --- products and sums of a whole phase ---------------------------------------------
 

@@ -7,7 +7,6 @@ with a block is in the methods that end in `_block`, which a faster backend repl
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -22,7 +21,7 @@ from sklearn_rapid.backends._random import (
     RandomStream,
     philox,
 )
-from sklearn_rapid.backends._threads import row_blocks, single_threaded_blas
+from sklearn_rapid.backends._threads import Work, finish, row_blocks, single_threaded_blas
 
 _LOG2_E = 1.4426950408889634
 # ln 2 in two parts: the first has few bits, so that n * LN2_HIGH is exact in float32.
@@ -78,16 +77,17 @@ class NumpyBackend(Chains):
         return self._equal_weights[n, dtype]
 
     def for_row_blocks(
-        self, work: Callable[[slice], None], n_rows: int, products_per_row: float, group: int = 1
+        self, work: Work, n_rows: int, products_per_row: float, group: int = 1
     ) -> None:
-        """Call ``work(rows)`` for blocks of rows that do not depend on one another.
+        """Do ``work(rows)`` for blocks of rows that do not depend on one another.
 
+        Work that takes long may be a generator: it can be interrupted where it yields.
         Blocks are of whole groups of `group` rows. `products_per_row` is about how many
         multiply-adds a row takes: a backend may choose by it who does the work, but not how
         the rows are cut.
         """
         for rows in row_blocks(n_rows, group):
-            work(rows)
+            finish(work(rows))
 
     # --- products and sums of a whole phase ---------------------------------------------
 
