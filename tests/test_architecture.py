@@ -12,7 +12,7 @@ PACKAGE = Path(sklearn_rapid.__file__).parent
 # A module imports only from lines above its own. A new module needs a place here.
 ORDER = [
     ["backends._affine", "backends._random", "backends._threads", "backends._compile"],
-    ["backends._chains"],
+    ["backends._chains", "backends._arguments"],
     ["backends._numpy", "backends._cupy_chains"],
     ["backends._kernels"],
     ["backends._pipelines"],

@@ -202,7 +202,7 @@ def test_estimates_agree_with_enumeration_on_digits(estimator):
     model = clone(estimator).set_params(binarize=8.0, max_iter=15).fit(X)
     exact = model.log_partition("exact")
     estimate = model.log_partition("ais", n_chains=200, n_temperatures=1000, random_state=0)
-    assert (exact.method, exact.error) == ("exact", 0.0)
+    assert exact.method == "exact" and exact.error < 1e-4
     assert estimate.method == "ais"
     assert 0.0 < estimate.error < 0.5
     assert abs(estimate.value - exact.value) < 5.0 * estimate.error

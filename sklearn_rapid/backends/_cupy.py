@@ -141,9 +141,8 @@ class CupyBackend(CupyChains, NumpyBackend):
             super()._means_block(x, affine, out, overlaps, to_unit)
             return
         self._multiply(x, affine, out, overlaps)
-        shape = (0.5, 0.5) if to_unit else (1.0, 0.0)
         self._launch(
-            "means", out.shape, out, *field_of(affine), *map(f32, shape), out, *out.shape
+            "means", out.shape, out, *field_of(affine), int(to_unit), out, *out.shape
         )  # fmt: skip
 
     def _sample_block(
@@ -165,24 +164,23 @@ class CupyBackend(CupyChains, NumpyBackend):
         if not self._is_plain(v):
             super()._flipped_block(v, up, out)
             return
-        columns = self.xp.ascontiguousarray(up.first.T)
-        self._sum_of_sums(self.field(v, up), columns, (-2.0 * up.scale) * v, out)
-
-    def sum_log_2cosh_of_sums(self, rows: Any, columns: Any) -> Any:
-        """Σ_j log 2cosh(rows_aj + columns_bj), float64 of shape (A, B)."""
-        if rows.dtype != f32:
-            return super().sum_log_2cosh_of_sums(rows, columns)
-        shape = (rows.shape[0], columns.shape[0])
-        out, ones = self._new(shape, "float64"), self.xp.ones(shape, dtype=f32)
-        self._sum_of_sums(rows, self.xp.ascontiguousarray(columns.T), ones, out)
-        return out
-
-    def _sum_of_sums(self, rows: Any, columns: Any, factors: Any, out: Any) -> None:
-        rows = self.xp.ascontiguousarray(rows)
+        xp = self.xp
+        field, columns = (xp.ascontiguousarray(a) for a in (self.field(v, up), up.first.T))
         self._launch(
-            "sum_log_2cosh_of_sums", out.shape, rows, columns, factors, out,
-            *out.shape, rows.shape[1],
+            "flipped_log_2cosh", out.shape, field, columns, (-2.0 * up.scale) * v, out,
+            *out.shape, field.shape[1],
         )  # fmt: skip
+
+    def sum_log_2cosh_of_sums(self, rows: Any, columns: Any, dtype: str = "float64") -> Any:
+        """Σ_j log 2cosh(rows_aj + columns_bj), float64 of shape (A, B)."""
+        if dtype != "float32":
+            return super().sum_log_2cosh_of_sums(rows, columns, dtype)
+        out = self._new((rows.shape[0], columns.shape[0]), "float64")
+        rows, columns = (self.xp.ascontiguousarray(a) for a in (rows, columns.T))
+        self._launch(
+            "sum_log_2cosh_of_sums", out.shape, rows, columns, out, *out.shape, rows.shape[1]
+        )  # fmt: skip
+        return out
 
     # --- elementwise --------------------------------------------------------------------
 

@@ -155,7 +155,7 @@ class NumpyBackend(Chains):
     def means(
         self, x: Any, affine: Affine, out: Any = None, overlaps: Any = None, to_unit: bool = False
     ) -> Any:
-        """E[s | field] = tanh(field) of each row.
+        """E[s | field] = tanh(field) of each row, or P(s = +1 | field).
 
         Parameters
         ----------
@@ -166,7 +166,7 @@ class NumpyBackend(Chains):
         overlaps : array of shape (n, m), optional
             Where to write ``x @ affine.first``, if `affine` has two matrices.
         to_unit : bool, default=False
-            Means of (1 + s) / 2 in [0, 1] instead.
+            Means of (1 + s) / 2 instead, to all digits where they are near zero.
 
         Returns
         -------
@@ -215,8 +215,12 @@ class NumpyBackend(Chains):
         self.for_row_blocks(work, v.shape[0], up.n_products)
         return out
 
-    def sum_log_2cosh_of_sums(self, rows: Any, columns: Any) -> Any:
-        """Σ_j log 2cosh(rows_aj + columns_bj), float64 of shape (A, B)."""
+    def sum_log_2cosh_of_sums(self, rows: Any, columns: Any, dtype: str = "float64") -> Any:
+        """Σ_j log 2cosh(rows_aj + columns_bj), float64 of shape (A, B).
+
+        Fields θ are in float64, so that large ones lose nothing. The rest, log(1 + exp(-2|θ|)),
+        may be in `dtype`: in float32 each is off by 2^-22 at most.
+        """
         out = self.xp.empty((rows.shape[0], columns.shape[0]), dtype=self.xp.float64)
         for b in range(columns.shape[0]):
             out[:, b] = self.sum_log_2cosh(rows + columns[b : b + 1, :])
@@ -230,8 +234,8 @@ class NumpyBackend(Chains):
     def _means_block(self, x: Any, affine: Affine, out: Any, overlaps: Any, to_unit: bool) -> None:
         if overlaps is not None:
             overlaps[...] = x @ affine.first
-        means = self.tanh(self.field(x, affine))
-        out[...] = 0.5 * means + 0.5 if to_unit else means
+        field = self.field(x, affine)
+        out[...] = self.probabilities(field) if to_unit else self.tanh(field)
 
     def _sample_block(
         self, x: Any, affine: Affine, stream: RandomStream, draw: int, first_row: int, out: Any
@@ -265,6 +269,12 @@ class NumpyBackend(Chains):
     def tanh(self, field: Any) -> Any:
         """E[s | field]. The field's memory may be reused for it."""
         return self.xp.tanh(field)
+
+    def probabilities(self, field: Any) -> Any:
+        """P(s = +1 | field) = σ(2 field), to all digits where it is near zero."""
+        xp = self.xp
+        e = xp.exp(-2.0 * xp.abs(field))
+        return xp.where(field >= 0, xp.ones_like(e), e) / (1.0 + e)
 
     def sum_log_2cosh(self, field: Any) -> Any:
         """Σ_j log 2cosh(field_ij), one float64 a row."""
