@@ -8,8 +8,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from scipy import sparse
+from scipy.special import expit
 
-from sklearn_rapid.backends import Affine, RandomStream, _pipelines, get_backend
+from sklearn_rapid.backends import Affine, RandomStream, _numba, _pipelines, get_backend
 from sklearn_rapid.backends._numpy import NumpyBackend
 
 # Rows for every way that a block may be cut or multiplied.
@@ -216,6 +217,22 @@ def test_tempered_chains_agree_to_the_bit(backend, n_hidden, inner, parity, clam
     np.testing.assert_allclose(to_numpy(got.log_ratios), log_ratios, rtol=0, atol=atol)
     np.testing.assert_array_equal(to_numpy(rows), start)  # what was given stays as it is
     np.testing.assert_array_equal(to_numpy(given), start_origin)
+
+
+@pytest.mark.parametrize(("dtype", "largest"), [("float32", 40.0), ("float64", 350.0)])
+def test_probabilities_keep_their_digits(backend, dtype, largest):
+    """Where means are -1 to all digits, probabilities are not yet zero."""
+    fields = np.linspace(-largest, largest, 1001).astype(dtype)[None, :]
+    affine = Affine(backend.asarray(fields), None, backend.asarray(np.zeros_like(fields[0])))
+    x = backend.asarray(np.ones((3, 1), dtype=dtype))
+    got = backend.to_numpy(backend.means(x, affine, to_unit=True))
+    # Of the exponential, of 1 + e and of the quotient.
+    rtol = 8 * HALF_ULP if dtype == "float32" else 1e-14
+    expected = np.tile(expit(2.0 * fields.astype(np.float64)), (3, 1))
+    np.testing.assert_allclose(got, expected, rtol=rtol)
+    beyond = backend.asarray(np.full((1, 1), -1e4, dtype=dtype))
+    affine = Affine(beyond, None, backend.asarray(np.zeros(1, dtype=dtype)))
+    assert backend.to_numpy(backend.means(x, affine, to_unit=True)).max() < 2e-35
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -432,3 +449,54 @@ def test_scratch_space_is_reused_by_its_thread_alone():
         thread.join()
         assert not np.shares_memory(backend.scratch("a", (4, 5), np.float64), others[0])
     assert not np.shares_memory(first, backend.scratch("a", (4, 5), np.float32))
+
+
+# --- stretches of steps -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("is_clamped", [False, True])
+def test_chains_do_not_depend_on_their_stretches(monkeypatch, dtype, is_clamped):
+    backend = get_backend("numba", n_threads=2)
+    (up, *_), (down, *_) = (
+        make_map(backend, (20, 30), dtype=dtype),
+        make_map(backend, (30, 20), dtype=dtype),
+    )
+    v = backend.asarray(spin_rows(150, 20), dtype)
+    free = np.random.default_rng(1).random((5, 20)) > 0.3
+    free = np.tile(free, (30, 1)) if is_clamped else None
+    betas, stream = np.linspace(0.0, 1.0, 5), RandomStream(4)
+    origin, arrivals = np.zeros(150, dtype=np.int8), np.zeros(30, dtype=np.int64)
+    base = np.linspace(-0.3, 0.3, 20).astype(dtype)
+
+    def chains():
+        yield backend.gibbs(v, up, down, 7, stream, 2, free)
+        yield backend.anneal(150, up, down, base, np.linspace(0.0, 1.0, 8), stream, 2)
+        yield from backend.temper(
+            v, up, down, base, betas, 7, stream, 2,
+            parity=1, origin=origin, arrivals=arrivals, free=free,
+        )  # fmt: skip
+
+    with backend.running():
+        whole = list(chains())
+        assert len(backend.stretches(7, slice(0, 150), up, down)) == 1
+        for n_steps, n_stretches in ((1, 7), (2, 4), (3, 3)):
+            monkeypatch.setattr(
+                _numba.NumbaBackend,
+                "stretches",
+                lambda self, n, *_, k=n_steps: [slice(i, min(i + k, n)) for i in range(0, n, k)],
+            )
+            assert len(backend.stretches(7)) == n_stretches
+            for got, expected in zip(chains(), whole, strict=True):
+                np.testing.assert_array_equal(got, expected)
+
+
+def test_stretches_are_short_where_steps_are_long():
+    """A tenth of a second or so: ten billion multiply-adds a second are not much."""
+    backend = get_backend("numba")
+    up, _, _ = make_map(backend, (1000, 2000))
+    down, _, _ = make_map(backend, (2000, 1000))
+    stretches = backend.stretches(1000, slice(0, 500), up, down)
+    assert [s.start for s in stretches] == [0, *(s.stop for s in stretches[:-1])]
+    assert stretches[-1].stop == 1000
+    assert max(s.stop - s.start for s in stretches) * 500 * 4e6 < 3e9

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sklearn_rapid.backends._affine import Affine
-from sklearn_rapid.backends._random import RandomStream
+from sklearn_rapid.backends._random import RandomStream, check_rows
 
 DRAWS_PER_SWEEP = 3
 # Sets of inverse temperatures or partners that are kept: a ladder has a handful.
@@ -95,6 +95,7 @@ class Chains:
         Step k takes draws `first_draw` + 2k and the next. Where the boolean array `free` is
         False, v stays as it is.
         """
+        check_rows(v.shape[0])
         out = self.xp.empty_like(v)
 
         def work(rows: slice) -> Iterator[None]:
@@ -124,6 +125,7 @@ class Chains:
         other, with one Gibbs step at each but the first; a weight is the product of the ratios
         f_β / f_β' of neighbours. Step k takes draws `first_draw` + 1 + 2k and the next.
         """
+        check_rows(n_chains)
         xp = self.xp
         log_weights = xp.zeros(n_chains, dtype=xp.float64)
         betas = np.float64(np.float32(betas))
@@ -194,6 +196,7 @@ class Chains:
         -------
         Tempered
         """
+        check_rows(v.shape[0])
         xp, n_rungs = self.xp, len(betas)
         out = Tempered(
             xp.empty_like(v),

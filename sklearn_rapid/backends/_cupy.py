@@ -17,7 +17,7 @@ import numpy as np
 from sklearn_rapid.backends._affine import Affine
 from sklearn_rapid.backends._cupy_chains import LANES, CupyChains, calls, field_of, name_of
 from sklearn_rapid.backends._numpy import NumpyBackend
-from sklearn_rapid.backends._random import RandomStream
+from sklearn_rapid.backends._random import RandomStream, check_rows
 from sklearn_rapid.backends._threads import Work, finish
 
 f32, u32 = np.float32, np.uint32
@@ -186,6 +186,7 @@ class CupyBackend(CupyChains, NumpyBackend):
 
     def sample_spins(self, field: Any, stream: RandomStream, draw: int, first_row: int = 0) -> Any:
         """Spins with P(s = +1) = σ(2 field), in place of a field in float32."""
+        check_rows(first_row + field.shape[0])
         field = self.xp.ascontiguousarray(field, dtype=f32)
         self._draw(field, f32(1.0), self._no_bias(field), stream, draw, first_row)
         return field
@@ -206,6 +207,7 @@ class CupyBackend(CupyChains, NumpyBackend):
         self, shape: tuple[int, int], stream: RandomStream, draw: int, first_row: int = 0
     ) -> Any:
         """Uniform float32 numbers in (0, 1]."""
+        check_rows(first_row + shape[0])
         out = self._new(shape)
         self._launch("random_uniform", calls(shape), out, *shape, *name_of(stream, draw, first_row))
         return out

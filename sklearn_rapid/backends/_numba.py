@@ -26,7 +26,7 @@ from sklearn_rapid.backends._arguments import (
 )
 from sklearn_rapid.backends._chains import Tempered, top_of
 from sklearn_rapid.backends._numpy import NumpyBackend
-from sklearn_rapid.backends._random import RandomStream
+from sklearn_rapid.backends._random import RandomStream, check_rows
 from sklearn_rapid.backends._threads import SharedRows, row_blocks
 
 f32 = np.float32
@@ -348,6 +348,7 @@ class NumbaBackend(SharedRows, NumpyBackend):
         self, field: np.ndarray, stream: RandomStream, draw: int, first_row: int = 0
     ) -> np.ndarray:
         """Spins with P(s = +1) = σ(2 field), in place of the field."""
+        check_rows(first_row + field.shape[0])
         field = np.ascontiguousarray(field, dtype=f32)
         bias = np.zeros(field.shape[1], dtype=f32)
         _kernels.sample_spins(field, ONE, bias, *name_of(stream, draw, first_row))
@@ -372,6 +373,7 @@ class NumbaBackend(SharedRows, NumpyBackend):
         self, shape: tuple[int, int], stream: RandomStream, draw: int, first_row: int = 0
     ) -> np.ndarray:
         """Uniform float32 numbers in (0, 1]."""
+        check_rows(first_row + shape[0])
         out = np.empty(shape, dtype=f32)
         _kernels.random_uniform(out, *name_of(stream, draw, first_row))
         return out

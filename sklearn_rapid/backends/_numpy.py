@@ -19,6 +19,7 @@ from sklearn_rapid.backends._random import (
     LANES,
     WORD,
     RandomStream,
+    check_rows,
     philox,
 )
 from sklearn_rapid.backends._threads import Work, finish, row_blocks, single_threaded_blas
@@ -183,6 +184,7 @@ class NumpyBackend(Chains):
 
     def sample(self, x: Any, affine: Affine, stream: RandomStream, draw: int) -> Any:
         """Spins with P(s = +1) = σ(2 field) for each row."""
+        check_rows(x.shape[0])
         out = self._empty(x, affine)
 
         def work(rows: slice) -> None:
@@ -299,6 +301,7 @@ class NumpyBackend(Chains):
         self, shape: tuple[int, int], stream: RandomStream, draw: int, first_row: int = 0
     ) -> Any:
         """Uniform 32-bit words: element (i, j) has the name (seed, draw, first_row + i, j)."""
+        check_rows(first_row + shape[0])
         xp = self.xp
         n_rows, width = shape
         n_groups = -(-width // COLUMNS_PER_GROUP)
