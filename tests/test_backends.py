@@ -14,6 +14,7 @@ from threadpoolctl import ThreadpoolController, threadpool_limits
 from sklearn_rapid.backends import (
     Affine,
     RandomStream,
+    _pipelines,
     _random,
     _threads,
     available_threads,
@@ -414,8 +415,9 @@ def test_matmul_is_exact_on_small_integers(backend, shape, dtype):
 
 
 @pytest.mark.parametrize("shape", [(3, 4, 5), (40, 150, 30), (200, 300, 20)])
-def test_results_depend_on_values_not_on_who_may_write_to_them(backend, shape):
+def test_results_depend_on_values_not_on_who_may_write_to_them(backend, monkeypatch, shape):
     """Memory-mapped parameters and data are read-only."""
+    monkeypatch.setattr(_threads, "SMALLEST_SHARED_WORK", 1e7)
     rng = np.random.default_rng(6)
     n, k, m = shape
     arrays = [rng.normal(size=s).astype(np.float32) for s in ((n, k), (k, m), (n,), (m,), (k,))]
@@ -438,6 +440,19 @@ def test_results_depend_on_values_not_on_who_may_write_to_them(backend, shape):
         a.setflags(write=False)
     for got, wanted in zip(results(arrays), expected, strict=True):
         np.testing.assert_array_equal(backend.to_numpy(got), wanted)
+
+
+def test_products_of_read_only_matrices_are_made_by_the_same_library(monkeypatch):
+    """NumPy's BLAS and that of compiled code round alike on some processors only."""
+    monkeypatch.setattr(_threads, "SMALLEST_SHARED_WORK", 1e7)
+    made_by = lambda a, b, out: "compiled code"  # noqa: E731
+    monkeypatch.setattr(_pipelines, "multiply", made_by)
+    a, b = np.ones((5, 100), dtype=np.float32), np.ones((100, 7), dtype=np.float32)
+    backend = get_backend("numba")
+    assert backend.matmul(a, b) == "compiled code"
+    for matrix in (a, b):
+        matrix.setflags(write=False)
+        assert backend.matmul(a, b) == "compiled code"
 
 
 def test_row_dots_add_in_float64(backend):

@@ -21,7 +21,7 @@ from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_rapid import RARBM, RBM
-from sklearn_rapid.backends import get_backend
+from sklearn_rapid.backends import _threads, get_backend
 from sklearn_rapid.datasets import make_bars
 from sklearn_rapid.negative_phase import (
     PatternInducedCorrelations,
@@ -1167,8 +1167,9 @@ def test_small_probabilities_keep_their_digits(backend):
 
 @pytest.mark.parametrize("kind", ["RBM", "RARBM"])
 @pytest.mark.parametrize("shape", [(4, 3), (8, 12), (30, 40)])
-def test_memory_mapped_models_have_the_same_results(tmp_path, kind, shape):
+def test_memory_mapped_models_have_the_same_results(tmp_path, monkeypatch, kind, shape):
     """To the last bit: `joblib.load(mmap_mode="r")` makes parameters read-only."""
+    monkeypatch.setattr(_threads, "SMALLEST_SHARED_WORK", 1e7)
     n_features, n_components = shape
     rng = np.random.default_rng(0)
     X = (rng.random((70, n_features)) > 0.5).astype(np.float32)
