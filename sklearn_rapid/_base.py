@@ -168,12 +168,11 @@ class BaseRBM(
         """
         check_is_fitted(self)
         stream = self._own_stream()
-        to_unit = self.units == "binary"
 
         def features(machine: Any, encoder: SpinEncoder, v: Any, out: Any) -> Any:
             if self.hidden_features == "sample":
                 return encoder.decode(machine.sample_hidden(v, stream))
-            return machine.hidden_mean(v, out=out, to_unit=to_unit)
+            return machine.hidden_mean(v, out=out, to_unit=encoder.to_unit)
 
         return self._by_chunks(X, features, (self._n_features_out,), self._dtype, bits_will_do=True)
 
@@ -195,7 +194,7 @@ class BaseRBM(
         machine, encoder = self._ready(H)
         SpinEncoder(self.units, None, encoder.backend, encoder.dtype).check(H, name="H")
         with machine.backend.running():
-            means = encoder.decode(machine.visible_mean(encoder.means(H)))
+            means = machine.visible_mean(encoder.means(H), to_unit=encoder.to_unit)
             return self._returned(means, machine.backend, like=H)
 
     # --- scikit-learn -------------------------------------------------------------------

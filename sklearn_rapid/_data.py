@@ -141,6 +141,11 @@ class SpinEncoder:
     def _has_threshold(self) -> bool:
         return self.binarize is not None and self.binarize != "sample"
 
+    @property
+    def to_unit(self) -> bool:
+        """Whether means are handed out in [0, 1]: small ones are to keep their digits."""
+        return self.units == "binary"
+
     def means(self, values: Any) -> Any:
         """Mean spins from values in the user's units (hidden features, say)."""
         values = values * 2.0 - 1.0 if self.units == "binary" else values

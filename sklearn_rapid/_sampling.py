@@ -231,9 +231,9 @@ class SamplingMixin:
                 v = encoder.spins(where.where(free, where.zeros_like(X[rows]), X[rows]))
                 free = machine.backend.asarray(free)
                 v = machine.backend.xp.where(free, machine.backend.xp.zeros_like(v), v)
-                completion = Completion(machine, v, free, rungs)
+                completion = Completion(machine, encoder, v, free, rungs)
                 filled = completion.run(n_gibbs_steps, output == "mean", stream)
-                out[rows] = self._returned(encoder.decode(filled), machine.backend, like=X)
+                out[rows] = self._returned(filled, machine.backend, like=X)
         return out
 
     def _starting_states(
@@ -270,6 +270,7 @@ class Completion:
     Parameters
     ----------
     machine : Machine
+    encoder : SpinEncoder
     v : array of shape (n, V)
         Zero where an entry is missing.
     free : boolean array of shape (n, V)
@@ -278,8 +279,11 @@ class Completion:
         Whose β and base each row gets.
     """
 
-    def __init__(self, machine: Machine, v: Any, free: Any, rungs: Ladder | None) -> None:
-        self.machine, self.v, self.free, self.ladder = machine, v, free, None
+    def __init__(
+        self, machine: Machine, encoder: SpinEncoder, v: Any, free: Any, rungs: Ladder | None
+    ) -> None:
+        self.machine, self.encoder = machine, encoder
+        self.v, self.free, self.ladder = v, free, None
         if rungs is not None:
             backend, xp = machine.backend, machine.backend.xp
             rows = backend.asarray(np.repeat(np.arange(v.shape[0]), rungs.n_rungs), "int64")
@@ -287,9 +291,10 @@ class Completion:
             self.ladder = of_states(backend, rungs.betas, rungs.base, xp.take(v, rows, axis=0))
 
     def run(self, n_steps: int, mean: bool, stream: RandomStream) -> Any:
-        """The rows after so many steps, or their means over the second half of the steps."""
+        """The rows in the user's units after so many steps, or their means over the second half."""
+        encoder = self.encoder
         if not mean:
-            return self._advance(n_steps, stream)
+            return encoder.decode(self._advance(n_steps, stream))
         machine, xp = self.machine, self.machine.backend.xp
         n_draws = min(MEANS_OF_COMPLETION, n_steps)
         apart = max(1, n_steps // (2 * n_draws))
@@ -297,9 +302,10 @@ class Completion:
         total = xp.zeros_like(v)
         for _ in range(n_draws):
             v = self._advance(apart, stream)
-            total += machine.visible_mean(machine.sample_hidden(v, stream))
+            h = machine.sample_hidden(v, stream)
+            total += machine.visible_mean(h, to_unit=encoder.to_unit)
         missing = self.free if self.ladder is None else self.free[:: self.ladder.n_rungs, :]
-        return xp.where(missing, total / n_draws, v)
+        return xp.where(missing, total / n_draws, encoder.decode(v))
 
     def _advance(self, n_steps: int, stream: RandomStream) -> Any:
         if self.ladder is None:

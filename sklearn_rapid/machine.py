@@ -99,6 +99,14 @@ class Machine:
         own = couplings.with_parameters(own)
         return replace(self, couplings=own, visible_bias=b, hidden_bias=c)
 
+    def in_float64(self) -> Machine:
+        """The same machine in double precision."""
+        xp, couplings = self.backend.xp, self.couplings
+        wide = {name: xp.astype(p, xp.float64) for name, p in couplings.parameters.items()}
+        b, c = (xp.astype(bias, xp.float64) for bias in (self.visible_bias, self.hidden_bias))
+        wide = couplings.with_parameters(wide)
+        return replace(self, couplings=wide, visible_bias=b, hidden_bias=c)
+
     def hidden_field(self, v: Any) -> Any:
         """θ = Wᵀv + c, shape (n, H)."""
         return self.backend.field(v, self.up)

@@ -1,6 +1,7 @@
 """The partition function: exact over the smaller layer, by tempering, or by annealing.
 
-Likelihoods are in nats. Sums run in float64 while fields keep the machine's precision.
+Likelihoods are in nats. Sums run in float64, and in exact sums the fields too; fields of chains
+keep the machine's precision.
 """
 
 from __future__ import annotations
@@ -52,8 +53,9 @@ class LogPartition:
     value : float
         log Z in nats.
     error : float
-        Standard error of `value` in nats: zero if exact, infinite if unknown. It speaks for the
-        chains that were run, and cannot know of modes that none of them found.
+        Standard error of `value` in nats, infinite if unknown. It speaks for the chains that were
+        run, and cannot know of modes that none of them found. For "exact": what rounding may add
+        up to.
     method : {"exact", "tempering", "ais"}
     doubts : tuple of str
         What speaks against the estimate; empty if nothing does.
@@ -127,7 +129,7 @@ def smaller_layer_first(machine: Machine) -> Machine:
 
 
 def exact_log_partition(machine: Machine) -> LogPartition:
-    """log Z by summing exp(-F) over all states of the smaller layer.
+    """log Z by summing exp(-F) over all states of the smaller layer, fields in float64.
 
     The layer is cut in two: the field of a state is the sum of what its halves add to it, so that
     2^(n/2) fields of each half take the place of 2^n products. Without biases a state and its
@@ -143,7 +145,8 @@ def exact_log_partition(machine: Machine) -> LogPartition:
     >>> print(f"{exact_log_partition(machine).value / np.log(2):.3f}")
     5.000
     """
-    machine = smaller_layer_first(machine)
+    dtype = dtype_name(machine)
+    machine = smaller_layer_first(machine).in_float64()
     backend, n_low = machine.backend, machine.n_visible // 2
     low, low_energy = _fields_of_spins(machine, slice(0, n_low))
     high, high_energy = _fields_of_spins(machine, slice(n_low, machine.n_visible))
@@ -156,10 +159,14 @@ def exact_log_partition(machine: Machine) -> LogPartition:
     sums = []
     for start in range(0, n_high, rows_per_chunk):
         rows = slice(start, min(start + rows_per_chunk, n_high))
-        log_p = backend.sum_log_2cosh_of_sums(high[rows, :], low)
+        log_p = backend.sum_log_2cosh_of_sums(high[rows, :], low, dtype)
         log_p = backend.to_numpy(log_p + high_energy[rows, None] + low_energy[None, :])
         sums.append(logsumexp(log_p))
-    return LogPartition(float(logsumexp(sums)) + (np.log(2.0) if halved else 0.0))
+    value = float(logsumexp(sums) + (np.log(2.0) if halved else 0.0))
+    # A few roundings of each term, of which only log(1 + exp(-2|θ|)) is in the machine's type.
+    of_logs = 2.0 * machine.n_hidden * float(np.finfo(dtype).eps)
+    largest_term = abs(value) + float(backend.xp.sum(backend.xp.abs(machine.visible_bias)))
+    return LogPartition(value, of_logs + 4.0 * float(np.finfo(np.float64).eps) * largest_term)
 
 
 def _fields_of_spins(machine: Machine, spins: slice) -> tuple[Any, Any]:

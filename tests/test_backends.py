@@ -11,7 +11,15 @@ import pytest
 from scipy import stats
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
-from sklearn_rapid.backends import RandomStream, _threads, available_threads, get_backend
+from sklearn_rapid.backends import (
+    Affine,
+    RandomStream,
+    _pipelines,
+    _random,
+    _threads,
+    available_threads,
+    get_backend,
+)
 from sklearn_rapid.backends._kernels import _fill_group
 from sklearn_rapid.backends._numpy import NumpyBackend
 from sklearn_rapid.backends._random import philox
@@ -126,6 +134,48 @@ def test_every_part_of_the_name_matters(backend):
     draws = [uniform(backend, (2, 64), RandomStream(seed), draw) for seed, draw in names]
     rows = np.concatenate(draws).tolist()
     assert len({tuple(row) for row in rows}) == 2 * len(names)
+
+
+def test_rows_without_a_name_of_their_own_are_refused(backend):
+    """Row 2^32 of a draw would get the words of row 0."""
+    stream, last = RandomStream(3), 2**32 - 1
+    field = np.zeros((2, 5), dtype=np.float32)
+    assert uniform(backend, (1, 5), stream, 0, last).shape == (1, 5)
+    for draw in (
+        lambda: uniform(backend, (2, 5), stream, 0, last),
+        lambda: spins(backend, field, stream, 0, last),
+    ):
+        with pytest.raises(ValueError, match=r"at most 2\*\*32 rows, got 4,294,967,297"):
+            draw()
+
+
+@pytest.mark.parametrize("method", ["sample", "gibbs", "anneal", "temper"])
+def test_chains_without_names_of_their_own_are_refused(backend, monkeypatch, method):
+    """Before any work is done, and all memory taken."""
+    monkeypatch.setattr(_random, "LARGEST_DRAW", 10)
+    zeros = backend.asarray(np.zeros((11, 11), dtype=np.float32))
+    stream, affine = RandomStream(3), Affine(zeros, None, zeros[0, :])
+    betas = np.array([0.0, 1.0])
+    origin = backend.asarray(np.zeros(10, dtype=np.int8))
+    arrivals = backend.asarray(np.zeros(5, dtype=np.int64))
+
+    def draw(n):
+        v = zeros[:n, :]
+        if method == "sample":
+            backend.sample(v, affine, stream, 0)
+        elif method == "gibbs":
+            backend.gibbs(v, affine, affine, 1, stream, 0)
+        elif method == "anneal":
+            backend.anneal(n, affine, affine, affine.bias, betas, stream, 0)
+        else:
+            backend.temper(
+                v, affine, affine, affine.bias, betas, 1, stream, 0,
+                parity=0, origin=origin, arrivals=arrivals,
+            )  # fmt: skip
+
+    draw(10)
+    with pytest.raises(ValueError, match=r"at most 2\*\*32 rows, got 11"):
+        draw(11)
 
 
 def test_reserved_draws_follow_one_another():
@@ -362,6 +412,47 @@ def test_matmul_is_exact_on_small_integers(backend, shape, dtype):
     transposed = backend.to_numpy(backend.matmul(b.T, a.T))
     np.testing.assert_array_equal(transposed, expected.T)
     assert transposed.dtype == dtype
+
+
+@pytest.mark.parametrize("shape", [(3, 4, 5), (40, 150, 30), (200, 300, 20)])
+def test_results_depend_on_values_not_on_who_may_write_to_them(backend, monkeypatch, shape):
+    """Memory-mapped parameters and data are read-only."""
+    monkeypatch.setattr(_threads, "SMALLEST_SHARED_WORK", 1e7)
+    rng = np.random.default_rng(6)
+    n, k, m = shape
+    arrays = [rng.normal(size=s).astype(np.float32) for s in ((n, k), (k, m), (n,), (m,), (k,))]
+
+    def results(arrays):
+        x, first, weights, bias, other_bias = (backend.asarray(a) for a in arrays)
+        up, down = Affine(first, None, bias), Affine(first.T, None, other_bias)
+        out = backend.asarray(np.zeros((n, k), dtype=np.float32))
+        backend.weighted_rows(x, other_bias, weights, out)
+        v = backend.sign(x)
+        yield from (out, v, backend.matmul(x, first), backend.matmul(first.T, x.T))
+        yield from (backend.dot(x, x), backend.row_dots(x, other_bias[None, :]))
+        yield from (backend.column_sums(x), backend.column_sums(x, weights))
+        yield from (backend.means(x, up), backend.sum_log_2cosh_of(x, up))
+        yield from (backend.gibbs(v, up, down, 2, RandomStream(1), 0),)
+        yield backend.flipped_log_2cosh(v, up)
+
+    expected = [backend.to_numpy(a) for a in results(arrays)]
+    for a in arrays:
+        a.setflags(write=False)
+    for got, wanted in zip(results(arrays), expected, strict=True):
+        np.testing.assert_array_equal(backend.to_numpy(got), wanted)
+
+
+def test_products_of_read_only_matrices_are_made_by_the_same_library(monkeypatch):
+    """NumPy's BLAS and that of compiled code round alike on some processors only."""
+    monkeypatch.setattr(_threads, "SMALLEST_SHARED_WORK", 1e7)
+    made_by = lambda a, b, out: "compiled code"  # noqa: E731
+    monkeypatch.setattr(_pipelines, "multiply", made_by)
+    a, b = np.ones((5, 100), dtype=np.float32), np.ones((100, 7), dtype=np.float32)
+    backend = get_backend("numba")
+    assert backend.matmul(a, b) == "compiled code"
+    for matrix in (a, b):
+        matrix.setflags(write=False)
+        assert backend.matmul(a, b) == "compiled code"
 
 
 def test_row_dots_add_in_float64(backend):

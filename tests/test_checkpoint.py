@@ -27,8 +27,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 import sklearn_rapid
-from sklearn_rapid import RARBM, RBM
-from sklearn_rapid.callbacks import Checkpoint, _files, resume
+from sklearn_rapid import RARBM, RBM, _files
+from sklearn_rapid.callbacks import Checkpoint, resume
 from sklearn_rapid.datasets import make_bars
 from sklearn_rapid.negative_phase import (
     ParallelTempering,

@@ -8,8 +8,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from scipy import sparse
+from scipy.special import expit
 
-from sklearn_rapid.backends import Affine, RandomStream, _pipelines, get_backend
+from sklearn_rapid.backends import Affine, RandomStream, _numba, _pipelines, get_backend
 from sklearn_rapid.backends._numpy import NumpyBackend
 
 # Rows for every way that a block may be cut or multiplied.
@@ -218,6 +219,22 @@ def test_tempered_chains_agree_to_the_bit(backend, n_hidden, inner, parity, clam
     np.testing.assert_array_equal(to_numpy(given), start_origin)
 
 
+@pytest.mark.parametrize(("dtype", "largest"), [("float32", 40.0), ("float64", 350.0)])
+def test_probabilities_keep_their_digits(backend, dtype, largest):
+    """Where means are -1 to all digits, probabilities are not yet zero."""
+    fields = np.linspace(-largest, largest, 1001).astype(dtype)[None, :]
+    affine = Affine(backend.asarray(fields), None, backend.asarray(np.zeros_like(fields[0])))
+    x = backend.asarray(np.ones((3, 1), dtype=dtype))
+    got = backend.to_numpy(backend.means(x, affine, to_unit=True))
+    # Of the exponential, of 1 + e and of the quotient.
+    rtol = 8 * HALF_ULP if dtype == "float32" else 1e-14
+    expected = np.tile(expit(2.0 * fields.astype(np.float64)), (3, 1))
+    np.testing.assert_allclose(got, expected, rtol=rtol)
+    beyond = backend.asarray(np.full((1, 1), -1e4, dtype=dtype))
+    affine = Affine(beyond, None, backend.asarray(np.zeros(1, dtype=dtype)))
+    assert backend.to_numpy(backend.means(x, affine, to_unit=True)).max() < 2e-35
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("sizes", [(20, 30), (20, 6, 1100)])
 def test_sums_of_log_2cosh(backend, sizes, dtype):
@@ -231,13 +248,15 @@ def test_sums_of_log_2cosh(backend, sizes, dtype):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_sums_of_log_2cosh_of_sums(backend, dtype):
+@pytest.mark.parametrize("scale", [0.3, 20.0, 3000.0])
+def test_sums_of_log_2cosh_of_sums(backend, scale, dtype):
+    """Fields are added in float64, however large; only logarithms may be in float32."""
     rng = np.random.default_rng(0)
-    rows, columns = (rng.normal(0, 20, (n, 1000)).astype(dtype) for n in (140, 9))
-    got = backend.sum_log_2cosh_of_sums(backend.asarray(rows), backend.asarray(columns))
-    sums = rows.astype(np.float64)[:, None, :] + columns.astype(np.float64)
-    rtol = 1e-13 if dtype == "float64" else 4 * HALF_ULP
-    np.testing.assert_allclose(backend.to_numpy(got), log_2cosh(sums).sum(axis=2), rtol=rtol)
+    rows, columns = (rng.normal(0, scale, (n, 1000)) for n in (140, 9))
+    got = backend.sum_log_2cosh_of_sums(backend.asarray(rows), backend.asarray(columns), dtype)
+    expected = log_2cosh(rows[:, None, :] + columns).sum(axis=2)
+    atol = 0.0 if dtype == "float64" else 1000 * 4 * HALF_ULP
+    np.testing.assert_allclose(backend.to_numpy(got), expected, rtol=1e-13, atol=atol)
 
 
 def test_sums_of_huge_fields_are_finite():
@@ -430,3 +449,54 @@ def test_scratch_space_is_reused_by_its_thread_alone():
         thread.join()
         assert not np.shares_memory(backend.scratch("a", (4, 5), np.float64), others[0])
     assert not np.shares_memory(first, backend.scratch("a", (4, 5), np.float32))
+
+
+# --- stretches of steps -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("is_clamped", [False, True])
+def test_chains_do_not_depend_on_their_stretches(monkeypatch, dtype, is_clamped):
+    backend = get_backend("numba", n_threads=2)
+    (up, *_), (down, *_) = (
+        make_map(backend, (20, 30), dtype=dtype),
+        make_map(backend, (30, 20), dtype=dtype),
+    )
+    v = backend.asarray(spin_rows(150, 20), dtype)
+    free = np.random.default_rng(1).random((5, 20)) > 0.3
+    free = np.tile(free, (30, 1)) if is_clamped else None
+    betas, stream = np.linspace(0.0, 1.0, 5), RandomStream(4)
+    origin, arrivals = np.zeros(150, dtype=np.int8), np.zeros(30, dtype=np.int64)
+    base = np.linspace(-0.3, 0.3, 20).astype(dtype)
+
+    def chains():
+        yield backend.gibbs(v, up, down, 7, stream, 2, free)
+        yield backend.anneal(150, up, down, base, np.linspace(0.0, 1.0, 8), stream, 2)
+        yield from backend.temper(
+            v, up, down, base, betas, 7, stream, 2,
+            parity=1, origin=origin, arrivals=arrivals, free=free,
+        )  # fmt: skip
+
+    with backend.running():
+        whole = list(chains())
+        assert len(backend.stretches(7, slice(0, 150), up, down)) == 1
+        for n_steps, n_stretches in ((1, 7), (2, 4), (3, 3)):
+            monkeypatch.setattr(
+                _numba.NumbaBackend,
+                "stretches",
+                lambda self, n, *_, k=n_steps: [slice(i, min(i + k, n)) for i in range(0, n, k)],
+            )
+            assert len(backend.stretches(7)) == n_stretches
+            for got, expected in zip(chains(), whole, strict=True):
+                np.testing.assert_array_equal(got, expected)
+
+
+def test_stretches_are_short_where_steps_are_long():
+    """A tenth of a second or so: ten billion multiply-adds a second are not much."""
+    backend = get_backend("numba")
+    up, _, _ = make_map(backend, (1000, 2000))
+    down, _, _ = make_map(backend, (2000, 1000))
+    stretches = backend.stretches(1000, slice(0, 500), up, down)
+    assert [s.start for s in stretches] == [0, *(s.stop for s in stretches[:-1])]
+    assert stretches[-1].stop == 1000
+    assert max(s.stop - s.start for s in stretches) * 500 * 4e6 < 3e9

@@ -12,13 +12,14 @@ row to that β and keeps the account; tempering lets pairs of rows exchange thei
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from sklearn_rapid.backends._affine import Affine
-from sklearn_rapid.backends._random import RandomStream
+from sklearn_rapid.backends._random import RandomStream, check_rows
 
 DRAWS_PER_SWEEP = 3
 # Sets of inverse temperatures or partners that are kept: a ladder has a handful.
@@ -94,14 +95,16 @@ class Chains:
         Step k takes draws `first_draw` + 2k and the next. Where the boolean array `free` is
         False, v stays as it is.
         """
+        check_rows(v.shape[0])
         out = self.xp.empty_like(v)
 
-        def work(rows: slice) -> None:
+        def work(rows: slice) -> Iterator[None]:
             out[rows, :] = v[rows, :]
             clamp = None if free is None else free[rows, :]
-            self._gibbs_block(
-                out[rows, :], up, down, n_steps, stream, first_draw, rows.start, clamp
-            )
+            for steps in self.stretches(n_steps, rows, up, down):
+                n, draw = steps.stop - steps.start, first_draw + 2 * steps.start
+                self._gibbs_block(out[rows, :], up, down, n, stream, draw, rows.start, clamp)
+                yield
 
         self.for_row_blocks(work, v.shape[0], n_steps * (up.n_products + down.n_products))
         return out
@@ -122,20 +125,27 @@ class Chains:
         other, with one Gibbs step at each but the first; a weight is the product of the ratios
         f_β / f_β' of neighbours. Step k takes draws `first_draw` + 1 + 2k and the next.
         """
+        check_rows(n_chains)
         xp = self.xp
         log_weights = xp.zeros(n_chains, dtype=xp.float64)
         betas = np.float64(np.float32(betas))
         down = _from_base(down, base_bias)
 
-        def work(rows: slice) -> None:
+        n_steps = len(betas) - 1
+
+        def work(rows: slice) -> Iterator[None]:
             v = xp.zeros((rows.stop - rows.start, base_bias.shape[0]), dtype=base_bias.dtype)
             v = self.sample_spins(v + base_bias, stream, first_draw, rows.start)
-            self._anneal_block(
-                v, up, down, base_bias, betas, stream, first_draw + 1, rows.start, log_weights[rows]
-            )
+            v = xp.astype(v, base_bias.dtype, copy=False)
+            for steps in self.stretches(n_steps, rows, up, down):
+                on_the_way = betas[steps.start : steps.stop + 1]
+                draw = first_draw + 1 + 2 * steps.start
+                self._anneal_block(
+                    v, up, down, base_bias, on_the_way, stream, draw, rows.start, log_weights[rows]
+                )
+                yield
 
-        products = (up.n_products + down.n_products) * (len(betas) - 1)
-        self.for_row_blocks(work, n_chains, products)
+        self.for_row_blocks(work, n_chains, n_steps * (up.n_products + down.n_products))
         return log_weights
 
     def temper(
@@ -186,6 +196,7 @@ class Chains:
         -------
         Tempered
         """
+        check_rows(v.shape[0])
         xp, n_rungs = self.xp, len(betas)
         out = Tempered(
             xp.empty_like(v),
@@ -195,20 +206,34 @@ class Chains:
         )
         down = _from_base(down, base_bias)
 
-        def work(rows: slice) -> None:
+        def work(rows: slice) -> Iterator[None]:
             out.states[rows, :] = v[rows, :]
             groups = slice(rows.start // n_rungs, -(-rows.stop // n_rungs))
-            block = Tempered(
-                out.states[rows, :], out.log_ratios[:, rows], out.origin[rows], out.arrivals[groups]
-            )
             clamp = None if free is None else free[rows, :]
-            self._temper_block(
-                block, up, down, base_bias, betas, parity, stream, first_draw, rows.start, clamp
-            )
+            for sweeps in self.stretches(n_sweeps, rows, up, down):
+                block = Tempered(
+                    out.states[rows, :],
+                    out.log_ratios[sweeps, rows],
+                    out.origin[rows],
+                    out.arrivals[groups],
+                )
+                pairs = (parity + sweeps.start) % 2
+                draw = first_draw + DRAWS_PER_SWEEP * sweeps.start
+                self._temper_block(
+                    block, up, down, base_bias, betas, pairs, stream, draw, rows.start, clamp
+                )
+                yield
 
         products = n_sweeps * (up.n_products + down.n_products)
         self.for_row_blocks(work, v.shape[0], products, n_rungs)
         return out
+
+    def stretches(self, n_steps: int, rows: slice, up: Affine, down: Affine) -> tuple[slice, ...]:
+        """Steps of a block's chains in stretches, between which it may be interrupted.
+
+        All at once where the interpreter is there at every step.
+        """
+        return (slice(0, n_steps),)
 
     # --- on one block -------------------------------------------------------------------
 
@@ -246,11 +271,10 @@ class Chains:
         xp = self.xp
         rows = xp.ones(v.shape[0], dtype=xp.float64)
         for k in range(len(betas) - 1):
-            v = xp.astype(v, base_bias.dtype)
             field = self.field(v, up)
             start, to = rows * float(betas[k]), rows * float(betas[k + 1])
             log_weights += self._log_ratios(v, field, down, start, to)
-            v = self._step_at(
+            v[...] = self._step_at(
                 to, field, down, base_bias, stream, first_draw + 2 * k, first_row, v.dtype
             )
 

@@ -7,7 +7,6 @@ sums stay there as arrays without axes, and only `to_numpy` fetches anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from pathlib import Path
@@ -18,7 +17,8 @@ import numpy as np
 from sklearn_rapid.backends._affine import Affine
 from sklearn_rapid.backends._cupy_chains import LANES, CupyChains, calls, field_of, name_of
 from sklearn_rapid.backends._numpy import NumpyBackend
-from sklearn_rapid.backends._random import RandomStream
+from sklearn_rapid.backends._random import RandomStream, check_rows
+from sklearn_rapid.backends._threads import Work, finish
 
 f32, u32 = np.float32, np.uint32
 
@@ -73,11 +73,11 @@ class CupyBackend(CupyChains, NumpyBackend):
         return self.xp.asnumpy(values)
 
     def for_row_blocks(
-        self, work: Callable[[slice], None], n_rows: int, products_per_row: float, group: int = 1
+        self, work: Work, n_rows: int, products_per_row: float, group: int = 1
     ) -> None:
-        """Call ``work(rows)`` once for all rows."""
+        """Do ``work(rows)`` once for all rows."""
         if n_rows > 0:
-            work(slice(0, n_rows))
+            finish(work(slice(0, n_rows)))
 
     # --- products and sums of a whole phase ---------------------------------------------
 
@@ -141,9 +141,8 @@ class CupyBackend(CupyChains, NumpyBackend):
             super()._means_block(x, affine, out, overlaps, to_unit)
             return
         self._multiply(x, affine, out, overlaps)
-        shape = (0.5, 0.5) if to_unit else (1.0, 0.0)
         self._launch(
-            "means", out.shape, out, *field_of(affine), *map(f32, shape), out, *out.shape
+            "means", out.shape, out, *field_of(affine), int(to_unit), out, *out.shape
         )  # fmt: skip
 
     def _sample_block(
@@ -165,29 +164,29 @@ class CupyBackend(CupyChains, NumpyBackend):
         if not self._is_plain(v):
             super()._flipped_block(v, up, out)
             return
-        columns = self.xp.ascontiguousarray(up.first.T)
-        self._sum_of_sums(self.field(v, up), columns, (-2.0 * up.scale) * v, out)
-
-    def sum_log_2cosh_of_sums(self, rows: Any, columns: Any) -> Any:
-        """Σ_j log 2cosh(rows_aj + columns_bj), float64 of shape (A, B)."""
-        if rows.dtype != f32:
-            return super().sum_log_2cosh_of_sums(rows, columns)
-        shape = (rows.shape[0], columns.shape[0])
-        out, ones = self._new(shape, "float64"), self.xp.ones(shape, dtype=f32)
-        self._sum_of_sums(rows, self.xp.ascontiguousarray(columns.T), ones, out)
-        return out
-
-    def _sum_of_sums(self, rows: Any, columns: Any, factors: Any, out: Any) -> None:
-        rows = self.xp.ascontiguousarray(rows)
+        xp = self.xp
+        field, columns = (xp.ascontiguousarray(a) for a in (self.field(v, up), up.first.T))
         self._launch(
-            "sum_log_2cosh_of_sums", out.shape, rows, columns, factors, out,
-            *out.shape, rows.shape[1],
+            "flipped_log_2cosh", out.shape, field, columns, (-2.0 * up.scale) * v, out,
+            *out.shape, field.shape[1],
         )  # fmt: skip
+
+    def sum_log_2cosh_of_sums(self, rows: Any, columns: Any, dtype: str = "float64") -> Any:
+        """Σ_j log 2cosh(rows_aj + columns_bj), float64 of shape (A, B)."""
+        if dtype != "float32":
+            return super().sum_log_2cosh_of_sums(rows, columns, dtype)
+        out = self._new((rows.shape[0], columns.shape[0]), "float64")
+        rows, columns = (self.xp.ascontiguousarray(a) for a in (rows, columns.T))
+        self._launch(
+            "sum_log_2cosh_of_sums", out.shape, rows, columns, out, *out.shape, rows.shape[1]
+        )  # fmt: skip
+        return out
 
     # --- elementwise --------------------------------------------------------------------
 
     def sample_spins(self, field: Any, stream: RandomStream, draw: int, first_row: int = 0) -> Any:
         """Spins with P(s = +1) = σ(2 field), in place of a field in float32."""
+        check_rows(first_row + field.shape[0])
         field = self.xp.ascontiguousarray(field, dtype=f32)
         self._draw(field, f32(1.0), self._no_bias(field), stream, draw, first_row)
         return field
@@ -208,6 +207,7 @@ class CupyBackend(CupyChains, NumpyBackend):
         self, shape: tuple[int, int], stream: RandomStream, draw: int, first_row: int = 0
     ) -> Any:
         """Uniform float32 numbers in (0, 1]."""
+        check_rows(first_row + shape[0])
         out = self._new(shape)
         self._launch("random_uniform", calls(shape), out, *shape, *name_of(stream, draw, first_row))
         return out

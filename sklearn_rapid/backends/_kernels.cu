@@ -127,9 +127,9 @@ extern "C" __global__ void sample_spins(
     }
 }
 
-// out_scale * tanh(field) + out_shift.
+// tanh(field), or the probability of +1 if to_unit.
 extern "C" __global__ void means(
-    const float *product, float scale, const float *bias, float out_scale, float out_shift,
+    const float *product, float scale, const float *bias, size to_unit,
     float *out, size n_rows, size width)
 {
     FOR_EACH_ROW(i, n_rows) {
@@ -137,7 +137,8 @@ extern "C" __global__ void means(
             const float x = scale * product[i * width + j] + bias[j];
             const float e = exp_minus_2(fabsf(x));
             const float t = (1.0f - e) / (1.0f + e);
-            out[i * width + j] = out_scale * (x >= 0.0f ? t : -t) + out_shift;
+            const float mean = x >= 0.0f ? t : 0.0f - t;
+            out[i * width + j] = to_unit ? (x >= 0.0f ? 1.0f : e) / (1.0f + e) : mean;
         }
     }
 }
@@ -241,8 +242,25 @@ extern "C" __global__ void follow_origins(
     }
 }
 
-// out_ab = sum over j of log 2cosh(rows_aj + factors_ab * columns_jb).
+// out_ab = sum over j of log 2cosh(rows_aj + columns_jb), fields being in double precision.
 extern "C" __global__ void sum_log_2cosh_of_sums(
+    const double *rows, const double *columns, double *out,
+    size n_rows, size n_columns, size width)
+{
+    FOR_EACH_ROW(a, n_rows) {
+        FOR_EACH_COLUMN(b, n_columns) {
+            double sum = 0.0;
+            for (size j = 0; j < width; ++j) {
+                const double field = fabs(rows[a * width + j] + columns[j * n_columns + b]);
+                sum += field + (double)log1pf(exp_minus_2((float)field));
+            }
+            out[a * n_columns + b] = sum;
+        }
+    }
+}
+
+// out_ab = sum over j of log 2cosh(rows_aj + factors_ab * columns_jb).
+extern "C" __global__ void flipped_log_2cosh(
     const float *rows, const float *columns, const float *factors, double *out,
     size n_rows, size n_columns, size width)
 {

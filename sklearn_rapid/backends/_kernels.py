@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from sklearn_rapid.backends._compile import compiler, inlined
 from sklearn_rapid.backends._numpy import (
     _EXP_COEFFICIENTS,
     _LN2_HIGH,
@@ -40,17 +40,16 @@ _FLOOR = f32(_SMALLEST_EXPONENT)
 _M0, _M1 = (u64(m) for m in PHILOX_MULTIPLIERS)
 _W0, _W1 = (u32(w) for w in PHILOX_WEYL)
 _STEP = f32(2.0**-32)
-_ONE, _TWO = f32(1.0), f32(2.0)
+_ZERO, _ONE = f32(0.0), f32(1.0)
 
 # One logarithm for the product of so many numbers between 1/2 and 2: 2^960 is a finite float64,
 # and 2^15, what one of 64 lanes of it can reach, a finite float32.
 COLUMNS_PER_LOG = 15 * COLUMNS_PER_GROUP
 
-compiled = njit(cache=True, nogil=True, error_model="numpy")
+compiled = compiler()
 # Products and sums may be fused where backends need to agree to rounding only; never where spins
 # are drawn, which are the same on all of them.
-contracted = njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-inlined = njit(inline="always", error_model="numpy")
+contracted = compiler(fastmath={"contract"})
 
 
 @inlined
@@ -133,15 +132,21 @@ def sample_spins(product, scale, bias, key0, key1, d0, d1, first_row):
 
 
 @contracted
-def means(product, scale, bias, out_scale, out_shift):
-    """out_scale * tanh(scale * product + bias) + out_shift, in place of the product."""
+def means(product, scale, bias, to_unit):
+    """`tanh` of the field scale * product + bias, or `probabilities`, in place of the product."""
     for i in range(product.shape[0]):
         row = product[i]
-        for j in range(row.size):
-            x = scale * row[j] + bias[j]
-            e = _exp_minus_2(abs(x))
-            t = (_ONE - e) / (_ONE + e)
-            row[j] = out_scale * (t if x >= f32(0.0) else -t) + out_shift
+        if to_unit:
+            for j in range(row.size):
+                x = scale * row[j] + bias[j]
+                e = _exp_minus_2(abs(x))
+                row[j] = (_ONE if x >= _ZERO else e) / (_ONE + e)
+        else:
+            for j in range(row.size):
+                x = scale * row[j] + bias[j]
+                e = _exp_minus_2(abs(x))
+                t = (_ONE - e) / (_ONE + e)
+                row[j] = t if x >= _ZERO else _ZERO - t
 
 
 @inlined
@@ -190,9 +195,9 @@ def sum_log_2cosh(product, scale, bias, out):
 
 @contracted
 def sum_log_2cosh_of_sums(rows, columns, out):
-    """out_ab = Σ_j log 2cosh(rows_aj + columns_bj) in float64; the sums are never written."""
+    """`sum_log_2cosh_of_sums`, fields in float64; they are never written."""
     width = rows.shape[1]
-    size = np.zeros(_whole_groups(width), dtype=f32)
+    size = np.zeros(_whole_groups(width), dtype=f64)
     factor = np.ones(_whole_groups(width), dtype=f32)
     sums = np.empty(COLUMNS_PER_GROUP, dtype=f64)
     products = np.empty(COLUMNS_PER_GROUP, dtype=f32)
@@ -202,7 +207,7 @@ def sum_log_2cosh_of_sums(rows, columns, out):
             for j in range(width):
                 field = abs(x[j] + y[j])
                 size[j] = field
-                factor[j] = _ONE + _exp_minus_2(field)
+                factor[j] = _ONE + _exp_minus_2(f32(field))
             out[a, b] = _sum_and_log_product(size, factor, sums, products)
 
 

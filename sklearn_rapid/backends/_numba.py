@@ -8,7 +8,6 @@ reference's own path with the compiled kernels where there are some.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,20 +15,29 @@ from scipy import sparse
 
 from sklearn_rapid.backends import _kernels, _pipelines, _threads
 from sklearn_rapid.backends._affine import Affine
+from sklearn_rapid.backends._arguments import (
+    are_single,
+    clamps,
+    compilable,
+    is_plain,
+    name_of,
+    ones,
+    writeable,
+)
 from sklearn_rapid.backends._chains import Tempered, top_of
 from sklearn_rapid.backends._numpy import NumpyBackend
-from sklearn_rapid.backends._random import WORD, RandomStream
+from sklearn_rapid.backends._random import RandomStream, check_rows
 from sklearn_rapid.backends._threads import SharedRows, row_blocks
 
 f32 = np.float32
 u32 = np.uint32
 u64 = np.uint64
-ONE, ZERO, HALF = f32(1.0), f32(0.0), f32(0.5)
-NO_MATRIX = np.empty((0, 0), dtype=f32)
-ALL_FREE = np.empty((0, 0), dtype=bool)
+ONE = f32(1.0)
 
 # A small product of a transposed matrix is faster on a copy in row-major order, up to here.
 LARGEST_COPIED = 64
+# The work in a stretch of steps, in multiply-adds, and what drawing a spin adds to it.
+LARGEST_STRETCH, PRODUCTS_PER_SPIN = 2e9, 100
 # What a pass over an element that is not in a near cache costs, in multiply-adds of a product.
 PRODUCTS_PER_ELEMENT = 30
 
@@ -52,9 +60,9 @@ class NumbaBackend(SharedRows, NumpyBackend):
         (n_rows, n_inner), n_columns = a.shape, b.shape[1]
         is_small = n_rows * n_inner * n_columns < _threads.SMALLEST_SHARED_WORK
         out = np.empty((n_rows, n_columns), dtype=a.dtype) if add_to is None else add_to
-        is_cheap_to_copy = a.flags.carray or n_inner <= LARGEST_COPIED
-        if is_small and add_to is None and is_cheap_to_copy and a.dtype == f32 and _is_plain(b):
-            return _pipelines.multiply(_writeable(a), b, out)
+        is_cheap_to_copy = a.flags.c_contiguous or n_inner <= LARGEST_COPIED
+        if is_small and add_to is None and is_cheap_to_copy and a.dtype == f32 and is_plain(b):
+            return _pipelines.multiply(writeable(a), writeable(b), out)
         if is_small:
             return super().matmul(a, b, add_to)
 
@@ -74,24 +82,25 @@ class NumbaBackend(SharedRows, NumpyBackend):
 
     def dot(self, a: np.ndarray, b: np.ndarray) -> Any:
         """The sum of all products of elements, accumulated in float64: a number or 0-d array."""
-        if _is_plain(a) and _is_plain(b):
-            return _kernels.dot(a.reshape(-1), b.reshape(-1))
+        if is_plain(a) and is_plain(b):
+            return _kernels.dot(writeable(a).reshape(-1), writeable(b).reshape(-1))
         return super().dot(a, b)
 
     def row_dots(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Σ_j a_ij b_ij, one float64 a row; b may have one row that serves all."""
-        if not (_is_plain(a) and _is_plain(b)):
+        if not (is_plain(a) and is_plain(b)):
             return super().row_dots(a, b)
         out = np.empty(a.shape[0])
-        _kernels.row_dots(a, b, out)
+        _kernels.row_dots(writeable(a), writeable(b), out)
         return out
 
     def column_sums(self, x: np.ndarray, weights: Any = None) -> np.ndarray:
         """Σ_i weights_i x_ij, one float64 a column; without weights, the plain sum."""
-        if not _is_plain(x):
+        if not is_plain(x):
             return super().column_sums(x, weights)
         n_rows, width = x.shape
-        weights = _ones(n_rows) if weights is None else weights
+        x = writeable(x)
+        weights = ones(n_rows) if weights is None else writeable(weights)
         blocks = row_blocks(n_rows)
         sums = np.zeros((max(len(blocks), 1), width))
         if len(blocks) == 1:
@@ -108,9 +117,10 @@ class NumbaBackend(SharedRows, NumpyBackend):
         self, x: np.ndarray, offset: np.ndarray, weights: np.ndarray, out: np.ndarray
     ) -> None:
         """Write weights_i * (x_ij - offset_j) to `out`."""
-        if not (_is_plain(x) and _is_plain(out)):
+        if not (is_plain(x) and is_plain(out)):
             super().weighted_rows(x, offset, weights, out)
             return
+        x, offset, weights = (writeable(a) for a in (x, offset, weights))
 
         def work(rows: slice) -> None:
             _kernels.weighted_rows(x[rows], offset, weights[rows], out[rows])
@@ -121,9 +131,10 @@ class NumbaBackend(SharedRows, NumpyBackend):
 
     def add_scaled(self, p: np.ndarray, step: np.ndarray, scale: Any) -> None:
         """Add scale * step to p, in place; `scale` is a number or a 0-d array."""
-        if not (_is_plain(p) and _is_plain(step)):
+        if not (is_plain(p) and is_plain(step)):
             super().add_scaled(p, step, scale)
             return
+        step = writeable(step)
 
         def work(rows: slice) -> None:
             _kernels.add_scaled(p[rows].reshape(-1), step[rows].reshape(-1), f32(scale))
@@ -132,7 +143,7 @@ class NumbaBackend(SharedRows, NumpyBackend):
 
     def shrink(self, p: np.ndarray, scale: Any, l1: float, l2: float) -> None:
         """Move p to zero by scale * l1, no further, then divide by 1 + scale * l2, in place."""
-        if not _is_plain(p):
+        if not is_plain(p):
             super().shrink(p, scale, l1, l2)
             return
         threshold, divisor = f32(scale * l1), f32(1.0 + scale * l2)
@@ -159,15 +170,15 @@ class NumbaBackend(SharedRows, NumpyBackend):
         if dtype != "float32":
             return super().spins_of(is_on, dtype)
         out = np.empty(is_on.shape, dtype=f32)
-        _kernels.spins_of(is_on.reshape(-1), out.reshape(-1))
+        _kernels.spins_of(writeable(is_on).reshape(-1), out.reshape(-1))
         return out
 
     def sign(self, x: np.ndarray) -> np.ndarray:
         """The sign of each element, that of zero being +1."""
-        if not _is_plain(x):
+        if not is_plain(x):
             return super().sign(x)
         out = np.empty_like(x)
-        _kernels.sign(x.reshape(-1), out.reshape(-1))
+        _kernels.sign(writeable(x).reshape(-1), out.reshape(-1))
         return out
 
     # --- on one block -------------------------------------------------------------------
@@ -175,12 +186,12 @@ class NumbaBackend(SharedRows, NumpyBackend):
     def _means_block(
         self, x: np.ndarray, affine: Affine, out: np.ndarray, overlaps: Any, to_unit: bool
     ) -> None:
-        if not _are_single(x, affine):
+        if not are_single(x, affine):
             super()._means_block(x, affine, out, overlaps, to_unit)
             return
         self._multiply(x, affine, overlaps, out)
-        *_, scale, bias = _compilable(affine)
-        _kernels.means(out, scale, bias, *((HALF, HALF) if to_unit else (ONE, ZERO)))
+        *_, scale, bias = compilable(affine)
+        _kernels.means(out, scale, bias, to_unit)
 
     def _sample_block(
         self,
@@ -191,22 +202,32 @@ class NumbaBackend(SharedRows, NumpyBackend):
         first_row: int,
         out: np.ndarray,
     ) -> None:
-        if not _are_single(x, affine):
+        if not are_single(x, affine):
             super()._sample_block(x, affine, stream, draw, first_row, out)
             return
         self._multiply(x, affine, None, out)
-        *_, scale, bias = _compilable(affine)
-        _kernels.sample_spins(out, scale, bias, *_name(stream, draw, first_row))
+        *_, scale, bias = compilable(affine)
+        _kernels.sample_spins(out, scale, bias, *name_of(stream, draw, first_row))
 
     def _sum_log_2cosh_block(self, x: np.ndarray, affine: Affine) -> np.ndarray:
-        if not _are_single(x, affine):
+        if not are_single(x, affine):
             return super()._sum_log_2cosh_block(x, affine)
-        *_, scale, bias = _compilable(affine)
+        *_, scale, bias = compilable(affine)
         product = np.empty((x.shape[0], bias.size), dtype=f32)
         self._multiply(x, affine, None, product)
         out = np.empty(x.shape[0])
         _kernels.sum_log_2cosh(product, scale, bias, out)
         return out
+
+    def stretches(self, n_steps: int, rows: slice, up: Affine, down: Affine) -> tuple[slice, ...]:
+        """Steps of a block's chains in stretches of a fraction of a second.
+
+        Compiled code hears no interrupts. Stretches of few steps would cost their buffers.
+        """
+        n_spins = up.bias.size + down.bias.size
+        products = up.n_products + down.n_products + PRODUCTS_PER_SPIN * n_spins
+        n = max(1, int(LARGEST_STRETCH / (products * (rows.stop - rows.start))))
+        return tuple(slice(k, min(k + n, n_steps)) for k in range(0, n_steps, n))
 
     def _gibbs_block(
         self,
@@ -219,14 +240,14 @@ class NumbaBackend(SharedRows, NumpyBackend):
         first_row: int,
         free: Any,
     ) -> None:
-        if not _are_single(v, up):
+        if not are_single(v, up):
             super()._gibbs_block(v, up, down, n_steps, stream, first_draw, first_row, free)
             return
         k0, k1 = stream.key
         _pipelines.gibbs(
-            v, ALL_FREE if free is None else np.ascontiguousarray(free), n_steps,
+            v, clamps(free), n_steps,
             u32(k0), u32(k1), u64(first_draw), u32(first_row),
-            *_compilable(up), *_compilable(down),
+            *compilable(up), *compilable(down),
         )  # fmt: skip
 
     def _anneal_block(
@@ -241,16 +262,16 @@ class NumbaBackend(SharedRows, NumpyBackend):
         first_row: int,
         log_weights: np.ndarray,
     ) -> None:
-        if not _are_single(v, up):
+        if not are_single(v, up):
             super()._anneal_block(
                 v, up, down, base_bias, betas, stream, first_draw, first_row, log_weights
             )
             return
         k0, k1 = stream.key
         _pipelines.anneal(
-            v, _writeable(base_bias), betas.astype(f32),
+            v, writeable(base_bias), betas.astype(f32),
             u32(k0), u32(k1), u64(first_draw), u32(first_row), log_weights,
-            *_compilable(up), *_compilable(down),
+            *compilable(up), *compilable(down),
         )  # fmt: skip
 
     def _temper_block(
@@ -266,7 +287,7 @@ class NumbaBackend(SharedRows, NumpyBackend):
         first_row: int,
         free: Any,
     ) -> None:
-        if not _are_single(block.states, up):
+        if not are_single(block.states, up):
             super()._temper_block(
                 block, up, down, base_bias, betas, parity, stream, first_draw, first_row, free
             )
@@ -274,25 +295,27 @@ class NumbaBackend(SharedRows, NumpyBackend):
         k0, k1 = stream.key
         ratios = np.empty(block.log_ratios.shape)
         _pipelines.temper(
-            block.states, ALL_FREE if free is None else np.ascontiguousarray(free),
-            _writeable(base_bias), betas.astype(f32), top_of(betas), parity,
+            block.states, clamps(free),
+            writeable(base_bias), betas.astype(f32), top_of(betas), parity,
             u32(k0), u32(k1), u64(first_draw), u32(first_row),
-            ratios, block.origin, block.arrivals, *_compilable(up), *_compilable(down),
+            ratios, block.origin, block.arrivals, *compilable(up), *compilable(down),
         )  # fmt: skip
         block.log_ratios[...] = ratios
 
     def _flipped_block(self, v: np.ndarray, up: Affine, out: np.ndarray) -> None:
-        if not _are_single(v, up):
+        if not are_single(v, up):
             super()._flipped_block(v, up, out)
             return
-        weights = _writeable(up.first)
+        v, weights = writeable(v), writeable(up.first)
         _pipelines.flipped_log_2cosh(self.field(v, up), v, weights, f32(up.scale), out)
 
-    def sum_log_2cosh_of_sums(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    def sum_log_2cosh_of_sums(
+        self, rows: np.ndarray, columns: np.ndarray, dtype: str = "float64"
+    ) -> np.ndarray:
         """Σ_j log 2cosh(rows_aj + columns_bj), float64 of shape (A, B)."""
+        if dtype != "float32":
+            return super().sum_log_2cosh_of_sums(rows, columns, dtype)
         out = np.empty((rows.shape[0], columns.shape[0]))
-        if rows.dtype != f32:
-            return super().sum_log_2cosh_of_sums(rows, columns)
 
         def work(block: slice) -> None:
             _kernels.sum_log_2cosh_of_sums(rows[block], columns, out[block])
@@ -306,11 +329,11 @@ class NumbaBackend(SharedRows, NumpyBackend):
         if sparse.issparse(x):
             product = x @ first
         elif x.shape[0] <= _pipelines.FEW_ROWS or _is_small(first, second):
-            *matrices, _, _ = _compilable(affine)
+            *matrices, _, _ = compilable(affine)
             if middle is None:
                 width = 0 if second is None else first.shape[1]
                 middle = np.empty((x.shape[0], width), dtype=f32)
-            _pipelines.product(_writeable(x), *matrices, middle, out)
+            _pipelines.product(writeable(x), *matrices, middle, out)
             return
         else:
             product = np.matmul(x, first, out=out if second is None else middle)
@@ -325,16 +348,17 @@ class NumbaBackend(SharedRows, NumpyBackend):
         self, field: np.ndarray, stream: RandomStream, draw: int, first_row: int = 0
     ) -> np.ndarray:
         """Spins with P(s = +1) = σ(2 field), in place of the field."""
+        check_rows(first_row + field.shape[0])
         field = np.ascontiguousarray(field, dtype=f32)
         bias = np.zeros(field.shape[1], dtype=f32)
-        _kernels.sample_spins(field, ONE, bias, *_name(stream, draw, first_row))
+        _kernels.sample_spins(field, ONE, bias, *name_of(stream, draw, first_row))
         return field
 
     def tanh(self, field: np.ndarray) -> np.ndarray:
         """E[s | field], in place of the field."""
         if field.dtype != f32:
             return np.tanh(field, out=field)
-        _kernels.means(field, ONE, np.zeros(field.shape[1], dtype=f32), ONE, ZERO)
+        _kernels.means(field, ONE, np.zeros(field.shape[1], dtype=f32), False)
         return field
 
     def sum_log_2cosh(self, field: np.ndarray) -> np.ndarray:
@@ -349,53 +373,13 @@ class NumbaBackend(SharedRows, NumpyBackend):
         self, shape: tuple[int, int], stream: RandomStream, draw: int, first_row: int = 0
     ) -> np.ndarray:
         """Uniform float32 numbers in (0, 1]."""
+        check_rows(first_row + shape[0])
         out = np.empty(shape, dtype=f32)
-        _kernels.random_uniform(out, *_name(stream, draw, first_row))
+        _kernels.random_uniform(out, *name_of(stream, draw, first_row))
         return out
-
-
-@lru_cache(maxsize=64)
-def _ones(n: int) -> np.ndarray:
-    return np.ones(n, dtype=f32)
-
-
-def _is_plain(a: np.ndarray) -> bool:
-    """Whether the compiled kernels take the array: float32, in row-major order, writeable."""
-    return a.dtype == f32 and a.flags.carray
-
-
-def _are_single(x: np.ndarray, affine: Affine) -> bool:
-    """Whether rows and map are both in float32, as the pipelines take them."""
-    return x.dtype == f32 and affine.bias.dtype == f32
 
 
 def _is_small(first: np.ndarray, second: Any) -> bool:
     """Whether rows can pass the matrices in groups without packing."""
     largest = first.size if second is None else max(first.size, second.size)
     return _pipelines.TILE * largest <= _pipelines.LARGEST_UNPACKED
-
-
-def _name(stream: RandomStream, draw: int, first_row: int) -> tuple:
-    k0, k1 = stream.key
-    return u32(k0), u32(k1), u32(draw & WORD), u32(draw >> 32), u32(first_row)
-
-
-def _compilable(affine: Affine) -> tuple:
-    """A map as the pipelines take it: matrices in row-major order, whether to transpose them."""
-    made = affine.kept.get("numba")
-    if made is None:
-        second = (NO_MATRIX, False) if affine.second is None else _row_major(affine.second)
-        made = *_row_major(affine.first), *second, f32(affine.scale), _writeable(affine.bias)
-        affine.kept["numba"] = made
-    return made
-
-
-def _row_major(matrix: np.ndarray) -> tuple[np.ndarray, bool]:
-    if not matrix.flags.c_contiguous and matrix.flags.f_contiguous:
-        return _writeable(matrix.T), True
-    return _writeable(matrix), False
-
-
-def _writeable(a: np.ndarray) -> np.ndarray:
-    """The array itself, or a copy if it is one (memory-mapped, say) that compiled code refuses."""
-    return a if a.flags.carray else a.copy()

@@ -7,7 +7,6 @@ with a block is in the methods that end in `_block`, which a faster backend repl
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -20,9 +19,10 @@ from sklearn_rapid.backends._random import (
     LANES,
     WORD,
     RandomStream,
+    check_rows,
     philox,
 )
-from sklearn_rapid.backends._threads import row_blocks, single_threaded_blas
+from sklearn_rapid.backends._threads import Work, finish, row_blocks, single_threaded_blas
 
 _LOG2_E = 1.4426950408889634
 # ln 2 in two parts: the first has few bits, so that n * LN2_HIGH is exact in float32.
@@ -78,16 +78,17 @@ class NumpyBackend(Chains):
         return self._equal_weights[n, dtype]
 
     def for_row_blocks(
-        self, work: Callable[[slice], None], n_rows: int, products_per_row: float, group: int = 1
+        self, work: Work, n_rows: int, products_per_row: float, group: int = 1
     ) -> None:
-        """Call ``work(rows)`` for blocks of rows that do not depend on one another.
+        """Do ``work(rows)`` for blocks of rows that do not depend on one another.
 
+        Work that takes long may be a generator: it can be interrupted where it yields.
         Blocks are of whole groups of `group` rows. `products_per_row` is about how many
         multiply-adds a row takes: a backend may choose by it who does the work, but not how
         the rows are cut.
         """
         for rows in row_blocks(n_rows, group):
-            work(rows)
+            finish(work(rows))
 
     # --- products and sums of a whole phase ---------------------------------------------
 
@@ -155,7 +156,7 @@ class NumpyBackend(Chains):
     def means(
         self, x: Any, affine: Affine, out: Any = None, overlaps: Any = None, to_unit: bool = False
     ) -> Any:
-        """E[s | field] = tanh(field) of each row.
+        """E[s | field] = tanh(field) of each row, or P(s = +1 | field).
 
         Parameters
         ----------
@@ -166,7 +167,7 @@ class NumpyBackend(Chains):
         overlaps : array of shape (n, m), optional
             Where to write ``x @ affine.first``, if `affine` has two matrices.
         to_unit : bool, default=False
-            Means of (1 + s) / 2 in [0, 1] instead.
+            Means of (1 + s) / 2 instead, to all digits where they are near zero.
 
         Returns
         -------
@@ -183,6 +184,7 @@ class NumpyBackend(Chains):
 
     def sample(self, x: Any, affine: Affine, stream: RandomStream, draw: int) -> Any:
         """Spins with P(s = +1) = σ(2 field) for each row."""
+        check_rows(x.shape[0])
         out = self._empty(x, affine)
 
         def work(rows: slice) -> None:
@@ -215,8 +217,12 @@ class NumpyBackend(Chains):
         self.for_row_blocks(work, v.shape[0], up.n_products)
         return out
 
-    def sum_log_2cosh_of_sums(self, rows: Any, columns: Any) -> Any:
-        """Σ_j log 2cosh(rows_aj + columns_bj), float64 of shape (A, B)."""
+    def sum_log_2cosh_of_sums(self, rows: Any, columns: Any, dtype: str = "float64") -> Any:
+        """Σ_j log 2cosh(rows_aj + columns_bj), float64 of shape (A, B).
+
+        Fields θ are in float64, so that large ones lose nothing. The rest, log(1 + exp(-2|θ|)),
+        may be in `dtype`: in float32 each is off by 2^-22 at most.
+        """
         out = self.xp.empty((rows.shape[0], columns.shape[0]), dtype=self.xp.float64)
         for b in range(columns.shape[0]):
             out[:, b] = self.sum_log_2cosh(rows + columns[b : b + 1, :])
@@ -230,8 +236,8 @@ class NumpyBackend(Chains):
     def _means_block(self, x: Any, affine: Affine, out: Any, overlaps: Any, to_unit: bool) -> None:
         if overlaps is not None:
             overlaps[...] = x @ affine.first
-        means = self.tanh(self.field(x, affine))
-        out[...] = 0.5 * means + 0.5 if to_unit else means
+        field = self.field(x, affine)
+        out[...] = self.probabilities(field) if to_unit else self.tanh(field)
 
     def _sample_block(
         self, x: Any, affine: Affine, stream: RandomStream, draw: int, first_row: int, out: Any
@@ -266,6 +272,12 @@ class NumpyBackend(Chains):
         """E[s | field]. The field's memory may be reused for it."""
         return self.xp.tanh(field)
 
+    def probabilities(self, field: Any) -> Any:
+        """P(s = +1 | field) = σ(2 field), to all digits where it is near zero."""
+        xp = self.xp
+        e = xp.exp(-2.0 * xp.abs(field))
+        return xp.where(field >= 0, xp.ones_like(e), e) / (1.0 + e)
+
     def sum_log_2cosh(self, field: Any) -> Any:
         """Σ_j log 2cosh(field_ij), one float64 a row."""
         return self.xp.sum(self._log_2cosh(field), axis=1, dtype=self.xp.float64)
@@ -289,6 +301,7 @@ class NumpyBackend(Chains):
         self, shape: tuple[int, int], stream: RandomStream, draw: int, first_row: int = 0
     ) -> Any:
         """Uniform 32-bit words: element (i, j) has the name (seed, draw, first_row + i, j)."""
+        check_rows(first_row + shape[0])
         xp = self.xp
         n_rows, width = shape
         n_groups = -(-width // COLUMNS_PER_GROUP)

@@ -11,8 +11,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from sklearn_rapid.backends._compile import compiler
 from sklearn_rapid.backends._kernels import (
     compiled,
     f32,
@@ -70,7 +70,7 @@ def _dot(x, matrix, is_transposed, out):
         np.dot(x[start : start + rows], matrix, out[start : start + rows])
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@compiler(fastmath={"contract", "reassoc"})
 def _row_products(x, y, out):
     """X Yᵀ for few rows of x, four by four: each element loaded serves four products.
 

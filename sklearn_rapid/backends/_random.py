@@ -15,6 +15,8 @@ PHILOX_MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 PHILOX_WEYL = (0x9E3779B9, 0xBB67AE85)
 PHILOX_ROUNDS = 10
 WORD = 0xFFFFFFFF
+# Rows that a draw may have: a row is one word of a name.
+LARGEST_DRAW = 2**32
 
 # One Philox call gives four words. Words of sixteen neighbouring calls are laid out in four
 # runs of sixteen columns, so that a vector unit writes each run with one store.
@@ -53,6 +55,15 @@ class RandomStream:
     def key(self) -> tuple[int, int]:
         """The two 32-bit words of the Philox key."""
         return self.seed & WORD, (self.seed >> 32) & WORD
+
+
+def check_rows(n_rows: int) -> None:
+    """Raise ValueError for more rows than a draw has names for: words would repeat."""
+    if n_rows > LARGEST_DRAW:
+        raise ValueError(
+            f"one draw has random numbers for at most 2**32 rows, got {n_rows:,}: draw in parts, "
+            "each with a seed of its own"
+        )
 
 
 def philox(counter: tuple, key: tuple[int, int], xp: Any) -> tuple:

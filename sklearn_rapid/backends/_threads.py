@@ -7,13 +7,15 @@ So BLAS threads never compete with ours, and results do not depend on the number
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from contextvars import copy_context
 from functools import cache, lru_cache
 from typing import Any
+from weakref import WeakSet
 
 import joblib
 import numpy as np
@@ -27,6 +29,16 @@ SMALLEST_BLOCK, ROWS_PER_BLOCK, LARGEST_BLOCK = 50, 128, 512
 BLOCKS_FOR_ALL = 8
 # Waking a thread costs about as much as so many multiply-adds.
 SMALLEST_SHARED_WORK = 1e7
+
+
+# What is done with a block of rows: a function, or a generator that may be stopped where it yields.
+Work = Callable[[slice], Iterable[None] | None]
+
+
+def finish(work: Iterable[None] | None) -> None:
+    """Do what is left of a block's work to the end."""
+    for _ in work or ():
+        pass
 
 
 @lru_cache(maxsize=256)
@@ -72,7 +84,7 @@ def available_threads() -> int:
     a surrounding ``threadpool_limits``.
     """
     limits = [joblib.cpu_count()]
-    if _blas.users == 0:
+    if _blas.is_idle():
         pools = _controller().select(user_api="blas").info()
         limits += [pool["num_threads"] for pool in pools]
     return max(1, min(limits))
@@ -87,31 +99,81 @@ def _let_other_threads_set_limits() -> None:
         pass
 
 
+class _User:
+    """One who needs BLAS on one thread, for as long as it stays and is alive."""
+
+    def __init__(self) -> None:
+        self.thread = threading.get_ident()
+
+
 class _BlasGuard:
-    """Counts who needs BLAS on one thread: the first sets it, the last puts it back.
+    """Knows who needs BLAS on one thread: the first sets it, the last puts it back.
 
     The setting belongs to the process. Were each user to save and restore it for itself, two
     fits in two threads could leave it at one for good.
+
+    An interrupt (Ctrl-C) may come between any two instructions. So what BLAS had before is noted
+    before it is changed and forgotten only when it is back; whatever was left undone is done by
+    the next one who comes, goes or asks. A user whose leave was lost goes with its frame.
     """
 
     def __init__(self) -> None:
-        self.users = 0
-        self._lock = threading.Lock()
-        self._limit = None
+        self._lock = threading.RLock()
+        self._users: WeakSet[_User] = WeakSet()
+        self._before: list[tuple[Any, int]] | None = None
+        self._is_set = False
 
-    def __enter__(self) -> None:
+    def is_idle(self) -> bool:
+        """Whether BLAS has the number of threads that others have given it."""
         with self._lock:
-            if self.users == 0:
-                self._limit = _controller().limit(limits=1, user_api="blas")
-                _let_other_threads_set_limits()
-            self.users += 1
+            self._restore_if_unused()
+            return self._before is None
 
-    def __exit__(self, *exc: object) -> None:
+    def enter(self, user: _User) -> None:
+        """Set BLAS to one thread, unless it is."""
         with self._lock:
-            self.users -= 1
-            if self.users == 0:
-                self._limit.restore_original_limits()
+            self._users.add(user)
+            if self._before is None:
+                pools = _controller().select(user_api="blas").lib_controllers
+                self._before = [(pool, pool.num_threads) for pool in pools]
+            if not self._is_set:
+                for pool, _ in self._before:
+                    pool.set_num_threads(1)
                 _let_other_threads_set_limits()
+                self._is_set = True
+
+    def leave(self, user: _User) -> None:
+        """Give BLAS its threads back, if no other user is left."""
+        with self._lock:
+            self._users.discard(user)
+            self._restore_if_unused()
+
+    def _restore_if_unused(self) -> None:
+        if self._before is None or self._users:
+            return
+        self._is_set = False
+        for pool, n_threads in self._before:
+            pool.set_num_threads(n_threads)
+        _let_other_threads_set_limits()
+        self._before = None
+
+    # A child process made by a fork has the forking thread alone. No other one may be at work
+    # here meanwhile: its lock would never be released in the child.
+
+    def before_fork(self) -> None:
+        """Wait for other threads to be out of here."""
+        self._lock.acquire()
+
+    def after_fork_in_parent(self) -> None:
+        """Let other threads in."""
+        self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """Forget the users in threads that are no more."""
+        self._lock = threading.RLock()
+        here = threading.get_ident()
+        self._users = WeakSet(user for user in self._users if user.thread == here)
+        self._restore_if_unused()
 
 
 _blas = _BlasGuard()
@@ -120,8 +182,16 @@ _blas = _BlasGuard()
 @contextmanager
 def single_threaded_blas() -> Iterator[None]:
     """Keep BLAS to one thread while any thread of the process is inside."""
-    with _blas:
+    user = _User()
+    try:
+        _blas.enter(user)
         yield
+    finally:
+        try:
+            _blas.leave(user)
+        except BaseException:  # an interrupt on the way out
+            _blas.leave(user)
+            raise
 
 
 class SharedRows:
@@ -148,9 +218,11 @@ class SharedRows:
         # The calling thread takes blocks too. Scratch space lasts as long as the pool.
         with single_threaded_blas(), ThreadPoolExecutor(max(1, self.n_threads - 1)) as pool:
             self._pool = pool
+            _with_pool.add(self)
             try:
                 yield
             finally:
+                _with_pool.discard(self)
                 self._pool = None
                 self._scratch = threading.local()
 
@@ -168,31 +240,67 @@ class SharedRows:
         return kept[:size].reshape(shape)
 
     def for_row_blocks(
-        self, work: Callable[[slice], None], n_rows: int, products_per_row: float, group: int = 1
+        self, work: Work, n_rows: int, products_per_row: float, group: int = 1
     ) -> None:
-        """Call ``work(rows)`` for blocks of whole groups of rows, each on some thread."""
+        """Do ``work(rows)`` for blocks of whole groups of rows, each on some thread.
+
+        If the work fails or is interrupted on one thread, the others stop where theirs yields.
+        """
         blocks = row_blocks(n_rows, group)
         is_small = n_rows * products_per_row < SMALLEST_SHARED_WORK
         if self._pool is None or self.n_threads == 1 or len(blocks) == 1 or is_small:
             for rows in blocks:
-                work(rows)
+                finish(work(rows))
             return
         queue = iter(blocks)
         lock = threading.Lock()
+        is_over = False
 
         def take_blocks() -> None:
-            while True:
-                with lock:
-                    rows = next(queue, None)
-                if rows is None:
-                    return
-                work(rows)
+            nonlocal is_over
+            try:
+                while True:
+                    with lock:
+                        rows = None if is_over else next(queue, None)
+                    if rows is None:
+                        return
+                    for _ in work(rows) or ():
+                        if is_over:
+                            return
+            except BaseException:
+                is_over = True
+                raise
 
         n_helpers = min(self.n_threads, len(blocks)) - 1
-        # The context carries NumPy's error state.
-        helpers = [self._pool.submit(copy_context().run, take_blocks) for _ in range(n_helpers)]
+        helpers = []
         try:
+            for _ in range(n_helpers):
+                # The context carries NumPy's error state.
+                helpers.append(self._pool.submit(copy_context().run, take_blocks))
             take_blocks()
-        finally:
             for helper in helpers:
                 helper.result()
+        except BaseException:
+            is_over = True
+            wait(helpers)
+            raise
+
+
+# Backends that have a pool now.
+_with_pool: WeakSet[SharedRows] = WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    """A child process has no threads but the one that forked."""
+    _blas.after_fork_in_child()
+    for backend in list(_with_pool):
+        backend._pool = None
+    _with_pool.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_blas.before_fork,
+        after_in_parent=_blas.after_fork_in_parent,
+        after_in_child=_after_fork_in_child,
+    )

@@ -33,14 +33,6 @@ def machine_of_patterns(estimator: Any) -> Machine:
     return machine
 
 
-def in_float64(machine: Machine) -> Machine:
-    """The same machine in double precision, for energies that are compared."""
-    xp, couplings = machine.backend.xp, machine.couplings
-    parameters = {name: xp.astype(p, xp.float64) for name, p in couplings.parameters.items()}
-    biases = (xp.astype(b, xp.float64) for b in (machine.visible_bias, machine.hidden_bias))
-    return Machine(couplings.with_parameters(parameters), *biases, machine.backend)
-
-
 def spin_rows(estimator: Any, machine: Machine, X: ArrayLike) -> Any:
     """Rows of X as spins, shape (n, V); a mean counts as the likelier spin."""
     X = estimator._validate(X, reset=False)

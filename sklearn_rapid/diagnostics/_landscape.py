@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sklearn_rapid._parameters import check_count, negative_phase_from
-from sklearn_rapid.diagnostics._common import fitted_machine, in_float64, stream_of
+from sklearn_rapid.diagnostics._common import fitted_machine, stream_of
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.partition import enumerate_spins, smaller_layer_first
 
@@ -62,7 +62,7 @@ def ground_state_energy(estimator: Any) -> float:
             "hidden ones"
         )
     with machine.backend.running():
-        return _lowest_energy(smaller_layer_first(in_float64(machine)))
+        return _lowest_energy(smaller_layer_first(machine.in_float64()))
 
 
 def gibbs_accessibility(
@@ -240,7 +240,7 @@ def _energies(machine: Machine, v: Any, h: Any) -> np.ndarray:
     """E(v, h) of each row in double precision, on the host."""
     xp = machine.backend.xp
     v, h = (xp.astype(s, xp.float64) for s in (v, h))
-    return machine.backend.to_numpy(in_float64(machine).energy(v, h))
+    return machine.backend.to_numpy(machine.in_float64().energy(v, h))
 
 
 def _energy_to_divide_by(estimator: Any, ground_energy: float | None) -> float:

@@ -12,7 +12,6 @@ from sklearn_rapid._parameters import check_count
 from sklearn_rapid.couplings import Couplings
 from sklearn_rapid.diagnostics._common import (
     fitted_machine,
-    in_float64,
     machine_of_patterns,
     spin_rows,
 )
@@ -298,7 +297,7 @@ def pattern_retrieval(estimator: Any, *, max_steps: int = 1000) -> PatternRetrie
     """
     machine = machine_of_patterns(estimator)
     check_count("max_steps", max_steps, 1)
-    machine, backend, xp = in_float64(machine), machine.backend, machine.backend.xp
+    machine, backend, xp = machine.in_float64(), machine.backend, machine.backend.xp
     with backend.running():
         visible_start = backend.sign(machine.couplings.visible_patterns)
         hidden_start = backend.sign(machine.couplings.hidden_patterns)

@@ -1,0 +1,84 @@
+"""The one compiler of the backends, with a cache on disk that can do without the disk.
+
+Numba keeps what it has compiled beside the source or in the user's home. Where neither can be
+written to, where a file is damaged or the disk is full, it raises; here such functions are
+compiled for this process alone, and a warning says what was wrong.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from numba import njit
+from numba.core.caching import FunctionCache
+from numba.core.dispatcher import Dispatcher
+
+ADVICE = (
+    "Functions are compiled anew in each process, which takes some seconds. Set the environment "
+    "variable NUMBA_CACHE_DIR to a folder that can be written to, and they are kept."
+)
+_said: set[str] = set()
+
+# Part of what calls it: nothing to keep.
+inlined = njit(inline="always", error_model="numpy")
+
+
+def compiler(**options: Any) -> Callable:
+    """A decorator that compiles at the first call, or takes what an earlier process compiled.
+
+    Compiled functions run without the interpreter's lock, and divide as NumPy does.
+    """
+
+    def compiled(function: Callable) -> Callable:
+        made = njit(nogil=True, error_model="numpy", **options)(function)
+        if isinstance(made, Dispatcher):  # with NUMBA_DISABLE_JIT it is the function itself
+            try:
+                made._cache = ForgivingCache(function)
+            except (OSError, RuntimeError) as error:
+                _warn_once("compiled functions cannot be kept", error, ADVICE)
+        return made
+
+    return compiled
+
+
+class ForgivingCache(FunctionCache):
+    """Numba's cache of a function, of which no failure is one of the function."""
+
+    def load_overload(self, *args: Any) -> Any:
+        """What was compiled before, or None."""
+        try:
+            return super().load_overload(*args)
+        except Exception as error:
+            files = os.path.join(self.cache_path, self._impl.filename_base)
+            _warn_once(
+                f"what was compiled before cannot be read from {files}.*",
+                error,
+                "It is compiled anew. Delete these files if this comes back.",
+            )
+            self._forget()
+        return None
+
+    def save_overload(self, *args: Any) -> None:
+        """Keep what was compiled, if that can be."""
+        try:
+            super().save_overload(*args)
+        except Exception as error:
+            _warn_once(f"compiled functions cannot be kept in {self.cache_path}", error, ADVICE)
+
+    def _forget(self) -> None:
+        """Put an empty index in place of one that may be damaged."""
+        try:
+            self.flush()
+        except OSError:
+            pass  # `save_overload` will say so
+
+
+def _warn_once(what: str, error: Exception, advice: str) -> None:
+    if what not in _said:
+        _said.add(what)
+        warnings.warn(
+            f"{what} ({type(error).__name__}: {error}). {advice}", RuntimeWarning, stacklevel=2
+        )
