@@ -206,6 +206,10 @@ class BaseRBM(
     def _dtype(self) -> str:
         return np.dtype(self.dtype).name
 
+    @property
+    def _n_threads(self) -> int | None:
+        return None if self.n_threads is None else int(self.n_threads)
+
     def _backend(self, X: Any = None) -> Any:
         """The backend that works on X; ValueError if it is not where X is."""
         name = self.backend
@@ -218,7 +222,7 @@ class BaseRBM(
                     "'auto' and use sklearn.config_context(array_api_dispatch=True); or move the "
                     "array to the host with its method get()."
                 )
-        return get_backend(name, self.n_threads)
+        return get_backend(name, self._n_threads)
 
     def _backend_at_hand(self, X: Any = None) -> Any:
         """As `_backend`, but a fitted model serves NumPy arrays on a machine without a GPU too."""
@@ -232,7 +236,7 @@ class BaseRBM(
                 RuntimeWarning,
                 stacklevel=4,
             )
-            return get_backend("auto", self.n_threads)
+            return get_backend("auto", self._n_threads)
 
     def _encoder(self, backend: Any, X: Any = None) -> SpinEncoder:
         """What reads X; without an X, what reads and writes such values as have been fitted."""

@@ -304,7 +304,7 @@ def trainer_of(estimator: Any, n_rows: int | None) -> Trainer:
     return Trainer(
         negative_phase=negative_phase_from(estimator.negative_phase),
         optimizer=optimizer_from(estimator.optimizer),
-        batch_size=estimator.batch_size,
+        batch_size=int(estimator.batch_size),
         projection=estimator._projection(),
         fit_intercept=estimator.fit_intercept,
         center=estimator.center,

@@ -168,15 +168,15 @@ class LikelihoodMixin:
         """
         check_is_fitted(self)
         check_option("method", method, ("auto", "exact", "tempering", "ais"))
-        check_positive("tol", tol)
+        tol = check_positive("tol", tol)
         if max_sweeps is None:
             max_sweeps = self._sweeps_worth_a_fit()
-        check_count("max_sweeps", max_sweeps, 1)
+        max_sweeps = check_count("max_sweeps", max_sweeps, 1)
         if max_seconds is not None:
-            check_positive("max_seconds", max_seconds)
+            max_seconds = check_positive("max_seconds", max_seconds)
         if n_chains is not None:
-            check_count("n_chains", n_chains, 1)
-        check_count("n_temperatures", n_temperatures, 2)
+            n_chains = check_count("n_chains", n_chains, 1)
+        n_temperatures = check_count("n_temperatures", n_temperatures, 2)
         machine = self._machine(self._backend_at_hand())
         stream = self._own_stream()
         if random_state is not None:
@@ -231,7 +231,7 @@ class LikelihoodMixin:
 
     def _sweeps_worth_a_fit(self) -> int:
         """Sweeps of a ladder that cost about as much as the updates of the fit, within bounds."""
-        rows_of_fit = 4 * self._training_state["n_updates"] * self.batch_size
+        rows_of_fit = 4 * self._training_state["n_updates"] * int(self.batch_size)
         return int(np.clip(rows_of_fit // ROWS_OF_A_SWEEP, FEWEST_SWEEPS, MOST_SWEEPS))
 
     def _check_total_probability(self, X: Any, log_p: np.ndarray) -> None:

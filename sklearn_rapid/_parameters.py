@@ -8,24 +8,32 @@ from typing import Any
 import numpy as np
 
 from sklearn_rapid import negative_phase, optimizers
+from sklearn_rapid._compat import LARGEST_COUNT
 from sklearn_rapid.backends import to_host
 from sklearn_rapid.optimizers import Constant, LinearDecay, Schedule
 
 
-def check_count(name: str, value: Any, smallest: int) -> None:
-    """Raise TypeError or ValueError unless `value` is an int of at least `smallest`."""
+def check_count(name: str, value: Any, smallest: int) -> int:
+    """`value` as Python's int; TypeError or ValueError unless it is one from `smallest` on."""
     if not isinstance(value, Integral) or isinstance(value, bool):
         raise TypeError(f"{name} must be an int, got {value!r} of type {type(value).__name__}")
     if value < smallest:
         raise ValueError(f"{name} must be at least {smallest}, got {value}")
+    if value > LARGEST_COUNT:
+        raise ValueError(f"{name} must be at most {LARGEST_COUNT}, got {value}")
+    return int(value)
 
 
-def check_positive(name: str, value: Any) -> None:
-    """Raise TypeError or ValueError unless `value` is a number above zero."""
+def check_positive(name: str, value: Any) -> float:
+    """`value` as Python's float; TypeError or ValueError unless it is a number above zero."""
     if not isinstance(value, Real) or isinstance(value, bool):
         raise TypeError(f"{name} must be a number, got {value!r} of type {type(value).__name__}")
     if not value > 0:
         raise ValueError(f"{name} must be above 0, got {value}")
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"{name} must be a number that a float can hold, got {value}") from None
 
 
 def check_option(name: str, value: Any, options: tuple[str, ...]) -> None:
@@ -77,4 +85,4 @@ def schedule_from(value: Any) -> Any:
 def _validated(value: Any, by_name: dict[str, type]) -> Any:
     value = by_name[value]() if isinstance(value, str) else value
     value.validate()
-    return value
+    return value.with_plain_numbers()

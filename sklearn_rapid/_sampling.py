@@ -79,9 +79,9 @@ class SamplingMixin:
             If fewer than a tenth of the samples of a ladder are independent.
         """
         check_is_fitted(self)
-        check_count("n_samples", n_samples, 1)
+        n_samples = check_count("n_samples", n_samples, 1)
         if n_gibbs_steps is not None:
-            check_count("n_gibbs_steps", n_gibbs_steps, 0)
+            n_gibbs_steps = check_count("n_gibbs_steps", n_gibbs_steps, 0)
         is_tempered = n_gibbs_steps is None and init is None
         if return_travels and not is_tempered:
             raise ValueError(
@@ -163,7 +163,7 @@ class SamplingMixin:
         ndarray of shape (n_samples, n_features)
         """
         check_is_fitted(self)
-        check_count("n_steps", n_steps, 0)
+        n_steps = check_count("n_steps", n_steps, 0)
         stream = RandomStream(new_seed(check_random_state(random_state)))
         return self._by_chunks(
             X,
@@ -208,7 +208,7 @@ class SamplingMixin:
             they are where `binarize` is "sample" or None.
         """
         check_is_fitted(self)
-        check_count("n_gibbs_steps", n_gibbs_steps, 1)
+        n_gibbs_steps = check_count("n_gibbs_steps", n_gibbs_steps, 1)
         check_option("output", output, ("sample", "mean"))
         X = self._validate(X, reset=False, missing=True)
         machine, encoder = self._ready(X)

@@ -79,7 +79,7 @@ def wrong(name, value, wanted, classes=BOTH, owner=None, id=None):
     return pytest.param(name, value, wanted, classes, owner, id=id or f"{name}={value!r}")
 
 
-COUNT = r"an int in the range \[1, inf\)"
+COUNT = r"an int in the range \[1, 2147483647\]"
 POSITIVE = r"a float in the range \(0.0, inf\)"
 NON_NEGATIVE = r"a float in the range \[0.0, inf\)"
 BOOLEAN = "an instance of 'bool'"
@@ -89,7 +89,10 @@ PARAMETERS = [
     wrong("n_components", "8", COUNT),
     wrong("n_components", 2.5, COUNT),
     wrong("n_components", None, COUNT),
+    wrong("n_components", True, COUNT),
+    wrong("n_components", 2**31, COUNT),
     wrong("n_patterns", -1, COUNT, [RARBM]),
+    wrong("n_patterns", True, COUNT, [RARBM]),
     wrong("n_patterns", 2.0, COUNT, [RARBM]),
     wrong("learning_rate", 0, POSITIVE),
     wrong("learning_rate", -0.1, POSITIVE),
@@ -98,7 +101,11 @@ PARAMETERS = [
     wrong("learning_rate", np.inf, POSITIVE),
     wrong("learning_rate", None, POSITIVE),
     wrong("learning_rate", ExponentialDecay, POSITIVE, id="learning_rate=class"),
+    wrong("learning_rate", True, POSITIVE),
+    wrong("learning_rate", 10**400, POSITIVE),
     wrong("batch_size", 0, COUNT),
+    wrong("batch_size", True, COUNT),
+    wrong("batch_size", 2**63, COUNT),
     wrong("batch_size", "all", COUNT),
     wrong("max_iter", 0, COUNT),
     wrong("max_iter", 10.0, COUNT),
@@ -107,10 +114,12 @@ PARAMETERS = [
     wrong("units", None, "a str among"),
     wrong("binarize", "mean", r"a str among \{'(auto|sample)', '(auto|sample)'\}"),
     wrong("binarize", np.nan, r"a float in the range \(-inf, inf\)"),
+    wrong("binarize", True, r"a float in the range \(-inf, inf\)"),
     wrong("binarize", [0.5], r"a float in the range"),
     wrong("fit_intercept", "no", BOOLEAN),
     wrong("center", 0.5, BOOLEAN),
     wrong("l1_penalty", -1.0, NON_NEGATIVE),
+    wrong("l1_penalty", True, NON_NEGATIVE),
     wrong("l2_penalty", np.inf, NON_NEGATIVE),
     wrong("init_scale", -0.1, NON_NEGATIVE, [RBM]),
     wrong("init_scale", "auto", NON_NEGATIVE, [RBM]),
@@ -155,19 +164,19 @@ PARAMETERS = [
     wrong(
         "negative_phase",
         PersistentContrastiveDivergence(n_chains=0),
-        r"'n_chains'.*\[1, inf\) or None.*Got 0",
+        r"'n_chains'.*\[1, 2147483647\] or None.*Got 0",
         owner="PersistentContrastiveDivergence",
     ),
     wrong(
         "negative_phase",
         ContrastiveDivergence(n_gibbs_steps=0),
-        r"'n_gibbs_steps'.*\[1, inf\).*Got 0",
+        r"'n_gibbs_steps'.*\[1, 2147483647\].*Got 0",
         owner="ContrastiveDivergence",
     ),
     wrong(
         "negative_phase",
         PatternInducedCorrelations(n_gibbs_steps=-1),
-        r"'n_gibbs_steps'.*\[0, inf\).*Got -1",
+        r"'n_gibbs_steps'.*\[0, 2147483647\].*Got -1",
         [RARBM],
         owner="PatternInducedCorrelations",
     ),
@@ -177,6 +186,12 @@ PARAMETERS = [
         "'hidden'.*among.*'marginal'.*Got 'mean'",
         [RARBM],
         owner="PatternInducedCorrelations",
+    ),
+    wrong(
+        "negative_phase",
+        ContrastiveDivergence(n_gibbs_steps=2**63),
+        r"'n_gibbs_steps'.*\[1, 2147483647\].*Got 9223372036854775808",
+        owner="ContrastiveDivergence",
     ),
     wrong("projection", "round", "a str among .*'clip'", [RARBM]),
     wrong("projection_period", 0, COUNT, [RARBM]),
@@ -387,6 +402,11 @@ CALLS = [
     call("sample", 2.5, error=TypeError, message="n_samples must be an int, got 2.5"),
     call("sample", True, error=TypeError, message="n_samples must be an int, got True"),
     call("sample", n_gibbs_steps=-1, message="n_gibbs_steps must be at least 0, got -1"),
+    call("sample", n_gibbs_steps=2**63, message="n_gibbs_steps must be at most 2147483647, got 9"),
+    call("sample", 2**63, message="n_samples must be at most 2147483647, got 9223372036854775808"),
+    call("gibbs", X, 2**63, message="n_steps must be at most 2147483647", id="gibbs, 2**63 steps"),
+    call("log_partition", max_sweeps=2**63, message="max_sweeps must be at most 2147483647, got"),
+    call("log_partition", tol=10**400, message="tol must be a number that a float can hold"),
     call("sample", random_state="x", message="'x' cannot be used to seed"),
     call(
         "sample",
@@ -606,3 +626,45 @@ def test_numpy_scalars_are_taken(cls):
     plain = clone(model).set_params(n_components=3, learning_rate=0.125, batch_size=7)
     np.testing.assert_array_equal(model.fit(X).components_, plain.fit(X).components_)
     assert model.sample(np.int64(2), n_gibbs_steps=np.int64(3)).shape == (2, N_FEATURES)
+
+
+@pytest.mark.parametrize(
+    ("cls", "small", "plain"),
+    [
+        # Sums and products of such numbers as they are would not fit in 8 bits.
+        (RBM, {"batch_size": np.uint8(10)}, {"batch_size": 10}),
+        (RBM, {"n_components": np.int8(100)}, {"n_components": 100}),
+        (
+            RARBM,
+            {"n_components": np.uint8(200), "n_patterns": np.uint8(200)},
+            {"n_components": 200, "n_patterns": 200},
+        ),
+        (
+            RARBM,
+            {"projection_period": np.uint8(2), "batch_size": np.uint8(1), "max_iter": np.uint8(10)},
+            {"projection_period": 2, "batch_size": 1, "max_iter": 10},
+        ),
+        (
+            RBM,
+            {"negative_phase": ContrastiveDivergence(np.uint8(200))},
+            {"negative_phase": ContrastiveDivergence(200)},
+        ),
+    ],
+    ids=lambda value: value.__name__ if isinstance(value, type) else "",
+)
+def test_small_integer_types_are_taken(cls, small, plain):
+    """They train the same model, and stay as they were given."""
+    model, expected = make(cls, **small).fit(X), make(cls, **plain).fit(X)
+    np.testing.assert_array_equal(model.components_, expected.components_)
+    for name, value in small.items():
+        assert getattr(model, name) is value
+    known = np.arange(N_FEATURES) > 1
+    got = model.reconstruct(X, known, n_gibbs_steps=np.uint8(100), output="mean", random_state=0)
+    wanted = expected.reconstruct(X, known, n_gibbs_steps=100, output="mean", random_state=0)
+    np.testing.assert_array_equal(got, wanted)
+    n = 200
+    got = model.sample(np.uint8(n), n_gibbs_steps=np.uint8(100), random_state=0)
+    np.testing.assert_array_equal(got, expected.sample(n, n_gibbs_steps=100, random_state=0))
+    assert model.log_partition("ais", n_chains=np.uint8(200), n_temperatures=np.uint8(200)) == (
+        expected.log_partition("ais", n_chains=200, n_temperatures=200)
+    )

@@ -169,9 +169,9 @@ def autocorrelation_time(
     (True, True)
     """
     machine = fitted_machine(estimator)
-    check_count("n_steps", n_steps, 2)
-    check_count("n_chains", n_chains, 1)
-    check_count("n_burn_in", n_burn_in, 0)
+    n_steps = check_count("n_steps", n_steps, 2)
+    n_chains = check_count("n_chains", n_chains, 1)
+    n_burn_in = check_count("n_burn_in", n_burn_in, 0)
     check_option("observable", observable, tuple(OBSERVABLES))
     backend, stream = machine.backend, stream_of(random_state)
     with backend.running():
