@@ -5,11 +5,10 @@ No arithmetic here: methods validate, convert units at the border and delegate.
 
 from __future__ import annotations
 
-import warnings
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -40,6 +39,7 @@ from sklearn_rapid._data import (
 from sklearn_rapid._likelihood import LikelihoodMixin
 from sklearn_rapid._parameters import checked_weights
 from sklearn_rapid._sampling import SamplingMixin
+from sklearn_rapid._warnings import warn
 from sklearn_rapid.backends import RandomStream, get_backend, is_cupy_array
 from sklearn_rapid.couplings import Couplings
 from sklearn_rapid.machine import Machine
@@ -62,6 +62,9 @@ class BaseRBM(
     """Base of the estimators; a subclass says what its couplings are."""
 
     # --- what a subclass says -----------------------------------------------------------
+
+    # Fitted attributes that the couplings are made of.
+    _coupling_names: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def _initial_couplings(self, n_visible: int, seed: int, backend: Any) -> Couplings:
@@ -231,10 +234,9 @@ class BaseRBM(
         except RuntimeError as error:
             if is_cupy_array(X):
                 raise
-            warnings.warn(
+            warn(
                 f"the fitted {type(self).__name__} computes with backend='auto' here: {error}",
                 RuntimeWarning,
-                stacklevel=4,
             )
             return get_backend("auto", self._n_threads)
 
@@ -258,9 +260,21 @@ class BaseRBM(
 
     def _machine(self, backend: Any) -> Machine:
         """The fitted machine."""
+        self._check_parameters()
         biases = (self.intercept_visible_, self.intercept_hidden_)
         b, c = (backend.asarray(bias, self._dtype) for bias in biases)
         return Machine(self._fitted_couplings(backend), b, c, backend)
+
+    def _check_parameters(self) -> None:
+        """Raise ValueError if a fitted parameter is not finite: it would make up plausible rows."""
+        for name in (*self._coupling_names, "intercept_visible_", "intercept_hidden_"):
+            values = getattr(self, name)
+            # The least and the largest are NaN where any is, and take no memory.
+            if not (np.isfinite(np.min(values)) and np.isfinite(np.max(values))):
+                raise ValueError(
+                    f"{name} holds NaN or infinity: this {type(self).__name__} is no model. "
+                    "Fit it anew."
+                )
 
     def _ready(self, X: Any) -> tuple[Machine, SpinEncoder]:
         """The fitted machine in the form for chunks of rows of X, and what reads them."""

@@ -6,7 +6,6 @@ converted.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.exceptions import DataConversionWarning
 
+from sklearn_rapid._warnings import warn
 from sklearn_rapid.backends import RandomStream, is_cupy_array, to_host
 
 # Rows converted at a time, a multiple of every backend's `row_multiple`.
@@ -182,7 +182,7 @@ def meaning_of(X: Any, units: str) -> Any:
 def warn_of_values(X: Any) -> None:
     """Warn with DataConversionWarning that values were thresholded which nobody has explained."""
     values = X.data if sparse.issparse(X) else to_host(X)
-    warnings.warn(
+    warn(
         f"X holds values from {float(values.min()):g} to {float(values.max()):g}, which are "
         f"neither two values nor probabilities. With binarize='auto' those above "
         f"{FALLBACK_THRESHOLD:g} are taken as on. Say what they mean: set binarize to the "
@@ -190,7 +190,6 @@ def warn_of_values(X: Any) -> None:
         "probability of being on (sklearn.preprocessing.MinMaxScaler); or give each category or "
         "range of values a column of zeros and ones (OneHotEncoder, KBinsDiscretizer).",
         DataConversionWarning,
-        stacklevel=6,
     )
 
 

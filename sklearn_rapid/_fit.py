@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -26,10 +25,21 @@ from sklearn_rapid._validation import (
     validate,
     warn_if_worse_than_independent,
 )
+from sklearn_rapid._warnings import warn
 from sklearn_rapid.backends import RandomStream, is_cupy_array
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.penalties import Penalty
-from sklearn_rapid.training import Diverged, Trainer, TrainingState, batches
+from sklearn_rapid.training import (
+    ROWS_FOR_FULL_STEP,
+    Diverged,
+    Trainer,
+    TrainingState,
+    batches,
+)
+
+# There are as many chains as a batch has rows. Where the rows are fewer than a batch, so many
+# chains are still of use; and so many there may be at most for rows that are yet to come.
+FEWEST_CHAINS, CHAINS_FOR_UNKNOWN_ROWS = ROWS_FOR_FULL_STEP, 10_000
 
 
 @dataclass
@@ -161,11 +171,10 @@ class Run:
         parameters, xp = self.state.machine.couplings.parameters, self.encoder.backend.xp
         is_left = any(bool(xp.any(p != 0.0)) for p in parameters.values())
         if self.estimator.l1_penalty and not is_left:
-            warnings.warn(
+            warn(
                 f"no couplings are left: l1_penalty={self.estimator.l1_penalty} on "
                 f"{self.trainer.penalty.n_rows} rows has set all of them to zero. Lower it.",
                 ConvergenceWarning,
-                stacklevel=6,
             )
         if self.trainer.negative_phase.is_persistent:
             train = self.split.train
@@ -240,7 +249,7 @@ def _run_epochs(run: Run, y: Any, context: Any) -> None:
         except KeyboardInterrupt:
             # As in scikit-learn's MLPClassifier: what has been learned is kept.
             run.state = run.state if run.is_usable else good
-            warnings.warn("Training interrupted by user.", stacklevel=6)
+            warn("Training interrupted by user.", UserWarning)
             return
         if stop or run.progress.has_stalled(estimator.n_iter_no_change):
             return
@@ -271,6 +280,8 @@ def _start(
     if n_rows == 0:
         raise ValueError("early_stopping=True has set aside all rows with a sample_weight above 0")
     trainer = trainer_of(estimator, n_rows if whole_fit else None)
+    batch_size = _rows_of_a_batch(trainer.batch_size, n_rows, whole_fit)
+    trainer = replace(trainer, batch_size=batch_size)
     shuffle = whole_fit and estimator.shuffle
     run = Run(estimator, X, trainer, encoder, split, weights, shuffle, stream.seed)
     if resumed:
@@ -279,6 +290,13 @@ def _start(
     couplings = estimator._initial_couplings(X.shape[1], stream.seed, backend)
     rows, weights = next(run.batches())
     run.state = trainer.start(couplings, encoder.spins(X[rows]), stream, backend, weights)
+    try:
+        trainer.check(run.state)
+    except Diverged as error:
+        raise ValueError(
+            f"training cannot start with init_scale={estimator.init_scale!r}: {error} in "
+            f"{estimator._dtype}, before the first update. Lower init_scale."
+        ) from None
     return run
 
 
@@ -310,6 +328,18 @@ def trainer_of(estimator: Any, n_rows: int | None) -> Trainer:
         center=estimator.center,
         penalty=Penalty(estimator.l1_penalty, estimator.l2_penalty, n_rows),
     )
+
+
+def _rows_of_a_batch(batch_size: int, n_rows: int, whole_fit: bool) -> int:
+    """The batch size, or what is left of it where rows are too few to call for it."""
+    largest = max(n_rows, FEWEST_CHAINS if whole_fit else CHAINS_FOR_UNKNOWN_ROWS)
+    if batch_size > largest:
+        warn(
+            f"batch_size={batch_size} is larger than the {n_rows} rows to train on: {largest} is "
+            "taken for it, in the number of chains too.",
+            UserWarning,
+        )
+    return min(batch_size, largest)
 
 
 def _check_resumable(estimator: Any, machine: Machine) -> None:
@@ -352,9 +382,8 @@ def _set(estimator: Any, attributes: dict[str, Any]) -> None:
 
 
 def _warn_diverged(error: Diverged, when: str) -> None:
-    warnings.warn(
+    warn(
         f"Training diverged: {error}. The parameters are those from before {when}; lower "
         "the learning_rate, or shrink init_scale or pattern_bound.",
         ConvergenceWarning,
-        stacklevel=8,
     )

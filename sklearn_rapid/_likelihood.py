@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from hashlib import blake2b
 from typing import Any
 
@@ -19,6 +18,7 @@ from sklearn_rapid._parameters import (
     checked_weights,
     new_seed,
 )
+from sklearn_rapid._warnings import warn
 from sklearn_rapid.backends import RandomStream, to_host
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.negative_phase import TemperedChains, states_of
@@ -251,13 +251,12 @@ class LikelihoodMixin:
         _, first = np.unique(numbers_of_rows, return_index=True)
         log_total = float(logsumexp(to_host(log_p)[first]))
         if log_total > LARGEST_LOG_TOTAL:
-            warnings.warn(
+            warn(
                 f"the probabilities of the {len(first)} different rows of X add up to "
                 f"exp({log_total:.2f}) > 1: the estimate of log Z is too low by at least "
                 f"{log_total:.2f} nats, and these log-likelihoods are too high. Call "
                 "log_partition with a larger max_sweeps.",
                 RuntimeWarning,
-                stacklevel=4,
             )
 
     def _parameter_digest(self) -> bytes:
@@ -289,11 +288,10 @@ def _warn_distrusted(estimate: LogPartition) -> None:
     advice = "raise max_sweeps"
     if estimate.method == "ais":
         advice = "use method='tempering', or raise n_temperatures or n_chains"
-    warnings.warn(
+    warn(
         f"log Z = {estimate.value:.2f} ± {estimate.error:.2f} by {estimate.method} is not to be "
         f"trusted, nor are log-likelihoods with it: {'; '.join(estimate.doubts)}. To improve it, "
         f"{advice}. If that does not help, chains do not find their way through this model: "
         "train with negative_phase='auto', or with a lower learning_rate.",
         RuntimeWarning,
-        stacklevel=4,
     )

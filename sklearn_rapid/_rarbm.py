@@ -41,6 +41,8 @@ class RARBM(BaseRBM):
         serves every number of units, patterns and rows. A float is a constant rate; "auto" is
         ``LinearDecay(0.25)``, which falls from 0.25 to zero over `max_iter`.
     batch_size : int, default=100
+        Rows of an update, and chains of most negative phases. More than there are rows are of no
+        use: beyond 100 they are taken for as many, with a warning.
     max_iter : int, default=20
         Epochs.
     shuffle : bool, default=True
@@ -153,6 +155,7 @@ class RARBM(BaseRBM):
     (2, 16)
     """
 
+    _coupling_names: ClassVar[tuple[str, ...]] = ("visible_patterns_", "hidden_patterns_")
     _parameter_constraints: ClassVar[dict] = {
         **CONSTRAINTS,
         "n_patterns": [COUNT],

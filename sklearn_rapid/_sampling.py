@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_rapid._data import SpinEncoder, checked_array, chunks
 from sklearn_rapid._parameters import check_count, check_option, new_seed
+from sklearn_rapid._warnings import warn
 from sklearn_rapid.backends import RandomStream, is_cupy_array
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.negative_phase import states_of
@@ -101,12 +101,11 @@ class SamplingMixin:
         if not is_tempered:
             return samples
         if travelled.n_round_trips < SMALLEST_INDEPENDENT_SHARE * n_samples:
-            warnings.warn(
+            warn(
                 f"of {n_samples} samples about {travelled.n_round_trips} are independent: states "
                 "find their way through this model too slowly. Draw fewer, or train with "
                 "negative_phase='auto' or a lower learning_rate.",
                 RuntimeWarning,
-                stacklevel=2,
             )
         return (samples, travelled) if return_travels else samples
 

@@ -282,6 +282,51 @@ def test_combination_is_refused(cls, params, data, message):
     assert_refuses(fitted, lambda model: model.fit(data), ValueError, message)
 
 
+@pytest.mark.parametrize("cls", BOTH)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize(
+    ("init_scale", "dtype", "largest"),
+    [(1e39, "float32", "inf in float32"), (1e38, "float32", "e\\+38"), (1e5, "float64", "")],
+)
+def test_start_that_is_no_model_is_refused(cls, method, init_scale, dtype, largest):
+    message = f"cannot start with init_scale={re.escape(repr(init_scale))}: .*{largest}"
+    model = make(cls, init_scale=init_scale, dtype=dtype)
+    assert_refuses(model, lambda model: getattr(model, method)(X), ValueError, message)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(
+    ("cls", "name"),
+    [
+        (RBM, "components_"),
+        (RBM, "intercept_hidden_"),
+        (RARBM, "visible_patterns_"),
+        (RARBM, "hidden_patterns_"),
+        (RARBM, "intercept_visible_"),
+    ],
+)
+def test_model_that_is_not_finite_is_not_used(cls, name, value):
+    model = make(cls).fit(X)
+    getattr(model, name)[..., 0] = value
+    calls = {
+        "transform": [X],
+        "inverse_transform": [H],
+        "score_samples": [X],
+        "free_energy": [X],
+        "pseudo_likelihood": [X],
+        "log_partition": [],
+        "sample": [],
+        "gibbs": [X],
+        "reconstruct": [X],
+        "partial_fit": [X],
+    }
+    for method, args in calls.items():
+        with pytest.raises(ValueError, match=f"{name} holds NaN or infinity: .*{cls.__name__}"):
+            getattr(model, method)(*args)
+    with pytest.raises(ValueError, match=f"{name} holds NaN or infinity"):
+        model.sample(n_gibbs_steps=3)
+
+
 # --- data -------------------------------------------------------------------------------
 
 
