@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import sparse
 from sklearn import get_config
 from sklearn.base import (
     BaseEstimator,
@@ -29,15 +30,13 @@ from sklearn_rapid._data import (
     CHUNK,
     FALLBACK_THRESHOLD,
     SpinEncoder,
-    check_finite,
-    checked_array,
     chunks,
-    explained,
     meaning_of,
     warn_of_values,
 )
 from sklearn_rapid._likelihood import LikelihoodMixin
 from sklearn_rapid._parameters import checked_weights
+from sklearn_rapid._reading import check_finite, checked_array, explained, readable
 from sklearn_rapid._sampling import SamplingMixin
 from sklearn_rapid._warnings import warn
 from sklearn_rapid.backends import RandomStream, get_backend, is_cupy_array
@@ -184,6 +183,7 @@ class BaseRBM(
         """
         check_is_fitted(self)
         H = checked_array(H, "H", (None, self._n_features_out))
+        H = H.toarray() if sparse.issparse(H) else H
         machine, encoder = self._ready(H)
         SpinEncoder(self.units, None, encoder.backend, encoder.dtype).check(H, name="H")
         with machine.backend.running():
@@ -303,6 +303,7 @@ class BaseRBM(
             "accept_sparse": False if missing else ("csr", "csc"),
             "ensure_all_finite": "allow-nan" if missing else True,
         }
+        X = readable(X, "X", missing=missing)
         try:
             checked = validate_data(self, X, reset=reset, **how)
             if checked.dtype.kind not in "biuf":

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from sklearn_rapid._data import SpinEncoder
+from sklearn_rapid._data import SpinEncoder, warn_if_constant
 from sklearn_rapid._parameters import (
     negative_phase_from,
     new_seed,
@@ -266,6 +266,8 @@ def _start(
 ) -> Run:
     """A run at its first update: from the fitted state, or from one made for the first batch."""
     encoder = estimator._encoder(backend, X)
+    if whole_fit:
+        warn_if_constant(X, encoder)
     if resumed:
         machine = estimator._machine(backend)
         _check_resumable(estimator, machine)

@@ -9,6 +9,7 @@ import numpy as np
 
 from sklearn_rapid import negative_phase, optimizers
 from sklearn_rapid._compat import LARGEST_COUNT
+from sklearn_rapid._reading import readable
 from sklearn_rapid.backends import to_host
 from sklearn_rapid.optimizers import Constant, LinearDecay, Schedule
 
@@ -46,7 +47,7 @@ def checked_weights(weights: Any, n_rows: int) -> np.ndarray | None:
     """Weights of rows as float64; ValueError if they are not one a row, finite and of some sum."""
     if weights is None:
         return None
-    weights = np.asarray(to_host(weights), dtype=np.float64)
+    weights = np.asarray(readable(to_host(weights), "sample_weight"), dtype=np.float64)
     if weights.shape != (n_rows,):
         raise ValueError(f"sample_weight must have shape ({n_rows},), got {weights.shape}")
     bad = np.flatnonzero(~((weights >= 0.0) & np.isfinite(weights)))

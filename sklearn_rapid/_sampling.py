@@ -9,8 +9,9 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_rapid._data import SpinEncoder, checked_array, chunks
+from sklearn_rapid._data import SpinEncoder, chunks
 from sklearn_rapid._parameters import check_count, check_option, new_seed
+from sklearn_rapid._reading import checked_array, readable
 from sklearn_rapid._warnings import warn
 from sklearn_rapid.backends import RandomStream, is_cupy_array
 from sklearn_rapid.machine import Machine
@@ -186,7 +187,7 @@ class SamplingMixin:
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            NaN where an entry is missing.
+            NaN where an entry is missing; or a masked array, whose masked entries are.
         mask : array-like of bool, shape (n_samples, n_features) or (n_features,), optional
             True where an entry is known. Entries that are NaN are missing in any case.
         n_gibbs_steps : int, default=100
@@ -305,7 +306,7 @@ class Completion:
 
 def known_entries(mask: ArrayLike, shape: tuple[int, int]) -> np.ndarray:
     """A mask of known entries, True where X is known, for each row of X."""
-    mask = mask.get() if is_cupy_array(mask) else np.asarray(mask)
+    mask = mask.get() if is_cupy_array(mask) else np.asarray(readable(mask, "mask"))
     if mask.dtype != bool:
         raise ValueError(f"mask must hold booleans, True where X is known; got {mask.dtype}")
     if mask.shape not in (shape, shape[1:]):

@@ -18,7 +18,7 @@ ORDER = [
     ["backends._pipelines"],
     ["backends._numba", "backends._cupy"],
     ["backends"],
-    ["_compat", "_warnings"],
+    ["_compat", "_reading", "_warnings"],
     ["couplings"],
     ["machine"],
     ["tempering", "bridges"],

@@ -337,6 +337,22 @@ def changed(value, row=2, column=3, dtype=float):
     return data
 
 
+def damaged(container, index):
+    """X with an index beyond its shape, as no constructor would let pass."""
+    data = container(X)
+    indices = data.coords[1] if data.format == "coo" else data.indices
+    indices.setflags(write=True)
+    indices[3] = index
+    return data
+
+
+def with_row_ends(ends):
+    """Three rows of four ones, whose indptr is changed by hand."""
+    data = sparse.csr_array((np.ones(4), [0, 1, 2, 3], [0, 1, 2, 4]), shape=(3, N_FEATURES))
+    data.indptr = np.array(ends, dtype=np.int32)
+    return data
+
+
 NO_THRESHOLD = {"binarize": None}
 SPIN_MEANS = {"binarize": None, "units": "spin"}
 
@@ -363,6 +379,41 @@ DATA = [
     pytest.param({}, sparse.csr_array(changed(np.nan)), ValueError, "contains NaN", id="NaN, csr"),
     pytest.param(
         {}, sparse.csc_array(changed(np.inf)), ValueError, "contains infinity", id="inf, csc"
+    ),
+    pytest.param(
+        {},
+        np.ma.masked_array(X, X > 0),
+        ValueError,
+        "X is a masked array with .* masked entries",
+        id="masked",
+    ),
+    *(
+        pytest.param(
+            {},
+            damaged(how, index),
+            ValueError,
+            f"X is a damaged sparse matrix: {message}",
+            id=f"damaged, {how.__name__}, {message}",
+        )
+        for how in (sparse.csr_array, sparse.csr_matrix, sparse.csc_array, sparse.coo_array)
+        for index, message in [(50_000_000, "got index 50000000, wanted 0 to"), (-1, "got index -")]
+    ),
+    *(
+        pytest.param(
+            {},
+            with_row_ends(ends),
+            ValueError,
+            "X is a damaged sparse matrix: indptr must rise from 0 to at most 4 in 3 steps",
+            id=f"damaged, indptr={ends}",
+        )
+        for ends in ([0, 2, 1, 4], [1, 2, 3, 4], [0, 1, 2, 50_000_000], [0, 1, 4])
+    ),
+    pytest.param(
+        NO_THRESHOLD,
+        sparse.csr_array(([0.9, 0.9], [3, 3], [0, 0, 2]), shape=(2, 6)),
+        ValueError,
+        r"\[0, 1\]; got 1.8 in column 3",
+        id="stored twice",
     ),
     pytest.param(
         {"units": "spin"},
@@ -409,9 +460,10 @@ def test_data_are_refused(cls, params, data, error, message):
 
 def call(method, *args, error=ValueError, message, classes=BOTH, id=None, **kwargs):
     """A row: a call on a fitted estimator."""
-    shown = ", ".join([*map(str, args), *(f"{k}={v}" for k, v in kwargs.items())])
+    if id is None:
+        id = f"{method}({', '.join([*map(str, args), *(f'{k}={v}' for k, v in kwargs.items())])})"
     action = lambda model: getattr(model, method)(*args, **kwargs)  # noqa: E731
-    return pytest.param(action, error, message, classes, id=id or f"{method}({shown})")
+    return pytest.param(action, error, message, classes, id=id)
 
 
 WIDTH = "X has 5 features, but RA?R?BM is expecting 6 features"
@@ -463,6 +515,25 @@ CALLS = [
     call("sample", init=X[:0], message=r"init must have shape .*got \(0, 6\)", id="init, no rows"),
     call("sample", init=changed(np.nan), message="init must be finite, got NaN", id="init, NaN"),
     call("sample", init=X.astype(str), message="init must hold numbers, got", id="init, strings"),
+    call(
+        "sample",
+        init=np.ma.masked_array(X, X > 0),
+        message="init is a masked array with .* masked entries",
+        id="init, masked",
+    ),
+    call(
+        "sample",
+        init=damaged(sparse.csr_array, 50_000_000),
+        message="init is a damaged sparse matrix: got index 50000000, wanted 0 to 5",
+        id="init, damaged",
+    ),
+    call(
+        "fit",
+        X,
+        sample_weight=np.ma.masked_array(np.ones(30), X[:, 0] > 0),
+        message="sample_weight is a masked array",
+        id="weights, masked",
+    ),
     call("sample", init=5, message=r"init must have shape .*got \(\)"),
     call("sample", init="data", message="init must be one of 'random', 'patterns', got 'data'"),
     call(
