@@ -308,7 +308,7 @@ class BaseRBM(
             checked = validate_data(self, X, reset=reset, **how)
             if checked.dtype.kind not in "biuf":
                 raise ValueError(f"X must hold numbers, got dtype {checked.dtype}")
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise explained(error, X) from error
         X = checked.tocsr() if getattr(checked, "format", None) == "csc" else checked
         return self._checked(X, reset)

@@ -27,10 +27,13 @@ LARGEST_COUNT = 2**31 - 1
 
 
 class Interval(_param_validation.Interval):
-    """Scikit-learn's, which is not satisfied by bools, nor by ints too large for a float."""
+    """Scikit-learn's, which is satisfied by Python's and NumPy's numbers alone.
+
+    Bools are none, nor are ints that are too large for a float.
+    """
 
     def is_satisfied_by(self, value: Any) -> bool:
-        if isinstance(value, bool):
+        if isinstance(value, bool) or not isinstance(value, int | float | np.number):
             return False
         if isinstance(value, Integral) and self.type is not Integral:
             try:

@@ -9,7 +9,7 @@ import numpy as np
 
 from sklearn_rapid import negative_phase, optimizers
 from sklearn_rapid._compat import LARGEST_COUNT
-from sklearn_rapid._reading import readable
+from sklearn_rapid._reading import as_numbers, readable
 from sklearn_rapid.backends import to_host
 from sklearn_rapid.optimizers import Constant, LinearDecay, Schedule
 
@@ -47,7 +47,10 @@ def checked_weights(weights: Any, n_rows: int) -> np.ndarray | None:
     """Weights of rows as float64; ValueError if they are not one a row, finite and of some sum."""
     if weights is None:
         return None
-    weights = np.asarray(readable(to_host(weights), "sample_weight"), dtype=np.float64)
+    weights = as_numbers(np.asarray(readable(to_host(weights), "sample_weight")))
+    if weights.dtype.kind not in "biuf":
+        raise ValueError(f"sample_weight must hold numbers, got dtype {weights.dtype}")
+    weights = weights.astype(np.float64)
     if weights.shape != (n_rows,):
         raise ValueError(f"sample_weight must have shape ({n_rows},), got {weights.shape}")
     bad = np.flatnonzero(~((weights >= 0.0) & np.isfinite(weights)))
@@ -55,8 +58,14 @@ def checked_weights(weights: Any, n_rows: int) -> np.ndarray | None:
         raise ValueError(
             f"sample_weight must be finite and not negative, got {weights[bad[0]]} in row {bad[0]}"
         )
-    if not weights.sum() > 0.0:
+    with np.errstate(over="ignore"):
+        total = weights.sum()
+    if total == 0.0:
         raise ValueError("sample_weight must be above zero for one row at least, got only zeros")
+    if total == np.inf:
+        raise ValueError(
+            "sample_weight must have a finite sum, got infinity: divide by the largest"
+        )
     return weights
 
 

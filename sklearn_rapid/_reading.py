@@ -90,8 +90,8 @@ def _check_indices(indices: np.ndarray, n: int, name: str) -> None:
         raise ValueError(f"{name} is a damaged sparse matrix: got index {got}, wanted 0 to {n - 1}")
 
 
-def explained(error: ValueError, X: Any) -> ValueError:
-    """A ValueError of scikit-learn's as it is, or one that says more of text and gaps in X."""
+def explained(error: Exception, X: Any) -> Exception:
+    """An error of scikit-learn's as it is, or one that says more of text and gaps in X."""
     found = _first_text(X)
     if found is not None:
         return ValueError(
@@ -99,6 +99,10 @@ def explained(error: ValueError, X: Any) -> ValueError:
             "column of zeros and ones (sklearn.preprocessing.OneHotEncoder), or leave the "
             "column out; strings of digits want X.astype(float)."
         )
+    if str(error).startswith("at least one array"):
+        return ValueError("X must have columns, got a table with none")
+    if str(error).startswith("float() argument"):
+        return ValueError(f"X must hold numbers, got an object that is none: {error}")
     if "NaN" in str(error):
         return ValueError(
             "X contains NaN, and rows are wanted whole here. Fill gaps in (sklearn.impute), or "
@@ -135,18 +139,20 @@ def checked_array(values: Any, name: str, shape: tuple) -> Any:
     expected = "(" + ", ".join("any" if n is None else str(n) for n in shape) + ")"
     if values.ndim != 2 or values.shape[1] != shape[1] or values.shape[0] == 0:
         raise ValueError(f"{name} must have shape {expected}, got {values.shape}")
-    values = _as_numbers(values) if values.dtype.kind == "O" else values
+    values = as_numbers(values)
     if values.dtype.kind not in "biuf":
         raise ValueError(f"{name} must hold numbers, got dtype {values.dtype}")
     check_finite(values.data if sparse.issparse(values) else values, name)
     return values
 
 
-def _as_numbers(values: Any) -> Any:
-    """Objects as the floats that they are, or as they were where they are none."""
+def as_numbers(values: Any) -> Any:
+    """An array of objects as the floats that they are, or as it was where they are none."""
+    if values.dtype.kind != "O":
+        return values
     try:
         return values.astype(np.float64)
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         return values
 
 
