@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
@@ -101,6 +102,7 @@ PARAMETERS = [
     wrong("center", 0.5, BOOLEAN),
     wrong("l1_penalty", -1.0, NON_NEGATIVE),
     wrong("l1_penalty", True, NON_NEGATIVE),
+    wrong("l1_penalty", Fraction(1, 3), NON_NEGATIVE),
     wrong("l2_penalty", np.inf, NON_NEGATIVE),
     wrong("init_scale", -0.1, NON_NEGATIVE, [RBM]),
     wrong("init_scale", "auto", NON_NEGATIVE, [RBM]),
@@ -343,6 +345,14 @@ DATA = [
     pytest.param({}, 1.0, ValueError, "Expected 2D array, got scalar", id="scalar"),
     pytest.param({}, None, ValueError, "Expected 2D array", id="None"),
     pytest.param({}, X[:0], ValueError, r"0 sample\(s\) .*minimum of 1", id="no rows"),
+    pytest.param({}, pd.DataFrame(), ValueError, "X must have columns, got a table", id="no frame"),
+    pytest.param(
+        {},
+        changed(1j, dtype=object),
+        ValueError,
+        "X must hold numbers, got an object",
+        id="object 1j",
+    ),
     pytest.param({}, X[:, :0], ValueError, r"0 feature\(s\) .*minimum of 1", id="no columns"),
     pytest.param({}, X.astype(str), ValueError, "numeric.*strings|string", id="strings"),
     pytest.param(
@@ -507,6 +517,14 @@ CALLS = [
         init=damaged(sparse.csr_array, 50_000_000),
         message="init is a damaged sparse matrix: got index 50000000, wanted 0 to 5",
         id="init, damaged",
+    ),
+    *(
+        call("fit", X, sample_weight=np.full(30, value), message=message, id=f"weights, {value}")
+        for value, message in [
+            (1e308, "sample_weight must have a finite sum"),
+            (1j, "sample_weight must hold numbers, got dtype complex128"),
+            ("a", "sample_weight must hold numbers, got dtype <U1"),
+        ]
     ),
     call(
         "fit",
