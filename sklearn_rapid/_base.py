@@ -5,7 +5,6 @@ No arithmetic here: methods validate, convert units at the border and delegate.
 
 from __future__ import annotations
 
-import warnings
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import sparse
 from sklearn import get_config
 from sklearn.base import (
     BaseEstimator,
@@ -30,17 +30,16 @@ from sklearn_rapid._data import (
     CHUNK,
     FALLBACK_THRESHOLD,
     SpinEncoder,
-    check_finite,
-    checked_array,
     chunks,
-    explained,
     meaning_of,
     warn_of_values,
 )
 from sklearn_rapid._fitted import VersionedPickle, check_fitted, check_training_state
 from sklearn_rapid._likelihood import LikelihoodMixin
 from sklearn_rapid._parameters import checked_weights
+from sklearn_rapid._reading import check_finite, checked_array, explained, readable
 from sklearn_rapid._sampling import SamplingMixin
+from sklearn_rapid._warnings import warn
 from sklearn_rapid.backends import RandomStream, get_backend, is_cupy_array
 from sklearn_rapid.couplings import Couplings
 from sklearn_rapid.machine import Machine
@@ -191,6 +190,7 @@ class BaseRBM(
         """
         check_is_fitted(self)
         H = checked_array(H, "H", (None, self._n_features_out))
+        H = H.toarray() if sparse.issparse(H) else H
         machine, encoder = self._ready(H)
         SpinEncoder(self.units, None, encoder.backend, encoder.dtype).check(H, name="H")
         with machine.backend.running():
@@ -220,6 +220,10 @@ class BaseRBM(
     def _dtype(self) -> str:
         return np.dtype(self.dtype).name
 
+    @property
+    def _n_threads(self) -> int | None:
+        return None if self.n_threads is None else int(self.n_threads)
+
     def _backend(self, X: Any = None) -> Any:
         """The backend that works on X; ValueError if it is not where X is."""
         name = self.backend
@@ -232,7 +236,7 @@ class BaseRBM(
                     "'auto' and use sklearn.config_context(array_api_dispatch=True); or move the "
                     "array to the host with its method get()."
                 )
-        return get_backend(name, self.n_threads)
+        return get_backend(name, self._n_threads)
 
     def _backend_at_hand(self, X: Any = None) -> Any:
         """As `_backend`, but a fitted model serves NumPy arrays on a machine without a GPU too."""
@@ -241,12 +245,11 @@ class BaseRBM(
         except RuntimeError as error:
             if is_cupy_array(X):
                 raise
-            warnings.warn(
+            warn(
                 f"the fitted {type(self).__name__} computes with backend='auto' here: {error}",
                 RuntimeWarning,
-                stacklevel=4,
             )
-            return get_backend("auto", self.n_threads)
+            return get_backend("auto", self._n_threads)
 
     def _encoder(self, backend: Any, X: Any = None) -> SpinEncoder:
         """What reads X; without an X, what reads and writes such values as have been fitted."""
@@ -309,11 +312,12 @@ class BaseRBM(
             "accept_sparse": False if missing else ("csr", "csc"),
             "ensure_all_finite": "allow-nan" if missing else True,
         }
+        X = readable(X, "X", missing=missing)
         try:
             checked = validate_data(self, X, reset=reset, **how)
             if checked.dtype.kind not in "biuf":
                 raise ValueError(f"X must hold numbers, got dtype {checked.dtype}")
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise explained(error, X) from error
         X = checked.tocsr() if getattr(checked, "format", None) == "csc" else checked
         return self._checked(X, reset)

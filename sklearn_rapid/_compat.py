@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+import copy
+from numbers import Integral
+from typing import Any, ClassVar
 
+import numpy as np
 from sklearn.base import BaseEstimator, _fit_context
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils import _param_validation
+from sklearn.utils._param_validation import Options, StrOptions
 
 __all__ = [
+    "LARGEST_COUNT",
+    "Count",
     "Interval",
     "Options",
     "StrOptions",
@@ -15,6 +21,34 @@ __all__ = [
     "validate_parameters",
     "validates_parameters",
 ]
+
+# No count of units, rows, steps or epochs is larger; products of two still fit in 64 bits.
+LARGEST_COUNT = 2**31 - 1
+
+
+class Interval(_param_validation.Interval):
+    """Scikit-learn's, which is satisfied by Python's and NumPy's numbers alone.
+
+    Bools are none, nor are ints that are too large for a float.
+    """
+
+    def is_satisfied_by(self, value: Any) -> bool:
+        if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+            return False
+        if isinstance(value, Integral) and self.type is not Integral:
+            try:
+                float(value)
+            except OverflowError:
+                return False
+        return super().is_satisfied_by(value)
+
+
+class Count(Interval):
+    """An int from `smallest` to `LARGEST_COUNT`."""
+
+    def __init__(self, smallest: int = 1) -> None:
+        super().__init__(Integral, smallest, LARGEST_COUNT, closed="both")
+
 
 # Decorates a `fit`: parameters are checked against `_parameter_constraints` before it runs.
 validates_parameters = _fit_context(prefer_skip_nested_validation=True)
@@ -33,3 +67,9 @@ class ValidatedParameters(BaseEstimator):
     def validate(self) -> None:
         """Raise ValueError or TypeError for a parameter of a wrong type or value."""
         validate_parameters(self)
+
+    def with_plain_numbers(self) -> ValidatedParameters:
+        """The same with Python's numbers for NumPy's, whose products may overflow."""
+        numbers = {k: v for k, v in self.get_params(deep=False).items() if isinstance(v, np.number)}
+        plain = copy.copy(self) if numbers else self
+        return plain.set_params(**{name: value.item() for name, value in numbers.items()})

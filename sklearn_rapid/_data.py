@@ -6,7 +6,6 @@ converted.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.exceptions import DataConversionWarning
 
+from sklearn_rapid._warnings import warn
 from sklearn_rapid.backends import RandomStream, is_cupy_array, to_host
 
 # Rows converted at a time, a multiple of every backend's `row_multiple`.
@@ -61,7 +61,7 @@ class SpinEncoder:
                 "sparse X leaves out zeros, which are no spins: units='spin' needs dense X. "
                 "Use units='binary' with sparse data in {0, 1}."
             )
-        if self._has_threshold:
+        if self.has_threshold:
             return
         low, high = UNIT_RANGES[self.units]
         if is_cupy_array(X):
@@ -103,7 +103,7 @@ class SpinEncoder:
         X = X.toarray() if sparse.issparse(X) else X
         where = self.backend.xp if is_cupy_array(X) else np
         n, shape = X.shape[0], (max(n_rows, X.shape[0]), X.shape[1])
-        if self._has_threshold:
+        if self.has_threshold:
             if where is not np and X.dtype.kind != "f":
                 X = where.astype(X, where.float64)  # CuPy may compare integers in half precision
             is_on = where.zeros(shape, dtype=bool)
@@ -127,7 +127,7 @@ class SpinEncoder:
         Zeros are off, and a product with few enough others is cheaper than a dense one
         (docs/design_notes/sparse.md).
         """
-        if not (sparse.issparse(X) and self._has_threshold and self.binarize >= 0):
+        if not (sparse.issparse(X) and self.has_threshold and self.binarize >= 0):
             return False
         return self.backend.xp is np and X.nnz < LARGEST_SPARSE_SHARE * X.shape[0] * X.shape[1]
 
@@ -138,7 +138,8 @@ class SpinEncoder:
         return is_on
 
     @property
-    def _has_threshold(self) -> bool:
+    def has_threshold(self) -> bool:
+        """Whether values are on or off, and never means."""
         return self.binarize is not None and self.binarize != "sample"
 
     @property
@@ -187,7 +188,7 @@ def meaning_of(X: Any, units: str) -> Any:
 def warn_of_values(X: Any) -> None:
     """Warn with DataConversionWarning that values were thresholded which nobody has explained."""
     values = X.data if sparse.issparse(X) else to_host(X)
-    warnings.warn(
+    warn(
         f"X holds values from {float(values.min()):g} to {float(values.max()):g}, which are "
         f"neither two values nor probabilities. With binarize='auto' those above "
         f"{FALLBACK_THRESHOLD:g} are taken as on. Say what they mean: set binarize to the "
@@ -195,69 +196,29 @@ def warn_of_values(X: Any) -> None:
         "probability of being on (sklearn.preprocessing.MinMaxScaler); or give each category or "
         "range of values a column of zeros and ones (OneHotEncoder, KBinsDiscretizer).",
         DataConversionWarning,
-        stacklevel=6,
     )
 
 
-def explained(error: ValueError, X: Any) -> ValueError:
-    """A ValueError of scikit-learn's as it is, or one that says more of text and gaps in X."""
-    found = _first_text(X)
-    if found is not None:
-        return ValueError(
-            f"X must hold numbers, got {found[1]!r} in column {found[0]!r}. Give each category a "
-            "column of zeros and ones (sklearn.preprocessing.OneHotEncoder), or leave the "
-            "column out; strings of digits want X.astype(float)."
+def warn_if_constant(X: Any, encoder: SpinEncoder) -> None:
+    """Warn with DataConversionWarning if a threshold puts all values, which differ, on one side."""
+    if not encoder.has_threshold:
+        return
+    threshold, least, largest = encoder.binarize, np.inf, -np.inf
+    # Of most data the first chunk is enough.
+    for part in [X] if sparse.issparse(X) else (X[rows] for rows in chunks(X.shape[0])):
+        least, largest = min(least, to_host(part.min())), max(largest, to_host(part.max()))
+        if (least > threshold) != (largest > threshold):
+            return
+    if least != largest:
+        warn(
+            f"X holds values from {float(least):g} to {float(largest):g}, and with a threshold of "
+            f"{threshold:g} all of them are {'on' if least > threshold else 'off'}: there is "
+            "nothing to learn. Set binarize to a threshold between them.",
+            DataConversionWarning,
         )
-    if "NaN" in str(error):
-        return ValueError(
-            "X contains NaN, and rows are wanted whole here. Fill gaps in (sklearn.impute), or "
-            "leave such rows out; a fitted model fills them in by its method reconstruct."
-        )
-    return error
-
-
-def _first_text(X: Any) -> tuple[Any, str] | None:
-    """Column and value of the first string in X, if there is one."""
-    if hasattr(X, "columns"):
-        columns = ((name, np.asarray(X[name])) for name in X.columns)
-    else:
-        values = X if hasattr(X, "dtype") else np.asarray(X, dtype=object)
-        columns = enumerate(values.T) if values.ndim == 2 else ()
-    for name, column in columns:
-        if column.dtype.kind not in "biufc":  # numbers are not looked at one by one
-            found = next((value for value in column if isinstance(value, str)), None)
-            if found is not None:
-                return name, str(found)
-    return None
 
 
 def chunks(n_rows: int) -> Iterator[slice]:
     """Rows in chunks of `CHUNK`."""
     for start in range(0, n_rows, CHUNK):
         yield slice(start, min(start + CHUNK, n_rows))
-
-
-def checked_array(values: Any, name: str, shape: tuple) -> Any:
-    """A finite 2-D array of numbers of that shape; ValueError with the name otherwise.
-
-    It is NumPy's, or CuPy's if that is what was given.
-    """
-    values = values if is_cupy_array(values) else np.asarray(values)
-    expected = "(" + ", ".join("any" if n is None else str(n) for n in shape) + ")"
-    if values.ndim != 2 or values.shape[1] != shape[1] or values.shape[0] == 0:
-        raise ValueError(f"{name} must have shape {expected}, got {values.shape}")
-    if values.dtype.kind not in "biuf":
-        raise ValueError(f"{name} must hold numbers, got dtype {values.dtype}")
-    check_finite(values, name)
-    return values
-
-
-def check_finite(values: Any, name: str, allow_nan: bool = False) -> None:
-    """Raise ValueError for infinities, and for NaN unless that is allowed."""
-    if values.dtype.kind != "f":
-        return
-    # Comparisons copy no numbers. NaN is in no range, and differs from itself.
-    is_good = (values > -float("inf")) & (values < float("inf"))
-    is_good = is_good | (values != values) if allow_nan else is_good
-    if not bool(is_good.all()):
-        raise ValueError(f"{name} must be finite, got {'' if allow_nan else 'NaN or '}infinity")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -13,7 +12,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from sklearn_rapid._data import SpinEncoder
+from sklearn_rapid._data import SpinEncoder, warn_if_constant
 from sklearn_rapid._parameters import (
     negative_phase_from,
     new_seed,
@@ -30,6 +29,7 @@ from sklearn_rapid._progress import (
     state_of,
     unfinished,
 )
+from sklearn_rapid._rows import Split, epoch_order, row_numbers, split_of
 from sklearn_rapid._validation import (
     VALIDATED_ROWS,
     Verdict,
@@ -37,18 +37,21 @@ from sklearn_rapid._validation import (
     validate,
     warn_if_worse_than_independent,
 )
-from sklearn_rapid.backends import RandomStream, is_cupy_array
+from sklearn_rapid._warnings import warn
+from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.penalties import Penalty
-from sklearn_rapid.training import Diverged, Trainer, TrainingState, batches
+from sklearn_rapid.training import (
+    ROWS_FOR_FULL_STEP,
+    Diverged,
+    Trainer,
+    TrainingState,
+    batches,
+)
 
-
-@dataclass
-class Split:
-    """Row numbers to train on and to validate with; None is all rows and none."""
-
-    train: Any = None
-    validation: Any = None
+# There are as many chains as a batch has rows. Where the rows are fewer than a batch, so many
+# chains are still of use; and so many there may be at most for rows that are yet to come.
+FEWEST_CHAINS, CHAINS_FOR_UNKNOWN_ROWS = ROWS_FOR_FULL_STEP, 10_000
 
 
 @dataclass
@@ -87,9 +90,9 @@ class Run:
         """Row numbers and weights of the next epoch's batches."""
         n_updates = 0 if self.state is None else self.state.n_updates
         rng = np.random.default_rng((self.seed, n_updates))
-        order = _epoch_order(self.X, self.split, self.weights, self.shuffle, rng)
+        order = epoch_order(self.X, self.split, self.weights, self.shuffle, rng)
         n_rows = self.X.shape[0] if order is None else order.size
-        on_device = order if order is None else _row_numbers(order, self.X, self.encoder.backend)
+        on_device = order if order is None else row_numbers(order, self.X, self.encoder.backend)
         for rows in batches(n_rows, self.trainer.batch_size):
             weights = None
             if self.weights is not None:
@@ -158,18 +161,17 @@ class Run:
         """The first of some rows as spins, as many as tell enough, and their weights."""
         rows = rows[:VALIDATED_ROWS]
         weights = None if self.weights is None else self.weights[rows]
-        return self.encoder.spins(self.X[_row_numbers(rows, self.X, self.encoder.backend)]), weights
+        return self.encoder.spins(self.X[row_numbers(rows, self.X, self.encoder.backend)]), weights
 
     def check_outcome(self) -> None:
         """Warn if the chains of training have lost the model, or penalties all its couplings."""
         parameters, xp = self.state.machine.couplings.parameters, self.encoder.backend.xp
         is_left = any(bool(xp.any(p != 0.0)) for p in parameters.values())
         if self.estimator.l1_penalty and not is_left:
-            warnings.warn(
+            warn(
                 f"no couplings are left: l1_penalty={self.estimator.l1_penalty} on "
                 f"{self.trainer.penalty.n_rows} rows has set all of them to zero. Lower it.",
                 ConvergenceWarning,
-                stacklevel=6,
             )
         if self.trainer.negative_phase.is_persistent:
             train = self.split.train
@@ -281,9 +283,9 @@ def _run_epochs(run: Run, y: Any, context: Any) -> bool:
         except KeyboardInterrupt:
             # As in scikit-learn's MLPClassifier: what has been learned is kept.
             run.go_back(wholly=False)
-            warnings.warn(
+            warn(
                 "Training interrupted by user. sklearn_rapid.callbacks.resume goes on with it.",
-                stacklevel=6,
+                UserWarning,
             )
             return True
         if stop:
@@ -309,18 +311,22 @@ def _start(
 ) -> Run:
     """A run at its first update, or where it was: from a state that is there or from a new one."""
     encoder = estimator._encoder(backend, X)
+    if whole_fit:
+        warn_if_constant(X, encoder)
     if resumed or goes_on:
         state = state_of(estimator, estimator._unfinished["state"] if goes_on else {}, backend)
         _check_resumable(estimator, state.machine)
         stream = state.stream
     else:
         stream = RandomStream(new_seed(check_random_state(estimator.random_state)))
-    split = _split(estimator, X, stream.seed) if whole_fit else Split()
+    split = split_of(estimator, X, stream.seed) if whole_fit else Split()
     train = slice(None) if split.train is None else split.train
     n_rows = np.count_nonzero(np.ones(X.shape[0]) if weights is None else weights[train])
     if n_rows == 0:
         raise ValueError("early_stopping=True has set aside all rows with a sample_weight above 0")
     trainer = trainer_of(estimator, n_rows if whole_fit else None)
+    batch_size = _rows_of_a_batch(trainer.batch_size, n_rows, whole_fit)
+    trainer = replace(trainer, batch_size=batch_size)
     shuffle = whole_fit and estimator.shuffle
     run = Run(estimator, X, trainer, encoder, split, weights, shuffle, stream.seed)
     if goes_on:
@@ -335,24 +341,14 @@ def _start(
     couplings = estimator._initial_couplings(X.shape[1], stream.seed, backend)
     rows, weights = next(run.batches())
     run.state = trainer.start(couplings, encoder.spins(X[rows]), stream, backend, weights)
+    try:
+        trainer.check(run.state)
+    except Diverged as error:
+        raise ValueError(
+            f"training cannot start with init_scale={estimator.init_scale!r}: {error} in "
+            f"{estimator._dtype}, before the first update. Lower init_scale."
+        ) from None
     return run
-
-
-def _epoch_order(
-    X: Any, split: Split, weights: np.ndarray | None, shuffle: bool, rng: np.random.Generator
-) -> np.ndarray | None:
-    """The rows of an epoch in their order, but for those of no weight; None is all as they are."""
-    if split.train is None and weights is None and not shuffle:
-        return None
-    rows = np.arange(X.shape[0]) if split.train is None else split.train
-    if weights is not None:
-        rows = rows[weights[rows] > 0.0]
-    return rows[rng.permutation(rows.size)] if shuffle else rows
-
-
-def _row_numbers(rows: np.ndarray, X: Any, backend: Any) -> Any:
-    """Row numbers on the side of X: on a GPU, so that none are sent there batch by batch."""
-    return backend.asarray(rows) if is_cupy_array(X) else rows
 
 
 def trainer_of(estimator: Any, n_rows: int | None) -> Trainer:
@@ -360,12 +356,24 @@ def trainer_of(estimator: Any, n_rows: int | None) -> Trainer:
     return Trainer(
         negative_phase=negative_phase_from(estimator.negative_phase),
         optimizer=optimizer_from(estimator.optimizer),
-        batch_size=estimator.batch_size,
+        batch_size=int(estimator.batch_size),
         projection=estimator._projection(),
         fit_intercept=estimator.fit_intercept,
         center=estimator.center,
         penalty=Penalty(estimator.l1_penalty, estimator.l2_penalty, n_rows),
     )
+
+
+def _rows_of_a_batch(batch_size: int, n_rows: int, whole_fit: bool) -> int:
+    """The batch size, or what is left of it where rows are too few to call for it."""
+    largest = max(n_rows, FEWEST_CHAINS if whole_fit else CHAINS_FOR_UNKNOWN_ROWS)
+    if batch_size > largest:
+        warn(
+            f"batch_size={batch_size} is larger than the {n_rows} rows to train on: {largest} is "
+            "taken for it, in the number of chains too.",
+            UserWarning,
+        )
+    return min(batch_size, largest)
 
 
 def _check_resumable(estimator: Any, machine: Machine) -> None:
@@ -383,30 +391,14 @@ def _check_resumable(estimator: Any, machine: Machine) -> None:
             )
 
 
-def _split(estimator: Any, X: Any, seed: int) -> Split:
-    if not estimator.early_stopping:
-        return Split()
-    n_rows = X.shape[0]
-    n_validation = round(n_rows * estimator.validation_fraction)
-    if not 0 < n_validation < n_rows:
-        raise ValueError(
-            f"early_stopping=True sets aside validation_fraction={estimator.validation_fraction} "
-            f"of the rows of X: of {n_rows} that leaves {n_validation} to validate with and "
-            f"{n_rows - n_validation} to train on; both need at least one."
-        )
-    order = np.random.default_rng(seed).permutation(n_rows)
-    return Split(np.sort(order[n_validation:]), np.sort(order[:n_validation]))
-
-
 def _set(estimator: Any, attributes: dict[str, Any]) -> None:
     # In one step: another thread may be using the estimator.
     estimator.__dict__.update(attributes)
 
 
 def _warn_diverged(error: Diverged, when: str) -> None:
-    warnings.warn(
+    warn(
         f"Training diverged: {error}. The parameters are those from before {when}; lower "
         "the learning_rate, or shrink init_scale or pattern_bound.",
         ConvergenceWarning,
-        stacklevel=8,
     )

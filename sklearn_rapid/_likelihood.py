@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from hashlib import blake2b
 from typing import Any
 
@@ -19,6 +18,7 @@ from sklearn_rapid._parameters import (
     checked_weights,
     new_seed,
 )
+from sklearn_rapid._warnings import warn
 from sklearn_rapid.backends import RandomStream, to_host
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.negative_phase import TemperedChains, states_of
@@ -167,15 +167,15 @@ class LikelihoodMixin:
         """
         check_is_fitted(self)
         check_option("method", method, ("auto", "exact", "tempering", "ais"))
-        check_positive("tol", tol)
+        tol = check_positive("tol", tol)
         if max_sweeps is None:
             max_sweeps = self._sweeps_worth_a_fit()
-        check_count("max_sweeps", max_sweeps, 1)
+        max_sweeps = check_count("max_sweeps", max_sweeps, 1)
         if max_seconds is not None:
-            check_positive("max_seconds", max_seconds)
+            max_seconds = check_positive("max_seconds", max_seconds)
         if n_chains is not None:
-            check_count("n_chains", n_chains, 1)
-        check_count("n_temperatures", n_temperatures, 2)
+            n_chains = check_count("n_chains", n_chains, 1)
+        n_temperatures = check_count("n_temperatures", n_temperatures, 2)
         machine = self._machine(self._backend_at_hand())
         stream = self._own_stream()
         if random_state is not None:
@@ -230,7 +230,7 @@ class LikelihoodMixin:
 
     def _sweeps_worth_a_fit(self) -> int:
         """Sweeps of a ladder that cost about as much as the updates of the fit, within bounds."""
-        rows_of_fit = 4 * self._training_state["n_updates"] * self.batch_size
+        rows_of_fit = 4 * self._training_state["n_updates"] * int(self.batch_size)
         return int(np.clip(rows_of_fit // ROWS_OF_A_SWEEP, FEWEST_SWEEPS, MOST_SWEEPS))
 
     def _check_total_probability(self, X: Any, log_p: np.ndarray) -> None:
@@ -250,13 +250,12 @@ class LikelihoodMixin:
         _, first = np.unique(numbers_of_rows, return_index=True)
         log_total = float(logsumexp(to_host(log_p)[first]))
         if log_total > LARGEST_LOG_TOTAL:
-            warnings.warn(
+            warn(
                 f"the probabilities of the {len(first)} different rows of X add up to "
                 f"exp({log_total:.2f}) > 1: the estimate of log Z is too low by at least "
                 f"{log_total:.2f} nats, and these log-likelihoods are too high. Call "
                 "log_partition with a larger max_sweeps.",
                 RuntimeWarning,
-                stacklevel=4,
             )
 
     def _parameter_digest(self) -> bytes:
@@ -288,11 +287,10 @@ def _warn_distrusted(estimate: LogPartition) -> None:
     advice = "raise max_sweeps"
     if estimate.method == "ais":
         advice = "use method='tempering', or raise n_temperatures or n_chains"
-    warnings.warn(
+    warn(
         f"log Z = {estimate.value:.2f} ± {estimate.error:.2f} by {estimate.method} is not to be "
         f"trusted, nor are log-likelihoods with it: {'; '.join(estimate.doubts)}. To improve it, "
         f"{advice}. If that does not help, chains do not find their way through this model: "
         "train with negative_phase='auto', or with a lower learning_rate.",
         RuntimeWarning,
-        stacklevel=4,
     )

@@ -8,24 +8,33 @@ from typing import Any
 import numpy as np
 
 from sklearn_rapid import negative_phase, optimizers
+from sklearn_rapid._compat import LARGEST_COUNT
+from sklearn_rapid._reading import as_numbers, readable
 from sklearn_rapid.backends import to_host
 from sklearn_rapid.optimizers import Constant, LinearDecay, Schedule
 
 
-def check_count(name: str, value: Any, smallest: int) -> None:
-    """Raise TypeError or ValueError unless `value` is an int of at least `smallest`."""
+def check_count(name: str, value: Any, smallest: int) -> int:
+    """`value` as Python's int; TypeError or ValueError unless it is one from `smallest` on."""
     if not isinstance(value, Integral) or isinstance(value, bool):
         raise TypeError(f"{name} must be an int, got {value!r} of type {type(value).__name__}")
     if value < smallest:
         raise ValueError(f"{name} must be at least {smallest}, got {value}")
+    if value > LARGEST_COUNT:
+        raise ValueError(f"{name} must be at most {LARGEST_COUNT}, got {value}")
+    return int(value)
 
 
-def check_positive(name: str, value: Any) -> None:
-    """Raise TypeError or ValueError unless `value` is a number above zero."""
+def check_positive(name: str, value: Any) -> float:
+    """`value` as Python's float; TypeError or ValueError unless it is a number above zero."""
     if not isinstance(value, Real) or isinstance(value, bool):
         raise TypeError(f"{name} must be a number, got {value!r} of type {type(value).__name__}")
     if not value > 0:
         raise ValueError(f"{name} must be above 0, got {value}")
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"{name} must be a number that a float can hold, got {value}") from None
 
 
 def check_option(name: str, value: Any, options: tuple[str, ...]) -> None:
@@ -38,7 +47,10 @@ def checked_weights(weights: Any, n_rows: int) -> np.ndarray | None:
     """Weights of rows as float64; ValueError if they are not one a row, finite and of some sum."""
     if weights is None:
         return None
-    weights = np.asarray(to_host(weights), dtype=np.float64)
+    weights = as_numbers(np.asarray(readable(to_host(weights), "sample_weight")))
+    if weights.dtype.kind not in "biuf":
+        raise ValueError(f"sample_weight must hold numbers, got dtype {weights.dtype}")
+    weights = weights.astype(np.float64)
     if weights.shape != (n_rows,):
         raise ValueError(f"sample_weight must have shape ({n_rows},), got {weights.shape}")
     bad = np.flatnonzero(~((weights >= 0.0) & np.isfinite(weights)))
@@ -46,8 +58,14 @@ def checked_weights(weights: Any, n_rows: int) -> np.ndarray | None:
         raise ValueError(
             f"sample_weight must be finite and not negative, got {weights[bad[0]]} in row {bad[0]}"
         )
-    if not weights.sum() > 0.0:
+    with np.errstate(over="ignore"):
+        total = weights.sum()
+    if total == 0.0:
         raise ValueError("sample_weight must be above zero for one row at least, got only zeros")
+    if total == np.inf:
+        raise ValueError(
+            "sample_weight must have a finite sum, got infinity: divide by the largest"
+        )
     return weights
 
 
@@ -77,4 +95,4 @@ def schedule_from(value: Any) -> Any:
 def _validated(value: Any, by_name: dict[str, type]) -> Any:
     value = by_name[value]() if isinstance(value, str) else value
     value.validate()
-    return value
+    return value.with_plain_numbers()

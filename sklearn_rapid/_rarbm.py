@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_rapid._base import BaseRBM
 from sklearn_rapid._compat import StrOptions
-from sklearn_rapid._rbm import CONSTRAINTS, POSITIVE, POSITIVE_INT
+from sklearn_rapid._rbm import CONSTRAINTS, COUNT, POSITIVE
 from sklearn_rapid.couplings import PatternCouplings
 from sklearn_rapid.projections import Projection
 
@@ -41,6 +41,8 @@ class RARBM(BaseRBM):
         serves every number of units, patterns and rows. A float is a constant rate; "auto" is
         ``LinearDecay(0.25)``, which falls from 0.25 to zero over `max_iter`.
     batch_size : int, default=100
+        Rows of an update, and chains of most negative phases. More than there are rows are of no
+        use: beyond 100 they are taken for as many, with a warning.
     max_iter : int, default=20
         Epochs.
     shuffle : bool, default=True
@@ -157,10 +159,10 @@ class RARBM(BaseRBM):
 
     _parameter_constraints: ClassVar[dict] = {
         **CONSTRAINTS,
-        "n_patterns": [POSITIVE_INT],
+        "n_patterns": [COUNT],
         "init_scale": [StrOptions({"auto"}), POSITIVE],
         "projection": [StrOptions({"sign", "clip", "gibbs"}), None],
-        "projection_period": [StrOptions({"update", "epoch"}), POSITIVE_INT],
+        "projection_period": [StrOptions({"update", "epoch"}), COUNT],
         "pattern_bound": [POSITIVE],
     }
 
@@ -241,10 +243,12 @@ class RARBM(BaseRBM):
         return (self.hidden_patterns_.T @ self.visible_patterns_) / np.sqrt(k, dtype=self._dtype)
 
     def _projection(self) -> Projection:
-        return Projection(self.projection, self.projection_period, self.pattern_bound)
+        period = self.projection_period
+        period = period if isinstance(period, str) else int(period)
+        return Projection(self.projection, period, self.pattern_bound)
 
     def _initial_couplings(self, n_visible: int, seed: int, backend: Any) -> PatternCouplings:
-        k, n_hidden = self.n_patterns, self.n_components
+        k, n_hidden = int(self.n_patterns), int(self.n_components)
         scale = self.init_scale
         if scale == "auto":
             scale = amplitude_for_singular_values_below(2.0, n_visible, n_hidden, k)

@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
 
 from sklearn_rapid._base import BaseRBM
-from sklearn_rapid._compat import Interval, Options, StrOptions
+from sklearn_rapid._compat import Count, Interval, Options, StrOptions
 from sklearn_rapid.backends import BACKENDS
 from sklearn_rapid.couplings import DenseCouplings
 from sklearn_rapid.negative_phase import NegativePhase
 from sklearn_rapid.optimizers import Optimizer, Schedule
 from sklearn_rapid.projections import Projection
 
-POSITIVE_INT = Interval(Integral, 1, None, closed="left")
+COUNT = Count()
 POSITIVE = Interval(Real, 0, None, closed="neither")
 NON_NEGATIVE = Interval(Real, 0, None, closed="left")
 
 CONSTRAINTS: dict[str, list] = {
-    "n_components": [POSITIVE_INT],
+    "n_components": [COUNT],
     "negative_phase": [StrOptions({"auto", "exact", "cd", "pcd", "pid", "pt"}), NegativePhase],
     "optimizer": [StrOptions({"sgd", "adam"}), Optimizer],
     "learning_rate": [StrOptions({"auto"}), POSITIVE, Schedule],
-    "batch_size": [POSITIVE_INT],
-    "max_iter": [POSITIVE_INT],
+    "batch_size": [COUNT],
+    "max_iter": [COUNT],
     "shuffle": ["boolean"],
     "units": [StrOptions({"binary", "spin"})],
     "binarize": [
@@ -40,13 +40,13 @@ CONSTRAINTS: dict[str, list] = {
     "l2_penalty": [NON_NEGATIVE],
     "early_stopping": ["boolean"],
     "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-    "n_iter_no_change": [POSITIVE_INT],
+    "n_iter_no_change": [COUNT],
     "tol": [NON_NEGATIVE],
     "hidden_features": [StrOptions({"mean", "sample"})],
     "warm_start": ["boolean"],
     "dtype": [StrOptions({"float32", "float64"}), Options(type, {np.float32, np.float64})],
     "backend": [StrOptions({"auto", *BACKENDS})],
-    "n_threads": [POSITIVE_INT, None],
+    "n_threads": [COUNT, None],
     "random_state": ["random_state"],
     "verbose": ["verbose"],
 }
@@ -77,6 +77,8 @@ class RBM(BaseRBM):
         serves every number of units, patterns and rows. A float is a constant rate; "auto" is
         ``LinearDecay(0.25)``, which falls from 0.25 to zero over `max_iter`.
     batch_size : int, default=100
+        Rows of an update, and chains of most negative phases. More than there are rows are of no
+        use: beyond 100 they are taken for as many, with a warning.
     max_iter : int, default=20
         Epochs.
     shuffle : bool, default=True
@@ -245,7 +247,7 @@ class RBM(BaseRBM):
         return Projection(None)
 
     def _initial_couplings(self, n_visible: int, seed: int, backend: Any) -> DenseCouplings:
-        shape = (n_visible, self.n_components)
+        shape = (n_visible, int(self.n_components))
         weights = np.random.default_rng(seed).normal(0.0, self.init_scale, shape)
         return DenseCouplings(backend.asarray(weights, self._dtype))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -10,8 +9,10 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_rapid._data import SpinEncoder, checked_array, chunks
+from sklearn_rapid._data import SpinEncoder, chunks
 from sklearn_rapid._parameters import check_count, check_option, new_seed
+from sklearn_rapid._reading import checked_array, readable
+from sklearn_rapid._warnings import warn
 from sklearn_rapid.backends import RandomStream, is_cupy_array
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.negative_phase import states_of
@@ -79,9 +80,9 @@ class SamplingMixin:
             If fewer than a tenth of the samples of a ladder are independent.
         """
         check_is_fitted(self)
-        check_count("n_samples", n_samples, 1)
+        n_samples = check_count("n_samples", n_samples, 1)
         if n_gibbs_steps is not None:
-            check_count("n_gibbs_steps", n_gibbs_steps, 0)
+            n_gibbs_steps = check_count("n_gibbs_steps", n_gibbs_steps, 0)
         is_tempered = n_gibbs_steps is None and init is None
         if return_travels and not is_tempered:
             raise ValueError(
@@ -101,12 +102,11 @@ class SamplingMixin:
         if not is_tempered:
             return samples
         if n_fresh < SMALLEST_INDEPENDENT_SHARE * n_samples:
-            warnings.warn(
+            warn(
                 f"of {n_samples} samples about {n_fresh} are independent: states "
                 "find their way through this model too slowly. Draw fewer, or train with "
                 "negative_phase='auto' or a lower learning_rate.",
                 RuntimeWarning,
-                stacklevel=2,
             )
         return (samples, travelled) if return_travels else samples
 
@@ -169,7 +169,7 @@ class SamplingMixin:
         ndarray of shape (n_samples, n_features)
         """
         check_is_fitted(self)
-        check_count("n_steps", n_steps, 0)
+        n_steps = check_count("n_steps", n_steps, 0)
         stream = RandomStream(new_seed(check_random_state(random_state)))
         return self._by_chunks(
             X,
@@ -193,7 +193,7 @@ class SamplingMixin:
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            NaN where an entry is missing.
+            NaN where an entry is missing; or a masked array, whose masked entries are.
         mask : array-like of bool, shape (n_samples, n_features) or (n_features,), optional
             True where an entry is known. Entries that are NaN are missing in any case.
         n_gibbs_steps : int, default=100
@@ -214,7 +214,7 @@ class SamplingMixin:
             they are where `binarize` is "sample" or None.
         """
         check_is_fitted(self)
-        check_count("n_gibbs_steps", n_gibbs_steps, 1)
+        n_gibbs_steps = check_count("n_gibbs_steps", n_gibbs_steps, 1)
         check_option("output", output, ("sample", "mean"))
         X = self._validate(X, reset=False, missing=True)
         machine, encoder = self._ready(X)
@@ -318,7 +318,7 @@ class Completion:
 
 def known_entries(mask: ArrayLike, shape: tuple[int, int]) -> np.ndarray:
     """A mask of known entries, True where X is known, for each row of X."""
-    mask = mask.get() if is_cupy_array(mask) else np.asarray(mask)
+    mask = mask.get() if is_cupy_array(mask) else np.asarray(readable(mask, "mask"))
     if mask.dtype != bool:
         raise ValueError(f"mask must hold booleans, True where X is known; got {mask.dtype}")
     if mask.shape not in (shape, shape[1:]):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 from scipy.special import xlogy
 from sklearn.exceptions import ConvergenceWarning
 
+from sklearn_rapid._warnings import warn
 from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.negative_phase import TemperedChains
 from sklearn_rapid.partition import (
@@ -119,12 +119,11 @@ def warn_if_worse_than_independent(state: TrainingState, rows: Any, weights: Any
     q = 0.5 * (1.0 + mean)
     independent = float(np.sum(xlogy(q, p) + xlogy(1.0 - q, 1.0 - p)))
     if score < (1.0 + SMALLEST_ALARM) * independent - 4.0 * error:
-        warnings.warn(
+        warn(
             f"the model has a log-likelihood of {score:.1f} ± {error:.1f} nats on rows that it was "
             f"trained on, where independent units have {independent:.1f}: its chains have lost "
             "it. Train with negative_phase='auto', more chains, or a lower learning_rate.",
             ConvergenceWarning,
-            stacklevel=8,
         )
 
 

@@ -7,10 +7,10 @@ is, the training loop decides (see ``sklearn_rapid.training``).
 
 from __future__ import annotations
 
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, ClassVar
 
-from sklearn_rapid._compat import Interval, ValidatedParameters
+from sklearn_rapid._compat import Count, Interval, ValidatedParameters
 
 __all__ = ["SGD", "Adam", "ExponentialDecay", "LinearDecay", "Optimizer", "Schedule"]
 
@@ -165,7 +165,7 @@ class ExponentialDecay(Schedule):
         "initial": [Interval(Real, 0, None, closed="neither")],
         "factor": [Interval(Real, 0, 1, closed="right")],
         "floor": [Interval(Real, 0, None, closed="left")],
-        "start": [Interval(Integral, 0, None, closed="left")],
+        "start": [Count(0)],
     }
 
     def __init__(

@@ -8,9 +8,16 @@ import sys
 import array_api_strict
 import pytest
 from cupy_stand_in import compiler, make_cupy
+from hypothesis import HealthCheck, settings
 
 from sklearn_rapid.backends import _threads, get_backend
 from sklearn_rapid.backends._numpy import NumpyBackend
+
+# Cases are tiny, but what is compiled takes its time. Those of the suite are always the same.
+HOW = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
+settings.register_profile("ci", derandomize=True, max_examples=60, **HOW)
+settings.register_profile("long", max_examples=2500, print_blob=True, **HOW)
+settings.load_profile("ci")
 
 
 def why_no_gpu():

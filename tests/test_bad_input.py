@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 import re
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
 import pytest
+from equality import assert_same
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.callback import ProgressBar
@@ -41,26 +43,6 @@ def fitted_models():
     return {cls: make(cls).fit(X) for cls in BOTH}
 
 
-def assert_same(a, b, path=""):
-    """Nested dicts, sequences, arrays and objects are equal, down to keys and dtypes."""
-    assert type(a) is type(b), path
-    if isinstance(a, np.ndarray):
-        assert a.dtype == b.dtype, path
-        np.testing.assert_array_equal(a, b, err_msg=path)
-    elif isinstance(a, dict):
-        assert list(a) == list(b), path
-        for key in a:
-            assert_same(a[key], b[key], f"{path}/{key}")
-    elif isinstance(a, list | tuple):
-        assert len(a) == len(b), path
-        for i, (x, y) in enumerate(zip(a, b, strict=True)):
-            assert_same(x, y, f"{path}/{i}")
-    elif hasattr(a, "__dict__") and not isinstance(a, type):
-        assert_same(vars(a), vars(b), path)
-    elif type(a) is not object:
-        assert a is b or a == b or (a != a and b != b), path
-
-
 def assert_refuses(model, action, error, message):
     """The action raises that error, and the estimator is as it was."""
     before = copy.deepcopy(vars(model))
@@ -79,7 +61,7 @@ def wrong(name, value, wanted, classes=BOTH, owner=None, id=None):
     return pytest.param(name, value, wanted, classes, owner, id=id or f"{name}={value!r}")
 
 
-COUNT = r"an int in the range \[1, inf\)"
+COUNT = r"an int in the range \[1, 2147483647\]"
 POSITIVE = r"a float in the range \(0.0, inf\)"
 NON_NEGATIVE = r"a float in the range \[0.0, inf\)"
 BOOLEAN = "an instance of 'bool'"
@@ -89,7 +71,10 @@ PARAMETERS = [
     wrong("n_components", "8", COUNT),
     wrong("n_components", 2.5, COUNT),
     wrong("n_components", None, COUNT),
+    wrong("n_components", True, COUNT),
+    wrong("n_components", 2**31, COUNT),
     wrong("n_patterns", -1, COUNT, [RARBM]),
+    wrong("n_patterns", True, COUNT, [RARBM]),
     wrong("n_patterns", 2.0, COUNT, [RARBM]),
     wrong("learning_rate", 0, POSITIVE),
     wrong("learning_rate", -0.1, POSITIVE),
@@ -98,7 +83,11 @@ PARAMETERS = [
     wrong("learning_rate", np.inf, POSITIVE),
     wrong("learning_rate", None, POSITIVE),
     wrong("learning_rate", ExponentialDecay, POSITIVE, id="learning_rate=class"),
+    wrong("learning_rate", True, POSITIVE),
+    wrong("learning_rate", 10**400, POSITIVE),
     wrong("batch_size", 0, COUNT),
+    wrong("batch_size", True, COUNT),
+    wrong("batch_size", 2**63, COUNT),
     wrong("batch_size", "all", COUNT),
     wrong("max_iter", 0, COUNT),
     wrong("max_iter", 10.0, COUNT),
@@ -107,10 +96,13 @@ PARAMETERS = [
     wrong("units", None, "a str among"),
     wrong("binarize", "mean", r"a str among \{'(auto|sample)', '(auto|sample)'\}"),
     wrong("binarize", np.nan, r"a float in the range \(-inf, inf\)"),
+    wrong("binarize", True, r"a float in the range \(-inf, inf\)"),
     wrong("binarize", [0.5], r"a float in the range"),
     wrong("fit_intercept", "no", BOOLEAN),
     wrong("center", 0.5, BOOLEAN),
     wrong("l1_penalty", -1.0, NON_NEGATIVE),
+    wrong("l1_penalty", True, NON_NEGATIVE),
+    wrong("l1_penalty", Fraction(1, 3), NON_NEGATIVE),
     wrong("l2_penalty", np.inf, NON_NEGATIVE),
     wrong("init_scale", -0.1, NON_NEGATIVE, [RBM]),
     wrong("init_scale", "auto", NON_NEGATIVE, [RBM]),
@@ -155,19 +147,19 @@ PARAMETERS = [
     wrong(
         "negative_phase",
         PersistentContrastiveDivergence(n_chains=0),
-        r"'n_chains'.*\[1, inf\) or None.*Got 0",
+        r"'n_chains'.*\[1, 2147483647\] or None.*Got 0",
         owner="PersistentContrastiveDivergence",
     ),
     wrong(
         "negative_phase",
         ContrastiveDivergence(n_gibbs_steps=0),
-        r"'n_gibbs_steps'.*\[1, inf\).*Got 0",
+        r"'n_gibbs_steps'.*\[1, 2147483647\].*Got 0",
         owner="ContrastiveDivergence",
     ),
     wrong(
         "negative_phase",
         PatternInducedCorrelations(n_gibbs_steps=-1),
-        r"'n_gibbs_steps'.*\[0, inf\).*Got -1",
+        r"'n_gibbs_steps'.*\[0, 2147483647\].*Got -1",
         [RARBM],
         owner="PatternInducedCorrelations",
     ),
@@ -177,6 +169,12 @@ PARAMETERS = [
         "'hidden'.*among.*'marginal'.*Got 'mean'",
         [RARBM],
         owner="PatternInducedCorrelations",
+    ),
+    wrong(
+        "negative_phase",
+        ContrastiveDivergence(n_gibbs_steps=2**63),
+        r"'n_gibbs_steps'.*\[1, 2147483647\].*Got 9223372036854775808",
+        owner="ContrastiveDivergence",
     ),
     wrong("projection", "round", "a str among .*'clip'", [RARBM]),
     wrong("projection_period", 0, COUNT, [RARBM]),
@@ -267,6 +265,51 @@ def test_combination_is_refused(cls, params, data, message):
     assert_refuses(fitted, lambda model: model.fit(data), ValueError, message)
 
 
+@pytest.mark.parametrize("cls", BOTH)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize(
+    ("init_scale", "dtype", "largest"),
+    [(1e39, "float32", "inf in float32"), (1e38, "float32", "e\\+38"), (1e5, "float64", "")],
+)
+def test_start_that_is_no_model_is_refused(cls, method, init_scale, dtype, largest):
+    message = f"cannot start with init_scale={re.escape(repr(init_scale))}: .*{largest}"
+    model = make(cls, init_scale=init_scale, dtype=dtype)
+    assert_refuses(model, lambda model: getattr(model, method)(X), ValueError, message)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(
+    ("cls", "name"),
+    [
+        (RBM, "components_"),
+        (RBM, "intercept_hidden_"),
+        (RARBM, "visible_patterns_"),
+        (RARBM, "hidden_patterns_"),
+        (RARBM, "intercept_visible_"),
+    ],
+)
+def test_model_that_is_not_finite_is_not_used(cls, name, value):
+    model = make(cls).fit(X)
+    getattr(model, name)[..., 0] = value
+    calls = {
+        "transform": [X],
+        "inverse_transform": [H],
+        "score_samples": [X],
+        "free_energy": [X],
+        "pseudo_likelihood": [X],
+        "log_partition": [],
+        "sample": [],
+        "gibbs": [X],
+        "reconstruct": [X],
+        "partial_fit": [X],
+    }
+    for method, args in calls.items():
+        with pytest.raises(ValueError, match=f"{name} holds NaN or infinity: .*{cls.__name__}"):
+            getattr(model, method)(*args)
+    with pytest.raises(ValueError, match=f"{name} holds NaN or infinity"):
+        model.sample(n_gibbs_steps=3)
+
+
 # --- data -------------------------------------------------------------------------------
 
 
@@ -274,6 +317,22 @@ def changed(value, row=2, column=3, dtype=float):
     """X with one other value."""
     data = X.astype(dtype)
     data[row, column] = value
+    return data
+
+
+def damaged(container, index):
+    """X with an index beyond its shape, as no constructor would let pass."""
+    data = container(X)
+    indices = data.coords[1] if data.format == "coo" else data.indices
+    indices.setflags(write=True)
+    indices[3] = index
+    return data
+
+
+def with_row_ends(ends):
+    """Three rows of four ones, whose indptr is changed by hand."""
+    data = sparse.csr_array((np.ones(4), [0, 1, 2, 3], [0, 1, 2, 4]), shape=(3, N_FEATURES))
+    data.indptr = np.array(ends, dtype=np.int32)
     return data
 
 
@@ -286,6 +345,14 @@ DATA = [
     pytest.param({}, 1.0, ValueError, "Expected 2D array, got scalar", id="scalar"),
     pytest.param({}, None, ValueError, "Expected 2D array", id="None"),
     pytest.param({}, X[:0], ValueError, r"0 sample\(s\) .*minimum of 1", id="no rows"),
+    pytest.param({}, pd.DataFrame(), ValueError, "X must have columns, got a table", id="no frame"),
+    pytest.param(
+        {},
+        changed(1j, dtype=object),
+        ValueError,
+        "X must hold numbers, got an object",
+        id="object 1j",
+    ),
     pytest.param({}, X[:, :0], ValueError, r"0 feature\(s\) .*minimum of 1", id="no columns"),
     pytest.param({}, X.astype(str), ValueError, "numeric.*strings|string", id="strings"),
     pytest.param(
@@ -303,6 +370,41 @@ DATA = [
     pytest.param({}, sparse.csr_array(changed(np.nan)), ValueError, "contains NaN", id="NaN, csr"),
     pytest.param(
         {}, sparse.csc_array(changed(np.inf)), ValueError, "contains infinity", id="inf, csc"
+    ),
+    pytest.param(
+        {},
+        np.ma.masked_array(X, X > 0),
+        ValueError,
+        "X is a masked array with .* masked entries",
+        id="masked",
+    ),
+    *(
+        pytest.param(
+            {},
+            damaged(how, index),
+            ValueError,
+            f"X is a damaged sparse matrix: {message}",
+            id=f"damaged, {how.__name__}, {message}",
+        )
+        for how in (sparse.csr_array, sparse.csr_matrix, sparse.csc_array, sparse.coo_array)
+        for index, message in [(50_000_000, "got index 50000000, wanted 0 to"), (-1, "got index -")]
+    ),
+    *(
+        pytest.param(
+            {},
+            with_row_ends(ends),
+            ValueError,
+            "X is a damaged sparse matrix: indptr must rise from 0 to at most 4 in 3 steps",
+            id=f"damaged, indptr={ends}",
+        )
+        for ends in ([0, 2, 1, 4], [1, 2, 3, 4], [0, 1, 2, 50_000_000], [0, 1, 4])
+    ),
+    pytest.param(
+        NO_THRESHOLD,
+        sparse.csr_array(([0.9, 0.9], [3, 3], [0, 0, 2]), shape=(2, 6)),
+        ValueError,
+        r"\[0, 1\]; got 1.8 in column 3",
+        id="stored twice",
     ),
     pytest.param(
         {"units": "spin"},
@@ -349,9 +451,10 @@ def test_data_are_refused(cls, params, data, error, message):
 
 def call(method, *args, error=ValueError, message, classes=BOTH, id=None, **kwargs):
     """A row: a call on a fitted estimator."""
-    shown = ", ".join([*map(str, args), *(f"{k}={v}" for k, v in kwargs.items())])
+    if id is None:
+        id = f"{method}({', '.join([*map(str, args), *(f'{k}={v}' for k, v in kwargs.items())])})"
     action = lambda model: getattr(model, method)(*args, **kwargs)  # noqa: E731
-    return pytest.param(action, error, message, classes, id=id or f"{method}({shown})")
+    return pytest.param(action, error, message, classes, id=id)
 
 
 WIDTH = "X has 5 features, but RA?R?BM is expecting 6 features"
@@ -387,6 +490,11 @@ CALLS = [
     call("sample", 2.5, error=TypeError, message="n_samples must be an int, got 2.5"),
     call("sample", True, error=TypeError, message="n_samples must be an int, got True"),
     call("sample", n_gibbs_steps=-1, message="n_gibbs_steps must be at least 0, got -1"),
+    call("sample", n_gibbs_steps=2**63, message="n_gibbs_steps must be at most 2147483647, got 9"),
+    call("sample", 2**63, message="n_samples must be at most 2147483647, got 9223372036854775808"),
+    call("gibbs", X, 2**63, message="n_steps must be at most 2147483647", id="gibbs, 2**63 steps"),
+    call("log_partition", max_sweeps=2**63, message="max_sweeps must be at most 2147483647, got"),
+    call("log_partition", tol=10**400, message="tol must be a number that a float can hold"),
     call("sample", random_state="x", message="'x' cannot be used to seed"),
     call(
         "sample",
@@ -398,6 +506,33 @@ CALLS = [
     call("sample", init=X[:0], message=r"init must have shape .*got \(0, 6\)", id="init, no rows"),
     call("sample", init=changed(np.nan), message="init must be finite, got NaN", id="init, NaN"),
     call("sample", init=X.astype(str), message="init must hold numbers, got", id="init, strings"),
+    call(
+        "sample",
+        init=np.ma.masked_array(X, X > 0),
+        message="init is a masked array with .* masked entries",
+        id="init, masked",
+    ),
+    call(
+        "sample",
+        init=damaged(sparse.csr_array, 50_000_000),
+        message="init is a damaged sparse matrix: got index 50000000, wanted 0 to 5",
+        id="init, damaged",
+    ),
+    *(
+        call("fit", X, sample_weight=np.full(30, value), message=message, id=f"weights, {value}")
+        for value, message in [
+            (1e308, "sample_weight must have a finite sum"),
+            (1j, "sample_weight must hold numbers, got dtype complex128"),
+            ("a", "sample_weight must hold numbers, got dtype <U1"),
+        ]
+    ),
+    call(
+        "fit",
+        X,
+        sample_weight=np.ma.masked_array(np.ones(30), X[:, 0] > 0),
+        message="sample_weight is a masked array",
+        id="weights, masked",
+    ),
     call("sample", init=5, message=r"init must have shape .*got \(\)"),
     call("sample", init="data", message="init must be one of 'random', 'patterns', got 'data'"),
     call(
@@ -606,3 +741,45 @@ def test_numpy_scalars_are_taken(cls):
     plain = clone(model).set_params(n_components=3, learning_rate=0.125, batch_size=7)
     np.testing.assert_array_equal(model.fit(X).components_, plain.fit(X).components_)
     assert model.sample(np.int64(2), n_gibbs_steps=np.int64(3)).shape == (2, N_FEATURES)
+
+
+@pytest.mark.parametrize(
+    ("cls", "small", "plain"),
+    [
+        # Sums and products of such numbers as they are would not fit in 8 bits.
+        (RBM, {"batch_size": np.uint8(10)}, {"batch_size": 10}),
+        (RBM, {"n_components": np.int8(100)}, {"n_components": 100}),
+        (
+            RARBM,
+            {"n_components": np.uint8(200), "n_patterns": np.uint8(200)},
+            {"n_components": 200, "n_patterns": 200},
+        ),
+        (
+            RARBM,
+            {"projection_period": np.uint8(2), "batch_size": np.uint8(1), "max_iter": np.uint8(10)},
+            {"projection_period": 2, "batch_size": 1, "max_iter": 10},
+        ),
+        (
+            RBM,
+            {"negative_phase": ContrastiveDivergence(np.uint8(200))},
+            {"negative_phase": ContrastiveDivergence(200)},
+        ),
+    ],
+    ids=lambda value: value.__name__ if isinstance(value, type) else "",
+)
+def test_small_integer_types_are_taken(cls, small, plain):
+    """They train the same model, and stay as they were given."""
+    model, expected = make(cls, **small).fit(X), make(cls, **plain).fit(X)
+    np.testing.assert_array_equal(model.components_, expected.components_)
+    for name, value in small.items():
+        assert getattr(model, name) is value
+    known = np.arange(N_FEATURES) > 1
+    got = model.reconstruct(X, known, n_gibbs_steps=np.uint8(100), output="mean", random_state=0)
+    wanted = expected.reconstruct(X, known, n_gibbs_steps=100, output="mean", random_state=0)
+    np.testing.assert_array_equal(got, wanted)
+    n = 200
+    got = model.sample(np.uint8(n), n_gibbs_steps=np.uint8(100), random_state=0)
+    np.testing.assert_array_equal(got, expected.sample(n, n_gibbs_steps=100, random_state=0))
+    assert model.log_partition("ais", n_chains=np.uint8(200), n_temperatures=np.uint8(200)) == (
+        expected.log_partition("ais", n_chains=200, n_temperatures=200)
+    )

@@ -143,3 +143,29 @@ def test_text_is_named(estimator, X):
 def test_gaps_are_named(estimator, X):
     with pytest.raises(ValueError, match=r"contains NaN.*sklearn.impute.*reconstruct"):
         estimator.fit(X)
+
+
+@pytest.mark.parametrize("make", [np.asarray, np.asfortranarray, sparse.csr_array, pd.DataFrame])
+@pytest.mark.parametrize(
+    ("X", "binarize", "message"),
+    [
+        (BITS, 1, "values from 0 to 1, and with a threshold of 1 all of them are off"),
+        (BITS, -0.5, "threshold of -0.5 all of them are on"),
+        (GREY.round(3), 1.5, "threshold of 1.5 all of them are off"),
+    ],
+)
+def test_threshold_that_leaves_no_difference(estimator, X, binarize, message, make):
+    with pytest.warns(DataConversionWarning, match=message):
+        estimator.set_params(binarize=binarize).fit(make(X))
+
+
+def test_data_without_a_difference_are_no_matter_of_the_threshold(estimator):
+    estimator.set_params(binarize=0.5).fit(np.zeros_like(BITS))
+    estimator.set_params(binarize=0.5).fit(sparse.csr_array(np.ones_like(BITS)))
+
+
+def test_one_row_that_differs_is_enough(estimator):
+    """However late it comes."""
+    X = np.full((3000, 5), 0.25)
+    X[0, 0], X[-1] = 0.0, 1.0
+    estimator.set_params(binarize=0.5, max_iter=1).fit(X)

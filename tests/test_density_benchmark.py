@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import tracemalloc
 from pathlib import Path
 from urllib.error import URLError
 
@@ -94,6 +95,25 @@ def test_downloads_what_is_missing(data_home, sets, monkeypatch):
         np.testing.assert_array_equal(got.test, sets["test"])
     (url,) = urls
     assert url.endswith("/master/datasets/adult/adult.test.data")
+
+
+@pytest.mark.parametrize("name", ["mine", "nltcs"])
+def test_reads_no_more_than_there_can_be(data_home, monkeypatch, name):
+    """A file of 0.1 MB that would be decompressed to 100 MB."""
+    monkeypatch.setattr(_density, "_LARGEST_FILE", 10**6)
+    folder = data_home / "density" / name
+    folder.mkdir(exist_ok=True)
+    for part in PARTS:
+        (folder / f"{name}.{part}.data").unlink(missing_ok=True)
+        with gzip.open(folder / f"{name}.{part}.data.gz", "wb") as file:
+            for _ in range(100):
+                file.write(b"0,1\n" * 250_000)
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=r"train\.data\.gz: got more than \d+ bytes"):
+        fetch_density_benchmark(name, data_home)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10e6
 
 
 def test_says_what_is_missing(data_home):

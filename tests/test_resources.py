@@ -50,6 +50,45 @@ def test_training_on_leaves_arrays_handed_out_before_alone(estimator):
         assert not np.array_equal(getattr(model, name), a)
 
 
+def peak_of(action):
+    """Bytes that an action takes at most."""
+    tracemalloc.start()
+    action()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return peak
+
+
+@pytest.mark.parametrize("negative_phase", ["auto", "pcd"])
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_batches_larger_than_the_data_take_no_memory(method, negative_phase):
+    """Of 100 rows and 60 columns, where as many chains as a batch has rows would be 2.4 GB."""
+    X = np.random.default_rng(0).random((100, 60)) > 0.5
+    model = RBM(8, batch_size=10**7, negative_phase=negative_phase, max_iter=1, random_state=0)
+    with pytest.warns(UserWarning, match="batch_size=10000000 is larger than the 100 rows"):
+        assert peak_of(lambda: getattr(model, method)(X)) < 50e6
+
+
+@pytest.mark.parametrize("negative_phase", ["auto", "pcd"])
+def test_batches_larger_than_the_data_are_all_of_them(negative_phase):
+    """The model is that of a batch of all rows; fewer than a hundred still have as many chains."""
+    X = np.random.default_rng(0).random((130, 12)) > 0.5
+    how = {"n_components": 5, "negative_phase": negative_phase, "max_iter": 3, "random_state": 0}
+    for rows, size in [(X, 130), (X[:30], 100)]:
+        expected = RBM(**how, batch_size=size).fit(rows)
+        with pytest.warns(UserWarning, match=f"{len(rows)} rows to train on: {size} is taken"):
+            got = RBM(**how, batch_size=1000).fit(rows)
+        np.testing.assert_array_equal(got.components_, expected.components_)
+
+
+def test_chains_of_partial_fit_do_not_depend_on_its_first_rows():
+    """As many as a batch has rows, without a warning, however few come first."""
+    X = np.random.default_rng(0).random((50, 12)) > 0.5
+    for n in (1, 50):
+        model = RBM(5, batch_size=3000, negative_phase="pcd", random_state=0).partial_fit(X[:n])
+        assert model._training_state["chains"].shape == (3000, 12)
+
+
 class Keeping:
     """A callback that keeps each epoch's model."""
 

@@ -27,6 +27,8 @@ _SHAPES = {
     "nltcs": (16, (16181, 2157, 3236)),
     "plants": (69, (17412, 2321, 3482)),
 }
+# Bytes of a file, where its shape is not known: ten times as many as those above have.
+_LARGEST_FILE = 2**28
 _OTHER_NAMES = (
     *("ad", "adult", "baudio", "bnetflix", "book", "c20ng", "connect4", "cr52", "cwebkb", "kdd"),
     *("kosarek", "moviereview", "msnbc", "msweb", "ocr_letters", "pumsb_star", "rcv1", "tmovie"),
@@ -108,7 +110,8 @@ def fetch_density_benchmark(
         )
     for part in missing:
         paths[part] = _download(folder, name, part)
-    parts = {part: _read_rows(path) for part, path in paths.items()}
+    limits = _largest_files(name)
+    parts = {part: _read_rows(path, limits[part]) for part, path in paths.items()}
     _check_shapes(name, parts, paths)
     return Bunch(**parts, name=name, source=_SOURCE)
 
@@ -129,9 +132,20 @@ def _download(folder: Path, name: str, part: str) -> Path:
         ) from error
 
 
-def _read_rows(path: Path) -> NDArray:
+def _largest_files(name: str) -> dict[str, int]:
+    """Bytes that each part may have: a digit and a comma a value, and two to end each line."""
+    if name not in _SHAPES:
+        return dict.fromkeys(_PARTS, _LARGEST_FILE)
+    width, n_rows = _SHAPES[name]
+    return {part: (2 * width + 2) * n for part, n in zip(_PARTS, n_rows, strict=True)}
+
+
+def _read_rows(path: Path, largest: int) -> NDArray:
     """Return the rows of a file: one digit, one comma, one digit, ..., as bytes."""
-    lines = read_bytes(path).split()
+    content = read_bytes(path, largest)
+    if len(content) > largest:
+        raise ValueError(f"{path}: got more than {largest} bytes, wanted no more")
+    lines = content.split()
     if not lines:
         raise ValueError(f"{path}: got no rows, wanted rows of 0 and 1 with commas in between")
     length = len(lines[0])

@@ -13,6 +13,10 @@ from sklearn.utils import Bunch
 
 from sklearn_rapid.datasets._files import read_bytes
 
+# Images of each published set.
+_N_IMAGES = {"train": 60000, "t10k": 10000}
+_SIDE = 28
+
 _MNIST_DESCR = """\
 MNIST: handwritten digits
 
@@ -61,7 +65,7 @@ def fetch_mnist(
     OSError
         If a file is missing and `download_if_missing` is False, or if the download fails.
     ValueError
-        If a file is corrupt: it names the file, what was got and what is wanted.
+        If a file is corrupt, or is not MNIST's: it names the file, what was got and what is wanted.
 
     References
     ----------
@@ -77,11 +81,13 @@ def fetch_mnist(
     folder = Path(data_home) / "mnist"
     paths = {
         (split, n_dim): _find_idx(folder, f"{split}-{kind}", n_dim)
-        for split in ("train", "t10k")
+        for split in _N_IMAGES
         for kind, n_dim in (("images", 3), ("labels", 1))
     }
     if None not in paths.values():
-        splits = [_read_split(paths[split, 3], paths[split, 1]) for split in ("train", "t10k")]
+        splits = [
+            _read_split(paths[split, 3], paths[split, 1], n) for split, n in _N_IMAGES.items()
+        ]
         data, target = (np.concatenate(parts) for parts in zip(*splits, strict=True))
     elif download_if_missing:
         data, target = fetch_openml(
@@ -93,6 +99,12 @@ def fetch_mnist(
             # The default parser needs pandas, which is no dependency of this package.
             parser="pandas" if find_spec("pandas") else "liac-arff",
         )
+        wanted = (sum(_N_IMAGES.values()), _SIDE**2)
+        if data.shape != wanted or target.shape != wanted[:1]:
+            raise ValueError(
+                f"mnist_784 of OpenML: got data and target of {data.shape} and {target.shape}, "
+                f"wanted {wanted} and {wanted[:1]}"
+            )
     else:
         raise OSError(
             f"Data not found and `download_if_missing` is False: wanted the four IDX files in "
@@ -112,22 +124,21 @@ def _find_idx(folder: Path, stem: str, n_dim: int) -> Path | None:
     return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
-def _read_split(images_path: Path, labels_path: Path) -> tuple[NDArray, NDArray]:
+def _read_split(images_path: Path, labels_path: Path, n_images: int) -> tuple[NDArray, NDArray]:
     """Return images (n, 784) and labels (n,), both uint8."""
-    images, labels = _read_idx(images_path, 3), _read_idx(labels_path, 1)
-    if images.shape[1:] != (28, 28):
-        raise ValueError(f"{images_path}: got images of {images.shape[1:]}, wanted (28, 28) pixels")
-    if len(labels) != len(images):
-        wanted = f"{len(images)}, the number of images in {images_path}"
-        raise ValueError(f"{labels_path}: got {len(labels)} labels, wanted {wanted}")
+    images = _read_idx(images_path, (n_images, _SIDE, _SIDE))
+    labels = _read_idx(labels_path, (n_images,))
     if labels.max(initial=0) > 9:
         raise ValueError(f"{labels_path}: got the label {labels.max()}, wanted labels in 0..9")
-    return images.reshape(len(images), 784), labels
+    return images.reshape(n_images, _SIDE**2), labels
 
 
-def _read_idx(path: Path, n_dim: int) -> NDArray:
-    """Return the array of unsigned bytes in an IDX file of `n_dim` dimensions."""
-    content = read_bytes(path)
+def _read_idx(path: Path, shape: tuple[int, ...]) -> NDArray:
+    """Return the array of unsigned bytes in an IDX file, which must be of that shape."""
+    n_dim, n_values = len(shape), math.prod(shape)
+    n_header = 4 + 4 * n_dim
+    largest = n_header + n_values
+    content = read_bytes(path, largest)
 
     # An IDX file: two zero bytes, the type (8: unsigned byte), the number of dimensions, the length
     # of each as a big-endian 32-bit integer, then the values with the last index running fastest.
@@ -135,11 +146,12 @@ def _read_idx(path: Path, n_dim: int) -> NDArray:
     if magic != wanted:
         got = f"got the magic number '{magic.hex(' ')}', wanted '{wanted.hex(' ')}'"
         raise ValueError(f"{path}: {got} (IDX, unsigned bytes, {n_dim} dimensions)")
-    n_header = 4 + 4 * n_dim
     if len(content) < n_header:
         raise ValueError(f"{path}: got {len(content)} bytes, wanted a header of {n_header}")
-    shape = struct.unpack(f">{n_dim}I", content[4:n_header])
-    if len(content) - n_header != math.prod(shape):
-        wanted = f"{math.prod(shape)} for the shape {shape} of its header"
-        raise ValueError(f"{path}: got {len(content) - n_header} bytes of values, wanted {wanted}")
+    found = struct.unpack(f">{n_dim}I", content[4:n_header])
+    if found != shape:
+        raise ValueError(f"{path}: got a header that says {found}, wanted {shape} as of MNIST")
+    if len(content) - n_header != n_values:
+        got = f"{len(content) - n_header} bytes of values" + " or more" * (len(content) > largest)
+        raise ValueError(f"{path}: got {got}, wanted {n_values} for the shape {shape}")
     return np.frombuffer(content[n_header:], dtype=np.uint8).reshape(shape)

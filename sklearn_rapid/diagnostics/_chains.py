@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Real
@@ -13,6 +12,7 @@ from numpy.typing import ArrayLike
 from scipy.fft import irfft, next_fast_len, rfft
 
 from sklearn_rapid._parameters import check_count, check_option
+from sklearn_rapid._warnings import warn
 from sklearn_rapid.diagnostics._common import fitted_machine, stream_of
 from sklearn_rapid.machine import Machine
 
@@ -169,9 +169,9 @@ def autocorrelation_time(
     (True, True)
     """
     machine = fitted_machine(estimator)
-    check_count("n_steps", n_steps, 2)
-    check_count("n_chains", n_chains, 1)
-    check_count("n_burn_in", n_burn_in, 0)
+    n_steps = check_count("n_steps", n_steps, 2)
+    n_chains = check_count("n_chains", n_chains, 1)
+    n_burn_in = check_count("n_burn_in", n_burn_in, 0)
     check_option("observable", observable, tuple(OBSERVABLES))
     backend, stream = machine.backend, stream_of(random_state)
     with backend.running():
@@ -181,12 +181,11 @@ def autocorrelation_time(
         series = _series(machine, v, OBSERVABLES[observable], n_steps, n_burn_in, stream)
     tau = integrated_autocorrelation_time(series, window_factor=window_factor)
     if not tau.is_reliable:
-        warnings.warn(
+        warn(
             f"chains of {n_steps} steps are too short to know their autocorrelation time "
             f"(got {tau.value:.3g}, and want at least {SMALLEST_LENGTH} times as many steps): it "
             "may be much longer. Raise n_steps.",
             RuntimeWarning,
-            stacklevel=2,
         )
     return tau
 

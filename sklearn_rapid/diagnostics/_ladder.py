@@ -60,7 +60,7 @@ def ladder_travels(estimator: Any, *, n_sweeps: int = 200, random_state: Any = N
     (200, True, True)
     """
     machine = fitted_machine(estimator)
-    check_count("n_sweeps", n_sweeps, 2)
+    n_sweeps = check_count("n_sweeps", n_sweeps, 2)
     stream = stream_of(random_state)
     with machine.backend.running():
         ladder, _ = estimator._ladder(machine)

@@ -116,8 +116,8 @@ def gibbs_accessibility(
     True
     """
     machine = fitted_machine(estimator)
-    check_count("n_gibbs_steps", n_gibbs_steps, 1)
-    check_count("n_chains", n_chains, 1)
+    n_gibbs_steps = check_count("n_gibbs_steps", n_gibbs_steps, 1)
+    n_chains = check_count("n_chains", n_chains, 1)
     ground_energy = _energy_to_divide_by(estimator, ground_energy)
     stream = stream_of(random_state)
     with machine.backend.running():

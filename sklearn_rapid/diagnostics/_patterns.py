@@ -296,7 +296,7 @@ def pattern_retrieval(estimator: Any, *, max_steps: int = 1000) -> PatternRetrie
     array([ True])
     """
     machine = machine_of_patterns(estimator)
-    check_count("max_steps", max_steps, 1)
+    max_steps = check_count("max_steps", max_steps, 1)
     machine, backend, xp = machine.in_float64(), machine.backend, machine.backend.xp
     with backend.running():
         visible_start = backend.sign(machine.couplings.visible_patterns)

@@ -132,7 +132,7 @@ def reconstruction_distance(
     True
     """
     machine = fitted_machine(estimator)
-    check_count("n_gibbs_steps", n_gibbs_steps, 1)
+    n_gibbs_steps = check_count("n_gibbs_steps", n_gibbs_steps, 1)
     if not isinstance(clamp, bool | np.bool_):
         raise TypeError(f"clamp must be a bool, got {clamp!r}")
     backend, xp, stream = machine.backend, machine.backend.xp, stream_of(random_state)
@@ -271,7 +271,7 @@ def ultrametricity(
     0.91
     """
     machine = fitted_machine(estimator)
-    check_count("n_triples", n_triples, 1)
+    n_triples = check_count("n_triples", n_triples, 1)
     random_state = check_random_state(random_state)
     v = _states(estimator, machine, X, n_samples, n_gibbs_steps, random_state, at_least=3)
     triples = _triples(v.shape[0], n_triples, random_state)

@@ -105,6 +105,11 @@ class TrainingHistoryDisplay:
         -------
         self
         """
+        if not self.history:
+            raise ValueError(
+                "the history has no epochs to draw: training diverged or was interrupted in its "
+                "first one"
+            )
         y = self._measured() if y is None else list(y)
         for column in (x, *y):
             check_option("each of x and y", column, tuple(self.history))

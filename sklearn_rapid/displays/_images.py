@@ -123,7 +123,7 @@ class PatternsDisplay(_ImagesDisplay):
         """
         check_is_fitted(estimator)
         check_option("which", which, ("patterns", "hidden_units"))
-        check_count("n_images", n_images, 1)
+        n_images = check_count("n_images", n_images, 1)
         if which == "patterns" and not hasattr(estimator, "visible_patterns_"):
             raise ValueError(
                 f"{type(estimator).__name__} has no patterns to show: use RARBM, or "
@@ -328,7 +328,7 @@ def _mosaic(
     height, width = _checked_shape(image_shape, n_pixels)
     if n_columns is None:
         n_columns = math.ceil(math.sqrt(n_images))
-    check_count("n_columns", n_columns, 1)
+    n_columns = check_count("n_columns", n_columns, 1)
     n_columns = min(n_columns, n_images)
     n_rows = -(-n_images // n_columns)
     tiles = np.full((n_rows * n_columns, height + 1, width + 1), np.nan)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Any, ClassVar
 
-from sklearn_rapid._compat import Interval, StrOptions
+from sklearn_rapid._compat import Count, StrOptions
 from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.couplings import Couplings
 from sklearn_rapid.machine import Machine
@@ -30,9 +29,7 @@ class ContrastiveDivergence(NegativePhase):
     ContrastiveDivergence(n_gibbs_steps=10)
     """
 
-    _parameter_constraints: ClassVar[dict] = {
-        "n_gibbs_steps": [Interval(Integral, 1, None, closed="left")]
-    }
+    _parameter_constraints: ClassVar[dict] = {"n_gibbs_steps": [Count()]}
 
     def __init__(self, n_gibbs_steps: int = 1) -> None:
         self.n_gibbs_steps = n_gibbs_steps
@@ -64,8 +61,8 @@ class PersistentContrastiveDivergence(NegativePhase):
     """
 
     _parameter_constraints: ClassVar[dict] = {
-        "n_gibbs_steps": [Interval(Integral, 1, None, closed="left")],
-        "n_chains": [Interval(Integral, 1, None, closed="left"), None],
+        "n_gibbs_steps": [Count()],
+        "n_chains": [Count(), None],
     }
 
     def __init__(self, n_gibbs_steps: int = 1, n_chains: int | None = None) -> None:
@@ -129,7 +126,7 @@ class PatternInducedCorrelations(NegativePhase):
 
     needs_patterns: ClassVar[bool] = True
     _parameter_constraints: ClassVar[dict] = {
-        "n_gibbs_steps": [Interval(Integral, 0, None, closed="left")],
+        "n_gibbs_steps": [Count(0)],
         "persistent": ["boolean"],
         "hidden": [StrOptions({"marginal", "pattern"})],
     }

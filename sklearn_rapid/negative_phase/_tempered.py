@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
 
-from sklearn_rapid._compat import Interval, StrOptions
+from sklearn_rapid._compat import Count, StrOptions
 from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.couplings import Couplings
 from sklearn_rapid.machine import Machine
@@ -88,10 +87,10 @@ class ParallelTempering(NegativePhase):
     """
 
     _parameter_constraints: ClassVar[dict] = {
-        "n_chains": [Interval(Integral, 1, None, closed="left"), None],
-        "n_sweeps": [Interval(Integral, 1, None, closed="left")],
-        "n_columns": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "n_rungs": [Interval(Integral, 2, None, closed="left"), StrOptions({"auto"})],
+        "n_chains": [Count(), None],
+        "n_sweeps": [Count()],
+        "n_columns": [Count(), StrOptions({"auto"})],
+        "n_rungs": [Count(2), StrOptions({"auto"})],
     }
 
     def __init__(

@@ -1,0 +1,167 @@
+"""Reads what a user gives as an array, and says clearly what in it cannot be used.
+
+Some containers hide something: a masked array its mask, a sparse matrix entries that are stored
+twice, or indices beyond its shape, which compiled code would follow out of its memory.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from sklearn_rapid.backends import is_cupy_array
+
+
+def readable(values: Any, name: str, *, missing: bool = False) -> Any:
+    """The values with nothing hidden in their container; ValueError if there is what cannot be.
+
+    Parameters
+    ----------
+    values : array-like or sparse matrix
+        Left as they are.
+    name : str
+    missing : bool, default=False
+        Whether masked entries are missing ones, and become NaN; they are refused otherwise.
+
+    Examples
+    --------
+    >>> readable(np.ma.masked_array([1, 2], mask=[False, True]), "X", missing=True)
+    array([ 1., nan])
+    """
+    if isinstance(values, np.ma.MaskedArray):
+        return _unmasked(values, name, missing)
+    if sparse.issparse(values) and values.ndim == 2:
+        return _sound(values, name)
+    return values
+
+
+def _unmasked(values: np.ma.MaskedArray, name: str, missing: bool) -> np.ndarray:
+    mask, values = np.ma.getmaskarray(values), values.data
+    if mask.dtype != bool or not mask.any():
+        return values
+    if not missing:
+        raise ValueError(
+            f"{name} is a masked array with {np.count_nonzero(mask)} masked entries, and is wanted "
+            "whole here. Fill them in (by its method filled), or leave such rows out; a fitted "
+            "model fills in those of X by its method reconstruct."
+        )
+    values = values.astype(np.float64 if values.dtype.kind in "biu" else values.dtype)
+    values[mask] = np.nan
+    return values
+
+
+def _sound(X: Any, name: str) -> Any:
+    """A sparse matrix whose indices lie in its shape, each of them once in a row."""
+    if X.format == "coo":
+        for indices, n in zip((X.row, X.col), X.shape, strict=True):
+            _check_indices(indices, n, name)
+    if X.format not in ("csr", "csc", "bsr"):
+        return X
+    is_by_rows, block = X.format != "csc", X.blocksize if X.format == "bsr" else (1, 1)
+    n_major, n_minor = (n // b for n, b in zip(X.shape, block, strict=True))
+    n_major, n_minor = (n_major, n_minor) if is_by_rows else (n_minor, n_major)
+    ends, n_stored = X.indptr, min(len(X.indices), len(X.data))
+    is_sound = len(ends) == n_major + 1 and ends[0] == 0 and ends[-1] <= n_stored
+    if not is_sound or (ends[1:] < ends[:-1]).any():
+        raise ValueError(
+            f"{name} is a damaged sparse matrix: indptr must rise from 0 to at most {n_stored} in "
+            f"{n_major} steps"
+        )
+    _check_indices(X.indices[: ends[-1]], n_minor, name)
+    if X.format == "bsr":
+        X = X.tocsr()
+    # A matrix of its own, which has not looked at the arrays before they were changed by hand.
+    fresh = type(X)((X.data, X.indices, X.indptr), shape=X.shape)
+    if fresh.has_canonical_format:
+        return X
+    fresh = fresh.copy()
+    fresh.sum_duplicates()
+    return fresh
+
+
+def _check_indices(indices: np.ndarray, n: int, name: str) -> None:
+    if len(indices) == 0:
+        return
+    least, largest = indices.min(), indices.max()
+    if least < 0 or largest >= n:
+        got = least if least < 0 else largest
+        raise ValueError(f"{name} is a damaged sparse matrix: got index {got}, wanted 0 to {n - 1}")
+
+
+def explained(error: Exception, X: Any) -> Exception:
+    """An error of scikit-learn's as it is, or one that says more of text and gaps in X."""
+    found = _first_text(X)
+    if found is not None:
+        return ValueError(
+            f"X must hold numbers, got {found[1]!r} in column {found[0]!r}. Give each category a "
+            "column of zeros and ones (sklearn.preprocessing.OneHotEncoder), or leave the "
+            "column out; strings of digits want X.astype(float)."
+        )
+    if str(error).startswith("at least one array"):
+        return ValueError("X must have columns, got a table with none")
+    if str(error).startswith("float() argument"):
+        return ValueError(f"X must hold numbers, got an object that is none: {error}")
+    if "NaN" in str(error):
+        return ValueError(
+            "X contains NaN, and rows are wanted whole here. Fill gaps in (sklearn.impute), or "
+            "leave such rows out; a fitted model fills them in by its method reconstruct."
+        )
+    return error
+
+
+def _first_text(X: Any) -> tuple[Any, str] | None:
+    """Column and value of the first string in X, if there is one."""
+    if hasattr(X, "columns"):
+        columns = ((name, np.asarray(X[name])) for name in X.columns)
+    else:
+        values = X if hasattr(X, "dtype") else np.asarray(X, dtype=object)
+        columns = enumerate(values.T) if values.ndim == 2 else ()
+    for name, column in columns:
+        if column.dtype.kind not in "biufc":  # numbers are not looked at one by one
+            found = next((value for value in column if isinstance(value, str)), None)
+            if found is not None:
+                return name, str(found)
+    return None
+
+
+def checked_array(values: Any, name: str, shape: tuple) -> Any:
+    """A finite 2-D array of numbers of that shape; ValueError with the name otherwise.
+
+    It is NumPy's, or CuPy's or a sparse one if that is what was given.
+    """
+    values = readable(values, name)
+    if not (is_cupy_array(values) or sparse.issparse(values)):
+        values = np.asarray(values)
+    if sparse.issparse(values):
+        values = values.tocsr()
+    expected = "(" + ", ".join("any" if n is None else str(n) for n in shape) + ")"
+    if values.ndim != 2 or values.shape[1] != shape[1] or values.shape[0] == 0:
+        raise ValueError(f"{name} must have shape {expected}, got {values.shape}")
+    values = as_numbers(values)
+    if values.dtype.kind not in "biuf":
+        raise ValueError(f"{name} must hold numbers, got dtype {values.dtype}")
+    check_finite(values.data if sparse.issparse(values) else values, name)
+    return values
+
+
+def as_numbers(values: Any) -> Any:
+    """An array of objects as the floats that they are, or as it was where they are none."""
+    if values.dtype.kind != "O":
+        return values
+    try:
+        return values.astype(np.float64)
+    except (OverflowError, TypeError, ValueError):
+        return values
+
+
+def check_finite(values: Any, name: str, allow_nan: bool = False) -> None:
+    """Raise ValueError for infinities, and for NaN unless that is allowed."""
+    if values.dtype.kind != "f":
+        return
+    # Comparisons copy no numbers. NaN is in no range, and differs from itself.
+    is_good = (values > -float("inf")) & (values < float("inf"))
+    is_good = is_good | (values != values) if allow_nan else is_good
+    if not bool(is_good.all()):
+        raise ValueError(f"{name} must be finite, got {'' if allow_nan else 'NaN or '}infinity")

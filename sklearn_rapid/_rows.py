@@ -1,0 +1,51 @@
+"""Which rows a fit trains on, in which order, and which are set aside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sklearn_rapid.backends import is_cupy_array
+
+
+@dataclass
+class Split:
+    """Row numbers to train on and to validate with; None is all rows and none."""
+
+    train: Any = None
+    validation: Any = None
+
+
+def split_of(estimator: Any, X: Any, seed: int) -> Split:
+    """The rows to train on and those that early stopping sets aside."""
+    if not estimator.early_stopping:
+        return Split()
+    n_rows = X.shape[0]
+    n_validation = round(n_rows * estimator.validation_fraction)
+    if not 0 < n_validation < n_rows:
+        raise ValueError(
+            f"early_stopping=True sets aside validation_fraction={estimator.validation_fraction} "
+            f"of the rows of X: of {n_rows} that leaves {n_validation} to validate with and "
+            f"{n_rows - n_validation} to train on; both need at least one."
+        )
+    order = np.random.default_rng(seed).permutation(n_rows)
+    return Split(np.sort(order[n_validation:]), np.sort(order[:n_validation]))
+
+
+def epoch_order(
+    X: Any, split: Split, weights: np.ndarray | None, shuffle: bool, rng: np.random.Generator
+) -> np.ndarray | None:
+    """The rows of an epoch in their order, but for those of no weight; None is all as they are."""
+    if split.train is None and weights is None and not shuffle:
+        return None
+    rows = np.arange(X.shape[0]) if split.train is None else split.train
+    if weights is not None:
+        rows = rows[weights[rows] > 0.0]
+    return rows[rng.permutation(rows.size)] if shuffle else rows
+
+
+def row_numbers(rows: np.ndarray, X: Any, backend: Any) -> Any:
+    """Row numbers on the side of X: on a GPU, so that none are sent there batch by batch."""
+    return backend.asarray(rows) if is_cupy_array(X) else rows
