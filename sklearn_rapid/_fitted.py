@@ -87,7 +87,7 @@ def check_fitted(model: Any) -> None:
         # The least and the largest are NaN where any is, and take no memory.
         if not (np.isfinite(array.min()) and np.isfinite(array.max())):
             raise ValueError(
-                f"{name} holds NaN or infinity, with which nothing can be computed: fit again"
+                f"{name} holds NaN or infinity: this {type(model).__name__} is no model. Fit anew."
             )
 
 
