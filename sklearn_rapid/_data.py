@@ -204,9 +204,11 @@ def warn_if_constant(X: Any, encoder: SpinEncoder) -> None:
     if not encoder.has_threshold:
         return
     threshold, least, largest = encoder.binarize, np.inf, -np.inf
+    where = encoder.backend.xp if is_cupy_array(X) else np
     # Of most data the first chunk is enough.
     for part in [X] if sparse.issparse(X) else (X[rows] for rows in chunks(X.shape[0])):
-        least, largest = min(least, to_host(part.min())), max(largest, to_host(part.max()))
+        ends = (where.min(part), where.max(part))
+        least, largest = min(least, to_host(ends[0])), max(largest, to_host(ends[1]))
         if (least > threshold) != (largest > threshold):
             return
     if least != largest:

@@ -102,7 +102,7 @@ def explained(error: Exception, X: Any) -> Exception:
     if str(error).startswith("at least one array"):
         return ValueError("X must have columns, got a table with none")
     if str(error).startswith("float() argument"):
-        return ValueError(f"X must hold numbers, got an object that is none: {error}")
+        return TypeError(f"X must hold numbers, got an object that is none: {error}")
     if "NaN" in str(error):
         return ValueError(
             "X contains NaN, and rows are wanted whole here. Fill gaps in (sklearn.impute), or "

@@ -349,7 +349,7 @@ DATA = [
     pytest.param(
         {},
         changed(1j, dtype=object),
-        ValueError,
+        TypeError,
         "X must hold numbers, got an object",
         id="object 1j",
     ),
