@@ -15,8 +15,8 @@ from sklearn_rapid.backends._numpy import NumpyBackend
 
 # Cases are tiny, but what is compiled takes its time. Those of the suite are always the same.
 HOW = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
-settings.register_profile("ci", derandomize=True, max_examples=60, **HOW)
-settings.register_profile("long", max_examples=2500, print_blob=True, **HOW)
+settings.register_profile("ci", derandomize=True, max_examples=150, **HOW)
+settings.register_profile("long", max_examples=1400, print_blob=True, **HOW)
 settings.load_profile("ci")
 
 
