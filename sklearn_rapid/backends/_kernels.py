@@ -205,9 +205,11 @@ def sum_log_2cosh_of_sums(rows, columns, out):
         for b in range(columns.shape[0]):
             x, y = rows[a], columns[b]
             for j in range(width):
-                field = abs(x[j] + y[j])
-                size[j] = field
-                factor[j] = _ONE + _exp_minus_2(f32(field))
+                size[j] = abs(x[j] + y[j])
+                factor[j] = f32(size[j])
+            # A loop of its own: with wide numbers in it, it would take half as many at a time.
+            for j in range(width):
+                factor[j] = _ONE + _exp_minus_2(factor[j])
             out[a, b] = _sum_and_log_product(size, factor, sums, products)
 
 
