@@ -139,6 +139,8 @@ def load(path: str | os.PathLike) -> RBM | RARBM:
     ValueError
         If the file is damaged, is not one of `save`, or holds what is not known here. It is
         named, and so is what was found.
+    FileNotFoundError
+        If there is no file.
     ImportError
         Without safetensors (``pip install "sklearn_rapid[files]"``).
 

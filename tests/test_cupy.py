@@ -256,6 +256,17 @@ def test_a_model_of_the_device_pickles_to_plain_numpy(cupy_stand_in):
     assert [name for name in names if "cupy" in name] == ["cupy"]
 
 
+def test_a_model_of_the_device_is_saved_for_any_machine(cupy_stand_in, tmp_path):
+    pytest.importorskip("safetensors")
+    model = RARBM(8, 4, backend="cupy", optimizer="adam", random_state=0)
+    model.fit(cupy_stand_in.asarray(X))
+    save(model, tmp_path / "model.safetensors")
+    again = load(tmp_path / "model.safetensors").set_params(backend="numba")
+    assert {type(a) for a in vars(again).values() if hasattr(a, "dtype")} == {np.ndarray}
+    np.testing.assert_allclose(again.transform(X), model.transform(X), atol=1e-6)
+    again.partial_fit(X)
+
+
 def in_new_process(code, **environment):
     """Run code in a process that has the tests' modules at hand, and no stand-in in place."""
     code = textwrap.dedent(code)
