@@ -109,7 +109,7 @@ class Tree:
         is_transposed = (
             value.ndim == 2 and value.flags.f_contiguous and not value.flags.c_contiguous
         )
-        arrays[name] = np.ascontiguousarray(value.T if is_transposed else value)
+        arrays[name] = np.asarray(value.T if is_transposed else value, order="C")
         return {"transposed" if is_transposed else "array": name}
 
     def _made(self, kind: str, values: dict[str, Any]) -> Any:

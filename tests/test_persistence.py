@@ -121,6 +121,25 @@ def test_a_file_of_an_earlier_version():
     model.partial_fit(bits)
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.array(1.5),
+        np.zeros((0, 3), dtype=np.float32),
+        np.arange(6, dtype=np.int64).reshape(2, 3).T,
+        np.arange(12, dtype=np.int8)[::2],
+        np.array([True, False]),
+    ],
+)
+def test_arrays_keep_shape_type_and_order(value, path):
+    arrays = {}
+    node = persistence.TREE.written(value, "a", arrays)
+    safetensors.numpy.save_file(arrays, path)
+    again = persistence.TREE.read(node, safetensors.numpy.load_file(path))
+    np.testing.assert_array_equal(again, value, strict=True)
+    assert again.flags.f_contiguous or not value.flags.f_contiguous
+
+
 # --- what is not written ------------------------------------------------------------------
 
 
