@@ -100,6 +100,7 @@ def check_training_state(rest: Mapping[str, Any], n_visible: int, n_hidden: int)
             _check(bool(np.isfinite(offset).all()), f"{name} is finite")
     chains = rest["chains"]
     if isinstance(chains, TemperedChains):
+        _check(np.shape(chains.lag) == (), "a lag is one number")
         _check_ladder(chains.ladder, n_visible)
     elif hasattr(chains, "shape"):
         _check(len(chains.shape) == 2 and chains.shape[0] > 0, "chains are rows of states")

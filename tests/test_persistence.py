@@ -320,6 +320,7 @@ FORGERIES = {
         lambda h, a: state(h)["chains"]["values"].update(ladder=3),
         "'int' object has no attribute 'betas'",
     ),
+    "a lag of many": (put("_training_state/chains/lag", np.zeros(3)), "a lag is one number"),
     "short offsets": (put("_training_state/visible_offset", np.zeros(2)), "visible_offset has 9"),
     "no array": (lambda h, a: a.pop("visible_patterns_"), "no array 'visible_patterns_'"),
     "an array in place of another": (
