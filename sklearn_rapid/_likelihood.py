@@ -23,6 +23,7 @@ from sklearn_rapid.backends import RandomStream, to_host
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.negative_phase import TemperedChains, states_of
 from sklearn_rapid.partition import (
+    SWEEPS_OF_ALL_PAIRS,
     LogPartition,
     ais_log_partition,
     exact_log_partition,
@@ -143,7 +144,7 @@ class LikelihoodMixin:
             The error in nats at which tempering may stop.
         max_sweeps : int, default=None
             Sweeps after which tempering stops. None is as many as cost about what the fit has
-            cost, but at least 1000 and at most 4000.
+            cost, but at least 1000 and at most 4000. Two are needed: each has every other pair.
         max_seconds : float > 0, default=None
             Seconds after which tempering stops. With a limit in seconds an estimate cannot be
             repeated exactly.
@@ -170,7 +171,7 @@ class LikelihoodMixin:
         tol = check_positive("tol", tol)
         if max_sweeps is None:
             max_sweeps = self._sweeps_worth_a_fit()
-        max_sweeps = check_count("max_sweeps", max_sweeps, 1)
+        max_sweeps = check_count("max_sweeps", max_sweeps, SWEEPS_OF_ALL_PAIRS)
         if max_seconds is not None:
             max_seconds = check_positive("max_seconds", max_seconds)
         if n_chains is not None:

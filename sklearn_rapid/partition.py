@@ -35,6 +35,8 @@ SMALLEST_TRUSTED_SIZE, SMALLEST_TRUSTED_SHARE = 10.0, 0.05
 
 # A ladder's first round: rungs at equal distances in β, and a few sweeps. Rounds double.
 FIRST_RUNGS, FIRST_SWEEPS = 8, 16
+# Each sweep has every other pair of neighbours.
+SWEEPS_OF_ALL_PAIRS = 2
 SWEEPS_AT_ONCE = 64
 # In training, log Z is taken anew each epoch, in little time.
 FIRST_FOLLOWED_ROUND, LONGEST_FOLLOWED_ROUND, FOLLOWED_TOL = 32, 128, 0.15
@@ -282,6 +284,7 @@ def tempered_log_partition(
     tol : float
         The error at which to stop, in nats.
     max_sweeps : int
+        At least two.
     max_seconds : float
         A limit that depends on the machine's mood: with it results are not repeatable.
 
@@ -307,7 +310,7 @@ def tempered_log_partition(
             stopped_by = "max_seconds"
         elif total.error <= tol and before is not None and not doubts:
             stopped_by = "tol"
-        elif n_spent >= max_sweeps:
+        elif max_sweeps - n_spent < SWEEPS_OF_ALL_PAIRS:
             stopped_by = "max_sweeps"
         if stopped_by:
             break

@@ -582,7 +582,7 @@ CALLS = [
     call("log_partition", tol=0.0, message="tol must be above 0, got 0.0"),
     call("log_partition", tol="x", error=TypeError, message="tol must be a number, got 'x'"),
     call("log_partition", max_seconds=-1, message="max_seconds must be above 0, got -1"),
-    call("log_partition", max_sweeps=0, message="max_sweeps must be at least 1, got 0"),
+    call("log_partition", max_sweeps=1, message="max_sweeps must be at least 2, got 1"),
     call("sample", return_travels=True, init="random", message="leave n_gibbs_steps and init out"),
     call("reconstruct", X, output="median", message="output must be one of 'sample', 'mean'"),
     call("log_partition", None, message="method must be one of .*got None"),

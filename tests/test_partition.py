@@ -248,6 +248,10 @@ def test_what_ends_tempering():
     assert temper(machine, 4, tol=10.0)[0].stopped_by == "tol"
     out_of_sweeps, _ = temper(machine, 4, tol=1e-9, max_sweeps=100)
     assert (out_of_sweeps.stopped_by, out_of_sweeps.n_sweeps) == ("max_sweeps", 100)
+    # One sweep more has only every other pair: it is of no use.
+    for max_sweeps, n_sweeps in ((2, 2), (17, 16), (18, 18)):
+        least, _ = temper(machine, 4, tol=1e-9, max_sweeps=max_sweeps)
+        assert least.n_sweeps == n_sweeps and np.isfinite(least.value)
     out_of_time, _ = temper(machine, 4, tol=1e-9, max_seconds=1e-9)
     assert (out_of_time.stopped_by, out_of_time.n_sweeps) == ("max_seconds", 16)
     assert np.isfinite(out_of_time.value)
