@@ -318,7 +318,8 @@ class NumpyBackend(Chains):
     def _exp_minus_2(self, a: Any) -> Any:
         """exp(-2a) of a >= 0 in float32, by operations that every backend rounds alike."""
         xp = self.xp
-        t = xp.clip(-2.0 * a, min=_SMALLEST_EXPONENT)
+        # NumPy 2.0 has no clip with one bound by name.
+        t = xp.maximum(-2.0 * a, xp.full_like(a, _SMALLEST_EXPONENT))
         n = xp.round(t * _LOG2_E)
         r = (t - n * _LN2_HIGH) - n * _LN2_LOW
         p = xp.full_like(r, _EXP_COEFFICIENTS[0])
