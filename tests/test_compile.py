@@ -31,8 +31,9 @@ print(sum(sum(getattr(_kernels, name).stats.cache_hits.values()) for name in {NA
 for w in caught:
     print(w.category.__name__, w.message)
 """
-# Files can be made, but nothing can be written to them: as on a full disk.
-FULL_DISK = "import resource, joblib\nresource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
+# Files can be made, but nothing can be written to them: as on a full disk. (SciPy 1.13 writes one
+# as it is imported.)
+FULL_DISK = "import resource, joblib, sklearn\nresource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
 
 
 def run(code=USE, package=PACKAGE, **environment):
