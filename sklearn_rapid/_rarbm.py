@@ -90,8 +90,8 @@ class RARBM(BaseRBM):
         What `transform` returns of h given v.
     warm_start : bool, default=False
         Whether `fit` starts from the model that the last one has left, which it then trains for
-        `max_iter` more epochs; the schedule of the learning rate starts anew. (A fit that was cut
-        short, `sklearn_rapid.callbacks.resume` takes to its end, on the schedule that it was on.)
+        `max_iter` more epochs; the schedule of the learning rate starts anew. A fit that was cut
+        short, `sklearn_rapid.callbacks.resume` takes to its end, on the schedule that it was on.
     dtype : {"float32", "float64"}, default="float32"
         Of parameters, fields and results; likelihoods are summed in float64 in any case.
     backend : {"auto", "numpy", "numba", "cupy", "cupy-tf32", "cupy-bf16"}, default="auto"
