@@ -143,7 +143,8 @@ def contents_of(args, given):
 def calls_of(model, n_columns):
     """Calls that suit a model, as far as it is fitted."""
     n_hidden = getattr(model, "intercept_hidden_", np.zeros(3)).size
-    units = model.units if model.units in ("binary", "spin") else "binary"
+    is_odd = not isinstance(model.units, str) or model.units not in ("binary", "spin")
+    units = "binary" if is_odd else model.units
     return calls(n_columns, n_hidden, units)
 
 
