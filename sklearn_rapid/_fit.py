@@ -29,7 +29,13 @@ from sklearn_rapid._progress import (
     state_of,
     unfinished,
 )
-from sklearn_rapid._rows import Split, epoch_order, row_numbers, split_of
+from sklearn_rapid._rows import (
+    Split,
+    epoch_order,
+    row_numbers,
+    rows_of_a_batch,
+    split_of,
+)
 from sklearn_rapid._validation import (
     VALIDATED_ROWS,
     Verdict,
@@ -41,17 +47,7 @@ from sklearn_rapid._warnings import warn
 from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.penalties import Penalty
-from sklearn_rapid.training import (
-    ROWS_FOR_FULL_STEP,
-    Diverged,
-    Trainer,
-    TrainingState,
-    batches,
-)
-
-# There are as many chains as a batch has rows. Where the rows are fewer than a batch, so many
-# chains are still of use; and so many there may be at most for rows that are yet to come.
-FEWEST_CHAINS, CHAINS_FOR_UNKNOWN_ROWS = ROWS_FOR_FULL_STEP, 10_000
+from sklearn_rapid.training import Diverged, Trainer, TrainingState, batches
 
 
 @dataclass
@@ -325,7 +321,7 @@ def _start(
     if n_rows == 0:
         raise ValueError("early_stopping=True has set aside all rows with a sample_weight above 0")
     trainer = trainer_of(estimator, n_rows if whole_fit else None)
-    batch_size = _rows_of_a_batch(trainer.batch_size, n_rows, whole_fit)
+    batch_size = rows_of_a_batch(trainer.batch_size, n_rows, whole_fit)
     trainer = replace(trainer, batch_size=batch_size)
     shuffle = whole_fit and estimator.shuffle
     run = Run(estimator, X, trainer, encoder, split, weights, shuffle, stream.seed)
@@ -362,18 +358,6 @@ def trainer_of(estimator: Any, n_rows: int | None) -> Trainer:
         center=estimator.center,
         penalty=Penalty(estimator.l1_penalty, estimator.l2_penalty, n_rows),
     )
-
-
-def _rows_of_a_batch(batch_size: int, n_rows: int, whole_fit: bool) -> int:
-    """The batch size, or what is left of it where rows are too few to call for it."""
-    largest = max(n_rows, FEWEST_CHAINS if whole_fit else CHAINS_FOR_UNKNOWN_ROWS)
-    if batch_size > largest:
-        warn(
-            f"batch_size={batch_size} is larger than the {n_rows} rows to train on: {largest} is "
-            "taken for it, in the number of chains too.",
-            UserWarning,
-        )
-    return min(batch_size, largest)
 
 
 def _check_resumable(estimator: Any, machine: Machine) -> None:

@@ -6,13 +6,13 @@ another thread in the middle of a fit.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from sklearn_rapid._version import __version__
+from sklearn_rapid._warnings import warn
 from sklearn_rapid.negative_phase import TemperedChains
 from sklearn_rapid.tempering import Ladder
 
@@ -31,12 +31,11 @@ class VersionedPickle:
         state = dict(state)
         version = state.pop("_sklearn_rapid_version", "unknown")
         if version != __version__:
-            warnings.warn(
+            warn(
                 f"{type(self).__name__} was pickled by sklearn_rapid {version}, and this is "
                 f"{__version__}: results may differ, or the model may not work. Files of "
                 "sklearn_rapid.save are kept readable.",
                 UserWarning,
-                stacklevel=2,
             )
         super().__setstate__(state)
 

@@ -1,4 +1,4 @@
-"""Which rows a fit trains on, in which order, and which are set aside."""
+"""Which rows a fit trains on, in which order, how many at a time, and which are set aside."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_rapid._warnings import warn
 from sklearn_rapid.backends import is_cupy_array
+from sklearn_rapid.training import ROWS_FOR_FULL_STEP
+
+# There are as many chains as a batch has rows. Where the rows are fewer than a batch, so many
+# chains are still of use; and so many there may be at most for rows that are yet to come.
+FEWEST_CHAINS, CHAINS_FOR_UNKNOWN_ROWS = ROWS_FOR_FULL_STEP, 10_000
 
 
 @dataclass
@@ -49,3 +55,15 @@ def epoch_order(
 def row_numbers(rows: np.ndarray, X: Any, backend: Any) -> Any:
     """Row numbers on the side of X: on a GPU, so that none are sent there batch by batch."""
     return backend.asarray(rows) if is_cupy_array(X) else rows
+
+
+def rows_of_a_batch(batch_size: int, n_rows: int, whole_fit: bool) -> int:
+    """The batch size, or what is left of it where rows are too few to call for it."""
+    largest = max(n_rows, FEWEST_CHAINS if whole_fit else CHAINS_FOR_UNKNOWN_ROWS)
+    if batch_size > largest:
+        warn(
+            f"batch_size={batch_size} is larger than the {n_rows} rows to train on: {largest} is "
+            "taken for it, in the number of chains too.",
+            UserWarning,
+        )
+    return min(batch_size, largest)

@@ -137,7 +137,8 @@ def _log_partition_of_ladder(state: TrainingState) -> tuple[float, float]:
 def _quick_log_partition(state: TrainingState) -> tuple[float, float]:
     machine = state.machine
     if min(machine.n_visible, machine.n_hidden) <= LARGEST_QUICK_EXACT:
-        return exact_log_partition(machine).value, 0.0
+        exact = exact_log_partition(machine)
+        return exact.value, exact.error
     if isinstance(state.chains, TemperedChains):
         return _log_partition_of_ladder(state)
     stream = RandomStream(state.stream.seed, FIRST_DRAW + DRAWS_OF_AN_UPDATE * state.n_updates)

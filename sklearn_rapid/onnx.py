@@ -63,7 +63,7 @@ def _add_operators(scope: Any, operator: Any, container: Any) -> None:
     model = operator.raw_operator
     check_is_fitted(model)
     if model.hidden_features != "mean":
-        raise NotImplementedError(
+        raise ValueError(
             f"ONNX takes hidden_features='mean', got {model.hidden_features!r}: it has no random "
             "numbers like ours"
         )

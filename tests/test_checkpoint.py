@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from callbacks import Silent
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.callback import ProgressBar
@@ -108,22 +109,6 @@ def no_waiting_for_the_disk(monkeypatch):
 
 class CutShort(Exception):
     """What ends a fit in these tests."""
-
-
-class Silent:
-    """A callback that does nothing."""
-
-    def setup(self, estimator, context):
-        pass
-
-    def teardown(self, estimator, context):
-        pass
-
-    def on_fit_task_begin(self, estimator, context):
-        pass
-
-    def on_fit_task_end(self, estimator, context):
-        pass
 
 
 class After(Silent):

@@ -14,6 +14,7 @@ import pandas as pd
 import polars as pl
 import pytest
 from brute_force import Enumerated, p_value, p_value_of_states, state_numbers
+from callbacks import Silent
 from scipy import sparse
 from scipy.stats import chi2
 from sklearn.base import clone
@@ -867,17 +868,8 @@ def test_fit_interrupted_in_a_step_is_that_of_the_last_epoch(estimator, bars, mo
     assert_same_model(estimator, good)
 
 
-class InterruptAfterEpoch:
+class InterruptAfterEpoch(Silent):
     """A callback during which the user presses Ctrl-C."""
-
-    def setup(self, estimator, context):
-        pass
-
-    def teardown(self, estimator, context):
-        pass
-
-    def on_fit_task_begin(self, estimator, context):
-        pass
 
     def on_fit_task_end(self, estimator, context):
         if context.task_name == "epoch" and context.task_id == 2:

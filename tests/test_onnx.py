@@ -56,5 +56,5 @@ def test_in_a_pipeline():
 def test_samples_are_refused():
     X = BITS.astype(np.float32)
     model = RBM(**HOW, hidden_features="sample").fit(X)
-    with pytest.raises(NotImplementedError, match="hidden_features='mean', got 'sample'"):
+    with pytest.raises(ValueError, match="hidden_features='mean', got 'sample'"):
         run(model, X)

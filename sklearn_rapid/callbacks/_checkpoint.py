@@ -7,7 +7,6 @@ import os
 import pickle
 import re
 import uuid
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from sklearn_rapid._compat import validate_parameters
 from sklearn_rapid._files import DamagedFile, sealed, unsealed, write_whole
 from sklearn_rapid._parameters import check_count, checked_weights
 from sklearn_rapid._progress import new_fit_id
+from sklearn_rapid._warnings import warn
 
 SUFFIX = ".checkpoint"
 NAME = re.compile(rf"(?P<stem>\w+-[0-9a-f]+)-(?P<epoch>\d+){re.escape(SUFFIX)}")
@@ -155,11 +155,10 @@ class Checkpoint:
             for old in [*written[self.n_kept :], *self.path.glob(f".{stem}-*.tmp")]:
                 old.unlink(missing_ok=True)
         except (OSError, MemoryError) as error:
-            warnings.warn(
+            warn(
                 f"no checkpoint could be written after {n_epochs} epochs: {error!r}. The fit goes "
                 "on; the last checkpoint before, if there is one, is still there.",
                 RuntimeWarning,
-                stacklevel=2,
             )
 
     def teardown(self, estimator: Any, context: Any) -> None:
@@ -335,7 +334,7 @@ def _read_newest(folder: Path) -> tuple[Path, dict[str, Any]]:
             continue
         if errors:
             message = f"{'; '.join(errors)}. {file} is taken instead."
-            warnings.warn(message, RuntimeWarning, stacklevel=4)
+            warn(message, RuntimeWarning)
         return file, payload
     raise DamagedFile(f"no checkpoint in {folder} can be read: {'; '.join(errors)}")
 
