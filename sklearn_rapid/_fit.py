@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -82,36 +83,50 @@ class Run:
         if wholly or not self.is_usable:
             self.state = state
 
-    def batches(self) -> Iterator[tuple[Any, np.ndarray | None]]:
-        """Row numbers and weights of the next epoch's batches."""
+    def batches(self) -> Iterator[tuple[Any, np.ndarray | None, bool]]:
+        """Row numbers of the next epoch's batches, weights, and whether they are the last.
+
+        Several batches at a time where the trainer makes their updates at once.
+        """
         n_updates = 0 if self.state is None else self.state.n_updates
         rng = np.random.default_rng((self.seed, n_updates))
         order = epoch_order(self.X, self.split, self.weights, self.shuffle, rng)
         n_rows = self.X.shape[0] if order is None else order.size
         on_device = order if order is None else row_numbers(order, self.X, self.encoder.backend)
-        for rows in batches(n_rows, self.trainer.batch_size):
+        start = 0
+        while start < n_rows:
+            is_single = self.weights is not None or self.state is None
+            n = 1 if is_single else self.trainer.n_at_once(self.state)
+            rows = slice(start, min(start + n * self.trainer.batch_size, n_rows))
             weights = None
             if self.weights is not None:
                 weights = self.weights[order[rows]]
                 weights = weights / weights.sum()
-            yield rows if order is None else on_device[rows], weights
+            yield rows if order is None else on_device[rows], weights, rows.stop == n_rows
+            start = rows.stop
 
     def run_epoch(self, rate: float) -> None:
         """Update once for every batch; the last update is told that the epoch ends."""
-        *all_but_last, last = self.batches()
-        for rows, weights in all_but_last:
-            self.update(rows, weights, rate)
-        self.update(*last, rate, end_of_epoch=True)
+        for rows, weights, is_last in self.batches():
+            self.update(rows, weights, rate, is_last)
         self.trainer.check(self.state)
 
     def update(
         self, rows: Any, weights: np.ndarray | None, rate: float, end_of_epoch: bool = False
     ) -> None:
-        """Update the state from some rows."""
-        stream = self.state.stream
-        draw = stream.reserve() if self.encoder.binarize == "sample" else 0
-        data = self.encoder.spins(self.X[rows], stream, draw)
-        self.trainer.update(self.state, data, rate, end_of_epoch, weights)
+        """Update the state from some rows, a batch or several of them."""
+        X, stream, trainer = self.X[rows], self.state.stream, self.trainer
+        if self.encoder.binarize != "sample":
+            trainer.updates(self.state, self.encoder.spins(X), rate, end_of_epoch, weights)
+            return
+        # Each batch's draw stands before those of its update.
+        draws = itertools.count(stream.position, 1 + trainer.n_draws(self.state))
+        data = [
+            self.encoder.spins(X[rows], stream, draw)
+            for rows, draw in zip(batches(X.shape[0], trainer.batch_size), draws, strict=False)
+        ]
+        data = data[0] if len(data) == 1 else self.encoder.backend.xp.concat(data)
+        trainer.updates(self.state, data, rate, end_of_epoch, weights, n_data_draws=1)
 
     def record(self, rate: float, seconds: float) -> None:
         """Append the epoch to the history, and remember the best state of a validated fit."""
@@ -241,7 +256,7 @@ def partial_fit(estimator: Any, X: Any, weights: np.ndarray | None, *, resumed: 
         run = _start(estimator, X, weights, backend, resumed=resumed, whole_fit=False)
         good = run.state.copy()
         try:
-            for rows, weights_of_rows in run.batches():
+            for rows, weights_of_rows, _ in run.batches():
                 run.update(rows, weights_of_rows, rate)
             run.trainer.check(run.state)
         except Diverged as error:
@@ -335,7 +350,7 @@ def _start(
         run.state = trainer.resume(state)
         return run
     couplings = estimator._initial_couplings(X.shape[1], stream.seed, backend)
-    rows, weights = next(run.batches())
+    rows, weights, _ = next(run.batches())
     run.state = trainer.start(couplings, encoder.spins(X[rows]), stream, backend, weights)
     try:
         trainer.check(run.state)

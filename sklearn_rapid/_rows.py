@@ -9,7 +9,7 @@ import numpy as np
 
 from sklearn_rapid._warnings import warn
 from sklearn_rapid.backends import is_cupy_array
-from sklearn_rapid.training import ROWS_FOR_FULL_STEP
+from sklearn_rapid.step_length import ROWS_FOR_FULL_STEP
 
 # There are as many chains as a batch has rows. Where the rows are fewer than a batch, so many
 # chains are still of use; and so many there may be at most for rows that are yet to come.

@@ -210,13 +210,16 @@ class PatternCouplings:
 
     def for_rows(self, n_rows: int, backend: Any) -> PatternCouplings:
         """The couplings, with W formed if that makes mapping `n_rows` rows cheaper."""
-        n_visible, n_hidden = self.shape
-        through_patterns = n_rows * self.n_patterns * (n_visible + n_hidden)
-        through_weights = n_visible * n_hidden * (n_rows + self.n_patterns)
-        if self.weights is not None or through_patterns <= through_weights:
+        if self.weights is not None or not self.maps_by_weights(n_rows):
             return self
         scaled = self.visible_patterns.T * self._scale
         return replace(self, weights=backend.matmul(scaled, self.hidden_patterns))
+
+    def maps_by_weights(self, n_rows: int) -> bool:
+        """Whether forming W makes mapping `n_rows` rows cheaper."""
+        n_visible, n_hidden = self.shape
+        through_patterns = n_rows * self.n_patterns * (n_visible + n_hidden)
+        return n_visible * n_hidden * (n_rows + self.n_patterns) < through_patterns
 
     def transposed(self) -> PatternCouplings:
         """The couplings with the layers' roles exchanged."""

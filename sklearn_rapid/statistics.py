@@ -19,6 +19,8 @@ from sklearn_rapid.negative_phase import NegativeStates
 
 # Visible states and hidden means of a part, in bytes of float32.
 PART_BYTES = 32_000_000
+# Melchior, Fischer, Wiskott (2016) move the hidden offset by a hundredth a batch.
+HIDDEN_OFFSET_RATE = 0.01
 # The spread of energy changes needs no more states of each kind than this.
 PROBED_STATES = 64
 

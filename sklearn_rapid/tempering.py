@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_rapid.backends import DRAWS_PER_SWEEP, RandomStream
+from sklearn_rapid.backends import DRAWS_PER_SWEEP, RandomStream, Tempered
 from sklearn_rapid.machine import Machine
 
 # Every pair of rungs counts as rejecting so often at least: β stay apart where nothing is rejected.
@@ -222,27 +222,31 @@ def sweep(
     log_ratios : array of shape (n_sweeps, n_columns * n_rungs)
         See `sklearn_rapid.backends.Tempered`.
     """
-    backend, xp = machine.backend, machine.backend.xp
+    backend = machine.backend
     first_draw = stream.reserve(DRAWS_PER_SWEEP * n_sweeps)
-    parity = ladder.n_sweeps % 2
     swept = backend.temper(
         ladder.states, machine.up, machine.down, ladder.base, np.array(ladder.betas), n_sweeps,
-        stream, first_draw, parity=parity, origin=ladder.origin, arrivals=ladder.arrivals,
+        stream, first_draw, parity=ladder.n_sweeps % 2, origin=ladder.origin, arrivals=ladder.arrivals,
         free=free,
     )  # fmt: skip
+    return after(ladder, swept, backend), swept.log_ratios
+
+
+def after(ladder: Ladder, swept: Tempered, backend: Any) -> Ladder:
+    """The ladder with what sweeps have made of its states, and with their exchanges counted."""
+    xp = backend.xp
     accepted = xp.asarray(ladder.accepted, copy=True)
-    for first, gains, losses in _pairs(ladder, swept.log_ratios, parity, xp):
+    for first, gains, losses in _pairs(ladder, swept.log_ratios, ladder.n_sweeps % 2, xp):
         p = xp.exp(xp.minimum(gains + losses, xp.zeros_like(gains)))
         accepted[first::2] += xp.sum(p, axis=(0, 1))
-    after = replace(
+    return replace(
         ladder,
         states=swept.states,
         origin=swept.origin,
         arrivals=swept.arrivals,
         accepted=accepted,
-        n_sweeps=ladder.n_sweeps + n_sweeps,
+        n_sweeps=ladder.n_sweeps + swept.log_ratios.shape[0],
     )
-    return after, swept.log_ratios
 
 
 def with_betas(ladder: Ladder, betas: np.ndarray, backend: Any) -> Ladder:

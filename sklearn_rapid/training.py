@@ -1,12 +1,9 @@
 """Training: two sets of states, the difference of their statistics, one step.
 
-How long a step is follows from what it does to the model. To first order a step changes the
-energy of a state, and the Kullback-Leibler divergence from the old model to the new one is
-half the variance of that change. So the learning rate sets the change's standard deviation
-over the states at hand: `rate` nats per square root of a visible unit. Few rows tell little,
-and what they make a step gain goes with their number: steps from fewer than a hundred are
-shorter by the square root. One rate then serves every number of units, patterns and rows
-(docs/design_notes/learning_rate.md).
+`Trainer.update` says what an update is, by the methods of a backend. What it takes in between is
+the interpreter: for small models, most of the time. So `Trainer.updates` hands the updates of
+several batches to a backend that makes them in one call, where settings and strategies are such
+that it can be told so (`sklearn_rapid.stretches`).
 """
 
 from __future__ import annotations
@@ -19,24 +16,15 @@ from typing import Any
 import numpy as np
 
 from sklearn_rapid.backends import RandomStream
+from sklearn_rapid import stretches
 from sklearn_rapid.couplings import Arrays, Couplings
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.negative_phase import NegativePhase, NegativeStates
 from sklearn_rapid.penalties import Penalty
 from sklearn_rapid.projections import Projection
-from sklearn_rapid.statistics import Statistics, phase_statistics
+from sklearn_rapid.statistics import HIDDEN_OFFSET_RATE, phase_statistics
+from sklearn_rapid.step_length import energy_variance, share_of_full_step, step_scale
 
-# Melchior, Fischer, Wiskott (2016) move the hidden offset by a hundredth a batch.
-HIDDEN_OFFSET_RATE = 0.01
-# From so many rows on, noise no longer limits how long a step may be.
-ROWS_FOR_FULL_STEP = 100
-# Where the gradient vanishes (up to rounding, say), a step of a given effect has no bound. It is
-# also kept to so many times the step at which the likelihood's quadratic model, with a curvature
-# of at least the smallest one, gains most.
-LARGEST_OVERSHOOT = 10.0
-SMALLEST_CURVATURE = 1e-3
-# Where no energy changes at all, this keeps 0 / 0 out: a step of no length.
-NO_CURVATURE = 1e-300
 # No spin model of data has a parameter of this size; one on its way to infinity does.
 LARGEST_PARAMETER = 1e4
 
@@ -180,6 +168,50 @@ class Trainer:
     def _trained(self, machine: Machine) -> dict[str, Any]:
         return _all_parameters(machine) if self.fit_intercept else machine.couplings.parameters
 
+    def n_at_once(self, state: TrainingState) -> int:
+        """How many updates may be made from one array: so many need no look in between."""
+        return max(1, stretches.n_at_once(self, state))
+
+    def n_draws(self, state: TrainingState) -> int:
+        """Draws of each of these updates; 0 for a single one, which takes what it needs."""
+        return stretches.n_draws(self.negative_phase) if self.n_at_once(state) > 1 else 0
+
+    def updates(
+        self,
+        state: TrainingState,
+        data: Any,
+        rate: float,
+        end_of_epoch: bool = False,
+        weights: np.ndarray | None = None,
+        n_data_draws: int = 0,
+    ) -> None:
+        """Updates of `state`, in place, from one batch after the other.
+
+        Parameters
+        ----------
+        state : TrainingState
+        data : array of shape (n, V)
+            Spins or mean spins.
+        rate : float
+        end_of_epoch : bool, default=False
+            Whether the last of the batches ends an epoch.
+        weights : array of shape (n,), optional
+            Of a single batch: see `update`.
+        n_data_draws : int, default=0
+            Draws that each batch has taken, whose names stand before those of its update.
+        """
+        n_rows, start = data.shape[0], 0
+        while start < n_rows:
+            n_whole = 0 if weights is not None else stretches.n_at_once(self, state)
+            stop = min(start + max(1, n_whole) * self.batch_size, n_rows)
+            part, is_last = data[start:stop, :], end_of_epoch and stop == n_rows
+            if n_whole > 0:
+                stretches.make(self, state, part, rate, is_last, n_data_draws)
+            else:
+                state.stream.reserve(n_data_draws)
+                self.update(state, part, rate, is_last, weights)
+            start = stop
+
     def update(
         self,
         state: TrainingState,
@@ -221,11 +253,11 @@ class Trainer:
         )
         scale = rate
         if self.optimizer.scaled:
-            variance = _energy_variance(machine, statistics, direction)
-            share = _share_of_full_step(n_data, negative, machine.backend)
+            variance = energy_variance(machine, statistics, direction)
+            share = share_of_full_step(n_data, negative, machine.backend)
             length = rate * negative.step_share
             squared_length = length * length * machine.n_visible * share
-            scale = _step_scale(squared_length, variance, gradient, direction, machine.backend)
+            scale = step_scale(squared_length, variance, gradient, direction, machine.backend)
         state.n_updates += 1
         state.chains = chains
         project = self.projection.is_due(state.n_updates, end_of_epoch)
@@ -317,48 +349,6 @@ class Trainer:
 def _like(weights: np.ndarray, data: Any, backend: Any) -> Any:
     """Weights on the host as an array where the data are, of their dtype."""
     return backend.xp.astype(backend.asarray(weights), data.dtype)
-
-
-def _step_scale(
-    squared_length: Any, variance: Any, gradient: Arrays, direction: Arrays, backend: Any
-) -> Any:
-    """How far to go along the direction so that energies change by the length, within bounds."""
-    xp = backend.xp
-    squared = sum(backend.dot(d, d) for d in direction.values())
-    gain = squared
-    if direction is not gradient:
-        gain = xp.abs(sum(backend.dot(gradient[name], d) for name, d in direction.items()))
-    curvature = variance + (SMALLEST_CURVATURE * squared + NO_CURVATURE)
-    return xp.minimum(xp.sqrt(squared_length / curvature), LARGEST_OVERSHOOT * gain / curvature)
-
-
-def _share_of_full_step(n_data: float, negative: NegativeStates, backend: Any) -> Any:
-    """Mean number of data and model rows (the harmonic one) over that for a full step."""
-    if negative.weights is None:
-        n_rows = 2.0 / (1.0 / n_data + 1.0 / negative.visible.shape[0])
-        return min(1.0, n_rows / ROWS_FOR_FULL_STEP)
-    of_model = backend.dot(negative.weights, negative.weights)
-    if negative.stand_for_two:
-        of_model = of_model / 2  # two states of weight w / 2 for each of weight w
-    share = 2.0 / (1.0 / n_data + of_model) / ROWS_FOR_FULL_STEP
-    return backend.xp.minimum(share, backend.xp.ones_like(share))
-
-
-def _energy_variance(machine: Machine, statistics: Statistics, direction: Arrays) -> Any:
-    """Variance of the energy changes that a unit step along the direction makes, in nats².
-
-    Taken over data and model states alike, so that it is defined for a single chain too.
-    """
-    backend, xp = machine.backend, machine.backend.xp
-    v, t = statistics.visible, statistics.hidden
-    change = machine.couplings.change(v, t, direction, backend)
-    if "visible_bias" in direction:
-        change = change + xp.astype(v @ direction["visible_bias"], xp.float64)
-        change = change + xp.astype(t @ direction["hidden_bias"], xp.float64)
-    p = xp.astype(statistics.weights, xp.float64)
-    p = p / xp.sum(p)
-    centred = change - xp.sum(p * change)
-    return xp.sum(p * centred * centred)
 
 
 def _map_arrays(tree: Any, function: Callable) -> Any:

@@ -27,6 +27,7 @@ from sklearn_rapid.backends._arguments import (
 from sklearn_rapid.backends._chains import Tempered, top_of
 from sklearn_rapid.backends._numpy import NumpyBackend
 from sklearn_rapid.backends._random import RandomStream, check_rows
+from sklearn_rapid.backends._stretch_run import Stretches
 from sklearn_rapid.backends._threads import SharedRows, row_blocks
 
 f32 = np.float32
@@ -42,7 +43,7 @@ LARGEST_STRETCH, PRODUCTS_PER_SPIN = 2e9, 100
 PRODUCTS_PER_ELEMENT = 30
 
 
-class NumbaBackend(SharedRows, NumpyBackend):
+class NumbaBackend(Stretches, SharedRows, NumpyBackend):
     """Kernels compiled at first use (and kept on disk), rows shared out among threads.
 
     Parameters

@@ -22,6 +22,7 @@ from sklearn_rapid.backends._random import (
     check_rows,
     philox,
 )
+from sklearn_rapid.backends.stretch import Stretch
 from sklearn_rapid.backends._threads import Work, finish, row_blocks, single_threaded_blas
 
 _LOG2_E = 1.4426950408889634
@@ -143,6 +144,16 @@ class NumpyBackend(Chains):
     def sign(self, x: Any) -> Any:
         """The sign of each element, that of zero being +1."""
         return self.xp.where(x >= 0, self.xp.ones_like(x), -self.xp.ones_like(x))
+
+    # --- whole updates ------------------------------------------------------------------
+
+    def makes_stretches(self, dtype: Any) -> bool:
+        """Whether `run_stretch` takes machines of this dtype; else updates are made in parts."""
+        return False
+
+    def run_stretch(self, stretch: Stretch) -> None:
+        """Make updates one after the other, in place of all that they change."""
+        raise NotImplementedError
 
     # --- maps of rows -------------------------------------------------------------------
 

@@ -40,21 +40,22 @@ TILE = 4
 def product(x, first, is_first_transposed, second, is_second_transposed, middle, out):
     """X F, by way of `middle` where F is a product of two matrices."""
     if second.size == 0:
-        _dot(x, first, is_first_transposed, out)
+        matrix_product(x, first, is_first_transposed, out)
     else:
-        _dot(x, first, is_first_transposed, middle)
-        _dot(middle, second, is_second_transposed, out)
+        matrix_product(x, first, is_first_transposed, middle)
+        matrix_product(middle, second, is_second_transposed, out)
 
 
 @compiled
 def multiply(x, matrix, out):
     """X M, returned in `out`."""
-    _dot(x, matrix, False, out)
+    matrix_product(x, matrix, False, out)
     return out
 
 
 @compiled
-def _dot(x, matrix, is_transposed, out):
+def matrix_product(x, matrix, is_transposed, out):
+    """X M or X Mᵀ, in the way that is fastest for so many rows."""
     if is_transposed:
         few = FEW_ROWS if x.shape[1] < LONG_ROW else FEW_LONG_ROWS
         if TILE <= x.shape[0] <= few and matrix.shape[0] >= TILE:

@@ -285,6 +285,26 @@ class SharedRows:
             wait(helpers)
             raise
 
+    def in_parties(
+        self, work: Callable[[int], None], n_parties: int, give_up: Callable[[], None]
+    ) -> None:
+        """Do ``work(party)`` for all parties at once, each on a thread of its own.
+
+        They may wait for one another: there are no more of them than threads. `give_up` is to send
+        away those who wait for one that has failed or was interrupted.
+        """
+        helpers = []
+        try:
+            for party in range(1, n_parties):
+                helpers.append(self._pool.submit(copy_context().run, work, party))
+            work(0)
+            for helper in helpers:
+                helper.result()
+        except BaseException:
+            give_up()
+            wait(helpers)
+            raise
+
 
 # Backends that have a pool now.
 _with_pool: WeakSet[SharedRows] = WeakSet()

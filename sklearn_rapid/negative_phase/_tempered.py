@@ -18,6 +18,7 @@ from sklearn_rapid.negative_phase._base import (
     as_dtype_of,
 )
 from sklearn_rapid.tempering import (
+    Ladder,
     adapted,
     build,
     cold_states,
@@ -151,14 +152,30 @@ class ParallelTempering(NegativePhase):
         self, machine: Machine, data: Any, chains: Any, stream: RandomStream
     ) -> tuple[NegativeStates, Any]:
         """The states at β = 1 after the sweeps."""
-        if chains.ladder.n_sweeps >= WINDOW:
-            chains = self._reconsidered(chains, machine.backend)
-        parity = chains.ladder.n_sweeps % 2
+        backend = machine.backend
+        chains = self.before_sweeps(chains, backend)
         ladder, log_ratios = sweep(chains.ladder, machine, self.n_sweeps, stream)
-        total = chains.lag + lag(ladder, log_ratios, parity, machine.backend)
-        chains = replace(chains, ladder=ladder, lag=total)
-        cold = cold_states(ladder, machine.backend)
+        chains = self.after_sweeps(chains, ladder, log_ratios, backend)
+        cold = cold_states(ladder, backend)
         return NegativeStates(cold, step_share=chains.step_share), chains
+
+    def n_updates_to_look(self, chains: TemperedChains) -> int:
+        """In how many updates the ladder is looked at next."""
+        n_sweeps = chains.ladder.n_sweeps
+        return -(-(WINDOW if n_sweeps >= WINDOW else WINDOW - n_sweeps) // self.n_sweeps)
+
+    def before_sweeps(self, chains: TemperedChains, backend: Any) -> TemperedChains:
+        """The chains as they go into the next sweep: after a window, they are looked at."""
+        is_due = chains.ladder.n_sweeps >= WINDOW
+        return self._reconsidered(chains, backend) if is_due else chains
+
+    def after_sweeps(
+        self, chains: TemperedChains, ladder: Ladder, log_ratios: Any, backend: Any
+    ) -> TemperedChains:
+        """The chains with the ladder that sweeps have made of theirs, and how far it lags."""
+        parity = chains.ladder.n_sweeps % 2
+        total = chains.lag + lag(ladder, log_ratios, parity, backend)
+        return replace(chains, ladder=ladder, lag=total)
 
     def _started(
         self, states: Any, machine: Machine, batch_size: int, stream: RandomStream

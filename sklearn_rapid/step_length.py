@@ -1,0 +1,70 @@
+"""How long a step is: what it does to the model.
+
+To first order a step changes the energy of a state, and the Kullback-Leibler divergence from the
+old model to the new one is half the variance of that change. So the learning rate sets the
+change's standard deviation over the states at hand: `rate` nats per square root of a visible unit.
+Few rows tell little, and what they make a step gain goes with their number: steps from fewer than
+a hundred are shorter by the square root. One rate then serves every number of units, patterns and
+rows (docs/design_notes/learning_rate.md).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sklearn_rapid.couplings import Arrays
+from sklearn_rapid.machine import Machine
+from sklearn_rapid.negative_phase import NegativeStates
+from sklearn_rapid.statistics import Statistics
+
+# From so many rows on, noise no longer limits how long a step may be.
+ROWS_FOR_FULL_STEP = 100
+# Where the gradient vanishes (up to rounding, say), a step of a given effect has no bound. It is
+# also kept to so many times the step at which the likelihood's quadratic model, with a curvature
+# of at least the smallest one, gains most.
+LARGEST_OVERSHOOT = 10.0
+SMALLEST_CURVATURE = 1e-3
+# Where no energy changes at all, this keeps 0 / 0 out: a step of no length.
+NO_CURVATURE = 1e-300
+
+
+def step_scale(
+    squared_length: Any, variance: Any, gradient: Arrays, direction: Arrays, backend: Any
+) -> Any:
+    """How far to go along the direction so that energies change by the length, within bounds."""
+    xp = backend.xp
+    squared = sum(backend.dot(d, d) for d in direction.values())
+    gain = squared
+    if direction is not gradient:
+        gain = xp.abs(sum(backend.dot(gradient[name], d) for name, d in direction.items()))
+    curvature = variance + (SMALLEST_CURVATURE * squared + NO_CURVATURE)
+    return xp.minimum(xp.sqrt(squared_length / curvature), LARGEST_OVERSHOOT * gain / curvature)
+
+
+def share_of_full_step(n_data: float, negative: NegativeStates, backend: Any) -> Any:
+    """Mean number of data and model rows (the harmonic one) over that for a full step."""
+    if negative.weights is None:
+        n_rows = 2.0 / (1.0 / n_data + 1.0 / negative.visible.shape[0])
+        return min(1.0, n_rows / ROWS_FOR_FULL_STEP)
+    of_model = backend.dot(negative.weights, negative.weights)
+    if negative.stand_for_two:
+        of_model = of_model / 2  # two states of weight w / 2 for each of weight w
+    share = 2.0 / (1.0 / n_data + of_model) / ROWS_FOR_FULL_STEP
+    return backend.xp.minimum(share, backend.xp.ones_like(share))
+
+
+def energy_variance(machine: Machine, statistics: Statistics, direction: Arrays) -> Any:
+    """Variance of the energy changes that a unit step along the direction makes, in nats².
+
+    Taken over data and model states alike, so that it is defined for a single chain too.
+    """
+    backend, xp = machine.backend, machine.backend.xp
+    v, t = statistics.visible, statistics.hidden
+    change = machine.couplings.change(v, t, direction, backend)
+    if "visible_bias" in direction:
+        change = change + xp.astype(v @ direction["visible_bias"], xp.float64)
+        change = change + xp.astype(t @ direction["hidden_bias"], xp.float64)
+    p = xp.astype(statistics.weights, xp.float64)
+    p = p / xp.sum(p)
+    centred = change - xp.sum(p * change)
+    return xp.sum(p * centred * centred)
