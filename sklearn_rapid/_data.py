@@ -117,9 +117,7 @@ class SpinEncoder:
         means = self.backend.asarray(means)
         if self.binarize is None or stream is None:
             return means
-        xp = self.backend.xp
-        u = self.backend.random_uniform(tuple(means.shape), stream, draw)
-        return xp.where(2.0 * u - 1.0 < means, xp.ones_like(means), -xp.ones_like(means))
+        return self.backend.spins_of_means(means, stream, draw)
 
     def keeps_sparse(self, X: Any) -> bool:
         """Whether rows of X are worth multiplying as the sparse matrix of what is on.

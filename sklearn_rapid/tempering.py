@@ -238,7 +238,9 @@ def after(ladder: Ladder, swept: Tempered, backend: Any) -> Ladder:
     accepted = xp.asarray(ladder.accepted, copy=True)
     for first, gains, losses in _pairs(ladder, swept.log_ratios, ladder.n_sweeps % 2, xp):
         p = xp.exp(xp.minimum(gains + losses, xp.zeros_like(gains)))
-        accepted[first::2] += xp.sum(p, axis=(0, 1))
+        # Sweep by sweep: the sum is the same however sweeps are grouped in calls.
+        for of_sweep in xp.sum(p, axis=1):
+            accepted[first::2] += of_sweep
     return replace(
         ladder,
         states=swept.states,
@@ -278,8 +280,8 @@ def regrouped(ladder: Ladder, backend: Any, n_columns: int, n_cold_rungs: int) -
     return of_states(backend, betas, ladder.base, states)
 
 
-def lag(ladder: Ladder, log_ratios: Any, parity: int, backend: Any) -> Any:
-    """How far states are from equilibrium, as exchanges see it: nats, summed over sweeps.
+def lags(ladder: Ladder, log_ratios: Any, parity: int, backend: Any) -> Any:
+    """How far states are from equilibrium, as exchanges see it: nats, one number a sweep.
 
     The states of the lower rung of a pair bound its difference in log Z from below, those of the
     upper rung from above, in expectation and at equilibrium (see `sklearn_rapid.bridges`). This
@@ -296,10 +298,11 @@ def lag(ladder: Ladder, log_ratios: Any, parity: int, backend: Any) -> Any:
         That of the first sweep.
     """
     xp = backend.xp
-    total = xp.zeros((), dtype=xp.float64)
-    for _, gains, losses in _pairs(ladder, log_ratios, parity, xp):
-        total = total + xp.sum(_log_mean_exp(gains, xp) + _log_mean_exp(losses, xp))
-    return total
+    out = xp.zeros(log_ratios.shape[0], dtype=xp.float64)
+    for first, gains, losses in _pairs(ladder, log_ratios, parity, xp):
+        crossed = xp.sum(_log_mean_exp(gains, xp) + _log_mean_exp(losses, xp), axis=1)
+        out[(first - parity) % 2 :: 2] = crossed
+    return out
 
 
 def placed(travelled: Travels, n_rungs: int) -> np.ndarray:

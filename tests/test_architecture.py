@@ -13,10 +13,14 @@ PACKAGE = Path(sklearn_rapid.__file__).parent
 ORDER = [
     ["_files", "_version"],
     ["backends._affine", "backends._random", "backends._threads", "backends._compile"],
+    ["backends._parties", "backends.stretch"],
     ["backends._chains", "backends._arguments"],
     ["backends._numpy", "backends._cupy_chains"],
     ["backends._kernels"],
     ["backends._pipelines"],
+    ["backends._stretch_rows"],
+    ["backends._stretch_steps"],
+    ["backends._stretch_run"],
     ["backends._numba", "backends._cupy"],
     ["backends"],
     ["_compat", "_reading", "_warnings"],
@@ -30,6 +34,8 @@ ORDER = [
     ["penalties", "projections"],
     ["optimizers"],
     ["statistics"],
+    ["step_length"],
+    ["stretches"],
     ["training"],
     ["_data", "_fitted", "_parameters", "_rows"],
     ["_likelihood", "_sampling", "_validation"],
@@ -66,7 +72,7 @@ RANK, RANK_ALONE = (
     {name: rank for rank, names in enumerate(order) for name in names} for order in (ORDER, ALONE)
 )
 ONLY_IMPORTERS = {
-    "numba": ["backends._compile"],
+    "numba": ["backends._compile", "backends._parties"],
     "cupy": ["backends._cupy"],
     "matplotlib": ["displays._axes"],
     "safetensors": ["persistence"],

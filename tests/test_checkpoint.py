@@ -252,15 +252,16 @@ def test_seconds_go_on(tmp_path):
 def test_interrupted_estimator_goes_on(number, n_updates, monkeypatch):
     """Ctrl-C in the middle of an epoch: what it has learned is kept, and the epoch repeated."""
     estimator = make_case(number)
-    whole, update = clone(estimator).fit(X), Trainer.update
+    whole, updates = clone(estimator).fit(X), Trainer.updates
     n_left = itertools.count(n_updates, -1)
 
     def interrupted(*args, **kwargs):
         if next(n_left) == 0:
             raise KeyboardInterrupt
-        return update(*args, **kwargs)
+        return updates(*args, **kwargs)
 
-    monkeypatch.setattr(Trainer, "update", interrupted)
+    monkeypatch.setattr(Trainer, "updates", interrupted)
+    monkeypatch.setattr(Trainer, "n_at_once", lambda self, state: 1)
     with pytest.warns(UserWarning, match=r"interrupted by user.*callbacks\.resume"):
         estimator.fit(X)
     n_epochs = estimator.n_iter_

@@ -21,7 +21,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 
-from sklearn_rapid import RARBM, RBM
+from sklearn_rapid import RARBM, RBM, stretches
 from sklearn_rapid.backends import _threads, get_backend
 from sklearn_rapid.datasets import make_bars
 from sklearn_rapid.negative_phase import (
@@ -721,13 +721,13 @@ def test_early_stopping_waits_for_gains_of_tol(estimator, bars):
 
 def test_early_stopping_sets_rows_aside(estimator, bars, monkeypatch):
     n_seen = []
-    update = Trainer.update
+    updates = Trainer.updates
 
     def counted(self, state, data, *args, **kwargs):
         n_seen.append(data.shape[0])
-        return update(self, state, data, *args, **kwargs)
+        return updates(self, state, data, *args, **kwargs)
 
-    monkeypatch.setattr(Trainer, "update", counted)
+    monkeypatch.setattr(Trainer, "updates", counted)
     estimator.set_params(early_stopping=True, validation_fraction=0.25, max_iter=1).fit(bars)
     assert sum(n_seen) == 225
 
@@ -806,8 +806,8 @@ def test_verbose(estimator, bars, capsys):
 
 
 def at_update(monkeypatch, number, action):
-    """Let `action` deal with the data of one update."""
-    update = Trainer.update
+    """Let `action` deal with the data of one update; each is made by a call of its own."""
+    updates = Trainer.updates
     n_updates = 0
 
     def changed(self, state, data, *args, **kwargs):
@@ -815,9 +815,10 @@ def at_update(monkeypatch, number, action):
         n_updates += 1
         if n_updates == number:
             data = action(data)
-        return update(self, state, data, *args, **kwargs)
+        return updates(self, state, data, *args, **kwargs)
 
-    monkeypatch.setattr(Trainer, "update", changed)
+    monkeypatch.setattr(Trainer, "updates", changed)
+    monkeypatch.setattr(Trainer, "n_at_once", lambda self, state: 1)
 
 
 def interrupt(*args, **kwargs):
@@ -863,6 +864,7 @@ def test_fit_interrupted_in_a_step_is_that_of_the_last_epoch(estimator, bars, mo
         return mean_fields(*args)
 
     monkeypatch.setattr(Trainer, "_mean_fields", interrupted)
+    monkeypatch.setattr(stretches, "n_at_once", lambda trainer, state: 0)
     with pytest.warns(UserWarning, match="interrupted"):
         fit_without_ending_the_tests(estimator, bars)
     assert_same_model(estimator, good)
@@ -1079,13 +1081,13 @@ def test_means_are_used_as_they_are(estimator):
 def test_sampled_rows_are_drawn_anew_from_their_means(estimator, monkeypatch):
     """4000 draws of each of nine values, all within five standard deviations: 5e-6."""
     seen = []
-    update = Trainer.update
+    updates = Trainer.updates
 
     def watched(self, state, data, *args, **kwargs):
-        seen.append(np.array(data))
-        return update(self, state, data, *args, **kwargs)
+        seen.extend(np.array(data).reshape(-1, 500, 9))
+        return updates(self, state, data, *args, **kwargs)
 
-    monkeypatch.setattr(Trainer, "update", watched)
+    monkeypatch.setattr(Trainer, "updates", watched)
     means = np.linspace(0.1, 0.9, 9)
     estimator.set_params(binarize="sample", batch_size=500, max_iter=4, random_state=0)
     estimator.fit(np.tile(means, (1000, 1)))

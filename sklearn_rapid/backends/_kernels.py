@@ -117,6 +117,18 @@ def random_uniform(out, key0, key1, d0, d1, first_row):
 
 
 @compiled
+def spins_of_means(means, key0, key1, d0, d1, first_row):
+    """`spins_of_means`, in place of the means."""
+    n_rows, width = means.shape
+    u = np.empty(_whole_groups(width), dtype=f32)
+    for i in range(n_rows):
+        _fill_uniform(u, u32(first_row + u32(i)), d0, d1, key0, key1)
+        row = means[i]
+        for j in range(width):
+            row[j] = _ONE if f32(2.0) * u[j] - _ONE < row[j] else -_ONE
+
+
+@compiled
 def sample_spins(product, scale, bias, key0, key1, d0, d1, first_row):
     """`sample_spins` of the field scale * product + bias, in place of the product."""
     n_rows, width = product.shape

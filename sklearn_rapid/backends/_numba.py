@@ -174,6 +174,18 @@ class NumbaBackend(Stretches, SharedRows, NumpyBackend):
         _kernels.spins_of(writeable(is_on).reshape(-1), out.reshape(-1))
         return out
 
+    def spins_of_means(self, means: np.ndarray, stream: RandomStream, draw: int) -> np.ndarray:
+        """Spins of these means, each drawn by itself, in place of the means."""
+        if not is_plain(means):
+            return super().spins_of_means(means, stream, draw)
+        check_rows(means.shape[0])
+
+        def work(rows: slice) -> None:
+            _kernels.spins_of_means(means[rows], *name_of(stream, draw, rows.start))
+
+        self.for_row_blocks(work, means.shape[0], PRODUCTS_PER_SPIN * means.shape[1])
+        return means
+
     def sign(self, x: np.ndarray) -> np.ndarray:
         """The sign of each element, that of zero being +1."""
         if not is_plain(x):

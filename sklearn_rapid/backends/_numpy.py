@@ -141,6 +141,12 @@ class NumpyBackend(Chains):
         """+1 where `is_on`, -1 elsewhere."""
         return 2.0 * self.xp.astype(is_on, getattr(self.xp, dtype)) - 1.0
 
+    def spins_of_means(self, means: Any, stream: RandomStream, draw: int) -> Any:
+        """Spins of these means, each drawn by itself. The means' memory may be reused for them."""
+        u = self.random_uniform(tuple(means.shape), stream, draw)
+        ones = self.xp.ones_like(means)
+        return self.xp.where(2.0 * u - 1.0 < means, ones, -ones)
+
     def sign(self, x: Any) -> Any:
         """The sign of each element, that of zero being +1."""
         return self.xp.where(x >= 0, self.xp.ones_like(x), -self.xp.ones_like(x))

@@ -213,15 +213,11 @@ class Stretches:
         n_parties = self._n_parties(stretch, rows, measures)
 
         def take_part(party: int) -> None:
-            try:
-                run(
-                    party, n_parties, gate, stretch.data, stretch.parameters, stretch.velocity,
-                    stretch.source, stretch.averages, stretch.draws, stretch.settings, *buffers,
-                    ALL_FREE,
-                )  # fmt: skip
-            except BaseException:
-                give_up(gate)
-                raise
+            run(
+                party, n_parties, gate, stretch.data, stretch.parameters, stretch.velocity,
+                stretch.source, stretch.averages, stretch.draws, stretch.settings, *buffers,
+                ALL_FREE,
+            )  # fmt: skip
 
         self.in_parties(take_part, n_parties, lambda: give_up(gate))
 

@@ -293,10 +293,18 @@ class SharedRows:
         They may wait for one another: there are no more of them than threads. `give_up` is to send
         away those who wait for one that has failed or was interrupted.
         """
+
+        def take_part(party: int) -> None:
+            try:
+                work(party)
+            except BaseException:
+                give_up()
+                raise
+
         helpers = []
         try:
             for party in range(1, n_parties):
-                helpers.append(self._pool.submit(copy_context().run, work, party))
+                helpers.append(self._pool.submit(copy_context().run, take_part, party))
             work(0)
             for helper in helpers:
                 helper.result()

@@ -22,7 +22,7 @@ from sklearn_rapid.tempering import (
     adapted,
     build,
     cold_states,
-    lag,
+    lags,
     regrouped,
     sweep,
     travels,
@@ -173,8 +173,9 @@ class ParallelTempering(NegativePhase):
         self, chains: TemperedChains, ladder: Ladder, log_ratios: Any, backend: Any
     ) -> TemperedChains:
         """The chains with the ladder that sweeps have made of theirs, and how far it lags."""
-        parity = chains.ladder.n_sweeps % 2
-        total = chains.lag + lag(ladder, log_ratios, parity, backend)
+        total = chains.lag
+        for lag in lags(ladder, log_ratios, chains.ladder.n_sweeps % 2, backend):
+            total = total + lag
         return replace(chains, ladder=ladder, lag=total)
 
     def _started(
