@@ -15,10 +15,9 @@ from sklearn.utils import check_random_state
 
 from sklearn_rapid._data import SpinEncoder, warn_if_constant
 from sklearn_rapid._parameters import (
-    negative_phase_from,
     new_seed,
-    optimizer_from,
     schedule_from,
+    trainer_of,
 )
 from sklearn_rapid._progress import (
     Progress,
@@ -47,7 +46,6 @@ from sklearn_rapid._validation import (
 from sklearn_rapid._warnings import warn
 from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.machine import Machine
-from sklearn_rapid.penalties import Penalty
 from sklearn_rapid.training import Diverged, Trainer, TrainingState, batches
 
 
@@ -360,19 +358,6 @@ def _start(
             f"{estimator._dtype}, before the first update. Lower init_scale."
         ) from None
     return run
-
-
-def trainer_of(estimator: Any, n_rows: int | None) -> Trainer:
-    """The trainer with the estimator's settings, for so many rows; None if there may be more."""
-    return Trainer(
-        negative_phase=negative_phase_from(estimator.negative_phase),
-        optimizer=optimizer_from(estimator.optimizer),
-        batch_size=int(estimator.batch_size),
-        projection=estimator._projection(),
-        fit_intercept=estimator.fit_intercept,
-        center=estimator.center,
-        penalty=Penalty(estimator.l1_penalty, estimator.l2_penalty, n_rows),
-    )
 
 
 def _check_resumable(estimator: Any, machine: Machine) -> None:

@@ -12,6 +12,8 @@ from sklearn_rapid._compat import LARGEST_COUNT
 from sklearn_rapid._reading import as_numbers, readable
 from sklearn_rapid.backends import to_host
 from sklearn_rapid.optimizers import Constant, LinearDecay, Schedule
+from sklearn_rapid.penalties import Penalty
+from sklearn_rapid.training import Trainer
 
 
 def check_count(name: str, value: Any, smallest: int) -> int:
@@ -96,3 +98,16 @@ def _validated(value: Any, by_name: dict[str, type]) -> Any:
     value = by_name[value]() if isinstance(value, str) else value
     value.validate()
     return value.with_plain_numbers()
+
+
+def trainer_of(estimator: Any, n_rows: int | None) -> Trainer:
+    """The trainer with the estimator's settings, for so many rows; None if there may be more."""
+    return Trainer(
+        negative_phase=negative_phase_from(estimator.negative_phase),
+        optimizer=optimizer_from(estimator.optimizer),
+        batch_size=int(estimator.batch_size),
+        projection=estimator._projection(),
+        fit_intercept=estimator.fit_intercept,
+        center=estimator.center,
+        penalty=Penalty(estimator.l1_penalty, estimator.l2_penalty, n_rows),
+    )

@@ -36,9 +36,9 @@ from sklearn_rapid.negative_phase import (
     TemperedChains,
 )
 from sklearn_rapid.optimizers import SGD
+from sklearn_rapid.penalties import RAMP_UPDATES, Penalty
 from sklearn_rapid.statistics import HIDDEN_OFFSET_RATE, PART_BYTES, PROBED_STATES
 from sklearn_rapid.step_length import LARGEST_OVERSHOOT, ROWS_FOR_FULL_STEP, SMALLEST_CURVATURE
-from sklearn_rapid.penalties import RAMP_UPDATES, Penalty
 from sklearn_rapid.tempering import after
 
 # Spins of a stretch, in bytes of float32: they stay in the processor's cache until they are used.

@@ -226,8 +226,8 @@ def sweep(
     first_draw = stream.reserve(DRAWS_PER_SWEEP * n_sweeps)
     swept = backend.temper(
         ladder.states, machine.up, machine.down, ladder.base, np.array(ladder.betas), n_sweeps,
-        stream, first_draw, parity=ladder.n_sweeps % 2, origin=ladder.origin, arrivals=ladder.arrivals,
-        free=free,
+        stream, first_draw, parity=ladder.n_sweeps % 2, origin=ladder.origin,
+        arrivals=ladder.arrivals, free=free,
     )  # fmt: skip
     return after(ladder, swept, backend), swept.log_ratios
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_rapid.backends import RandomStream
 from sklearn_rapid import stretches
+from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.couplings import Arrays, Couplings
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.negative_phase import NegativePhase, NegativeStates

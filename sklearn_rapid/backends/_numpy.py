@@ -22,8 +22,8 @@ from sklearn_rapid.backends._random import (
     check_rows,
     philox,
 )
-from sklearn_rapid.backends.stretch import Stretch
 from sklearn_rapid.backends._threads import Work, finish, row_blocks, single_threaded_blas
+from sklearn_rapid.backends.stretch import Stretch
 
 _LOG2_E = 1.4426950408889634
 # ln 2 in two parts: the first has few bits, so that n * LN2_HIGH is exact in float32.

@@ -137,7 +137,7 @@ def gradient_in_patterns(
 
 @compiled
 def follow(g, velocity, momentum, norms):
-    """From a gradient to the direction, in place; add its square, and its product with the first."""
+    """From a gradient to the direction, in place; add its square and its product with the first."""
     for i in range(g.shape[0]):
         if momentum == 0.0:
             square = _dot(g[i], g[i])
