@@ -239,8 +239,9 @@ def after(ladder: Ladder, swept: Tempered, backend: Any) -> Ladder:
     for first, gains, losses in _pairs(ladder, swept.log_ratios, ladder.n_sweeps % 2, xp):
         p = xp.exp(xp.minimum(gains + losses, xp.zeros_like(gains)))
         # Sweep by sweep: the sum is the same however sweeps are grouped in calls.
-        for of_sweep in xp.sum(p, axis=1):
-            accepted[first::2] += of_sweep
+        of_sweeps = xp.sum(p, axis=1)
+        for k in range(of_sweeps.shape[0]):
+            accepted[first::2] += of_sweeps[k, :]
     return replace(
         ladder,
         states=swept.states,

@@ -852,6 +852,7 @@ def test_interrupted_fit_is_usable(estimator, bars, monkeypatch):
 
 def test_fit_interrupted_in_a_step_is_that_of_the_last_epoch(estimator, bars, monkeypatch):
     """Halfway through, couplings have moved and biases have not followed."""
+    monkeypatch.setattr(stretches, "n_at_once", lambda trainer, state: 0)
     estimator.set_params(batch_size=100, learning_rate=0.1)
     good = clone(estimator).set_params(max_iter=2).fit(bars)
     # Each update takes mean fields before and after it: those after the third epoch's first.
@@ -864,7 +865,6 @@ def test_fit_interrupted_in_a_step_is_that_of_the_last_epoch(estimator, bars, mo
         return mean_fields(*args)
 
     monkeypatch.setattr(Trainer, "_mean_fields", interrupted)
-    monkeypatch.setattr(stretches, "n_at_once", lambda trainer, state: 0)
     with pytest.warns(UserWarning, match="interrupted"):
         fit_without_ending_the_tests(estimator, bars)
     assert_same_model(estimator, good)

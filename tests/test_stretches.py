@@ -2,6 +2,7 @@
 
 import copy
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -160,6 +161,7 @@ def test_a_stretch_of_many_is_many_of_one(kind, phase):
 def test_threads_leave_every_bit_as_it_is(kind, phase, monkeypatch):
     monkeypatch.setattr(_stretch_run, "SMALLEST_SHARED_UPDATE", 0.0)
     monkeypatch.setattr(_threads, "SMALLEST_SHARED_WORK", 0.0)
+    monkeypatch.setattr(_threads, "SMALLEST_SHARE_OF_TIME", 0.0)
     data = spins(1030, n_visible=150)
     results = []
     for n_threads in (1, 2, 3):
@@ -271,7 +273,8 @@ def test_nobody_waits_for_a_party_that_has_failed(fails):
     backend, gate = get_backend("numba", n_threads=2), _parties.new_gate()
     left = []
 
-    def take_part(party):
+    def take_part(party, n_parties):
+        assert n_parties == 2
         if party == fails:
             raise MemoryError
         left.append(_parties.wait(gate, 2))
@@ -279,6 +282,20 @@ def test_nobody_waits_for_a_party_that_has_failed(fails):
     with backend.running(), pytest.raises(MemoryError):
         backend.in_parties(take_part, 2, lambda: _parties.give_up(gate))
     assert left in ([False], [])
+
+
+def test_parties_that_have_to_wait_for_processors_go_alone_for_a_while():
+    backend, seen = get_backend("numba", n_threads=2), []
+
+    def take_part(party, n_parties):
+        if party == 0:
+            seen.append(n_parties)
+        time.sleep(0.01)  # as a thread does that does not run
+
+    with backend.running():
+        for _ in range(_threads.CALLS_ALONE + 2):
+            backend.in_parties(take_part, 2, lambda: None)
+    assert seen == [2, *[1] * _threads.CALLS_ALONE, 2]
 
 
 def test_a_stretch_that_fails_leaves_no_whole_state(monkeypatch):

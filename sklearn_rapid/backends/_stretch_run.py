@@ -210,16 +210,15 @@ class Stretches:
         gate = new_gate()
         buffers = self._buffers(stretch)
         rows, measures = buffers[2], buffers[-1]
-        n_parties = self._n_parties(stretch, rows, measures)
 
-        def take_part(party: int) -> None:
+        def take_part(party: int, n_parties: int) -> None:
             run(
                 party, n_parties, gate, stretch.data, stretch.parameters, stretch.velocity,
                 stretch.source, stretch.averages, stretch.draws, stretch.settings, *buffers,
                 ALL_FREE,
             )  # fmt: skip
 
-        self.in_parties(take_part, n_parties, lambda: give_up(gate))
+        self.in_parties(take_part, self._n_parties(stretch, rows, measures), lambda: give_up(gate))
 
     def _n_parties(self, stretch: Stretch, rows: Rows, measures: Measures) -> int:
         """How many threads are worth waking, and worth waiting for."""
@@ -228,9 +227,9 @@ class Stretches:
             stretch.n_products < SMALLEST_SHARED_UPDATE
             or stretch.n_products * n_updates < _threads.SMALLEST_SHARED_WORK
         )
-        if is_small or self._pool is None:
+        if is_small:
             return 1
-        return min(self.n_threads, max(len(rows.visible_sums), len(measures.visible_moves)))
+        return max(len(rows.visible_sums), len(measures.visible_moves))
 
     def _buffers(self, stretch: Stretch) -> tuple[Maps, np.ndarray, Rows, Offsets, Any, Measures]:
         """What parties share, in the memory of the last stretch."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -29,6 +30,9 @@ SMALLEST_BLOCK, ROWS_PER_BLOCK, LARGEST_BLOCK = 50, 128, 512
 BLOCKS_FOR_ALL = 8
 # Waking a thread costs about as much as so many multiply-adds.
 SMALLEST_SHARED_WORK = 1e7
+# Parties that wait for one another lose more than they gain where other programs have processors
+# too. Where parties ran for less than this share of the time, so many calls are made by one.
+SMALLEST_SHARE_OF_TIME, CALLS_ALONE = 0.7, 20
 
 
 # What is done with a block of rows: a function, or a generator that may be stopped where it yields.
@@ -208,6 +212,7 @@ class SharedRows:
         self.n_threads = n_threads
         self._pool: ThreadPoolExecutor | None = None
         self._scratch = threading.local()
+        self._n_calls_alone = 0
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -286,32 +291,43 @@ class SharedRows:
             raise
 
     def in_parties(
-        self, work: Callable[[int], None], n_parties: int, give_up: Callable[[], None]
+        self, work: Callable[[int, int], None], n_parties: int, give_up: Callable[[], None]
     ) -> None:
-        """Do ``work(party)`` for all parties at once, each on a thread of its own.
+        """Do ``work(party, n_parties)`` for all parties at once, each on a thread of its own.
 
-        They may wait for one another: there are no more of them than threads. `give_up` is to send
-        away those who wait for one that has failed or was interrupted.
+        They may wait for one another: there are no more of them than threads, and fewer than
+        wanted if need be. `give_up` is to send away those who wait for one that has failed or was
+        interrupted.
         """
+        n_parties = min(n_parties, self.n_threads) if self._pool is not None else 1
+        if self._n_calls_alone > 0:
+            self._n_calls_alone -= 1
+            n_parties = 1
+        seconds = [0.0] * n_parties
 
         def take_part(party: int) -> None:
+            before = time.thread_time()
             try:
-                work(party)
+                work(party, n_parties)
+                seconds[party] = time.thread_time() - before
             except BaseException:
                 give_up()
                 raise
 
-        helpers = []
+        helpers, start = [], time.perf_counter()
         try:
             for party in range(1, n_parties):
                 helpers.append(self._pool.submit(copy_context().run, take_part, party))
-            work(0)
+            take_part(0)
             for helper in helpers:
                 helper.result()
         except BaseException:
             give_up()
             wait(helpers)
             raise
+        share = min(seconds) / max(time.perf_counter() - start, 1e-9)
+        if n_parties > 1 and share < SMALLEST_SHARE_OF_TIME:
+            self._n_calls_alone = CALLS_ALONE
 
 
 # Backends that have a pool now.

@@ -173,9 +173,9 @@ class ParallelTempering(NegativePhase):
         self, chains: TemperedChains, ladder: Ladder, log_ratios: Any, backend: Any
     ) -> TemperedChains:
         """The chains with the ladder that sweeps have made of theirs, and how far it lags."""
-        total = chains.lag
-        for lag in lags(ladder, log_ratios, chains.ladder.n_sweeps % 2, backend):
-            total = total + lag
+        total, of_sweeps = chains.lag, lags(ladder, log_ratios, chains.ladder.n_sweeps % 2, backend)
+        for k in range(of_sweeps.shape[0]):
+            total = total + of_sweeps[k]
         return replace(chains, ladder=ladder, lag=total)
 
     def _started(
