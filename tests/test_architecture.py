@@ -16,7 +16,7 @@ ORDER = [
     ["backends._chains", "backends._arguments"],
     ["backends._numpy", "backends._cupy_chains"],
     ["backends._kernels"],
-    ["backends._pipelines"],
+    ["backends._linear", "backends._pipelines"],
     ["backends._numba", "backends._cupy"],
     ["backends"],
     ["_compat", "_reading", "_warnings"],

@@ -10,7 +10,7 @@ import pytest
 from scipy import sparse
 from scipy.special import expit
 
-from sklearn_rapid.backends import Affine, RandomStream, _numba, _pipelines, get_backend
+from sklearn_rapid.backends import Affine, RandomStream, _kernels, _numba, _pipelines, get_backend
 from sklearn_rapid.backends._numpy import NumpyBackend
 
 # Rows for every way that a block may be cut or multiplied.
@@ -259,12 +259,50 @@ def test_sums_of_log_2cosh_of_sums(backend, scale, dtype):
     np.testing.assert_allclose(backend.to_numpy(got), expected, rtol=1e-13, atol=atol)
 
 
-def test_sums_of_huge_fields_are_finite():
+# One to be summed beside other rows, and one too wide for that; some rows, and some more.
+WIDTHS = [1, 16, _kernels.LARGEST_NARROW, _kernels.LARGEST_NARROW + 1, 1000]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("n_rows", [1, 64, 65, 200])
+def test_compiled_sums_of_narrow_and_wide_rows(n_rows, width):
+    """Each term has some roundings of numbers of the order of its own, as in `test_means`."""
+    rng = np.random.default_rng(width)
+    product = rng.normal(0.0, 2.0, (n_rows, width)).astype(np.float32)
+    bias = rng.normal(0.0, 1.0, width).astype(np.float32)
+    betas = rng.uniform(0.0, 1.0, (2, n_rows)).astype(np.float32)
+    betas[1, ::3] = betas[0, ::3]
+    sums, ratios = np.empty(n_rows), np.empty(n_rows)
+    _kernels.sum_log_2cosh(product, np.float32(0.5), bias, sums)
+    _kernels.sum_log_cosh_ratio(product, np.float32(0.5), bias, *betas, ratios)
+    field = 0.5 * product.astype(np.float64) + bias
+    size = 4.0 * HALF_ULP * (1.0 + np.abs(field)).sum(axis=1)
+    assert np.all(np.abs(sums - log_2cosh(field).sum(axis=1)) <= size)
+    to, start = (log_2cosh(beta[:, None] * field).sum(axis=1) for beta in np.float64(betas))
+    assert np.all(np.abs(ratios - (to - start)) <= 2.0 * size)
+    assert not ratios[::3].any()
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_compiled_sums_of_many_sums(width):
+    """More columns than are summed at a time."""
+    rng = np.random.default_rng(width)
+    rows, columns = rng.normal(0.0, 2.0, (3, width)), rng.normal(0.0, 2.0, (600, width))
+    got = get_backend("numba").sum_log_2cosh_of_sums(rows, columns, "float32")
+    expected = log_2cosh(rows[:, None, :] + columns).sum(axis=2)
+    np.testing.assert_allclose(got, expected, rtol=1e-13, atol=width * 4 * HALF_ULP)
+
+
+@pytest.mark.parametrize("width", [*WIDTHS, 3000])
+def test_sums_of_huge_and_of_zero_fields_are_finite(width):
+    """The factor of a field of zero is 2, the largest."""
     backend = get_backend("numba")
-    field = np.full((1, 3000), 1e30, dtype=np.float32)
-    np.testing.assert_allclose(backend.sum_log_2cosh(field), 3000 * 1e30, rtol=1e-6)
-    zero = np.zeros((1, 3000), dtype=np.float32)
-    np.testing.assert_allclose(backend.sum_log_2cosh(zero), 3000 * np.log(2), rtol=1e-6)
+    field = np.full((1, width), 1e30, dtype=np.float32)
+    np.testing.assert_allclose(backend.sum_log_2cosh(field), width * 1e30, rtol=1e-6)
+    zero = np.zeros((1, width))
+    log_2s = [backend.sum_log_2cosh(zero.astype(np.float32))[0]]
+    log_2s.append(backend.sum_log_2cosh_of_sums(zero, zero, "float32")[0, 0])
+    np.testing.assert_allclose(log_2s, width * np.log(2), rtol=1e-10)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

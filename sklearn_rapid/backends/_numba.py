@@ -1,8 +1,8 @@
 """The fast backend on CPU: compiled pipelines, single-threaded BLAS, a pool of threads over rows.
 
-Blocks in float32 go to the compiled functions of `_pipelines.py` and `_kernels.py`; what they
-compute is said by the methods of the reference that they replace. Fields in float64 take the
-reference's own path with the compiled kernels where there are some.
+Blocks in float32 go to the compiled functions of `_pipelines.py`, `_kernels.py` and `_linear.py`;
+what they compute is said by the methods of the reference that they replace. Fields in float64
+take the reference's own path with the compiled kernels where there are some.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from sklearn_rapid.backends import _kernels, _pipelines, _threads
+from sklearn_rapid.backends import _kernels, _linear, _pipelines, _threads
 from sklearn_rapid.backends._affine import Affine
 from sklearn_rapid.backends._arguments import (
     are_single,
@@ -83,7 +83,7 @@ class NumbaBackend(SharedRows, NumpyBackend):
     def dot(self, a: np.ndarray, b: np.ndarray) -> Any:
         """The sum of all products of elements, accumulated in float64: a number or 0-d array."""
         if is_plain(a) and is_plain(b):
-            return _kernels.dot(writeable(a).reshape(-1), writeable(b).reshape(-1))
+            return _linear.dot(writeable(a).reshape(-1), writeable(b).reshape(-1))
         return super().dot(a, b)
 
     def row_dots(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -91,7 +91,7 @@ class NumbaBackend(SharedRows, NumpyBackend):
         if not (is_plain(a) and is_plain(b)):
             return super().row_dots(a, b)
         out = np.empty(a.shape[0])
-        _kernels.row_dots(writeable(a), writeable(b), out)
+        _linear.row_dots(writeable(a), writeable(b), out)
         return out
 
     def column_sums(self, x: np.ndarray, weights: Any = None) -> np.ndarray:
@@ -104,11 +104,11 @@ class NumbaBackend(SharedRows, NumpyBackend):
         blocks = row_blocks(n_rows)
         sums = np.zeros((max(len(blocks), 1), width))
         if len(blocks) == 1:
-            _kernels.column_sums(x, weights, sums[0])
+            _linear.column_sums(x, weights, sums[0])
             return sums[0]
 
         def work(rows: slice) -> None:
-            _kernels.column_sums(x[rows], weights[rows], sums[rows.start // blocks[0].stop])
+            _linear.column_sums(x[rows], weights[rows], sums[rows.start // blocks[0].stop])
 
         self.for_row_blocks(work, n_rows, PRODUCTS_PER_ELEMENT * width)
         return sums.sum(axis=0)
@@ -123,7 +123,7 @@ class NumbaBackend(SharedRows, NumpyBackend):
         x, offset, weights = (writeable(a) for a in (x, offset, weights))
 
         def work(rows: slice) -> None:
-            _kernels.weighted_rows(x[rows], offset, weights[rows], out[rows])
+            _linear.weighted_rows(x[rows], offset, weights[rows], out[rows])
 
         self.for_row_blocks(work, x.shape[0], PRODUCTS_PER_ELEMENT * x.shape[1])
 
@@ -137,7 +137,7 @@ class NumbaBackend(SharedRows, NumpyBackend):
         step = writeable(step)
 
         def work(rows: slice) -> None:
-            _kernels.add_scaled(p[rows].reshape(-1), step[rows].reshape(-1), f32(scale))
+            _linear.add_scaled(p[rows].reshape(-1), step[rows].reshape(-1), f32(scale))
 
         self._for_elements(work, p)
 
@@ -149,7 +149,7 @@ class NumbaBackend(SharedRows, NumpyBackend):
         threshold, divisor = f32(scale * l1), f32(1.0 + scale * l2)
 
         def work(rows: slice) -> None:
-            _kernels.shrink(p[rows].reshape(-1), threshold, divisor)
+            _linear.shrink(p[rows].reshape(-1), threshold, divisor)
 
         self._for_elements(work, p)
 
@@ -170,7 +170,7 @@ class NumbaBackend(SharedRows, NumpyBackend):
         if dtype != "float32":
             return super().spins_of(is_on, dtype)
         out = np.empty(is_on.shape, dtype=f32)
-        _kernels.spins_of(writeable(is_on).reshape(-1), out.reshape(-1))
+        _linear.spins_of(writeable(is_on).reshape(-1), out.reshape(-1))
         return out
 
     def sign(self, x: np.ndarray) -> np.ndarray:
@@ -178,7 +178,7 @@ class NumbaBackend(SharedRows, NumpyBackend):
         if not is_plain(x):
             return super().sign(x)
         out = np.empty_like(x)
-        _kernels.sign(writeable(x).reshape(-1), out.reshape(-1))
+        _linear.sign(writeable(x).reshape(-1), out.reshape(-1))
         return out
 
     # --- on one block -------------------------------------------------------------------
@@ -316,9 +316,10 @@ class NumbaBackend(SharedRows, NumpyBackend):
         if dtype != "float32":
             return super().sum_log_2cosh_of_sums(rows, columns, dtype)
         out = np.empty((rows.shape[0], columns.shape[0]))
+        transposed = np.ascontiguousarray(columns.T)
 
         def work(block: slice) -> None:
-            _kernels.sum_log_2cosh_of_sums(rows[block], columns, out[block])
+            _kernels.sum_log_2cosh_of_sums(rows[block], transposed, out[block])
 
         self.for_row_blocks(work, rows.shape[0], columns.size)
         return out
