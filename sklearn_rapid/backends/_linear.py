@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from sklearn_rapid.backends._compile import compiler
 from sklearn_rapid.backends._kernels import compiled, f32, f64
 
-# Sums of products run in so many lanes.
-LANES = 64
 ONE = f32(1.0)
+
+# Sums in an order of the compiler's choice, the same each time: many terms at once.
+reordered = compiler(fastmath={"contract", "reassoc"})
 
 
 @compiled
@@ -48,25 +50,16 @@ def shrink(p, threshold, divisor):
         p[i] = size if p[i] > zero else zero - size
 
 
-@compiled
+@reordered
 def dot(a, b):
-    """Σ_i a_i b_i of arrays in one dimension, in float64: many accumulators, added up in order."""
-    lanes = np.zeros(LANES, dtype=f64)
-    whole = a.size // LANES * LANES
-    for start in range(0, whole, LANES):
-        x = a[start : start + LANES]
-        y = b[start : start + LANES]
-        for j in range(LANES):
-            lanes[j] += f64(x[j]) * f64(y[j])
+    """Σ_i a_i b_i of arrays in one dimension, in float64."""
     total = 0.0
-    for j in range(LANES):
-        total += lanes[j]
-    for i in range(whole, a.size):
+    for i in range(a.size):
         total += f64(a[i]) * f64(b[i])
     return total
 
 
-@compiled
+@reordered
 def row_dots(a, b, out):
     """Σ_j a_ij b_ij, one float64 a row; b may have one row that serves all."""
     for i in range(a.shape[0]):
