@@ -119,17 +119,7 @@ def enumerate_spins(n_spins: int, start: int, stop: int, backend: Any, dtype: st
            [-1.,  1.],
            [ 1.,  1.]], dtype=float32)
     """
-    xp = backend.xp
-    states = xp.empty((stop - start, n_spins), dtype=getattr(xp, dtype))
-    bits = backend.asarray(2 ** np.arange(n_spins))[None, :]
-
-    # In blocks, so that what is between stays in the processor's cache.
-    def work(rows: slice) -> None:
-        numbers = xp.arange(start + rows.start, start + rows.stop, dtype=xp.int64)[:, None]
-        states[rows, :] = backend.spins_of((numbers & bits) != 0, dtype)
-
-    backend.for_row_blocks(work, stop - start, n_spins)
-    return states
+    return backend.spins_of_numbers(start, stop, n_spins, dtype)
 
 
 def smaller_layer_first(machine: Machine) -> Machine:

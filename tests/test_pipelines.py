@@ -248,6 +248,19 @@ def test_sums_of_log_2cosh(backend, sizes, dtype):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("sizes", [(20, 30), (20, 6, 300)])
+@pytest.mark.parametrize("n_rows", [3, 700])
+def test_means_and_sums(backend, n_rows, sizes, dtype):
+    affine, product, bias = make_map(backend, sizes, dtype=dtype)
+    x = spin_rows(n_rows, 20)
+    means, sums = backend.means_and_sums(backend.asarray(x, dtype), affine)
+    field = x @ product + bias
+    rtol = 1e-13 if dtype == "float64" else 30 * HALF_ULP
+    np.testing.assert_allclose(backend.to_numpy(means), np.tanh(field), rtol=0.0, atol=rtol)
+    np.testing.assert_allclose(backend.to_numpy(sums), log_2cosh(field).sum(axis=1), rtol=rtol)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("scale", [0.3, 20.0, 3000.0])
 def test_sums_of_log_2cosh_of_sums(backend, scale, dtype):
     """Fields are added in float64, however large; only logarithms may be in float32."""
@@ -365,6 +378,18 @@ def test_sparse_rows_are_multiplied_alike():
 
 
 # --- sums and updates -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_spins_of_numbers(backend, dtype):
+    """Bits as Python writes them, the first one last."""
+    got = backend.to_numpy(backend.spins_of_numbers(2**19 - 3, 2**19 + 4, 20, dtype))
+    expected = [
+        [2.0 * int(bit) - 1.0 for bit in f"{number:020b}"[::-1]]
+        for number in range(2**19 - 3, 2**19 + 4)
+    ]
+    assert got.dtype == dtype
+    np.testing.assert_array_equal(got, expected)
 
 
 @pytest.mark.parametrize("n_rows", [1, 40, 1000])

@@ -5,8 +5,6 @@ Each one computes what the method of `_numpy.py` computes that its docstring nam
 
 from __future__ import annotations
 
-import numpy as np
-
 from sklearn_rapid.backends._compile import compiler
 from sklearn_rapid.backends._kernels import compiled, f32, f64
 
@@ -78,3 +76,13 @@ def spins_of(is_on, out):
     """+1 where `is_on`, -1 elsewhere, for arrays in one dimension."""
     for i in range(is_on.size):
         out[i] = ONE if is_on[i] else -ONE
+
+
+@compiled
+def spins_of_numbers(start, out):
+    """`spins_of_numbers`, returned in `out`."""
+    for i in range(out.shape[0]):
+        row, number = out[i], start + i
+        for j in range(row.size):
+            row[j] = 1.0 if (number >> j) & 1 else -1.0
+    return out

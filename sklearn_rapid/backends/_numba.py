@@ -173,6 +173,10 @@ class NumbaBackend(SharedRows, NumpyBackend):
         _linear.spins_of(writeable(is_on).reshape(-1), out.reshape(-1))
         return out
 
+    def spins_of_numbers(self, start: int, stop: int, n_spins: int, dtype: str) -> np.ndarray:
+        """Numbers from `start` to `stop` as rows of spins: spin j is +1 where bit j is set."""
+        return _linear.spins_of_numbers(start, np.empty((stop - start, n_spins), dtype=dtype))
+
     def sign(self, x: np.ndarray) -> np.ndarray:
         """The sign of each element, that of zero being +1."""
         if not is_plain(x):
@@ -218,6 +222,16 @@ class NumbaBackend(SharedRows, NumpyBackend):
         out = np.empty(x.shape[0])
         _kernels.sum_log_2cosh(product, scale, bias, out)
         return out
+
+    def _means_and_sums_block(self, x: np.ndarray, affine: Affine, out: np.ndarray) -> np.ndarray:
+        if not are_single(x, affine):
+            return super()._means_and_sums_block(x, affine, out)
+        self._multiply(x, affine, None, out)
+        *_, scale, bias = compilable(affine)
+        sums = np.empty(x.shape[0])
+        _kernels.sum_log_2cosh(out, scale, bias, sums)
+        _kernels.means(out, scale, bias, False)
+        return sums
 
     def stretches(self, n_steps: int, rows: slice, up: Affine, down: Affine) -> tuple[slice, ...]:
         """Steps of a block's chains in stretches of a fraction of a second.
