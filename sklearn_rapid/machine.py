@@ -123,6 +123,11 @@ class Machine:
         """F(v) = -b·v - Σ_α log 2cosh θ_α in nats, float64 of shape (n,) (eq. A2)."""
         return -self.backend.sum_log_2cosh_of(v, self.up) - self._visible_bias_energy(v)
 
+    def free_energy_and_hidden_mean(self, v: Any) -> tuple[Any, Any]:
+        """F(v) and E[h | v], from fields that are computed once."""
+        means, sums = self.backend.means_and_sums(v, self.up)
+        return -sums - self._visible_bias_energy(v), means
+
     def _visible_bias_energy(self, v: Any) -> Any:
         """b·v, float64 of shape (n,)."""
         return self.backend.row_dots(v, self.visible_bias[None, :])

@@ -119,10 +119,7 @@ def enumerate_spins(n_spins: int, start: int, stop: int, backend: Any, dtype: st
            [-1.,  1.],
            [ 1.,  1.]], dtype=float32)
     """
-    xp = backend.xp
-    numbers = xp.arange(start, stop, dtype=xp.int64)[:, None]
-    bits = (numbers >> xp.arange(n_spins, dtype=xp.int64)[None, :]) & 1
-    return xp.astype(2 * bits - 1, getattr(xp, dtype))
+    return backend.spins_of_numbers(start, stop, n_spins, dtype)
 
 
 def smaller_layer_first(machine: Machine) -> Machine:

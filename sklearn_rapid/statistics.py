@@ -59,7 +59,8 @@ class Statistics:
     gradient : dict of arrays
         In the centred parametrisation, where offsets were given.
     visible, hidden, weights : array of shape (n, V), (n, H), (n,), or None
-        Probed states less their offsets, and their absolute weights.
+        Probed states less their offsets, and their absolute weights. `hidden` may be scratch
+        space of the backend.
     """
 
     gradient: Arrays
@@ -136,15 +137,21 @@ def phase_statistics(
         gradient["hidden_bias"] = xp.astype(data_mean + model_mean, dtype)
     if not probe:
         return Statistics(gradient)
-    visible, hidden, weights = (xp.concat(list(rows), axis=0) for rows in zip(*probed, strict=True))
-    hidden = hidden if offset is None else hidden - lam
+    visible, hidden, weights = (_joined(rows, xp) for rows in zip(*probed, strict=True))
+    if offset is not None:
+        hidden -= lam
     return Statistics(gradient, visible, hidden, xp.abs(weights))
 
 
 def _probed_rows(part: Part, t: Any, mu: Any) -> tuple[Any, Any, Any]:
-    """Copies of the probed rows: the next part may be written over this one."""
+    """The probed rows, as copies where the next part may be written over this one."""
     rows = part.probed
-    return part.visible[rows, :] - mu, 1.0 * t[rows, :], part.weights[rows]
+    hidden = t[rows, :] if part.is_last else 1.0 * t[rows, :]
+    return part.visible[rows, :] - mu, hidden, part.weights[rows]
+
+
+def _joined(arrays: tuple, xp: Any) -> Any:
+    return arrays[0] if len(arrays) == 1 else xp.concat(list(arrays), axis=0)
 
 
 def _hidden_means(sampler: Machine, part: Part, n_rows: int) -> tuple[Any, Any]:

@@ -26,8 +26,8 @@ with warnings.catch_warnings(record=True) as caught:
     backend.add_scaled(signs, signs, 2.0)
     backend.shrink(signs, 1.0, 1.0, 0.0)
 assert signs.tolist() == [0.0, 5.0, 0.0]
-from sklearn_rapid.backends import _kernels
-print(sum(sum(getattr(_kernels, name).stats.cache_hits.values()) for name in {NAMES}))
+from sklearn_rapid.backends import _linear
+print(sum(sum(getattr(_linear, name).stats.cache_hits.values()) for name in {NAMES}))
 for w in caught:
     print(w.category.__name__, w.message)
 """
@@ -71,7 +71,7 @@ def test_a_damaged_cache_is_named_and_replaced(tmp_path):
     files = {name: {} for name in NAMES}
     for name in NAMES:
         for kind in ("nbi", "nbc"):  # Numba's index and data
-            (files[name][kind],) = tmp_path.glob(f"*/_kernels.{name}-*.{kind}")
+            (files[name][kind],) = tmp_path.glob(f"*/_linear.{name}-*.{kind}")
     files["sign"]["nbi"].write_bytes(b"")
     files["spins_of"]["nbc"].write_bytes(b"")
     for file in (files["add_scaled"]["nbi"], files["shrink"]["nbc"]):

@@ -10,7 +10,7 @@ import pytest
 from scipy import sparse
 from scipy.special import expit
 
-from sklearn_rapid.backends import Affine, RandomStream, _numba, _pipelines, get_backend
+from sklearn_rapid.backends import Affine, RandomStream, _kernels, _numba, _pipelines, get_backend
 from sklearn_rapid.backends._numpy import NumpyBackend
 
 # Rows for every way that a block may be cut or multiplied.
@@ -248,6 +248,19 @@ def test_sums_of_log_2cosh(backend, sizes, dtype):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("sizes", [(20, 30), (20, 6, 300)])
+@pytest.mark.parametrize("n_rows", [3, 700])
+def test_means_and_sums(backend, n_rows, sizes, dtype):
+    affine, product, bias = make_map(backend, sizes, dtype=dtype)
+    x = spin_rows(n_rows, 20)
+    means, sums = backend.means_and_sums(backend.asarray(x, dtype), affine)
+    field = x @ product + bias
+    rtol = 1e-13 if dtype == "float64" else 30 * HALF_ULP
+    np.testing.assert_allclose(backend.to_numpy(means), np.tanh(field), rtol=0.0, atol=rtol)
+    np.testing.assert_allclose(backend.to_numpy(sums), log_2cosh(field).sum(axis=1), rtol=rtol)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("scale", [0.3, 20.0, 3000.0])
 def test_sums_of_log_2cosh_of_sums(backend, scale, dtype):
     """Fields are added in float64, however large; only logarithms may be in float32."""
@@ -259,12 +272,50 @@ def test_sums_of_log_2cosh_of_sums(backend, scale, dtype):
     np.testing.assert_allclose(backend.to_numpy(got), expected, rtol=1e-13, atol=atol)
 
 
-def test_sums_of_huge_fields_are_finite():
+# One to be summed beside other rows, and one too wide for that; some rows, and some more.
+WIDTHS = [1, 16, _kernels.LARGEST_NARROW, _kernels.LARGEST_NARROW + 1, 1000]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("n_rows", [1, 64, 65, 200])
+def test_compiled_sums_of_narrow_and_wide_rows(n_rows, width):
+    """Each term has some roundings of numbers of the order of its own, as in `test_means`."""
+    rng = np.random.default_rng(width)
+    product = rng.normal(0.0, 2.0, (n_rows, width)).astype(np.float32)
+    bias = rng.normal(0.0, 1.0, width).astype(np.float32)
+    betas = rng.uniform(0.0, 1.0, (2, n_rows)).astype(np.float32)
+    betas[1, ::3] = betas[0, ::3]
+    sums, ratios = np.empty(n_rows), np.empty(n_rows)
+    _kernels.sum_log_2cosh(product, np.float32(0.5), bias, sums)
+    _kernels.sum_log_cosh_ratio(product, np.float32(0.5), bias, *betas, ratios)
+    field = 0.5 * product.astype(np.float64) + bias
+    size = 4.0 * HALF_ULP * (1.0 + np.abs(field)).sum(axis=1)
+    assert np.all(np.abs(sums - log_2cosh(field).sum(axis=1)) <= size)
+    to, start = (log_2cosh(beta[:, None] * field).sum(axis=1) for beta in np.float64(betas))
+    assert np.all(np.abs(ratios - (to - start)) <= 2.0 * size)
+    assert not ratios[::3].any()
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_compiled_sums_of_many_sums(width):
+    """More columns than are summed at a time."""
+    rng = np.random.default_rng(width)
+    rows, columns = rng.normal(0.0, 2.0, (3, width)), rng.normal(0.0, 2.0, (600, width))
+    got = get_backend("numba").sum_log_2cosh_of_sums(rows, columns, "float32")
+    expected = log_2cosh(rows[:, None, :] + columns).sum(axis=2)
+    np.testing.assert_allclose(got, expected, rtol=1e-13, atol=width * 4 * HALF_ULP)
+
+
+@pytest.mark.parametrize("width", [*WIDTHS, 3000])
+def test_sums_of_huge_and_of_zero_fields_are_finite(width):
+    """The factor of a field of zero is 2, the largest."""
     backend = get_backend("numba")
-    field = np.full((1, 3000), 1e30, dtype=np.float32)
-    np.testing.assert_allclose(backend.sum_log_2cosh(field), 3000 * 1e30, rtol=1e-6)
-    zero = np.zeros((1, 3000), dtype=np.float32)
-    np.testing.assert_allclose(backend.sum_log_2cosh(zero), 3000 * np.log(2), rtol=1e-6)
+    field = np.full((1, width), 1e30, dtype=np.float32)
+    np.testing.assert_allclose(backend.sum_log_2cosh(field), width * 1e30, rtol=1e-6)
+    zero = np.zeros((1, width))
+    log_2s = [backend.sum_log_2cosh(zero.astype(np.float32))[0]]
+    log_2s.append(backend.sum_log_2cosh_of_sums(zero, zero, "float32")[0, 0])
+    np.testing.assert_allclose(log_2s, width * np.log(2), rtol=1e-10)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -327,6 +378,18 @@ def test_sparse_rows_are_multiplied_alike():
 
 
 # --- sums and updates -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_spins_of_numbers(backend, dtype):
+    """Bits as Python writes them, the first one last."""
+    got = backend.to_numpy(backend.spins_of_numbers(2**19 - 3, 2**19 + 4, 20, dtype))
+    expected = [
+        [2.0 * int(bit) - 1.0 for bit in f"{number:020b}"[::-1]]
+        for number in range(2**19 - 3, 2**19 + 4)
+    ]
+    assert got.dtype == dtype
+    np.testing.assert_array_equal(got, expected)
 
 
 @pytest.mark.parametrize("n_rows", [1, 40, 1000])

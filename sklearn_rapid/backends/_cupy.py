@@ -160,6 +160,14 @@ class CupyBackend(CupyChains, NumpyBackend):
         product = self._multiply(x, affine, self._empty(x, affine))
         return self._sum_log_2cosh(product, *field_of(affine))
 
+    def _means_and_sums_block(self, x: Any, affine: Affine, out: Any) -> Any:
+        if not self._is_plain(out):
+            return super()._means_and_sums_block(x, affine, out)
+        self._multiply(x, affine, out)
+        sums = self._sum_log_2cosh(out, *field_of(affine))
+        self._launch("means", out.shape, out, *field_of(affine), 0, out, *out.shape)
+        return sums
+
     def _flipped_block(self, v: Any, up: Affine, out: Any) -> None:
         if not self._is_plain(v):
             super()._flipped_block(v, up, out)

@@ -1,4 +1,4 @@
-"""Compiled kernels on the elements of a block: spins, means, sums of log 2cosh, updates.
+"""Compiled kernels on the fields of a block: spins, means, sums of log 2cosh.
 
 Each one computes what the method of `_numpy.py` computes that its docstring names. The loops
 run over short runs of columns with simple bodies because the compiler turns just those into
@@ -25,6 +25,7 @@ from sklearn_rapid.backends._random import (
     PHILOX_MULTIPLIERS,
     PHILOX_ROUNDS,
     PHILOX_WEYL,
+    WORD,
 )
 
 f32 = np.float32
@@ -38,13 +39,21 @@ _E7, _E6, _E5, _E4, _E3, _E2, _E1, _E0 = (f32(c) for c in _EXP_COEFFICIENTS)
 _LOG2E, _LN2H, _LN2L = f32(_LOG2_E), f32(_LN2_HIGH), f32(_LN2_LOW)
 _FLOOR = f32(_SMALLEST_EXPONENT)
 _M0, _M1 = (u64(m) for m in PHILOX_MULTIPLIERS)
-_W0, _W1 = (u32(w) for w in PHILOX_WEYL)
+_W0, _W1 = (u64(w) for w in PHILOX_WEYL)
+_WORD, _HALF = u64(WORD), u64(32)
 _STEP = f32(2.0**-32)
 _ZERO, _ONE = f32(0.0), f32(1.0)
+_LN2, _SQRT_HALF_BITS = math.log(2.0), np.float64(math.sqrt(0.5)).view(np.int64)
 
 # One logarithm for the product of so many numbers between 1/2 and 2: 2^960 is a finite float64,
 # and 2^15, what one of 64 lanes of it can reach, a finite float32.
 COLUMNS_PER_LOG = 15 * COLUMNS_PER_GROUP
+# Sums of few terms are taken side by side, a lane each: the logarithms too are vector code then.
+# At most so many terms, since 2^120 is a finite float32, and the fields of so many rows stay in
+# the first-level cache.
+LARGEST_NARROW = 120
+ROWS_SIDE_BY_SIDE = 64
+SUMS_SIDE_BY_SIDE = 256
 
 compiled = compiler()
 # Products and sums may be fused where backends need to agree to rounding only; never where spins
@@ -71,25 +80,31 @@ def _exp_minus_2(a):
 
 @inlined
 def _fill_group(u, group, row, d0, d1, key0, key1):
-    """The 64 uniform numbers of one group of columns."""
+    """The 64 uniform numbers of one group of columns.
+
+    Words are kept in 64 bits, of which the upper half is of no account: nothing is converted
+    between rounds.
+    """
     for lane in range(LANES):
-        c0, c1, c2, c3 = u32(group * u32(LANES) + u32(lane)), row, d0, d1
-        k0, k1 = key0, key1
+        c0, c1 = u64(group) * u64(LANES) + u64(lane), u64(row)
+        c2, c3 = u64(d0), u64(d1)
+        k0, k1 = u64(key0), u64(key1)
         for _ in range(PHILOX_ROUNDS):
-            p0 = _M0 * u64(c0)
-            p1 = _M1 * u64(c2)
-            c0, c1, c2, c3 = (
-                u32(p1 >> u64(32)) ^ c1 ^ k0,
-                u32(p1),
-                u32(p0 >> u64(32)) ^ c3 ^ k1,
-                u32(p0),
-            )
-            k0 = u32(k0 + _W0)
-            k1 = u32(k1 + _W1)
-        u[lane] = (f32(c0) + f32(0.5)) * _STEP
-        u[LANES + lane] = (f32(c1) + f32(0.5)) * _STEP
-        u[2 * LANES + lane] = (f32(c2) + f32(0.5)) * _STEP
-        u[3 * LANES + lane] = (f32(c3) + f32(0.5)) * _STEP
+            p0 = _M0 * (c0 & _WORD)
+            p1 = _M1 * (c2 & _WORD)
+            c0, c1, c2, c3 = (p1 >> _HALF) ^ c1 ^ k0, p1, (p0 >> _HALF) ^ c3 ^ k1, p0
+            k0 = (k0 + _W0) & _WORD
+            k1 = (k1 + _W1) & _WORD
+        u[lane] = _unit(c0)
+        u[LANES + lane] = _unit(c1)
+        u[2 * LANES + lane] = _unit(c2)
+        u[3 * LANES + lane] = _unit(c3)
+
+
+@inlined
+def _unit(word):
+    """A number in (0, 1] made of the lower 32 bits."""
+    return (f32(u32(word & _WORD)) + f32(0.5)) * _STEP
 
 
 @inlined
@@ -113,7 +128,8 @@ def random_uniform(out, key0, key1, d0, d1, first_row):
     u = np.empty(_whole_groups(width), dtype=f32)
     for i in range(n_rows):
         _fill_uniform(u, u32(first_row + u32(i)), d0, d1, key0, key1)
-        out[i] = u[:width]
+        for j in range(width):
+            out[i, j] = u[j]
 
 
 @compiled
@@ -162,6 +178,33 @@ def means(product, scale, bias, to_unit):
 
 
 @inlined
+def _log(x):
+    """log x of a positive, normal float64 to 1e-11: unlike math.log, part of vector code."""
+    bits = f64(x).view(np.int64)
+    # x = 2^n m with m between 1/sqrt(2) and sqrt(2), and log m = 2 artanh s.
+    n = (bits - _SQRT_HALF_BITS) >> np.int64(52)
+    m = np.int64(bits - (n << np.int64(52))).view(f64)
+    s = (m - 1.0) / (m + 1.0)
+    q = s * s
+    p = 1.0 / 11.0
+    p = p * q + 1.0 / 9.0
+    p = p * q + 1.0 / 7.0
+    p = p * q + 1.0 / 5.0
+    p = p * q + 1.0 / 3.0
+    p = p * q + 1.0
+    return f64(n) * _LN2 + 2.0 * s * p
+
+
+@inlined
+def _transpose(rows, columns):
+    """Write rows as columns, so that a loop over rows runs over neighbours in memory."""
+    for j in range(rows.shape[1]):
+        column = columns[j]
+        for i in range(rows.shape[0]):
+            column[i] = rows[i, j]
+
+
+@inlined
 def _sum_and_log_product(terms, factors, sums, products):
     """Σ terms + log Π factors, in float64, of rows padded to whole groups with 0 and 1.
 
@@ -179,19 +222,30 @@ def _sum_and_log_product(terms, factors, sums, products):
                 sums[j] += t[j]
             for j in range(COLUMNS_PER_GROUP):
                 products[j] *= f[j]
-        product = 1.0
-        for j in range(COLUMNS_PER_GROUP):
-            product *= f64(products[j])
-        total += math.log(product)
-    for j in range(COLUMNS_PER_GROUP):
-        total += sums[j]
-    return total
+        # Four chains: a single one would wait for each of its products.
+        p, q, r, s = 1.0, 1.0, 1.0, 1.0
+        for j in range(0, COLUMNS_PER_GROUP, 4):
+            p *= f64(products[j])
+            q *= f64(products[j + 1])
+            r *= f64(products[j + 2])
+            s *= f64(products[j + 3])
+        total += _log((p * q) * (r * s))
+    p, q, r, s = 0.0, 0.0, 0.0, 0.0
+    for j in range(0, COLUMNS_PER_GROUP, 4):
+        p += sums[j]
+        q += sums[j + 1]
+        r += sums[j + 2]
+        s += sums[j + 3]
+    return total + ((p + q) + (r + s))
 
 
 @contracted
 def sum_log_2cosh(product, scale, bias, out):
     """Σ_j log 2cosh(scale * product_ij + bias_j), one float64 a row."""
     n_rows, width = product.shape
+    if width <= LARGEST_NARROW:
+        _narrow_sum_log_2cosh(product, scale, bias, out)
+        return
     size = np.zeros(_whole_groups(width), dtype=f32)
     factor = np.ones(_whole_groups(width), dtype=f32)
     sums = np.empty(COLUMNS_PER_GROUP, dtype=f64)
@@ -206,23 +260,56 @@ def sum_log_2cosh(product, scale, bias, out):
 
 
 @contracted
+def _narrow_sum_log_2cosh(product, scale, bias, out):
+    columns = np.empty((product.shape[1], ROWS_SIDE_BY_SIDE), dtype=f32)
+    sums = np.empty(ROWS_SIDE_BY_SIDE, dtype=f64)
+    products = np.empty(ROWS_SIDE_BY_SIDE, dtype=f32)
+    for first in range(0, product.shape[0], ROWS_SIDE_BY_SIDE):
+        target = out[first : first + ROWS_SIDE_BY_SIDE]
+        _transpose(product[first : first + ROWS_SIDE_BY_SIDE], columns)
+        sums[:] = 0.0
+        products[:] = _ONE
+        for j in range(bias.size):
+            column = columns[j]
+            for i in range(target.size):
+                a = abs(scale * column[i] + bias[j])
+                column[i] = a
+                products[i] *= _ONE + _exp_minus_2(a)
+            for i in range(target.size):
+                sums[i] += column[i]
+        for i in range(target.size):
+            target[i] = sums[i] + _log(products[i])
+
+
+@contracted
 def sum_log_2cosh_of_sums(rows, columns, out):
-    """`sum_log_2cosh_of_sums`, fields in float64; they are never written."""
-    width = rows.shape[1]
-    size = np.zeros(_whole_groups(width), dtype=f64)
-    factor = np.ones(_whole_groups(width), dtype=f32)
-    sums = np.empty(COLUMNS_PER_GROUP, dtype=f64)
-    products = np.empty(COLUMNS_PER_GROUP, dtype=f32)
-    for a in range(rows.shape[0]):
-        for b in range(columns.shape[0]):
-            x, y = rows[a], columns[b]
-            for j in range(width):
-                size[j] = abs(x[j] + y[j])
-                factor[j] = f32(size[j])
-            # A loop of its own: with wide numbers in it, it would take half as many at a time.
-            for j in range(width):
-                factor[j] = _ONE + _exp_minus_2(factor[j])
-            out[a, b] = _sum_and_log_product(size, factor, sums, products)
+    """`sum_log_2cosh_of_sums`, fields in float64; they are never written.
+
+    `columns` is transposed, of shape (H, B).
+    """
+    sums = np.empty(SUMS_SIDE_BY_SIDE, dtype=f64)
+    size = np.empty(SUMS_SIDE_BY_SIDE, dtype=f32)
+    products = np.empty(SUMS_SIDE_BY_SIDE, dtype=f32)
+    for first in range(0, columns.shape[1], SUMS_SIDE_BY_SIDE):
+        for a in range(rows.shape[0]):
+            target = out[a, first : first + SUMS_SIDE_BY_SIDE]
+            sums[:] = 0.0
+            target[:] = 0.0
+            for start in range(0, columns.shape[0], LARGEST_NARROW):
+                products[:] = _ONE
+                for j in range(start, min(start + LARGEST_NARROW, columns.shape[0])):
+                    x, y = rows[a, j], columns[j, first : first + SUMS_SIDE_BY_SIDE]
+                    for b in range(target.size):
+                        wide = abs(x + y[b])
+                        sums[b] += wide
+                        size[b] = wide
+                    # A loop of its own: with wide numbers in it, it would take half as many.
+                    for b in range(target.size):
+                        products[b] *= _ONE + _exp_minus_2(size[b])
+                for b in range(target.size):
+                    target[b] += _log(products[b])
+            for b in range(target.size):
+                target[b] += sums[b]
 
 
 @compiled
@@ -244,6 +331,9 @@ def tempered_spins(product, scale, bias, base, betas, key0, key1, d0, d1, first_
 def sum_log_cosh_ratio(product, scale, bias, betas_to, betas_from, out):
     """Σ_j log [cosh(betas_to_i θ_ij) / cosh(betas_from_i θ_ij)] of θ = scale * product + bias."""
     n_rows, width = product.shape
+    if width <= LARGEST_NARROW:
+        _narrow_sum_log_cosh_ratio(product, scale, bias, betas_to, betas_from, out)
+        return
     size = np.zeros(_whole_groups(width), dtype=f32)
     factor = np.ones(_whole_groups(width), dtype=f32)
     sums = np.empty(COLUMNS_PER_GROUP, dtype=f64)
@@ -259,6 +349,31 @@ def sum_log_cosh_ratio(product, scale, bias, betas_to, betas_from, out):
             size[j] = gap * a
             factor[j] = (_ONE + _exp_minus_2(to * a)) / (_ONE + _exp_minus_2(start * a))
         out[i] = _sum_and_log_product(size, factor, sums, products)
+
+
+@contracted
+def _narrow_sum_log_cosh_ratio(product, scale, bias, betas_to, betas_from, out):
+    columns = np.empty((product.shape[1], ROWS_SIDE_BY_SIDE), dtype=f32)
+    sums = np.empty(ROWS_SIDE_BY_SIDE, dtype=f64)
+    products = np.empty(ROWS_SIDE_BY_SIDE, dtype=f32)
+    for first in range(0, product.shape[0], ROWS_SIDE_BY_SIDE):
+        target = out[first : first + ROWS_SIDE_BY_SIDE]
+        to = betas_to[first : first + ROWS_SIDE_BY_SIDE]
+        start = betas_from[first : first + ROWS_SIDE_BY_SIDE]
+        _transpose(product[first : first + ROWS_SIDE_BY_SIDE], columns)
+        sums[:] = 0.0
+        products[:] = _ONE
+        for j in range(bias.size):
+            column = columns[j]
+            for i in range(target.size):
+                a = abs(scale * column[i] + bias[j])
+                ratio = (_ONE + _exp_minus_2(to[i] * a)) / (_ONE + _exp_minus_2(start[i] * a))
+                products[i] *= ratio
+                column[i] = (to[i] - start[i]) * a
+            for i in range(target.size):
+                sums[i] += column[i]
+        for i in range(target.size):
+            target[i] = sums[i] + _log(products[i])
 
 
 @compiled
@@ -278,76 +393,3 @@ def sum_log_2cosh_float64(product, scale, bias, out):
             a = abs(scale * product[i, j] + bias[j])
             total += a + math.log1p(math.exp(-2.0 * a))
         out[i] = total
-
-
-@compiled
-def column_sums(x, weights, out):
-    """Add Σ_i weights_i x_ij, accumulated in float64, to `out`."""
-    for i in range(x.shape[0]):
-        row, w = x[i], f64(weights[i])
-        for j in range(row.size):
-            out[j] += w * f64(row[j])
-
-
-@compiled
-def weighted_rows(x, offset, weights, out):
-    """out_ij = weights_i * (x_ij - offset_j)."""
-    for i in range(x.shape[0]):
-        row, target, w = x[i], out[i], weights[i]
-        for j in range(row.size):
-            target[j] = w * (row[j] - offset[j])
-
-
-@compiled
-def add_scaled(p, step, scale):
-    """p += scale * step for arrays in one dimension."""
-    for i in range(p.size):
-        p[i] += scale * step[i]
-
-
-@compiled
-def shrink(p, threshold, divisor):
-    """p to sign(p) max(|p| - threshold, 0) / divisor, for arrays in one dimension."""
-    zero = f32(0.0)
-    for i in range(p.size):
-        size = max(abs(p[i]) - threshold, zero) / divisor
-        p[i] = size if p[i] > zero else zero - size
-
-
-@compiled
-def dot(a, b):
-    """Σ_i a_i b_i of arrays in one dimension, in float64: many accumulators, added up in order."""
-    lanes = np.zeros(COLUMNS_PER_GROUP, dtype=f64)
-    whole = a.size // COLUMNS_PER_GROUP * COLUMNS_PER_GROUP
-    for start in range(0, whole, COLUMNS_PER_GROUP):
-        x = a[start : start + COLUMNS_PER_GROUP]
-        y = b[start : start + COLUMNS_PER_GROUP]
-        for j in range(COLUMNS_PER_GROUP):
-            lanes[j] += f64(x[j]) * f64(y[j])
-    total = 0.0
-    for j in range(COLUMNS_PER_GROUP):
-        total += lanes[j]
-    for i in range(whole, a.size):
-        total += f64(a[i]) * f64(b[i])
-    return total
-
-
-@compiled
-def row_dots(a, b, out):
-    """Σ_j a_ij b_ij, one float64 a row; b may have one row that serves all."""
-    for i in range(a.shape[0]):
-        out[i] = dot(a[i], b[i if b.shape[0] > 1 else 0])
-
-
-@compiled
-def sign(x, out):
-    """The sign of each element, that of zero being +1, for arrays in one dimension."""
-    for i in range(x.size):
-        out[i] = _ONE if x[i] >= f32(0.0) else -_ONE
-
-
-@compiled
-def spins_of(is_on, out):
-    """+1 where `is_on`, -1 elsewhere, for arrays in one dimension."""
-    for i in range(is_on.size):
-        out[i] = _ONE if is_on[i] else -_ONE

@@ -147,6 +147,13 @@ class NumpyBackend(Chains):
         ones = self.xp.ones_like(means)
         return self.xp.where(2.0 * u - 1.0 < means, ones, -ones)
 
+    def spins_of_numbers(self, start: int, stop: int, n_spins: int, dtype: str) -> Any:
+        """Numbers from `start` to `stop` as rows of spins: spin j is +1 where bit j is set."""
+        xp = self.xp
+        numbers = xp.arange(start, stop, dtype=xp.int64)[:, None]
+        bits = (numbers >> xp.arange(n_spins, dtype=xp.int64)[None, :]) & 1
+        return self.spins_of(bits == 1, dtype)
+
     def sign(self, x: Any) -> Any:
         """The sign of each element, that of zero being +1."""
         return self.xp.where(x >= 0, self.xp.ones_like(x), -self.xp.ones_like(x))
@@ -220,6 +227,17 @@ class NumpyBackend(Chains):
         self.for_row_blocks(work, x.shape[0], affine.n_products)
         return out
 
+    def means_and_sums(self, x: Any, affine: Affine) -> tuple[Any, Any]:
+        """`means` and `sum_log_2cosh_of`, of fields that are computed once."""
+        means = self._empty(x, affine)
+        sums = self.xp.empty(x.shape[0], dtype=self.xp.float64)
+
+        def work(rows: slice) -> None:
+            sums[rows] = self._means_and_sums_block(x[rows, :], affine, means[rows, :])
+
+        self.for_row_blocks(work, x.shape[0], affine.n_products)
+        return means, sums
+
     def flipped_log_2cosh(self, v: Any, up: Affine) -> Any:
         """Σ_j log 2cosh of the field at v with spin i flipped, float64 of shape (n, V).
 
@@ -264,6 +282,12 @@ class NumpyBackend(Chains):
 
     def _sum_log_2cosh_block(self, x: Any, affine: Affine) -> Any:
         return self.sum_log_2cosh(self.field(x, affine))
+
+    def _means_and_sums_block(self, x: Any, affine: Affine, out: Any) -> Any:
+        field = self.field(x, affine)
+        sums = self.sum_log_2cosh(field)
+        out[...] = self.tanh(field)
+        return sums
 
     def _flipped_block(self, v: Any, up: Affine, out: Any) -> None:
         field = self.field(v, up)

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sklearn_rapid.backends._compile import compiler, inlined
-from sklearn_rapid.backends._kernels import f32, f64, shrink
+from sklearn_rapid.backends._kernels import f32, f64
+from sklearn_rapid.backends._linear import shrink
 from sklearn_rapid.backends._pipelines import matrix_product
 from sklearn_rapid.backends._stretch_rows import n_blocks
 from sklearn_rapid.backends.stretch import CLIP, NO_PROJECTION, SIGN

@@ -52,10 +52,13 @@ class Exact(NegativePhase):
         small = smaller_layer_first(machine)
         n_states = 2 ** (small.n_visible - machine.is_even)
         states = enumerate_spins(small.n_visible, 0, n_states, backend, dtype_name(machine))
-        log_p = -small.free_energy(states)
-        p = xp.exp(log_p - xp.max(log_p))
-        p = xp.astype(p / xp.sum(p), machine.visible_bias.dtype)
         if machine.n_visible <= machine.n_hidden:
-            return NegativeStates(states, p, stand_for_two=machine.is_even), None
-        v = machine.visible_mean(states)
-        return NegativeStates(v, p, hidden=states, stand_for_two=machine.is_even), None
+            # Hidden means are left to be taken in parts that fit the cache: kept from here, they
+            # would take as long, and memory.
+            energies, hidden, visible = machine.free_energy(states), None, states
+        else:
+            energies, visible = small.free_energy_and_hidden_mean(states)
+            hidden = states
+        p = xp.exp(xp.min(energies) - energies)
+        p = xp.astype(p / xp.sum(p), machine.visible_bias.dtype)
+        return NegativeStates(visible, p, hidden, stand_for_two=machine.is_even), None
