@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from sklearn_rapid.backends._compile import compiler
+from sklearn_rapid.backends._compile import compiler, has_wide_vectors
 from sklearn_rapid.backends._kernels import (
     compiled,
     f32,
@@ -24,7 +24,11 @@ from sklearn_rapid.backends._kernels import (
     u32,
     u64,
 )
-from sklearn_rapid.backends._threads import blas_has_small_products
+from sklearn_rapid.backends._threads import (
+    LARGEST_BLOCK,
+    blas_has_small_products,
+    blas_is_narrow,
+)
 
 # Where it has kernels for small products, OpenBLAS packs the operands into panels of its own
 # unless a product takes at most so many multiply-adds. With a matrix that fits into the
@@ -32,7 +36,9 @@ from sklearn_rapid.backends._threads import blas_has_small_products
 # transposed matrix, packing costs more than the product; how few depends on how long the rows are.
 LARGEST_UNPACKED = 1_000_000 if blas_has_small_products() else 0
 FEW_ROWS = 32
-LONG_ROW, FEW_LONG_ROWS = 256, 64
+# Where BLAS has narrower vectors than compiled code, long rows always go its way.
+ROWS_BEAT_BLAS = has_wide_vectors() and blas_is_narrow()
+LONG_ROW, FEW_LONG_ROWS = 256, LARGEST_BLOCK if ROWS_BEAT_BLAS else 64
 TILE = 4
 
 

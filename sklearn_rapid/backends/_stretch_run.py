@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from sklearn_rapid.backends._arguments import ALL_FREE, NO_MATRIX
 from sklearn_rapid.backends._compile import compiler, inlined
 from sklearn_rapid.backends._kernels import f32
 from sklearn_rapid.backends._parties import give_up, new_gate, wait
+from sklearn_rapid.backends._pipelines import LONG_ROW, ROWS_BEAT_BLAS
 from sklearn_rapid.backends._stretch_rows import (
     Maps,
     Offsets,
@@ -37,6 +38,7 @@ from sklearn_rapid.backends._stretch_steps import (
     step_in_bias,
     step_in_patterns,
     step_in_weights,
+    turn,
 )
 from sklearn_rapid.backends._threads import row_blocks
 from sklearn_rapid.backends.stretch import FROM_DATA, Parameters, Stretch
@@ -48,6 +50,14 @@ internal = compiler(no_cpython_wrapper=True, no_cfunc_wrapper=True)
 SMALLEST_SHARED_UPDATE = 3e5
 # Parts of a matrix that parties share have so many rows.
 SMALLEST_PART, LARGEST_PART = 8, 128
+
+
+class Sides(NamedTuple):
+    """Rows, offsets and measures as what works on W takes them (`_stretch_steps`)."""
+
+    rows: Rows
+    offsets: Offsets
+    measures: Measures
 
 
 @inlined
@@ -106,7 +116,7 @@ def _directions_in_patterns(
 @compiled
 def run(
     party, n_parties, gate, data, parameters, velocity, source, averages, draws, settings, maps,
-    formed, rows, offsets, step, measures, no_clamps,
+    formed, turned, rows, offsets, step, measures, sides, no_clamps,
 ):  # fmt: skip
     """The updates, as one of the parties; whether all were made.
 
@@ -114,6 +124,12 @@ def run(
     """
     has_patterns, size = parameters.visible_patterns.size > 0, settings.batch_size
     n_updates = n_blocks(data.shape[0], size)
+    weights = parameters.weights
+    if turned.size > 0:
+        turn(party, n_parties, weights, turned, measures.visible_part)
+        weights = turned
+        if not wait(gate, n_parties):
+            return False
     for update in range(n_updates):
         batch = data[update * size : (update + 1) * size]
         n_data, n_model = batch.shape[0], n_model_rows(batch.shape[0], source)
@@ -147,7 +163,8 @@ def run(
             return False
         if step.weights.size > 0:
             _directions_in_weights(
-                party, n_parties, n_data, n_model, velocity, settings, rows, offsets, step, measures
+                party, n_parties, n_data, n_model, velocity, settings, sides.rows, sides.offsets,
+                step, sides.measures,
             )  # fmt: skip
         if settings.gradient_by_weights and not wait(gate, n_parties):
             return False
@@ -180,8 +197,8 @@ def run(
             )  # fmt: skip
         else:
             step_in_weights(
-                party, n_parties, parameters.weights, step.weights, length, threshold, divisor,
-                offsets, measures,
+                party, n_parties, weights, step.weights, length, threshold, divisor,
+                sides.offsets, sides.measures,
             )  # fmt: skip
         if not wait(gate, n_parties):
             return False
@@ -192,6 +209,8 @@ def run(
             step_in_bias(parameters.hidden_bias, step.hidden_bias, length, measures.hidden_moves)
         if not wait(gate, n_parties):
             return False
+    if turned.size > 0:
+        turn(party, n_parties, turned, parameters.weights, sides.measures.visible_part)
     return True
 
 
@@ -209,7 +228,7 @@ class Stretches:
         """Make the updates, in place of all that they change."""
         gate = new_gate()
         buffers = self._buffers(stretch)
-        rows, measures = buffers[2], buffers[-1]
+        rows, measures = buffers[3], buffers[6]
 
         def take_part(party: int, n_parties: int) -> None:
             run(
@@ -231,7 +250,7 @@ class Stretches:
             return 1
         return max(len(rows.visible_sums), len(measures.visible_moves))
 
-    def _buffers(self, stretch: Stretch) -> tuple[Maps, np.ndarray, Rows, Offsets, Any, Measures]:
+    def _buffers(self, stretch: Stretch) -> tuple[Any, ...]:
         """What parties share, in the memory of the last stretch."""
         settings, source, parameters = stretch.settings, stretch.source, stretch.parameters
         n_visible, n_hidden = parameters.visible_bias.size, parameters.hidden_bias.size
@@ -270,34 +289,56 @@ class Stretches:
             vector("gap", n_visible),
             vector("hidden gap", n_hidden),
         )
+        # Maps to the hidden layer are in the majority: they go by long rows of Wᵀ where that pays.
+        is_turned = ROWS_BEAT_BLAS and n_patterns == 0 and n_visible >= LONG_ROW
+        is_turned = is_turned and settings.momentum == 0.0
+        turned = space("turned weights", n_hidden, n_visible) if is_turned else NO_MATRIX
+        shape = (n_hidden, n_visible) if is_turned else (n_visible, n_hidden)
         step = Parameters(
-            NO_MATRIX if by_overlaps else space("step", n_visible, n_hidden),
+            NO_MATRIX if by_overlaps else space("step", *shape),
             space("visible step", n_patterns, n_visible),
             space("hidden step", n_patterns, n_hidden),
             vector("visible bias step", n_visible),
             vector("hidden bias step", n_hidden),
         )
-        visible_part, pattern_part = _part_size(n_visible), _part_size(n_patterns)
-        n_parts = -(-n_patterns // pattern_part) if n_patterns else -(-n_visible // visible_part)
+        part, pattern_part = _part_size(shape[0]), _part_size(n_patterns)
+        n_parts = -(-n_patterns // pattern_part) if n_patterns else -(-shape[0] // part)
         measures = Measures(
             space("norms", n_parts + 1, 2, np.float64),
             space("changes", n_parts + 1, 2 * settings.n_probed, np.float64),
             space("visible moves", n_parts, n_visible, np.float64),
             space("hidden moves", n_parts, n_hidden, np.float64),
             vector("length", 1, np.float64),
-            visible_part,
+            part,
             pattern_part,
         )
+        sides = Sides(rows, offsets, measures)
+        if is_turned:
+            sides = _exchanged(sides)
         is_formed = n_patterns > 0 and settings.maps_by_weights
         formed = space("weights", n_visible, n_hidden) if is_formed else NO_MATRIX
-        return _maps(parameters, settings, formed), formed, rows, offsets, step, measures
+        maps = _maps(parameters, settings, formed, turned)
+        return maps, formed, turned, rows, offsets, step, measures, sides
 
 
-def _maps(parameters: Parameters, settings: Any, formed: np.ndarray) -> Maps:
+def _exchanged(sides: Sides) -> Sides:
+    """The same with the layers in exchanged places, for what works on Wᵀ."""
+    rows, offsets, measures = sides
+    return Sides(
+        rows._replace(visible=rows.hidden, hidden=rows.visible),
+        Offsets(offsets.lam, offsets.mu, offsets.hidden_gap, offsets.gap),
+        measures._replace(visible_moves=measures.hidden_moves, hidden_moves=measures.visible_moves),
+    )
+
+
+def _maps(parameters: Parameters, settings: Any, formed: np.ndarray, turned: np.ndarray) -> Maps:
     """The maps by W, by what is formed of the patterns, or by the patterns themselves."""
     if settings.maps_by_weights:
         weights = formed if formed.size else parameters.weights
-        return Maps(weights, False, NO_MATRIX, False, weights, True, NO_MATRIX, False, f32(1.0))
+        up, down = (weights, False), (weights, True)
+        if turned.size:
+            up, down = (turned, True), (turned, False)
+        return Maps(*up, NO_MATRIX, False, *down, NO_MATRIX, False, f32(1.0))
     visible, hidden = parameters.visible_patterns, parameters.hidden_patterns
     return Maps(visible, True, hidden, False, hidden, True, visible, False, settings.scale)
 

@@ -1,7 +1,8 @@
 """The second half of an update: the gradient, how far to go along it, and the step itself.
 
 Parameters come in parts: rows of W, or patterns. A part of the gradient is computed, measured and
-gone along by one party, so that it stays in its cache.
+gone along by one party, so that it stays in its cache. Where W is worked on transposed, functions
+of W are handed all that belongs to the layers in exchanged places.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ compiled = compiler(no_cpython_wrapper=True, no_cfunc_wrapper=True)
 # Sums in any order: they are turned into vector code.
 summed = compiler(fastmath={"contract", "reassoc"}, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
+# Numbers on a cache line.
+LINE = 16
 # Where no energy changes at all, this keeps 0 / 0 out.
 NO_CURVATURE = 1e-300
 
@@ -279,6 +282,17 @@ def step_in_weights(party, n_parties, weights, step, length, threshold, divisor,
                 moved[j] -= row[j]
             of_visible[i] = _dot(moved, offsets.lam)
             _add_times(of_hidden, moved, f64(offsets.mu[i]))
+
+
+@compiled
+def turn(party, n_parties, matrix, turned, size):
+    """A matrix to its transpose, a part at a time; both are read and written line by line."""
+    for part in range(party, n_blocks(matrix.shape[0], size), n_parties):
+        stop = min((part + 1) * size, matrix.shape[0])
+        for j0 in range(0, matrix.shape[1], LINE):
+            for i in range(part * size, stop):
+                for j in range(j0, min(j0 + LINE, matrix.shape[1])):
+                    turned[j, i] = matrix[i, j]
 
 
 @inlined

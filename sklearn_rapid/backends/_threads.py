@@ -31,8 +31,9 @@ BLOCKS_FOR_ALL = 8
 # Waking a thread costs about as much as so many multiply-adds.
 SMALLEST_SHARED_WORK = 1e7
 # Parties that wait for one another lose more than they gain where other programs have processors
-# too. Where parties ran for less than this share of the time, so many calls are made by one.
-SMALLEST_SHARE_OF_TIME, CALLS_ALONE = 0.7, 20
+# too. Where one of them ran for less than this share of the time, the next call is made by one
+# alone, then twice as many, and so on up to the most.
+SMALLEST_SHARE_OF_TIME, MOST_CALLS_ALONE = 0.7, 32
 
 
 # What is done with a block of rows: a function, or a generator that may be stopped where it yields.
@@ -71,14 +72,25 @@ def _controller() -> ThreadpoolController:
     return ThreadpoolController()
 
 
+def _blas_kernels() -> set[str]:
+    """What SciPy's BLAS, which compiled code calls, says of the processor."""
+    pools = _controller().select(user_api="blas").info()
+    return {str(pool.get("architecture")) for pool in pools if "scipy" in pool["filepath"]}
+
+
 def blas_has_small_products() -> bool:
     """Whether products of compiled code (by SciPy's BLAS) are fast without packing if small.
 
     OpenBLAS has such kernels for processors with AVX-512 alone, and names these so.
     """
-    pools = _controller().select(user_api="blas").info()
-    kinds = {pool.get("architecture") for pool in pools if "scipy" in pool["filepath"]}
-    return bool(kinds) and kinds <= {"SkylakeX", "Cooperlake", "SapphireRapids"}
+    kernels = _blas_kernels()
+    return bool(kernels) and kernels <= {"SkylakeX", "Cooperlake", "SapphireRapids"}
+
+
+def blas_is_narrow() -> bool:
+    """Whether SciPy's BLAS has vectors of eight numbers, as OpenBLAS has on AMD's processors."""
+    kernels = _blas_kernels()
+    return bool(kernels) and kernels <= {"Haswell", "Zen"}
 
 
 def available_threads() -> int:
@@ -212,7 +224,7 @@ class SharedRows:
         self.n_threads = n_threads
         self._pool: ThreadPoolExecutor | None = None
         self._scratch = threading.local()
-        self._n_calls_alone = 0
+        self._n_calls_alone, self._next_calls_alone = 0, 1
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -325,9 +337,13 @@ class SharedRows:
             give_up()
             wait(helpers)
             raise
-        share = min(seconds) / max(time.perf_counter() - start, 1e-9)
-        if n_parties > 1 and share < SMALLEST_SHARE_OF_TIME:
-            self._n_calls_alone = CALLS_ALONE
+        if n_parties == 1:
+            return
+        if min(seconds) < SMALLEST_SHARE_OF_TIME * (time.perf_counter() - start):
+            self._n_calls_alone = self._next_calls_alone
+            self._next_calls_alone = min(2 * self._next_calls_alone, MOST_CALLS_ALONE)
+        else:
+            self._next_calls_alone = 1
 
 
 # Backends that have a pool now.
