@@ -48,6 +48,9 @@ from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.training import Diverged, Trainer, TrainingState, batches
 
+# Spins of several batches, in bytes of float32, stay in the processor's cache until they are used.
+BYTES_AT_ONCE = 4_000_000
+
 
 @dataclass
 class Run:
@@ -84,24 +87,29 @@ class Run:
     def batches(self) -> Iterator[tuple[Any, np.ndarray | None, bool]]:
         """Row numbers of the next epoch's batches, weights, and whether they are the last.
 
-        Several batches at a time where the trainer makes their updates at once.
+        Several batches at a time: the trainer makes their updates at once if it can.
         """
         n_updates = 0 if self.state is None else self.state.n_updates
         rng = np.random.default_rng((self.seed, n_updates))
         order = epoch_order(self.X, self.split, self.weights, self.shuffle, rng)
         n_rows = self.X.shape[0] if order is None else order.size
         on_device = order if order is None else row_numbers(order, self.X, self.encoder.backend)
-        start = 0
-        while start < n_rows:
-            is_single = self.weights is not None or self.state is None
-            n = 1 if is_single else self.trainer.n_at_once(self.state)
-            rows = slice(start, min(start + n * self.trainer.batch_size, n_rows))
+        for rows in batches(n_rows, self.n_rows_at_once):
             weights = None
             if self.weights is not None:
                 weights = self.weights[order[rows]]
                 weights = weights / weights.sum()
             yield rows if order is None else on_device[rows], weights, rows.stop == n_rows
-            start = rows.stop
+
+    @property
+    def n_rows_at_once(self) -> int:
+        """Rows of the batches that are encoded together."""
+        batch_size = self.trainer.batch_size
+        # Draws of batches and of their updates take turns: of one, names are known.
+        is_drawn = self.encoder.binarize == "sample" and self.trainer.n_draws is None
+        if self.weights is not None or self.state is None or is_drawn:
+            return batch_size
+        return batch_size * max(1, BYTES_AT_ONCE // (4 * batch_size * self.X.shape[1]))
 
     def run_epoch(self, rate: float) -> None:
         """Update once for every batch; the last update is told that the epoch ends."""
@@ -118,10 +126,10 @@ class Run:
             trainer.updates(self.state, self.encoder.spins(X), rate, end_of_epoch, weights)
             return
         # Each batch's draw stands before those of its update.
-        draws = itertools.count(stream.position, 1 + trainer.n_draws(self.state))
+        draws = itertools.count(stream.position, 1 + (trainer.n_draws or 0))
         data = [
-            self.encoder.spins(X[rows], stream, draw)
-            for rows, draw in zip(batches(X.shape[0], trainer.batch_size), draws, strict=False)
+            self.encoder.spins(X[batch], stream, draw)
+            for batch, draw in zip(batches(X.shape[0], trainer.batch_size), draws, strict=False)
         ]
         data = data[0] if len(data) == 1 else self.encoder.backend.xp.concat(data)
         trainer.updates(self.state, data, rate, end_of_epoch, weights, n_data_draws=1)

@@ -41,8 +41,6 @@ from sklearn_rapid.statistics import HIDDEN_OFFSET_RATE, PART_BYTES, PROBED_STAT
 from sklearn_rapid.step_length import LARGEST_OVERSHOOT, ROWS_FOR_FULL_STEP, SMALLEST_CURVATURE
 from sklearn_rapid.tempering import after
 
-# Spins of a stretch, in bytes of float32: they stay in the processor's cache until they are used.
-STRETCH_BYTES = 4_000_000
 # The work of a stretch, in multiply-adds: compiled code hears no interrupts.
 STRETCH_PRODUCTS = 2e9
 
@@ -62,16 +60,18 @@ def n_at_once(trainer: Any, state: Any) -> int:
     products = _n_products(machine.couplings, steps[1], batch_size, n_model)
     if batch_size + n_model > largest_part or products > STRETCH_PRODUCTS:
         return 0
-    n = min(STRETCH_BYTES // (4 * batch_size * machine.n_visible), int(STRETCH_PRODUCTS / products))
+    n = int(STRETCH_PRODUCTS / products)
     if isinstance(chains, TemperedChains):
         n = min(n, phase.n_updates_to_look(chains))
     return max(1, n)
 
 
-def n_draws(phase: Any) -> int:
-    """Draws of random numbers that an update takes, but for those of its data."""
-    _, n_steps = _steps_of(phase)
-    return n_steps * (DRAWS_PER_SWEEP if isinstance(phase, ParallelTempering) else 2)
+def n_draws(phase: Any) -> int | None:
+    """Draws of random numbers that an update takes, but for those of its data; None: not told."""
+    steps = _steps_of(phase)
+    if steps is None:
+        return None
+    return steps[1] * (DRAWS_PER_SWEEP if isinstance(phase, ParallelTempering) else 2)
 
 
 def make(
@@ -250,6 +250,7 @@ def _settings(
         scale=np.float32(scale),
         maps_by_weights=maps_by_weights,
         gradient_by_weights=gradient_by_weights,
+        changes_by_rows=_are_changes_cheaper_by_rows(trainer, couplings, batch_size, n_model),
         has_biases=bool(trainer.fit_intercept),
         is_centered=bool(trainer.fit_intercept and trainer.center),
         is_scaled=bool(trainer.optimizer.scaled),
@@ -279,6 +280,18 @@ def _is_gradient_cheaper_by_weights(couplings: Any, n_rows: int, maps_by_weights
     by_overlaps = n_rows * n_patterns * (2 * (n_visible + n_hidden) - n_known)
     probed = 2 * PROBED_STATES * n_patterns * (n_visible + n_hidden)
     return n_visible * n_hidden * (n_rows + 2 * n_patterns) + probed < by_overlaps
+
+
+def _are_changes_cheaper_by_rows(trainer: Any, couplings: Any, n_data: int, n_model: int) -> bool:
+    """Products of all pairs of rows, or one of each probed row with a matrix."""
+    n_visible, n_hidden = couplings.shape
+    is_told_by_rows = (
+        not couplings.uses_patterns
+        and trainer.optimizer.scaled
+        and trainer.optimizer.momentum == 0.0
+        and max(n_data, n_model) <= PROBED_STATES
+    )
+    return is_told_by_rows and (n_data + n_model) * (n_visible + n_hidden) < n_visible * n_hidden
 
 
 def _keep(state: Any, phase: Any, chains: Any, stretch: Stretch, velocity: dict[str, Any]) -> None:

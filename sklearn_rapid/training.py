@@ -168,13 +168,10 @@ class Trainer:
     def _trained(self, machine: Machine) -> dict[str, Any]:
         return _all_parameters(machine) if self.fit_intercept else machine.couplings.parameters
 
-    def n_at_once(self, state: TrainingState) -> int:
-        """How many updates may be made from one array: so many need no look in between."""
-        return max(1, stretches.n_at_once(self, state))
-
-    def n_draws(self, state: TrainingState) -> int:
-        """Draws of each of these updates; 0 for a single one, which takes what it needs."""
-        return stretches.n_draws(self.negative_phase) if self.n_at_once(state) > 1 else 0
+    @property
+    def n_draws(self) -> int | None:
+        """Draws of random numbers that each update takes; None if only the phase knows."""
+        return stretches.n_draws(self.negative_phase)
 
     def updates(
         self,

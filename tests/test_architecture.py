@@ -20,6 +20,7 @@ ORDER = [
     ["backends._linear", "backends._pipelines"],
     ["backends._stretch_rows"],
     ["backends._stretch_steps"],
+    ["backends._stretch_buffers"],
     ["backends._stretch_run"],
     ["backends._numba_arrays"],
     ["backends._numba", "backends._cupy"],

@@ -42,8 +42,8 @@ class Measures(NamedTuple):
         What the step takes from the mean fields Wλ and Wᵀμ.
     length : array of shape (1,)
         How far to go.
-    visible_part, pattern_part : int
-        Rows of W in a part, and patterns.
+    part, pattern_part : int
+        Rows of W, or of Wᵀ, in a part, and patterns.
     """
 
     norms: Any
@@ -51,7 +51,7 @@ class Measures(NamedTuple):
     visible_moves: Any
     hidden_moves: Any
     length: Any
-    visible_part: int
+    part: int
     pattern_part: int
 
 
@@ -71,11 +71,11 @@ def _dot(a, b):
 
 
 @summed
-def _dot_of_differences(a, a0, b, b0):
-    """Σ_i (a - a0)_i (b - b0)_i."""
+def _dot_less(a, a0, b):
+    """Σ_i (a - a0)_i b_i."""
     total = 0.0
     for i in range(a.size):
-        total += f64((a[i] - a0[i]) * (b[i] - b0[i]))
+        total += f64((a[i] - a0[i]) * b[i])
     return total
 
 
@@ -85,58 +85,56 @@ def _add_times(total, x, factor):
         total[j] += factor * f64(x[j])
 
 
-@inlined
-def gradient_in_weights(party, n_parties, n_data, n_model, scale, size, rows, offsets, out):
-    """Σ_n w_n (v_n - μ)(t_n - λ)ᵀ times the scale, a part of V at a time.
+@compiled
+def centre_rows(party, n_parties, n, x, offset):
+    """Rows less an offset, in place."""
+    for i in range(party * n // n_parties, (party + 1) * n // n_parties):
+        for j in range(offset.size):
+            x[i, j] -= offset[j]
 
-    The part in λ is that of one more row: the sum of w_n (v_n - μ) is the gap.
-    """
-    n, n_visible = n_data + n_model, offsets.mu.size
+
+@compiled
+def weighted_columns(x, start, stop, n_data, n_model, scale, means):
+    """Columns of the rows of both phases, less their means, times the weights of the rows."""
+    out = np.empty((n_data + n_model, stop - start), dtype=f32)
     w_data, w_model = scale * f32(1.0 / n_data), scale * f32(-1.0 / n_model)
-    for part in range(party, n_blocks(n_visible, size), n_parties):
-        start, stop = part * size, min((part + 1) * size, n_visible)
-        columns, g = np.empty((n, stop - start), dtype=f32), out[start:stop]
-        for r in range(n):
-            w = w_data if r < n_data else w_model
-            for i in range(start, stop):
-                columns[r, i - start] = w * (rows.visible[r, i] - offsets.mu[i])
-        np.dot(columns.T, rows.hidden[:n], g)
-        for i in range(g.shape[0]):
-            gap = scale * offsets.gap[start + i]
-            for j in range(g.shape[1]):
-                g[i, j] -= gap * offsets.lam[j]
+    for r in range(out.shape[0]):
+        w = w_data if r < n_data else w_model
+        for i in range(start, stop):
+            out[r, i - start] = w * (x[r, i] - means[i - start])
+    return out
+
+
+@inlined
+def gradient_in_weights(start, stop, n_data, n_model, scale, rows, out):
+    """Σ_n w_n (v_n - μ)(t_n - λ)ᵀ times the scale, for some rows of W."""
+    no_means = np.zeros(stop - start, dtype=f32)
+    columns = weighted_columns(rows.visible, start, stop, n_data, n_model, scale, no_means)
+    np.dot(columns.T, rows.hidden[: n_data + n_model], out)
 
 
 @inlined
 def gradient_in_patterns(
     start, stop, n_data, n_model, patterns, scale, rows, offsets, of_visible, of_hidden
 ):  # fmt: skip
-    """The same in some patterns (eqs. A7a, A7b), by overlaps; offsets come in as outer products."""
-    n, n_patterns = n_data + n_model, stop - start
-    w_data, w_model = scale * f32(1.0 / n_data), scale * f32(-1.0 / n_model)
-    visible, hidden = patterns.visible_patterns[start:stop], patterns.hidden_patterns[start:stop]
-    of_mu = np.empty(n_patterns, dtype=f32)
-    for k in range(n_patterns):
-        of_mu[k] = _dot(visible[k], offsets.mu)
-    factors, totals = np.empty((n, n_patterns), dtype=f32), np.zeros(n_patterns)
-    for r in range(n):
-        w = w_data if r < n_data else w_model
-        for k in range(n_patterns):
-            factors[r, k] = w * rows.hidden_overlaps[r, start + k]
-            totals[k] += f64(factors[r, k])
+    """The same in some patterns (eqs. A7a, A7b), by the overlaps of the rows with them."""
+    n = n_data + n_model
+    of_mu, of_lam = mean_overlaps(start, stop, patterns, offsets)
+    factors = weighted_columns(rows.hidden_overlaps, start, stop, n_data, n_model, scale, of_lam)
     np.dot(factors.T, rows.visible[:n], of_visible)
-    for r in range(n):
-        w = w_data if r < n_data else w_model
-        for k in range(n_patterns):
-            factors[r, k] = w * (rows.overlaps[r, start + k] - of_mu[k])
+    factors = weighted_columns(rows.overlaps, start, stop, n_data, n_model, scale, of_mu)
     np.dot(factors.T, rows.hidden[:n], of_hidden)
-    for k in range(n_patterns):
-        total, of_lam = f32(totals[k]), scale * f32(_dot(hidden[k], offsets.lam))
-        for i in range(of_visible.shape[1]):
-            of_visible[k, i] -= total * offsets.mu[i] + of_lam * offsets.gap[i]
-        of_gap = scale * f32(_dot(visible[k], offsets.gap))
-        for j in range(of_hidden.shape[1]):
-            of_hidden[k, j] -= of_gap * offsets.lam[j]
+
+
+@compiled
+def mean_overlaps(start, stop, patterns, offsets):
+    """Overlaps of the offsets with some patterns: ξ_v μ and ξ_h λ."""
+    of_mu = np.empty(stop - start, dtype=f32)
+    of_lam = np.empty(stop - start, dtype=f32)
+    for k in range(start, stop):
+        of_mu[k - start] = _dot(patterns.visible_patterns[k], offsets.mu)
+        of_lam[k - start] = _dot(patterns.hidden_patterns[k], offsets.lam)
+    return of_mu, of_lam
 
 
 @compiled
@@ -169,16 +167,30 @@ def follow_vector(g, velocity, momentum, norms):
 
 
 @inlined
-def changes_by_weights(start, stop, first, last, g, rows, offsets, out):
+def changes_by_weights(start, stop, first, last, g, rows, out):
     """What a part of the step in W does to the energies of probed rows."""
-    products, of_lam = np.empty((last - first, stop - start), dtype=f32), np.empty_like(g[:, 0])
+    products = np.empty((last - first, stop - start), dtype=f32)
     matrix_product(rows.hidden[first:last], g, True, products)
-    for i in range(of_lam.size):
-        of_lam[i] = _dot(g[i], offsets.lam)
-    mu = offsets.mu[start:stop]
     for n in range(last - first):
-        v = rows.visible[first + n, start:stop]
-        out[n] = _dot_of_differences(v, mu, products[n], of_lam)
+        out[n] = _dot(rows.visible[first + n, start:stop], products[n])
+
+
+@inlined
+def changes_by_rows(party, n_parties, n_data, n_model, rows, out):
+    """What the whole step in W does to them, where all rows are probed: without the gradient.
+
+    That is G = Σ_m w_m v_m t_mᵀ of centred rows, so that v_nᵀ G t_n = Σ_m w_m (v_n·v_m)(t_n·t_m).
+    """
+    n = n_data + n_model
+    start, stop = party * n // n_parties, (party + 1) * n // n_parties
+    visible = np.empty((stop - start, n), dtype=f32)
+    hidden = np.empty((stop - start, n), dtype=f32)
+    matrix_product(rows.visible[start:stop], rows.visible[:n], True, visible)
+    matrix_product(rows.hidden[start:stop], rows.hidden[:n], True, hidden)
+    for r in range(stop - start):
+        of_data = _dot(visible[r, :n_data], hidden[r, :n_data])
+        of_model = _dot(visible[r, n_data:], hidden[r, n_data:])
+        out[start + r] = of_data / n_data - of_model / n_model
 
 
 @inlined
@@ -186,39 +198,35 @@ def changes_by_patterns(
     start, stop, first, last, patterns, scale, rows, offsets, of_visible, of_hidden, out
 ):  # fmt: skip
     """The same for a part of the patterns: (v·δξ_v)(t·ξ_h) + (v·ξ_v)(t·δξ_h), times 1/√K."""
-    visible, hidden = patterns.visible_patterns[start:stop], patterns.hidden_patterns[start:stop]
     v, t = rows.visible[first:last], rows.hidden[first:last]
-    overlaps = np.empty((4, last - first, stop - start), dtype=f32)
-    matrix_product(v, of_visible, True, overlaps[0])
-    matrix_product(t, of_hidden, True, overlaps[3])
+    shape = (last - first, stop - start)
+    v_step, t_step = np.empty(shape, dtype=f32), np.empty(shape, dtype=f32)
+    v_own, t_own = np.empty(shape, dtype=f32), np.empty(shape, dtype=f32)
+    matrix_product(v, of_visible, True, v_step)
+    matrix_product(t, of_hidden, True, t_step)
+    # Overlaps that are there already are those of rows before they were centred.
+    of_mu, of_lam = mean_overlaps(start, stop, patterns, offsets)
     if rows.hidden_overlaps.size == 0:
-        matrix_product(t, hidden, True, overlaps[1])
-        matrix_product(v, visible, True, overlaps[2])
+        matrix_product(v, patterns.visible_patterns[start:stop], True, v_own)
+        matrix_product(t, patterns.hidden_patterns[start:stop], True, t_own)
+        for k in range(stop - start):
+            of_mu[k] = of_lam[k] = f32(0.0)
     else:
         for n in range(last - first):
             for k in range(stop - start):
-                overlaps[1, n, k] = rows.hidden_overlaps[first + n, start + k]
-                overlaps[2, n, k] = rows.overlaps[first + n, start + k]
-    means = np.empty((4, stop - start), dtype=f32)
-    for k in range(stop - start):
-        means[0, k] = _dot(of_visible[k], offsets.mu)
-        means[1, k] = _dot(hidden[k], offsets.lam)
-        means[2, k] = _dot(visible[k], offsets.mu)
-        means[3, k] = _dot(of_hidden[k], offsets.lam)
+                v_own[n, k] = rows.overlaps[first + n, start + k]
+                t_own[n, k] = rows.hidden_overlaps[first + n, start + k]
     for n in range(last - first):
-        change = _dot_of_differences(overlaps[0, n], means[0], overlaps[1, n], means[1])
-        change += _dot_of_differences(overlaps[2, n], means[2], overlaps[3, n], means[3])
+        change = _dot_less(t_own[n], of_lam, v_step[n]) + _dot_less(v_own[n], of_mu, t_step[n])
         out[n] = f64(scale) * change
 
 
 @inlined
-def changes_by_biases(party, n_parties, first, last, rows, offsets, step, out):
+def changes_by_biases(party, n_parties, first, last, rows, step, out):
     """What the step in the biases does to the energies of probed rows."""
-    no_v, no_t = np.zeros_like(offsets.mu), np.zeros_like(offsets.lam)
     for n in range(party, last - first, n_parties):
-        v, t = rows.visible[first + n], rows.hidden[first + n]
-        change = _dot_of_differences(v, offsets.mu, step.visible_bias, no_v)
-        out[n] = change + _dot_of_differences(t, offsets.lam, step.hidden_bias, no_t)
+        of_visible = _dot(rows.visible[first + n], step.visible_bias)
+        out[n] = of_visible + _dot(rows.hidden[first + n], step.hidden_bias)
 
 
 @inlined
@@ -228,13 +236,20 @@ def length_of_step(n_data, n_model, n_visible, settings, norms, changes):
         return settings.rate
     first, last = probed_rows(n_data, n_model, settings.n_probed)
     of_data, of_model = 1.0 / n_data, 1.0 / n_model
-    total, mean, variance, square, gain = 0.0, 0.0, 0.0, 0.0, 0.0
-    for part in range(norms.shape[0]):
-        square += norms[part, 0]
-        gain += norms[part, 1]
+    total, mean, variance, square, gain = 0.0, 0.0, 0.0, norms[-1, 0], norms[-1, 1]
+    n_parts = 1 if settings.changes_by_rows else norms.shape[0] - 1
+    if settings.changes_by_rows:
+        for n in range(last - first):  # |G|² is Σ_n w_n v_nᵀ G t_n
+            of_row = changes[0, n] * (of_data if n < n_data else -of_model)
+            square += of_row
+            gain += of_row
+    else:
+        for part in range(n_parts):
+            square += norms[part, 0]
+            gain += norms[part, 1]
     all_changes = changes[-1]
     for n in range(last - first):
-        for part in range(changes.shape[0] - 1):
+        for part in range(n_parts):
             all_changes[n] += changes[part, n]
         weight = of_data if first + n < n_data else of_model
         total += weight
@@ -267,21 +282,20 @@ def projection_at(n_updates, is_last, settings):
 
 
 @inlined
-def step_in_weights(party, n_parties, weights, step, length, threshold, divisor, offsets, measures):
-    """Move W, a part of V at a time, and note what that takes from Wλ and Wᵀμ."""
-    moved, size = np.empty_like(offsets.lam), measures.visible_part
-    for part in range(party, n_blocks(weights.shape[0], size), n_parties):
-        of_visible, of_hidden = measures.visible_moves[part], measures.hidden_moves[part]
-        _clear(of_visible, of_hidden)
-        for i in range(part * size, min((part + 1) * size, weights.shape[0])):
-            row = weights[i]
-            for j in range(moved.size):
-                moved[j] = row[j]
-            _move(row, step[i], length, threshold, divisor)
-            for j in range(moved.size):
-                moved[j] -= row[j]
-            of_visible[i] = _dot(moved, offsets.lam)
-            _add_times(of_hidden, moved, f64(offsets.mu[i]))
+def step_in_weights(part, start, stop, weights, step, length, threshold, divisor, sides):
+    """Move some rows of W, and note what that takes from Wλ and Wᵀμ."""
+    moved, offsets = np.empty_like(sides.offsets.lam), sides.offsets
+    of_visible, of_hidden = sides.measures.visible_moves[part], sides.measures.hidden_moves[part]
+    _clear(of_visible, of_hidden)
+    for i in range(start, stop):
+        row = weights[i]
+        for j in range(moved.size):
+            moved[j] = row[j]
+        _move(row, step[i], length, threshold, divisor)
+        for j in range(moved.size):
+            moved[j] -= row[j]
+        of_visible[i] = _dot(moved, offsets.lam)
+        _add_times(of_hidden, moved, f64(offsets.mu[i]))
 
 
 @compiled

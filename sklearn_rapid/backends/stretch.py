@@ -113,6 +113,8 @@ class Settings(NamedTuple):
         Whether rows are mapped by W, which is formed from the patterns if need be.
     gradient_by_weights : bool
         Whether the gradient in the patterns goes by way of the one in W.
+    changes_by_rows : bool
+        Whether energy changes are found before the gradient, from products of rows.
     has_biases, is_centered : bool
         Whether biases are trained, and layers centred.
     is_scaled : bool
@@ -136,6 +138,7 @@ class Settings(NamedTuple):
     scale: Any
     maps_by_weights: bool
     gradient_by_weights: bool
+    changes_by_rows: bool
     has_biases: bool
     is_centered: bool
     is_scaled: bool
