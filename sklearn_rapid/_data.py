@@ -119,6 +119,12 @@ class SpinEncoder:
             return means
         return self.backend.spins_of_means(means, stream, draw)
 
+    def spins_of_rows(self, X: Any, rows: Any) -> Any:
+        """Some rows, by number or slice, as a backend array of spins or mean spins."""
+        if not self.has_threshold or sparse.issparse(X) or is_cupy_array(X):
+            return self.spins(X[rows])
+        return self.backend.spins_of_rows(X, rows, self.binarize, self.dtype)
+
     def keeps_sparse(self, X: Any) -> bool:
         """Whether rows of X are worth multiplying as the sparse matrix of what is on.
 

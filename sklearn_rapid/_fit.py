@@ -121,10 +121,12 @@ class Run:
         self, rows: Any, weights: np.ndarray | None, rate: float, end_of_epoch: bool = False
     ) -> None:
         """Update the state from some rows, a batch or several of them."""
-        X, stream, trainer = self.X[rows], self.state.stream, self.trainer
+        trainer, stream = self.trainer, self.state.stream
         if self.encoder.binarize != "sample":
-            trainer.updates(self.state, self.encoder.spins(X), rate, end_of_epoch, weights)
+            data = self.encoder.spins_of_rows(self.X, rows)
+            trainer.updates(self.state, data, rate, end_of_epoch, weights)
             return
+        X = self.X[rows]
         # Each batch's draw stands before those of its update.
         draws = itertools.count(stream.position, 1 + (trainer.n_draws or 0))
         data = [

@@ -86,3 +86,12 @@ def spins_of_numbers(start, out):
         for j in range(row.size):
             row[j] = 1.0 if (number >> j) & 1 else -1.0
     return out
+
+
+@compiled
+def spins_of_rows(x, rows, threshold, out):
+    """`spins_of_rows`, of rows by number."""
+    for i in range(rows.size):
+        row, target = x[rows[i]], out[i]
+        for j in range(row.size):
+            target[j] = ONE if row[j] > threshold else -ONE

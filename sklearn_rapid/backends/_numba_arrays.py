@@ -24,6 +24,8 @@ LARGEST_COPIED = 64
 # What a pass over an element that is not in a near cache costs, and drawing a spin, in
 # multiply-adds of a product.
 PRODUCTS_PER_ELEMENT, PRODUCTS_PER_SPIN = 30, 100
+# Types of data that are read as they are: a compiled function for each.
+COMPARED = (np.dtype(bool), np.dtype("uint8"), np.dtype("float32"), np.dtype("float64"))
 
 
 class CompiledArrays(SharedRows, NumpyBackend):
@@ -147,6 +149,22 @@ class CompiledArrays(SharedRows, NumpyBackend):
             return super().spins_of(is_on, dtype)
         out = np.empty(is_on.shape, dtype=f32)
         _linear.spins_of(writeable(is_on).reshape(-1), out.reshape(-1))
+        return out
+
+    def spins_of_rows(self, X: np.ndarray, rows: Any, threshold: float, dtype: str) -> np.ndarray:
+        """Rows of a host array, by number or slice, as spins: +1 above the threshold."""
+        X = np.asarray(X)
+        is_told = dtype == "float32" and X.flags.carray and X.dtype in COMPARED
+        if isinstance(rows, slice) or not is_told:
+            return super().spins_of_rows(X, rows, threshold, dtype)
+        # As NumPy compares: in the array's own precision if it is one of floating point.
+        threshold = X.dtype.type(threshold) if X.dtype.kind == "f" else float(threshold)
+        out = np.empty((rows.size, X.shape[1]), dtype=f32)
+
+        def work(block: slice) -> None:
+            _linear.spins_of_rows(X, rows[block], threshold, out[block])
+
+        self.for_row_blocks(work, rows.size, PRODUCTS_PER_ELEMENT * X.shape[1])
         return out
 
     def spins_of_means(self, means: np.ndarray, stream: RandomStream, draw: int) -> np.ndarray:

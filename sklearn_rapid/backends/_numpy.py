@@ -141,6 +141,10 @@ class NumpyBackend(Chains):
         """+1 where `is_on`, -1 elsewhere."""
         return 2.0 * self.xp.astype(is_on, getattr(self.xp, dtype)) - 1.0
 
+    def spins_of_rows(self, X: np.ndarray, rows: Any, threshold: float, dtype: str) -> Any:
+        """Rows of a host array, by number or slice, as spins: +1 above the threshold."""
+        return self.spins_of(self.asarray(X[rows] > threshold), dtype)
+
     def spins_of_means(self, means: Any, stream: RandomStream, draw: int) -> Any:
         """Spins of these means, each drawn by itself. The means' memory may be reused for them."""
         u = self.random_uniform(tuple(means.shape), stream, draw)

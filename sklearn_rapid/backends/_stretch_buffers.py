@@ -146,11 +146,11 @@ def _rows(layout: Layout) -> Rows:
 
 
 def _block_size(n_rows: int, group: int = 1) -> int:
-    """Rows of a block: here they are shared even if they are few, since nobody has to be woken."""
+    """Rows of a block: here few are shared too, since nobody has to be woken."""
     size = row_blocks(n_rows, group)[0].stop
-    if size == n_rows >= 2 * TILE:
-        size = -(-n_rows // (2 * group)) * group
-    return size
+    half = -(-n_rows // (2 * TILE)) * TILE  # products of few rows take as many at a time
+    half = -(-half // group) * group
+    return half if size == n_rows >= half + TILE else size
 
 
 def _measures(layout: Layout, n_first: int) -> Measures:

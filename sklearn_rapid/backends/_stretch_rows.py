@@ -112,7 +112,7 @@ def form_weights(party, n_parties, size, visible_patterns, hidden_patterns, scal
 
 @inlined
 def rows_of_both_phases(
-    party, n_parties, update, batch, parameters, maps, source, draws, rows, no_clamps
+    party, n_parties, update, batch, has_biases, parameters, maps, source, draws, rows, no_clamps
 ):  # fmt: skip
     """States of the model, then hidden means and sums of all rows, a block at a time."""
     n_data, first_draw = batch.shape[0], draws.first + u64(update) * draws.spacing
@@ -129,7 +129,7 @@ def rows_of_both_phases(
                 rows.visible, no_clamps,
             )  # fmt: skip
             _fields(first, last, parameters, maps, rows)
-            _means(first, last, n_data_blocks + block, parameters, maps, rows)
+            _means(first, last, n_data_blocks + block, has_biases, parameters, maps, rows)
             continue
         block -= n_chain_blocks
         start = block * rows.data_block
@@ -143,8 +143,8 @@ def rows_of_both_phases(
                 first_draw, parameters, maps, draws, no_clamps,
             )  # fmt: skip
             _fields(first, last, parameters, maps, rows)
-            _means(first, last, n_data_blocks + block, parameters, maps, rows)
-        _means(start, stop, block, parameters, maps, rows)
+            _means(first, last, n_data_blocks + block, has_biases, parameters, maps, rows)
+        _means(start, stop, block, has_biases, parameters, maps, rows)
 
 
 @inlined
@@ -224,14 +224,15 @@ def _fields(start, stop, parameters, maps, rows):
 
 
 @compiled
-def _means(start, stop, block, parameters, maps, rows):
+def _means(start, stop, block, has_biases, parameters, maps, rows):
     """Hidden means from fields, their overlaps with the patterns, and all sums of a block."""
     t = rows.hidden[start:stop]
     means(t, maps.scale, parameters.hidden_bias, False)
     if rows.hidden_overlaps.size > 0:
         matrix_product(t, parameters.hidden_patterns, True, rows.hidden_overlaps[start:stop])
     _sum_rows(rows.visible[start:stop], rows.visible_sums[block])
-    _sum_rows(t, rows.hidden_sums[block])
+    if has_biases:
+        _sum_rows(t, rows.hidden_sums[block])
 
 
 @compiled
@@ -276,16 +277,17 @@ def averages_of_rows(n_data, n_model, n_states, averages, settings, rows, offset
         offsets.gap[i] = f32(of_data - of_model) if settings.has_biases else f32(0.0)
         offsets.mu[i] = f32(offset) if settings.is_centered else f32(0.0)
     rate = max(settings.hidden_offset_rate, 1.0 / (averages.counts[1] + 1.0))
+    if not settings.has_biases:
+        offsets.lam[:] = offsets.hidden_gap[:] = f32(0.0)
+        return
     for j in range(offsets.lam.size):
-        offsets.lam[j] = offsets.hidden_gap[j] = f32(0.0)
-        if settings.has_biases:
-            of_data, of_model = _means_of_phases(
-                rows.hidden_sums, j, n_data_blocks, n_all, n_data, n_model
-            )  # fmt: skip
-            mean = f32(of_data)
-            old = averages.hidden_offset[j] if averages.counts[2] == 1 else mean
-            offset = f32(1.0 - rate) * old + f32(rate) * mean
-            averages.hidden_offset[j] = offset
-            offsets.hidden_gap[j] = f32(of_data - of_model)
-            offsets.lam[j] = offset if settings.is_centered else f32(0.0)
-    averages.counts[2] = max(averages.counts[2], int(settings.has_biases))
+        of_data, of_model = _means_of_phases(
+            rows.hidden_sums, j, n_data_blocks, n_all, n_data, n_model
+        )  # fmt: skip
+        mean = f32(of_data)
+        old = averages.hidden_offset[j] if averages.counts[2] == 1 else mean
+        offset = f32(1.0 - rate) * old + f32(rate) * mean
+        averages.hidden_offset[j] = offset
+        offsets.hidden_gap[j] = f32(of_data - of_model)
+        offsets.lam[j] = offset if settings.is_centered else f32(0.0)
+    averages.counts[2] = 1

@@ -63,7 +63,8 @@ def _direction_in_weights(part, start, stop, n_data, n_model, velocity, settings
     if settings.gradient_by_weights or settings.changes_by_rows:
         return
     norms[0] = norms[1] = 0.0
-    follow(g, velocity.weights[start:stop], settings.momentum, norms)
+    if settings.is_scaled or settings.momentum != 0.0:
+        follow(g, velocity.weights[start:stop], settings.momentum, norms)
     if settings.is_scaled:
         changes_by_weights(start, stop, first, last, g, sides.rows, sides.measures.changes[part])
 
@@ -85,8 +86,9 @@ def _direction_in_patterns(
             of_visible, of_hidden,
         )  # fmt: skip
     norms[0] = norms[1] = 0.0
-    follow(of_visible, velocity.visible_patterns[start:stop], settings.momentum, norms)
-    follow(of_hidden, velocity.hidden_patterns[start:stop], settings.momentum, norms)
+    if settings.is_scaled or settings.momentum != 0.0:
+        follow(of_visible, velocity.visible_patterns[start:stop], settings.momentum, norms)
+        follow(of_hidden, velocity.hidden_patterns[start:stop], settings.momentum, norms)
     if settings.is_scaled:
         changes_by_patterns(
             start, stop, first, last, patterns, settings.scale, rows, offsets,
@@ -141,7 +143,8 @@ def run(
             if not wait(gate, n_parties):
                 return False
         rows_of_both_phases(
-            party, n_parties, update, batch, parameters, maps, source, draws, rows, no_clamps
+            party, n_parties, update, batch, settings.has_biases, parameters, maps, source, draws,
+            rows, no_clamps,
         )  # fmt: skip
         if not wait(gate, n_parties):
             return False
