@@ -685,3 +685,33 @@ def test_small_work_stays_on_the_calling_thread(monkeypatch):
         assert callers == {threading.get_ident()}
         # Both blocks wait for one another: that takes two threads.
         backend.for_row_blocks(lambda rows: meeting.wait() and None, 256, products_per_row=4.0)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_spins_of_means_are_drawn_by_uniform_numbers(backend, dtype):
+    """On many rows too, which threads share."""
+    means = np.random.default_rng(0).uniform(-1.0, 1.0, size=(700, 150)).astype(dtype)
+    stream, draw = RandomStream(SEED), DRAW
+    u = backend.to_numpy(backend.random_uniform(means.shape, stream, draw))
+    expected = np.where(2.0 * u - 1.0 < means, 1.0, -1.0)
+    drawn = backend.to_numpy(backend.spins_of_means(backend.asarray(means.copy()), stream, draw))
+    assert drawn.dtype == dtype
+    np.testing.assert_array_equal(drawn, expected)
+
+
+@pytest.mark.parametrize("rows", [slice(2, 5), np.array([4, 0, 0, 6])])
+@pytest.mark.parametrize("kind", ["bool", "uint8", "int64", "float32", "float64", "readonly", "F"])
+def test_spins_of_rows_are_above_the_threshold(kind, rows):
+    """Compared as NumPy compares: 0.1 in float32 is not above 0.1."""
+    values = np.random.default_rng(0).choice([0.0, 0.1, 1.0], size=(7, 150))
+    X = values.astype(kind if kind not in ("readonly", "F") else "float32")
+    if kind == "readonly":
+        X.flags.writeable = False
+    elif kind == "F":
+        X = np.asfortranarray(X)
+    expected = np.where(X[rows] > 0.1, 1.0, -1.0)
+    for name in ("numpy", "numba"):
+        for dtype in ("float32", "float64"):
+            got = get_backend(name).spins_of_rows(X, rows, 0.1, dtype)
+            assert got.dtype == dtype
+            np.testing.assert_array_equal(got, expected)

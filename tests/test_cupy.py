@@ -216,14 +216,22 @@ def transfers_of(cupy, estimator, data, batch_size):
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
-def test_training_moves_a_batch_to_the_device_and_nothing_else(cupy_stand_in, setting):
+def test_training_moves_a_batch_to_the_device_and_nothing_else(
+    cupy_stand_in, setting, monkeypatch
+):
     """10 more batches an epoch, two epochs: 20 moves more, where X is on the host."""
+    monkeypatch.setattr(_fit, "BYTES_AT_ONCE", 0)
     data = (X[:200, :8] if "exact, visible" in setting else X[:200]).astype("float32")
     few, many = (transfers_of(cupy_stand_in, SETTINGS[setting], data, n) for n in (20, 10))
     assert many["to_device"] == few["to_device"] + 20
     assert many["to_host"] == few["to_host"]
     on_device = cupy_stand_in.asarray(data)
     few, many = (transfers_of(cupy_stand_in, SETTINGS[setting], on_device, n) for n in (20, 10))
+    assert many == few
+
+
+def test_small_batches_move_to_the_device_together(cupy_stand_in):
+    few, many = (transfers_of(cupy_stand_in, SETTINGS["pcd"], X[:200], n) for n in (20, 10))
     assert many == few
 
 

@@ -14,11 +14,13 @@ import numpy as np
 import rivals
 
 from sklearn_rapid import RARBM, RBM
+from sklearn_rapid._fit import BYTES_AT_ONCE
 from sklearn_rapid.backends import RandomStream, get_backend
 from sklearn_rapid.couplings import DenseCouplings, PatternCouplings
 from sklearn_rapid.datasets import make_bars
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.negative_phase import (
+    ParallelTempering,
     PatternInducedCorrelations,
     PersistentContrastiveDivergence,
 )
@@ -86,19 +88,25 @@ def on(backend, made):
 def update(
     made, phase, batch_size, optimizer=PLAIN, repeats=1, n_threads=None, name="numba", **how
 ):
-    """Updates by the training loop, from spins; the time of `repeats` of them."""
+    """Updates by the training loop, from spins; the time of `repeats` of them.
+
+    Batches come as in a fit: several together, if they are small.
+    """
 
     def make():
         backend = get_backend(name, n_threads)
         trainer = Trainer(phase, optimizer, batch_size=batch_size, **how)
-        data = backend.asarray(spins(batch_size, made.shape[0]))
+        batch = spins(batch_size, made.shape[0])
+        n_together = min(repeats, max(1, BYTES_AT_ONCE // batch.nbytes))
+        data = backend.asarray(np.tile(batch, (n_together, 1)))
         with backend.running():
-            state = trainer.start(on(backend, made), data, RandomStream(0), backend)
+            state = trainer.start(on(backend, made), data[:batch_size], RandomStream(0), backend)
 
         def run():
             with backend.running():
-                for _ in range(repeats):
-                    trainer.update(state, data, 1e-4)
+                for first in range(0, repeats, n_together):
+                    n_rows = min(n_together, repeats - first) * batch_size
+                    trainer.updates(state, data[:n_rows], 1e-4)
                 backend.to_numpy(state.machine.visible_bias)  # waits for a GPU
 
         return run
@@ -171,32 +179,59 @@ def pattern_update(batch_size, n_gibbs_steps, repeats, v=784, h=3000, k=190):
 
 
 def epochs(batch_size, n_rows=60_000, v=784, h=256):
-    """An epoch of PCD-1, ours with BernoulliRBM's plain steps and with our defaults."""
+    """An epoch: our defaults, the same with plain chains, and BernoulliRBM's plain steps."""
     how = {"batch_size": batch_size, "max_iter": 1, "random_state": 0}
-    plain = RBM(h, **how, optimizer=PLAIN, learning_rate=0.01, center=False)
     theirs = {"BernoulliRBM": lambda: rivals.bernoulli_epoch(bits(n_rows), h, batch_size)}
-    products = 6.0 * n_rows * v * h
-    probed = 2.0 * min(batch_size, 64) / batch_size * n_rows * v * h
-    name = f"RBM PCD-1, H={h}, an epoch of {n_rows}, batch {batch_size}"
-    yield Workload(f"{name}, plain steps", fit(plain, lambda: bits(n_rows)), products, theirs)
-    default = fit(RBM(h, **how), lambda: bits(n_rows))
-    yield Workload(f"{name}, defaults", default, products + probed, theirs)
+    name = f"RBM H={h}, an epoch of {n_rows}, batch {batch_size}"
+    in_products = 6.0 * n_rows * v * h
+    untempered = RBM(h, **how, negative_phase="pcd")
+    plain = RBM(h, **how, negative_phase="pcd", optimizer=PLAIN, learning_rate=0.01, center=False)
+    for which, estimator, products in (
+        ("defaults", RBM(h, **how), 0.0),
+        ("defaults but PCD-1", untempered, in_products),
+        ("PCD-1, plain steps", plain, in_products),
+    ):
+        work = fit(estimator, lambda: bits(n_rows))
+        yield Workload(f"{name}, {which}", work, products, theirs)
+
+
+def tables(v=100, h=256, k=64, n=100):
+    """Updates of the sizes that tables have."""
+    pcd = PersistentContrastiveDivergence()
+    ladder = ParallelTempering(n_chains=n, n_columns=n, n_rungs=6)
+    for name, made, row in (
+        (f"RBM H={h}", couplings(v, h), v * h),
+        (f"RARBM H={h} K={k}", couplings(v, h, k), k * (v + h)),
+    ):
+        for which, phase in (
+            ("defaults", ParallelTempering()),
+            ("defaults but PCD-1", pcd),
+            (f"defaults but {n} ladders of 6 rungs", ladder),
+        ):
+            yield Workload(
+                f"{name}, {v} columns, batch {n}, an update, {which}",
+                update(made, phase, n, SGD(), repeats=100),
+                6.0 * n * row if phase is pcd else 0.0,
+                repeats=100,
+            )
 
 
 def training():
     """Updates and epochs."""
     yield pattern_update(8000, 1, repeats=8)
     yield pattern_update(1000, 10, repeats=20)
+    yield from tables()
     v, h, k, n = 784, 1000, 300, 100
-    yield Workload(
-        f"RARBM PCD-5, H={h} K={k}, batch = chains = {n}",
-        update(
-            couplings(v, h, k), PersistentContrastiveDivergence(5), n, repeats=100,
-            projection=Projection("clip"),
-        ),
-        10 * n * k * (v + h) + 2 * n * k * (2 * v + 3 * h),
-        repeats=100,
-    )  # fmt: skip
+    for which, optimizer in (("defaults but PCD-5", SGD()), ("PCD-5, plain steps", PLAIN)):
+        yield Workload(
+            f"RARBM H={h} K={k}, batch = chains = {n}, {which}",
+            update(
+                couplings(v, h, k), PersistentContrastiveDivergence(5), n, optimizer, repeats=100,
+                projection=Projection("clip"),
+            ),
+            10 * n * k * (v + h) + 2 * n * k * (2 * v + 3 * h),
+            repeats=100,
+        )  # fmt: skip
     n = 2000
     yield Workload(
         f"RBM PCD-10, H={h}, batch = chains = {n}",
