@@ -20,7 +20,7 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 
-from sklearn_rapid import RARBM, RBM, diagnostics, load, save
+from sklearn_rapid import RARBM, RBM, _fit, diagnostics, load, save
 from sklearn_rapid.negative_phase import PatternInducedCorrelations
 from sklearn_rapid.optimizers import SGD
 
