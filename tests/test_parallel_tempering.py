@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 from brute_force import Enumerated, p_value_of_states
 from machines import KINDS, make_machine
-from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from test_tempering import BETAS, FALSE_ALARM_RATE, ladder_at_equilibrium, n_columns
 
-from sklearn_rapid import RARBM, RBM
+from sklearn_rapid import RARBM, RBM, stretches
 from sklearn_rapid.backends import RandomStream, get_backend
 from sklearn_rapid.negative_phase import (
     ParallelTempering,
@@ -173,20 +172,19 @@ def test_rungs_follow_the_barrier(cls):
     assert more["n_rungs"][-1] >= 2 * more["barrier"][-1]
 
 
-def test_a_short_step_share_shortens_steps(monkeypatch):
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_short_step_share_shortens_steps(at_once, monkeypatch):
     X = np.random.default_rng(0).integers(2, size=(100, 12))
+    if not at_once:
+        monkeypatch.setattr(stretches, "n_at_once", lambda trainer, state: 0)
     moved = []
     for share in (1.0, 0.1):
-        start = RBM(5, max_iter=1, learning_rate=0.1, random_state=0).fit(X)
-        states = ParallelTempering.states
-
-        def shortened(self, *args, states=states, share=share):
-            negative, chains = states(self, *args)
-            return replace(negative, step_share=share), chains
-
-        with monkeypatch.context() as patch:
-            patch.setattr(ParallelTempering, "states", shortened)
-            after = clone(start).set_params(learning_rate=0.1).fit(X)
+        monkeypatch.setattr(
+            ParallelTempering,
+            "before_sweeps",
+            lambda self, chains, backend, share=share: replace(chains, step_share=share),
+        )
+        after = RBM(5, max_iter=1, learning_rate=0.1, random_state=0).fit(X)
         zero = RBM(5, max_iter=1, learning_rate=1e-12, random_state=0).fit(X)
         moved.append(np.abs(after.components_ - zero.components_).max())
     assert moved[1] == pytest.approx(0.1 * moved[0], rel=1e-3)
