@@ -216,9 +216,7 @@ def transfers_of(cupy, estimator, data, batch_size):
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
-def test_training_moves_a_batch_to_the_device_and_nothing_else(
-    cupy_stand_in, setting, monkeypatch
-):
+def test_training_moves_a_batch_to_the_device_and_nothing_else(cupy_stand_in, setting, monkeypatch):
     """10 more batches an epoch, two epochs: 20 moves more, where X is on the host."""
     monkeypatch.setattr(_fit, "BYTES_AT_ONCE", 0)
     data = (X[:200, :8] if "exact, visible" in setting else X[:200]).astype("float32")

@@ -60,7 +60,7 @@ def _direction_in_weights(part, start, stop, n_data, n_model, velocity, settings
     first, last = probed_rows(n_data, n_model, settings.n_probed)
     g, norms = step.weights[start:stop], sides.measures.norms[part]
     gradient_in_weights(start, stop, n_data, n_model, scale, sides.rows, g)
-    if settings.gradient_by_weights or settings.changes_by_rows:
+    if settings.gradient_by_weights:
         return
     norms[0] = norms[1] = 0.0
     if settings.is_scaled or settings.momentum != 0.0:
@@ -111,25 +111,28 @@ def _direction_in_biases(velocity, settings, offsets, step, norms):
 
 @compiled
 def run(
-    party, n_parties, gate, data, parameters, velocity, source, averages, draws, settings, maps,
-    formed, turned, step, own, sides, no_clamps,
+    party, n_parties, gate, data, parameters, patterns, velocity, source, averages, draws,
+    settings, maps, formed, turned, step, own, sides, no_clamps,
 ):  # fmt: skip
     """The updates, as one of the parties; whether all were made.
 
-    Every party sees the same stages, between which all wait for one another.
+    Every party sees the same stages, between which all wait for one another. `patterns` are None
+    or the parameters once more: the function is compiled for either kind of couplings by itself.
     """
-    has_patterns, batch_size = parameters.visible_patterns.size > 0, settings.batch_size
+    batch_size = settings.batch_size
     rows, offsets, measures, weights = own.rows, own.offsets, own.measures, parameters.weights
     size, n_patterns = sides.measures.part, parameters.visible_patterns.shape[0]
     pattern_size, n_first = measures.pattern_part, sides.offsets.mu.size
     n_parts, n_pattern_parts = n_blocks(n_first, size), n_blocks(n_patterns, pattern_size)
-    n_updates = n_blocks(data.shape[0], batch_size)
+    n_updates, all_here = n_blocks(data.shape[0], batch_size), True
     if turned.size > 0:
         turn(party, n_parties, weights, turned, size)
         weights = turned
-        if not wait(gate, n_parties):
-            return False
+        all_here &= wait(gate, n_parties)
     for update in range(n_updates):
+        # Looked at here alone: each way out of a function that has so many arrays is long.
+        if not all_here:
+            break
         batch = data[update * batch_size : (update + 1) * batch_size]
         n_data, n_model = batch.shape[0], n_model_rows(batch.shape[0], source)
         n, is_last = n_data + n_model, update == n_updates - 1
@@ -140,26 +143,22 @@ def run(
                 party, n_parties, size, parameters.visible_patterns, parameters.hidden_patterns,
                 settings.scale, formed,
             )  # fmt: skip
-            if not wait(gate, n_parties):
-                return False
+            all_here &= wait(gate, n_parties)
         rows_of_both_phases(
             party, n_parties, update, batch, settings.has_biases, parameters, maps, source, draws,
             rows, no_clamps,
         )  # fmt: skip
-        if not wait(gate, n_parties):
-            return False
+        all_here &= wait(gate, n_parties)
 
         if party == 0:
             n_states = 0 if source.kind == FROM_DATA else source.states.shape[0]
             averages_of_rows(n_data, n_model, n_states, averages, settings, rows, offsets)
             _direction_in_biases(velocity, settings, offsets, step, measures.norms[-1])
-        if not wait(gate, n_parties):
-            return False
+        all_here &= wait(gate, n_parties)
         if settings.is_centered:
             centre_rows(party, n_parties, n, rows.visible, offsets.mu)
             centre_rows(party, n_parties, n, rows.hidden, offsets.lam)
-            if not wait(gate, n_parties):
-                return False
+            all_here &= wait(gate, n_parties)
 
         if settings.changes_by_rows:
             changes_by_rows(party, n_parties, n_data, n_model, rows, measures.changes[0])
@@ -169,56 +168,52 @@ def run(
                 _direction_in_weights(
                     part, start, stop, n_data, n_model, velocity, settings, sides, step
                 )  # fmt: skip
-        if settings.gradient_by_weights and not wait(gate, n_parties):
-            return False
-        for part in range(party, n_pattern_parts, n_parties):
-            start, stop = part * pattern_size, min((part + 1) * pattern_size, n_patterns)
-            _direction_in_patterns(
-                part, start, stop, n_data, n_model, parameters, velocity, settings, own, step
-            )  # fmt: skip
+        if patterns is not None:
+            if settings.gradient_by_weights:
+                all_here &= wait(gate, n_parties)
+            for part in range(party, n_pattern_parts, n_parties):
+                start, stop = part * pattern_size, min((part + 1) * pattern_size, n_patterns)
+                _direction_in_patterns(
+                    part, start, stop, n_data, n_model, patterns, velocity, settings, own, step
+                )  # fmt: skip
         if settings.is_scaled:
             changes_by_biases(party, n_parties, first, last, rows, step, measures.changes[-1])
-        if not wait(gate, n_parties):
-            return False
+        all_here &= wait(gate, n_parties)
 
         if party == 0:
             measures.length[0] = length_of_step(
                 n_data, n_model, offsets.mu.size, settings, measures.norms, measures.changes
             )  # fmt: skip
             averages.counts[1] += 1
-        if not wait(gate, n_parties):
-            return False
+        all_here &= wait(gate, n_parties)
 
         length = f32(measures.length[0])
         threshold, divisor = penalty_of(measures.length[0], averages.counts, settings)
-        if has_patterns:
+        if patterns is not None:
             projection = projection_at(averages.counts[1], is_last, settings)
             step_in_patterns(
-                party, n_parties, parameters, step, length, threshold, divisor, projection,
+                party, n_parties, patterns, step, length, threshold, divisor, projection,
                 settings, offsets, measures,
             )  # fmt: skip
-        else:
+        if patterns is None:
             for part in range(party, n_parts, n_parties):
                 start, stop = part * size, min((part + 1) * size, n_first)
                 if settings.changes_by_rows:
-                    _direction_in_weights(
-                        part, start, stop, n_data, n_model, velocity, settings, sides, step
-                    )  # fmt: skip
+                    g = step.weights[start:stop]
+                    gradient_in_weights(start, stop, n_data, n_model, f32(1.0), sides.rows, g)
                 step_in_weights(
                     part, start, stop, weights, step.weights, length, threshold, divisor, sides
                 )  # fmt: skip
-        if not wait(gate, n_parties):
-            return False
+        all_here &= wait(gate, n_parties)
         if party == 0 and settings.has_biases:
             step_in_bias(
                 parameters.visible_bias, step.visible_bias, length, measures.visible_moves
             )  # fmt: skip
             step_in_bias(parameters.hidden_bias, step.hidden_bias, length, measures.hidden_moves)
-        if not wait(gate, n_parties):
-            return False
+        all_here &= wait(gate, n_parties)
     if turned.size > 0:
         turn(party, n_parties, turned, parameters.weights, size)
-    return True
+    return all_here
 
 
 class Stretches:
@@ -234,11 +229,12 @@ class Stretches:
     def run_stretch(self, stretch: Stretch) -> None:
         """Make the updates, in place of all that they change."""
         gate, buffers = new_gate(), self._buffers(layout_of(stretch))
-        maps = maps_of(stretch, buffers)
+        maps, parameters = maps_of(stretch, buffers), stretch.parameters
+        patterns = parameters if parameters.visible_patterns.size else None
 
         def take_part(party: int, n_parties: int) -> None:
             run(
-                party, n_parties, gate, stretch.data, stretch.parameters, stretch.velocity,
+                party, n_parties, gate, stretch.data, parameters, patterns, stretch.velocity,
                 stretch.source, stretch.averages, stretch.draws, stretch.settings, maps,
                 *buffers, ALL_FREE,
             )  # fmt: skip
