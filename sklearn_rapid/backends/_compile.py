@@ -22,6 +22,8 @@ ADVICE = (
     "variable NUMBA_CACHE_DIR to a folder that can be written to, and they are kept."
 )
 _said: set[str] = set()
+# False with NUMBA_DISABLE_JIT, where functions are the interpreter's.
+IS_COMPILED = not config.DISABLE_JIT
 
 # Part of what calls it: nothing to keep.
 inlined = njit(inline="always", error_model="numpy")
@@ -50,6 +52,14 @@ def compiler(**options: Any) -> Callable:
         return made
 
     return compiled
+
+
+def internal_compiler(**options: Any) -> Callable:
+    """The same for what compiled functions alone call: it takes less time.
+
+    What the interpreter calls by is left out. If it calls such a function, the process crashes.
+    """
+    return compiler(no_cpython_wrapper=True, no_cfunc_wrapper=True, **options)
 
 
 class ForgivingCache(FunctionCache):

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklearn_rapid.backends._compile import compiler, inlined
+from sklearn_rapid.backends._compile import compiler, inlined, internal_compiler
 from sklearn_rapid.backends._kernels import f32, f64, means, sample_spins, u32, u64
 from sklearn_rapid.backends._pipelines import gibbs, matrix_product, product, temper
 from sklearn_rapid.backends.stretch import FROM_DATA, FROM_PATTERNS
 
-compiled = compiler(no_cpython_wrapper=True, no_cfunc_wrapper=True)
+internal = internal_compiler()
 
 
 class Maps(NamedTuple):
@@ -74,7 +74,7 @@ class Offsets(NamedTuple):
     hidden_gap: Any
 
 
-@compiled
+@internal
 def n_blocks(n, size):
     """How many blocks of a size there are in n."""
     return -(-n // size)
@@ -90,7 +90,7 @@ def n_model_rows(n_data, source):
     return source.states.shape[0]
 
 
-@compiled
+@internal
 def copy_rows(source, target):
     """The rows of one array to another."""
     for i in range(source.shape[0]):
@@ -98,7 +98,7 @@ def copy_rows(source, target):
             target[i, j] = source[i, j]
 
 
-@compiled
+@internal
 def form_weights(party, n_parties, size, visible_patterns, hidden_patterns, scale, weights):
     """W = ξ_vᵀ ξ_h / √K, a part of V at a time."""
     for part in range(party, n_blocks(weights.shape[0], size), n_parties):
@@ -214,7 +214,7 @@ def _contrast(field, v, n_steps, start, first_draw, parameters, maps, draws, no_
     )  # fmt: skip
 
 
-@compiled
+@internal
 def _fields(start, stop, parameters, maps, rows):
     """v W of some rows, without scale and bias; overlaps v ξ_vᵀ on the way."""
     v, overlaps = rows.visible[start:stop], rows.overlaps[start:stop]
@@ -223,7 +223,7 @@ def _fields(start, stop, parameters, maps, rows):
         matrix_product(v, parameters.visible_patterns, True, overlaps)
 
 
-@compiled
+@internal
 def _means(start, stop, block, has_biases, parameters, maps, rows):
     """Hidden means from fields, their overlaps with the patterns, and all sums of a block."""
     t = rows.hidden[start:stop]
@@ -235,7 +235,7 @@ def _means(start, stop, block, has_biases, parameters, maps, rows):
         _sum_rows(t, rows.hidden_sums[block])
 
 
-@compiled
+@internal
 def _sum_rows(x, out):
     for j in range(out.size):
         out[j] = 0.0
@@ -245,7 +245,7 @@ def _sum_rows(x, out):
             out[j] += f64(row[j])
 
 
-@compiled
+@internal
 def _means_of_phases(sums, j, n_data_blocks, n_all, n_data, n_model):
     """Of one unit, over the data and over the model's states."""
     of_data, of_model = 0.0, 0.0

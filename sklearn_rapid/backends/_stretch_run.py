@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from sklearn_rapid.backends import _threads
-from sklearn_rapid.backends._arguments import ALL_FREE
-from sklearn_rapid.backends._compile import compiler, inlined
+from sklearn_rapid.backends._arguments import ALL_FREE, writeable
+from sklearn_rapid.backends._compile import IS_COMPILED, compiler, inlined
 from sklearn_rapid.backends._kernels import f32
 from sklearn_rapid.backends._parties import give_up, new_gate, wait
 from sklearn_rapid.backends._stretch_buffers import (
@@ -46,8 +46,7 @@ from sklearn_rapid.backends._stretch_steps import (
 )
 from sklearn_rapid.backends.stretch import FROM_DATA, Stretch
 
-compiled = compiler(no_cfunc_wrapper=True)
-internal = compiler(no_cpython_wrapper=True, no_cfunc_wrapper=True)
+compiled = compiler()
 
 # Parties that share less work than this, in multiply-adds an update, wait longer than they work.
 SMALLEST_SHARED_UPDATE = 3e5
@@ -224,17 +223,18 @@ class Stretches:
 
     def makes_stretches(self, dtype: Any) -> bool:
         """Whether `run_stretch` takes machines of this dtype."""
-        return dtype == f32
+        return IS_COMPILED and dtype == f32
 
     def run_stretch(self, stretch: Stretch) -> None:
         """Make the updates, in place of all that they change."""
         gate, buffers = new_gate(), self._buffers(layout_of(stretch))
         maps, parameters = maps_of(stretch, buffers), stretch.parameters
+        data = writeable(stretch.data)
         patterns = parameters if parameters.visible_patterns.size else None
 
         def take_part(party: int, n_parties: int) -> None:
             run(
-                party, n_parties, gate, stretch.data, parameters, patterns, stretch.velocity,
+                party, n_parties, gate, data, parameters, patterns, stretch.velocity,
                 stretch.source, stretch.averages, stretch.draws, stretch.settings, maps,
                 *buffers, ALL_FREE,
             )  # fmt: skip

@@ -12,16 +12,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklearn_rapid.backends._compile import compiler, inlined
+from sklearn_rapid.backends._compile import inlined, internal_compiler
 from sklearn_rapid.backends._kernels import f32, f64
 from sklearn_rapid.backends._linear import shrink
 from sklearn_rapid.backends._pipelines import matrix_product
 from sklearn_rapid.backends._stretch_rows import n_blocks
 from sklearn_rapid.backends.stretch import CLIP, NO_PROJECTION, SIGN
 
-compiled = compiler(no_cpython_wrapper=True, no_cfunc_wrapper=True)
+internal = internal_compiler()
 # Sums in any order: they are turned into vector code.
-summed = compiler(fastmath={"contract", "reassoc"}, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+summed = internal_compiler(fastmath={"contract", "reassoc"})
 
 # Numbers on a cache line.
 LINE = 16
@@ -55,7 +55,7 @@ class Measures(NamedTuple):
     pattern_part: int
 
 
-@compiled
+@internal
 def probed_rows(n_data, n_model, n_probed):
     """The last rows of the data and the first of the model."""
     return n_data - min(n_data, n_probed), n_data + min(n_model, n_probed)
@@ -79,13 +79,13 @@ def _dot_less(a, a0, b):
     return total
 
 
-@compiled
+@internal
 def _add_times(total, x, factor):
     for j in range(total.size):
         total[j] += factor * f64(x[j])
 
 
-@compiled
+@internal
 def centre_rows(party, n_parties, n, x, offset):
     """Rows less an offset, in place."""
     for i in range(party * n // n_parties, (party + 1) * n // n_parties):
@@ -93,7 +93,7 @@ def centre_rows(party, n_parties, n, x, offset):
             x[i, j] -= offset[j]
 
 
-@compiled
+@internal
 def weighted_columns(x, start, stop, n_data, n_model, scale, means):
     """Columns of the rows of both phases, less their means, times the weights of the rows."""
     out = np.empty((n_data + n_model, stop - start), dtype=f32)
@@ -126,7 +126,7 @@ def gradient_in_patterns(
     np.dot(factors.T, rows.hidden[:n], of_hidden)
 
 
-@compiled
+@internal
 def mean_overlaps(start, stop, patterns, offsets):
     """Overlaps of the offsets with some patterns: ξ_v μ and ξ_h λ."""
     of_mu = np.empty(stop - start, dtype=f32)
@@ -137,7 +137,7 @@ def mean_overlaps(start, stop, patterns, offsets):
     return of_mu, of_lam
 
 
-@compiled
+@internal
 def follow(g, velocity, momentum, norms):
     """From a gradient to the direction, in place; add its square and its product with the first."""
     for i in range(g.shape[0]):
@@ -153,7 +153,7 @@ def follow(g, velocity, momentum, norms):
             g[i, j] = velocity[i, j] = direction
 
 
-@compiled
+@internal
 def follow_vector(g, velocity, momentum, norms):
     """The same for an array in one dimension."""
     for j in range(g.size):
@@ -298,7 +298,7 @@ def step_in_weights(part, start, stop, weights, step, length, threshold, divisor
         _add_times(of_hidden, moved, f64(offsets.mu[i]))
 
 
-@compiled
+@internal
 def turn(party, n_parties, matrix, turned, size):
     """A matrix to its transpose, a part at a time; both are read and written line by line."""
     for part in range(party, n_blocks(matrix.shape[0], size), n_parties):
@@ -334,7 +334,7 @@ def step_in_patterns(
                 _add_times(of_hidden, hidden, -scale * _dot(visible, offsets.mu))
 
 
-@compiled
+@internal
 def _clear(a, b):
     for i in range(a.size):
         a[i] = 0.0
@@ -342,7 +342,7 @@ def _clear(a, b):
         b[j] = 0.0
 
 
-@compiled
+@internal
 def _move(p, direction, length, threshold, divisor):
     """Along the direction, then towards zero."""
     for j in range(p.size):
@@ -351,7 +351,7 @@ def _move(p, direction, length, threshold, divisor):
         shrink(p, threshold, divisor)
 
 
-@compiled
+@internal
 def _project(p, projection, bound):
     """To signs, that of zero being +1, or into an interval; NaN is no less than any bound."""
     if projection == SIGN:
@@ -362,7 +362,7 @@ def _project(p, projection, bound):
             p[j] = bound if p[j] > bound else (-bound if p[j] < -bound else p[j])
 
 
-@compiled
+@internal
 def step_in_bias(bias, step, length, moves):
     """Move a bias; those of the centred parametrisation stay where W moves."""
     for i in range(bias.size):
