@@ -138,6 +138,38 @@ def test_a_stretch_is_what_single_updates_are(kind, phase, setting):
             start = one_by_one
 
 
+@pytest.mark.parametrize("phase", ["cd", "pcd", "more chains", "tempered"])
+@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize("batch_size", [3, 10, 64, 100])
+def test_long_rows_and_few_of_them(phase, setting, batch_size):
+    """Where W is worked on transposed, and energy changes come of products of rows."""
+    backend, by = get_backend("numba", n_threads=1), trainer(phase, setting, batch_size)
+    data = spins(batch_size, n_visible=300)
+    with backend.running():
+        made = couplings("dense", backend, n_visible=300, n_hidden=270)
+        at_once = by.start(made, data, RandomStream(3), backend)
+        one_by_one = at_once.copy()
+        by.updates(at_once, data, 0.02)
+        by.update(one_by_one, data, 0.02)
+    assert_close(at_once, one_by_one)
+
+
+def test_no_step_where_data_and_model_agree():
+    """All states are one and the same, seven in the data and thirteen of the model."""
+    phase = PersistentContrastiveDivergence(n_chains=13)
+    backend, by = get_backend("numba", n_threads=1), Trainer(phase, SGD(), batch_size=7)
+    data = np.ones((70, 300), dtype="float32")
+    with backend.running():
+        made = couplings("dense", backend, n_visible=300, n_hidden=270)
+        state = by.start(made, data[:7], RandomStream(3), backend)
+        state.machine.visible_bias[:] = 60.0
+        before = state.copy()
+        by.updates(state, data, 0.25)
+    np.testing.assert_array_equal(state.chains, 1.0)
+    weights = state.machine.couplings.weights
+    np.testing.assert_allclose(weights, before.machine.couplings.weights, atol=1e-3)
+
+
 @pytest.mark.parametrize("kind", N_PATTERNS)
 @pytest.mark.parametrize("phase", PHASES)
 def test_a_stretch_of_many_is_many_of_one(kind, phase):

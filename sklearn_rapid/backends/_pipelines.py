@@ -66,6 +66,8 @@ def matrix_product(x, matrix, is_transposed, out):
         few = FEW_ROWS if x.shape[1] < LONG_ROW else FEW_LONG_ROWS
         if TILE <= x.shape[0] <= few and matrix.shape[0] >= TILE:
             _row_products(x, matrix, out)
+        elif x.shape[0] < TILE:
+            _dot_products(x, matrix, out)
         else:
             np.dot(x, matrix.T, out)
         return
@@ -75,6 +77,17 @@ def matrix_product(x, matrix, is_transposed, out):
         return
     for start in range(0, x.shape[0], rows):
         np.dot(x[start : start + rows], matrix, out[start : start + rows])
+
+
+@compiler(fastmath={"contract", "reassoc"})
+def _dot_products(x, y, out):
+    """X Yᵀ for fewer rows of x than a tile has."""
+    for j in range(y.shape[0]):
+        for i in range(x.shape[0]):
+            total = f32(0.0)
+            for k in range(x.shape[1]):
+                total += x[i, k] * y[j, k]
+            out[i, j] = total
 
 
 @compiler(fastmath={"contract", "reassoc"})

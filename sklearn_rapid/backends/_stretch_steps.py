@@ -239,10 +239,11 @@ def length_of_step(n_data, n_model, n_visible, settings, norms, changes):
     total, mean, variance, square, gain = 0.0, 0.0, 0.0, norms[-1, 0], norms[-1, 1]
     n_parts = 1 if settings.changes_by_rows else norms.shape[0] - 1
     if settings.changes_by_rows:
-        for n in range(last - first):  # |G|² is Σ_n w_n v_nᵀ G t_n
-            of_row = changes[0, n] * (of_data if n < n_data else -of_model)
-            square += of_row
-            gain += of_row
+        of_weights = 0.0  # |G|² is Σ_n w_n v_nᵀ G t_n, which rounding may take below zero
+        for n in range(last - first):
+            of_weights += changes[0, n] * (of_data if n < n_data else -of_model)
+        square += max(of_weights, 0.0)
+        gain += max(of_weights, 0.0)
     else:
         for part in range(n_parts):
             square += norms[part, 0]
