@@ -156,7 +156,7 @@ def test_long_rows_and_few_of_them(phase, setting, batch_size):
 
 @pytest.mark.parametrize("n_chains", range(5, 25))
 def test_no_step_where_data_and_model_agree(n_chains):
-    """All states are one and the same, in seven rows and so many chains. Rounding is no gradient."""
+    """All states are one and the same, in seven rows and so many chains."""
     phase = PersistentContrastiveDivergence(n_chains=n_chains)
     backend, by = get_backend("numba", n_threads=1), Trainer(phase, SGD(), 7, center=False)
     data = np.ones((70, 300), dtype="float32")

@@ -14,7 +14,7 @@ import numpy as np
 
 from sklearn_rapid.backends._compile import inlined, internal_compiler
 from sklearn_rapid.backends._kernels import f32, f64
-from sklearn_rapid.backends._linear import shrink
+from sklearn_rapid.backends._linear import dot, shrink
 from sklearn_rapid.backends._pipelines import matrix_product
 from sklearn_rapid.backends._stretch_rows import n_blocks
 from sklearn_rapid.backends.stretch import CLIP, NO_PROJECTION, SIGN
@@ -59,15 +59,6 @@ class Measures(NamedTuple):
 def probed_rows(n_data, n_model, n_probed):
     """The last rows of the data and the first of the model."""
     return n_data - min(n_data, n_probed), n_data + min(n_model, n_probed)
-
-
-@summed
-def _dot(a, b):
-    """Σ_i a_i b_i."""
-    total = 0.0
-    for i in range(a.size):
-        total += f64(a[i]) * f64(b[i])
-    return total
 
 
 @summed
@@ -132,8 +123,8 @@ def mean_overlaps(start, stop, patterns, offsets):
     of_mu = np.empty(stop - start, dtype=f32)
     of_lam = np.empty(stop - start, dtype=f32)
     for k in range(start, stop):
-        of_mu[k - start] = _dot(patterns.visible_patterns[k], offsets.mu)
-        of_lam[k - start] = _dot(patterns.hidden_patterns[k], offsets.lam)
+        of_mu[k - start] = dot(patterns.visible_patterns[k], offsets.mu)
+        of_lam[k - start] = dot(patterns.hidden_patterns[k], offsets.lam)
     return of_mu, of_lam
 
 
@@ -142,7 +133,7 @@ def follow(g, velocity, momentum, norms):
     """From a gradient to the direction, in place; add its square and its product with the first."""
     for i in range(g.shape[0]):
         if momentum == 0.0:
-            square = _dot(g[i], g[i])
+            square = dot(g[i], g[i])
             norms[0] += square
             norms[1] += square
             continue
@@ -172,7 +163,7 @@ def changes_by_weights(start, stop, first, last, g, rows, out):
     products = np.empty((last - first, stop - start), dtype=f32)
     matrix_product(rows.hidden[first:last], g, True, products)
     for n in range(last - first):
-        out[n] = _dot(rows.visible[first + n, start:stop], products[n])
+        out[n] = dot(rows.visible[first + n, start:stop], products[n])
 
 
 @inlined
@@ -188,8 +179,8 @@ def changes_by_rows(party, n_parties, n_data, n_model, rows, out):
     matrix_product(rows.visible[start:stop], rows.visible[:n], True, visible)
     matrix_product(rows.hidden[start:stop], rows.hidden[:n], True, hidden)
     for r in range(stop - start):
-        of_data = _dot(visible[r, :n_data], hidden[r, :n_data])
-        of_model = _dot(visible[r, n_data:], hidden[r, n_data:])
+        of_data = dot(visible[r, :n_data], hidden[r, :n_data])
+        of_model = dot(visible[r, n_data:], hidden[r, n_data:])
         out[start + r] = of_data / n_data - of_model / n_model
 
 
@@ -225,8 +216,8 @@ def changes_by_patterns(
 def changes_by_biases(party, n_parties, first, last, rows, step, out):
     """What the step in the biases does to the energies of probed rows."""
     for n in range(party, last - first, n_parties):
-        of_visible = _dot(rows.visible[first + n], step.visible_bias)
-        out[n] = of_visible + _dot(rows.hidden[first + n], step.hidden_bias)
+        of_visible = dot(rows.visible[first + n], step.visible_bias)
+        out[n] = of_visible + dot(rows.hidden[first + n], step.hidden_bias)
 
 
 @inlined
@@ -295,7 +286,7 @@ def step_in_weights(part, start, stop, weights, step, length, threshold, divisor
         _move(row, step[i], length, threshold, divisor)
         for j in range(moved.size):
             moved[j] -= row[j]
-        of_visible[i] = _dot(moved, offsets.lam)
+        of_visible[i] = dot(moved, offsets.lam)
         _add_times(of_hidden, moved, f64(offsets.mu[i]))
 
 
@@ -324,15 +315,15 @@ def step_in_patterns(
         for k in range(part * size, min((part + 1) * size, n_patterns)):
             visible, hidden = patterns.visible_patterns[k], patterns.hidden_patterns[k]
             if settings.is_centered:
-                _add_times(of_visible, visible, scale * _dot(hidden, offsets.lam))
-                _add_times(of_hidden, hidden, scale * _dot(visible, offsets.mu))
+                _add_times(of_visible, visible, scale * dot(hidden, offsets.lam))
+                _add_times(of_hidden, hidden, scale * dot(visible, offsets.mu))
             _move(visible, step.visible_patterns[k], length, threshold, divisor)
             _move(hidden, step.hidden_patterns[k], length, threshold, divisor)
             _project(visible, projection, bound)
             _project(hidden, projection, bound)
             if settings.is_centered:
-                _add_times(of_visible, visible, -scale * _dot(hidden, offsets.lam))
-                _add_times(of_hidden, hidden, -scale * _dot(visible, offsets.mu))
+                _add_times(of_visible, visible, -scale * dot(hidden, offsets.lam))
+                _add_times(of_hidden, hidden, -scale * dot(visible, offsets.mu))
 
 
 @internal
