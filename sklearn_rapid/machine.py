@@ -62,6 +62,12 @@ class Machine:
         return self.couplings.shape[1]
 
     @property
+    def parameters(self) -> dict[str, Any]:
+        """The couplings' arrays and the biases, by name."""
+        biases = {"visible_bias": self.visible_bias, "hidden_bias": self.hidden_bias}
+        return {**self.couplings.parameters, **biases}
+
+    @property
     def has_biases(self) -> bool:
         """Whether any bias differs from zero; if none does, v and -v are equally likely."""
         xp = self.backend.xp

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sklearn_rapid.backends.stretch import NO_CURVATURE
 from sklearn_rapid.couplings import Arrays
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.negative_phase import NegativeStates
@@ -24,8 +25,6 @@ ROWS_FOR_FULL_STEP = 100
 # of at least the smallest one, gains most.
 LARGEST_OVERSHOOT = 10.0
 SMALLEST_CURVATURE = 1e-3
-# Where no energy changes at all, this keeps 0 / 0 out: a step of no length.
-NO_CURVATURE = 1e-300
 
 
 def step_scale(

@@ -105,7 +105,7 @@ def make(
     key0, key1 = stream.key
     stretch = Stretch(
         data=data,
-        parameters=_parameters(_arrays_of(machine)),
+        parameters=_parameters(machine.parameters),
         velocity=_parameters(velocity),
         source=_source(phase, machine.couplings, chains, n_updates),
         averages=_averages(state),
@@ -127,14 +127,13 @@ def make(
 
 def _can_be_told(trainer: Any, machine: Any) -> bool:
     """Whether all but the negative phase can: classes of one's own may do anything."""
-    arrays = _arrays_of(machine).values()
     return (
         type(trainer.optimizer) is SGD
         and type(trainer.penalty) is Penalty
         and trainer.projection.kind in PROJECTIONS
         and type(machine.couplings) in (DenseCouplings, PatternCouplings)
         and machine.backend.makes_stretches(machine.visible_bias.dtype)
-        and all(p.dtype == np.float32 and p.flags.carray for p in arrays)
+        and all(p.dtype == np.float32 and p.flags.carray for p in machine.parameters.values())
     )
 
 
@@ -169,11 +168,6 @@ def _n_products(couplings: Any, n_steps: int, n_data: int, n_model: int) -> floa
     if couplings.uses_patterns:
         a_row = couplings.n_patterns * (n_visible + n_hidden)
     return a_row * (2.0 * n_steps * n_model + 2.0 * (n_data + n_model))
-
-
-def _arrays_of(machine: Any) -> dict[str, Any]:
-    biases = {"visible_bias": machine.visible_bias, "hidden_bias": machine.hidden_bias}
-    return {**machine.couplings.parameters, **biases}
 
 
 def _parameters(arrays: dict[str, Any]) -> Parameters:

@@ -166,7 +166,7 @@ class Trainer:
         return state
 
     def _trained(self, machine: Machine) -> dict[str, Any]:
-        return _all_parameters(machine) if self.fit_intercept else machine.couplings.parameters
+        return machine.parameters if self.fit_intercept else machine.couplings.parameters
 
     @property
     def n_draws(self) -> int | None:
@@ -305,7 +305,7 @@ class Trainer:
         The state is then spoiled: go back to a copy.
         """
         xp, to_numpy = state.machine.backend.xp, state.machine.backend.to_numpy
-        for name, p in _all_parameters(state.machine).items():
+        for name, p in state.machine.parameters.items():
             if not bool(xp.all(xp.abs(p) <= LARGEST_PARAMETER)):
                 largest = float(np.max(np.abs(to_numpy(p))))
                 raise Diverged(f"the largest element of {name} has grown to {largest:g}")
@@ -367,11 +367,6 @@ def _outline(tree: Any) -> Any:
     if isinstance(tree, tuple):
         return tuple(map(_outline, tree))
     return (tuple(tree.shape), str(tree.dtype)) if hasattr(tree, "shape") else None
-
-
-def _all_parameters(machine: Machine) -> dict[str, Any]:
-    biases = {"visible_bias": machine.visible_bias, "hidden_bias": machine.hidden_bias}
-    return {**machine.couplings.parameters, **biases}
 
 
 def batches(n_rows: int, batch_size: int) -> Iterator[slice]:

@@ -118,7 +118,7 @@ def new_buffers(layout: Layout) -> Buffers:
         np.empty(n_visible, f32),
         np.empty(n_hidden, f32),
     )
-    offsets = Offsets(*(np.empty(n, f32) for n in 2 * (n_visible, n_hidden)))
+    offsets = Offsets(np.empty(n_visible, f32), np.empty(n_hidden, f32))
     own = Sides(_rows(layout), offsets, _measures(layout, shape[0]))
     formed = np.empty(shape, f32) if layout.is_formed else NO_MATRIX
     turned = np.empty(shape, f32) if layout.is_turned else NO_MATRIX
@@ -129,10 +129,11 @@ def _rows(layout: Layout) -> Rows:
     n_visible, n_hidden, n_patterns = layout[:3]
     n = layout.n_data + layout.n_model
     data_block = chain_block = _block_size(layout.n_data)
-    n_sums = 2 * -(-layout.n_data // data_block)
+    n_data_blocks = n_chain_blocks = -(-layout.n_data // data_block)
     if layout.n_states:
         chain_block = _block_size(layout.n_states, layout.n_rungs)
-        n_sums = n_sums // 2 - (-layout.n_states // chain_block)
+        n_chain_blocks = -(-layout.n_states // chain_block)
+    n_sums = n_data_blocks + n_chain_blocks
     return Rows(
         np.empty((n, n_visible), f32),
         np.empty((n, n_hidden), f32),
@@ -181,7 +182,7 @@ def _exchanged(sides: Sides) -> Sides:
     rows, offsets, measures = sides
     return Sides(
         rows._replace(visible=rows.hidden, hidden=rows.visible),
-        Offsets(offsets.lam, offsets.mu, offsets.hidden_gap, offsets.gap),
+        Offsets(offsets.lam, offsets.mu),
         measures._replace(visible_moves=measures.hidden_moves, hidden_moves=measures.visible_moves),
     )
 

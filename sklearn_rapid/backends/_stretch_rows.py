@@ -58,20 +58,10 @@ class Rows(NamedTuple):
 
 
 class Offsets(NamedTuple):
-    """Offsets of both layers, and means of the data less those of the model's states.
-
-    Attributes
-    ----------
-    mu, lam : array of shape (V,), (H,)
-        Zero if layers are not centred.
-    gap, hidden_gap : array of shape (V,), (H,)
-        Zero if there are no biases.
-    """
+    """Offsets of both layers, μ and λ of shape (V,) and (H,): zero if layers are not centred."""
 
     mu: Any
     lam: Any
-    gap: Any
-    hidden_gap: Any
 
 
 @internal
@@ -257,8 +247,8 @@ def _means_of_phases(sums, j, n_data_blocks, n_all, n_data, n_model):
 
 
 @inlined
-def averages_of_rows(n_data, n_model, n_states, averages, settings, rows, offsets):
-    """Means of both phases, and the offsets, which follow those of the data.
+def averages_of_rows(n_data, n_model, n_states, averages, settings, rows, offsets, step):
+    """The gradient of the biases, and the offsets, which follow the means of the data.
 
     By one party: there are few sums.
     """
@@ -274,11 +264,11 @@ def averages_of_rows(n_data, n_model, n_states, averages, settings, rows, offset
         )  # fmt: skip
         offset = (1.0 - share) * averages.visible_offset[i] + share * of_data
         averages.visible_offset[i] = offset
-        offsets.gap[i] = f32(of_data - of_model) if settings.has_biases else f32(0.0)
+        step.visible_bias[i] = f32(of_data - of_model) if settings.has_biases else f32(0.0)
         offsets.mu[i] = f32(offset) if settings.is_centered else f32(0.0)
     rate = max(settings.hidden_offset_rate, 1.0 / (averages.counts[1] + 1.0))
     if not settings.has_biases:
-        offsets.lam[:] = offsets.hidden_gap[:] = f32(0.0)
+        offsets.lam[:] = step.hidden_bias[:] = f32(0.0)
         return
     for j in range(offsets.lam.size):
         of_data, of_model = _means_of_phases(
@@ -288,6 +278,6 @@ def averages_of_rows(n_data, n_model, n_states, averages, settings, rows, offset
         old = averages.hidden_offset[j] if averages.counts[2] == 1 else mean
         offset = f32(1.0 - rate) * old + f32(rate) * mean
         averages.hidden_offset[j] = offset
-        offsets.hidden_gap[j] = f32(of_data - of_model)
+        step.hidden_bias[j] = f32(of_data - of_model)
         offsets.lam[j] = offset if settings.is_centered else f32(0.0)
     averages.counts[2] = 1

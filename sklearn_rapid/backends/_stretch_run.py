@@ -96,12 +96,8 @@ def _direction_in_patterns(
 
 
 @inlined
-def _direction_in_biases(velocity, settings, offsets, step, norms):
-    """The direction in the biases, with its norm."""
-    for i in range(offsets.gap.size):
-        step.visible_bias[i] = offsets.gap[i]
-    for j in range(offsets.hidden_gap.size):
-        step.hidden_bias[j] = offsets.hidden_gap[j]
+def _direction_in_biases(velocity, settings, step, norms):
+    """From the biases' gradient to their direction, with its norm."""
     norms[0] = norms[1] = 0.0
     if settings.has_biases:
         follow_vector(step.visible_bias, velocity.visible_bias, settings.momentum, norms)
@@ -151,8 +147,8 @@ def run(
 
         if party == 0:
             n_states = 0 if source.kind == FROM_DATA else source.states.shape[0]
-            averages_of_rows(n_data, n_model, n_states, averages, settings, rows, offsets)
-            _direction_in_biases(velocity, settings, offsets, step, measures.norms[-1])
+            averages_of_rows(n_data, n_model, n_states, averages, settings, rows, offsets, step)
+            _direction_in_biases(velocity, settings, step, measures.norms[-1])
         all_here &= wait(gate, n_parties)
         if settings.is_centered:
             centre_rows(party, n_parties, n, rows.visible, offsets.mu)

@@ -17,7 +17,7 @@ from sklearn_rapid.backends._kernels import f32, f64
 from sklearn_rapid.backends._linear import dot, shrink
 from sklearn_rapid.backends._pipelines import matrix_product
 from sklearn_rapid.backends._stretch_rows import n_blocks
-from sklearn_rapid.backends.stretch import CLIP, NO_PROJECTION, SIGN
+from sklearn_rapid.backends.stretch import CLIP, NO_CURVATURE, NO_PROJECTION, SIGN
 
 internal = internal_compiler()
 # Sums in any order: they are turned into vector code.
@@ -25,8 +25,6 @@ summed = internal_compiler(fastmath={"contract", "reassoc"})
 
 # Numbers on a cache line.
 LINE = 16
-# Where no energy changes at all, this keeps 0 / 0 out.
-NO_CURVATURE = 1e-300
 
 
 class Measures(NamedTuple):

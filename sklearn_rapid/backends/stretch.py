@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 FROM_DATA, FROM_CHAINS, FROM_PATTERNS = range(3)
 # What is done to patterns.
 NO_PROJECTION, SIGN, CLIP = range(3)
+# Where no energy changes at all, this keeps 0 / 0 out: a step of no length.
+NO_CURVATURE = 1e-300
 
 
 class Parameters(NamedTuple):
