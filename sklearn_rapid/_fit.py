@@ -91,7 +91,8 @@ class Run:
         """
         n_updates = 0 if self.state is None else self.state.n_updates
         rng = np.random.default_rng((self.seed, n_updates))
-        order = epoch_order(self.X, self.split, self.weights, self.shuffle, rng)
+        batch_size = self.trainer.batch_size
+        order = epoch_order(self.X, self.split, self.weights, self.shuffle, batch_size, rng)
         n_rows = self.X.shape[0] if order is None else order.size
         on_device = order if order is None else row_numbers(order, self.X, self.encoder.backend)
         for rows in batches(n_rows, self.n_rows_at_once):

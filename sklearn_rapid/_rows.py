@@ -9,6 +9,7 @@ import numpy as np
 
 from sklearn_rapid._warnings import warn
 from sklearn_rapid.backends import is_cupy_array
+from sklearn_rapid.statistics import PROBED_STATES
 from sklearn_rapid.step_length import ROWS_FOR_FULL_STEP
 
 # There are as many chains as a batch has rows. Where the rows are fewer than a batch, so many
@@ -41,7 +42,12 @@ def split_of(estimator: Any, X: Any, seed: int) -> Split:
 
 
 def epoch_order(
-    X: Any, split: Split, weights: np.ndarray | None, shuffle: bool, rng: np.random.Generator
+    X: Any,
+    split: Split,
+    weights: np.ndarray | None,
+    shuffle: bool,
+    batch_size: int,
+    rng: np.random.Generator,
 ) -> np.ndarray | None:
     """The rows of an epoch in their order, but for those of no weight; None is all as they are."""
     if split.train is None and weights is None and not shuffle:
@@ -49,7 +55,22 @@ def epoch_order(
     rows = np.arange(X.shape[0]) if split.train is None else split.train
     if weights is not None:
         rows = rows[weights[rows] > 0.0]
-    return rows[rng.permutation(rows.size)] if shuffle else rows
+    return _shuffled(rows, batch_size, rng) if shuffle else rows
+
+
+def _shuffled(rows: np.ndarray, batch_size: int, rng: np.random.Generator) -> np.ndarray:
+    """Rows in batches at random, each batch in the order of the rows.
+
+    So rows that are stored together are read together, wherever that is. The last rows of a batch
+    are those that a step is measured at: they are kept a random choice.
+    """
+    rows = rows[rng.permutation(rows.size)]
+    n_in_whole = rows.size - rows.size % batch_size
+    for of_batches in (rows[:n_in_whole].reshape(-1, batch_size), rows[None, n_in_whole:]):
+        n_before = max(0, of_batches.shape[1] - PROBED_STATES)
+        of_batches[:, :n_before].sort(axis=1)
+        of_batches[:, n_before:].sort(axis=1)
+    return rows
 
 
 def row_numbers(rows: np.ndarray, X: Any, backend: Any) -> Any:

@@ -15,8 +15,7 @@ from typing import Any
 from sklearn_rapid.backends.stretch import NO_CURVATURE
 from sklearn_rapid.couplings import Arrays
 from sklearn_rapid.machine import Machine
-from sklearn_rapid.negative_phase import NegativeStates
-from sklearn_rapid.statistics import Statistics
+from sklearn_rapid.statistics import Probe, Sums
 
 # From so many rows on, noise no longer limits how long a step may be.
 ROWS_FOR_FULL_STEP = 100
@@ -40,30 +39,26 @@ def step_scale(
     return xp.minimum(xp.sqrt(squared_length / curvature), LARGEST_OVERSHOOT * gain / curvature)
 
 
-def share_of_full_step(n_data: float, negative: NegativeStates, backend: Any) -> Any:
+def share_of_full_step(sums: Sums, backend: Any) -> Any:
     """Mean number of data and model rows (the harmonic one) over that for a full step."""
-    if negative.weights is None:
-        n_rows = 2.0 / (1.0 / n_data + 1.0 / negative.visible.shape[0])
-        return min(1.0, n_rows / ROWS_FOR_FULL_STEP)
-    of_model = backend.dot(negative.weights, negative.weights)
-    if negative.stand_for_two:
-        of_model = of_model / 2  # two states of weight w / 2 for each of weight w
-    share = 2.0 / (1.0 / n_data + of_model) / ROWS_FOR_FULL_STEP
+    share = 2.0 / (sums.data_square + sums.model_square) / ROWS_FOR_FULL_STEP
+    if isinstance(share, float):
+        return min(1.0, share)
     return backend.xp.minimum(share, backend.xp.ones_like(share))
 
 
-def energy_variance(machine: Machine, statistics: Statistics, direction: Arrays) -> Any:
+def energy_variance(machine: Machine, probe: Probe, direction: Arrays) -> Any:
     """Variance of the energy changes that a unit step along the direction makes, in nats².
 
     Taken over data and model states alike, so that it is defined for a single chain too.
     """
     backend, xp = machine.backend, machine.backend.xp
-    v, t = statistics.visible, statistics.hidden
+    v, t = probe.visible, probe.hidden
     change = machine.couplings.change(v, t, direction, backend)
     if "visible_bias" in direction:
         change = change + xp.astype(v @ direction["visible_bias"], xp.float64)
         change = change + xp.astype(t @ direction["hidden_bias"], xp.float64)
-    p = xp.astype(statistics.weights, xp.float64)
+    p = xp.astype(probe.weights, xp.float64)
     p = p / xp.sum(p)
     centred = change - xp.sum(p * change)
     return xp.sum(p * centred * centred)

@@ -8,6 +8,7 @@ update by update through `Trainer.update`, which says what all of this means.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -94,7 +95,7 @@ def make(
     machine, phase = state.machine, trainer.negative_phase
     chains, stream = state.chains, state.stream
     if isinstance(chains, TemperedChains):
-        chains = phase.before_sweeps(chains, machine.backend)
+        chains = phase.before_update(chains, machine.backend)
     n_updates = -(-data.shape[0] // trainer.batch_size)
     velocity = {}
     if state.optimizer_state is not None:
@@ -300,8 +301,8 @@ def _keep(state: Any, phase: Any, chains: Any, stretch: Stretch, velocity: dict[
     if isinstance(chains, TemperedChains):
         swept = Tempered(source.states, source.log_ratios, source.origin, source.arrivals)
         backend = state.machine.backend
-        ladder = after(chains.ladder, swept, backend)
-        chains = phase.after_sweeps(chains, ladder, source.log_ratios, backend)
+        chains = replace(chains, ladder=after(chains.ladder, swept, backend))
+        chains = phase.after_update(chains, source.log_ratios, backend)
     elif source.kind == FROM_CHAINS:
         chains = source.states
     state.chains = chains

@@ -236,7 +236,7 @@ def after(ladder: Ladder, swept: Tempered, backend: Any) -> Ladder:
     """The ladder with what sweeps have made of its states, and with their exchanges counted."""
     xp = backend.xp
     accepted = xp.asarray(ladder.accepted, copy=True)
-    for first, gains, losses in _pairs(ladder, swept.log_ratios, ladder.n_sweeps % 2, xp):
+    for first, gains, losses in _pairs(ladder.n_rungs, swept.log_ratios, ladder.n_sweeps % 2, xp):
         p = xp.exp(xp.minimum(gains + losses, xp.zeros_like(gains)))
         # Sweep by sweep: the sum is the same however sweeps are grouped in calls.
         of_sweeps = xp.sum(p, axis=1)
@@ -293,14 +293,15 @@ def lags(ladder: Ladder, log_ratios: Any, parity: int, backend: Any) -> Any:
     Parameters
     ----------
     ladder : Ladder
+        Only its rungs are looked at.
     log_ratios : array of shape (n_sweeps, n_columns * n_rungs)
-        As `sweep` returns it.
+        As `sweep` returns it, of all columns there are.
     parity : {0, 1}
         That of the first sweep.
     """
     xp = backend.xp
     out = xp.zeros(log_ratios.shape[0], dtype=xp.float64)
-    for first, gains, losses in _pairs(ladder, log_ratios, parity, xp):
+    for first, gains, losses in _pairs(ladder.n_rungs, log_ratios, parity, xp):
         crossed = xp.sum(_log_mean_exp(gains, xp) + _log_mean_exp(losses, xp), axis=1)
         out[(first - parity) % 2 :: 2] = crossed
     return out
@@ -358,17 +359,17 @@ def as_betas(betas: np.ndarray) -> np.ndarray:
     return np.asarray(betas, dtype=np.float32).astype(np.float64)
 
 
-def _pairs(ladder: Ladder, log_ratios: Any, parity: int, xp: Any) -> Any:
+def _pairs(n_rungs: int, log_ratios: Any, parity: int, xp: Any) -> Any:
     """The first rung, gains of the lower and of the upper states of even pairs, and of odd ones.
 
     Gains are of shape (n_sweeps of that kind, n_columns, n_pairs).
     """
-    by_rung = xp.reshape(log_ratios, (log_ratios.shape[0], ladder.n_columns, ladder.n_rungs))
+    by_rung = xp.reshape(log_ratios, (log_ratios.shape[0], -1, n_rungs))
     for turn in range(min(2, log_ratios.shape[0])):
         first = (parity + turn) % 2
-        if ladder.n_rungs - first < 2:
+        if n_rungs - first < 2:
             continue
-        of_turn = by_rung[turn::2, :, first : first + (ladder.n_rungs - first) // 2 * 2]
+        of_turn = by_rung[turn::2, :, first : first + (n_rungs - first) // 2 * 2]
         yield first, of_turn[:, :, ::2], of_turn[:, :, 1::2]
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ from sklearn_rapid.machine import Machine
 from sklearn_rapid.negative_phase import NegativePhase, NegativeStates
 from sklearn_rapid.penalties import Penalty
 from sklearn_rapid.projections import Projection
-from sklearn_rapid.statistics import HIDDEN_OFFSET_RATE, phase_statistics
+from sklearn_rapid.statistics import HIDDEN_OFFSET_RATE, Probe, Sums, Whole, row_sums
 from sklearn_rapid.step_length import energy_variance, share_of_full_step, step_scale
 
 # No spin model of data has a parameter of this size; one on its way to infinity does.
@@ -126,12 +125,10 @@ class Trainer:
         self.negative_phase.check(couplings)
         visible_bias = xp.zeros(n_visible, dtype=data.dtype)
         hidden_bias = xp.zeros(n_hidden, dtype=data.dtype)
+        n = data.shape[0]
+        weights = None if weights is None else _like(weights, data, backend)
+        total = backend.column_sums(data, weights) * (1.0 if weights is None else n)
         if self.fit_intercept:
-            n = data.shape[0]
-            if weights is None:
-                total = xp.sum(data, axis=0)
-            else:
-                total = backend.column_sums(data, _like(n * weights, data, backend))
             mean = xp.astype(total / (n + 1), data.dtype)
             visible_bias = xp.atanh(mean)
             if self.center:
@@ -144,7 +141,8 @@ class Trainer:
             stream,
             optimizer_state=self.optimizer.init(self._trained(machine), xp),
             chains=self.negative_phase.start(machine, self.batch_size, stream),
-            visible_offset=xp.zeros(n_visible, dtype=xp.float64),
+            # No rows have been seen: only where the first ones lie.
+            visible_offset=total / n,
             hidden_offset=None,
         )
 
@@ -222,41 +220,66 @@ class Trainer:
         Weights of the rows are on the host, with a sum of one; None are equal ones.
         Nothing here waits for the backend: whether training has diverged, `check` finds out.
         """
+        data_weights = None if weights is None else _like(weights, data, state.machine.backend)
+        state.chains = self.negative_phase.before_update(state.chains, state.machine.backend)
+        sums = self.sums(state, data, data_weights)
+        self.step(state, sums, rate, end_of_epoch)
+
+    def sums(self, state: TrainingState, data: Any, weights: Any = None) -> Sums:
+        """What a batch says of the model; the chains move on.
+
+        Parameters
+        ----------
+        state : TrainingState
+        data : array of shape (n, V)
+        weights : array of shape (n,), optional
+            On the backend, with a sum of one.
+        """
+        sampler = self.sampler(state)
+        negative, state.chains = self.negative_phase.states(
+            sampler, data, state.chains, state.stream
+        )
+        whole = Whole(data.shape[0], negative.visible.shape[0])
+        return self.sums_of(state, sampler, data, negative, whole, weights)
+
+    def sampler(self, state: TrainingState) -> Machine:
+        """The machine in the form in which the rows of an update are mapped most cheaply."""
         machine = state.machine
         n_rows = self.negative_phase.n_rows(machine.couplings, self.batch_size, state.chains)
-        sampler = machine.for_rows(n_rows)
-        negative, chains = self.negative_phase.states(sampler, data, state.chains, state.stream)
-        data_weights, n_data = None, data.shape[0]
-        if weights is not None:
-            data_weights = _like(weights, data, machine.backend)
-            n_data = 1.0 / float(np.sum(weights**2))  # as many equal ones tell as much
-        # Moves the offset that comes next.
-        gap = self._visible_gap(state, data, data_weights, negative)
-        offset, observe = self._visible_offset(state), partial(self._observe_hidden, state)
-        statistics = phase_statistics(
-            machine,
-            sampler,
-            data,
-            negative,
-            gap,
-            offset,
-            observe,
-            probe=self.optimizer.scaled,
-            data_weights=data_weights,
-        )
-        gradient = {name: statistics.gradient[name] for name in self._trained(machine)}
+        return machine.for_rows(n_rows)
+
+    def sums_of(
+        self,
+        state: TrainingState,
+        sampler: Machine,
+        data: Any,
+        negative: NegativeStates,
+        whole: Whole,
+        weights: Any = None,
+    ) -> Sums:
+        """What some rows and states of the model say, of so many in all."""
+        offset, probe = self._visible_offset(state), self.optimizer.scaled
+        return row_sums(state.machine, sampler, data, negative, offset, whole, weights, probe)
+
+    def step(
+        self, state: TrainingState, sums: Sums, rate: float, end_of_epoch: bool = False
+    ) -> None:
+        """Change the state, in place, by what all rows of a batch and all chains have said."""
+        machine = state.machine
+        backend = machine.backend
+        state.chains = self.negative_phase.after_update(state.chains, sums.log_ratios, backend)
+        gradient = self._gradient(state, sums)
         direction, state.optimizer_state = self.optimizer.direction(
-            gradient, state.optimizer_state, machine.backend.xp
+            gradient, state.optimizer_state, backend.xp
         )
         scale = rate
         if self.optimizer.scaled:
-            variance = energy_variance(machine, statistics, direction)
-            share = share_of_full_step(n_data, negative, machine.backend)
-            length = rate * negative.step_share
+            variance = energy_variance(machine, self._probe(state, sums), direction)
+            length = rate * sums.step_share
+            share = share_of_full_step(sums, backend)
             squared_length = length * length * machine.n_visible * share
-            scale = step_scale(squared_length, variance, gradient, direction, machine.backend)
+            scale = step_scale(squared_length, variance, gradient, direction, backend)
         state.n_updates += 1
-        state.chains = chains
         project = self.projection.is_due(state.n_updates, end_of_epoch)
         self._step(state, direction, scale, project)
 
@@ -270,34 +293,54 @@ class Trainer:
         machine = state.machine
         return machine.backend.xp.astype(state.visible_offset, machine.visible_bias.dtype)
 
-    def _visible_gap(
-        self, state: TrainingState, data: Any, weights: Any, negative: NegativeStates
-    ) -> Any:
-        """Visible means of the data less the model's; the offset moves towards the former.
+    def _gradient(self, state: TrainingState, sums: Sums) -> Arrays:
+        """The gradient in all that is trained; the offsets μ and λ move with the data.
 
-        Plain sums over counts: where all states of both agree, the gap is zero, not rounding.
+        Sums are centred at μ from before. With the moved offsets, Σ_n w_n (v_n - μ)ᵀ W (t_n - λ)
+        has two rows more: the gaps between data and model are those of the sums.
         """
-        backend, n_data = state.machine.backend, data.shape[0]
-        data_mean = backend.column_sums(data, weights)
-        if weights is None:
-            data_mean = data_mean / n_data
-        state.n_rows += n_data
-        share = n_data / state.n_rows
-        state.visible_offset = (1.0 - share) * state.visible_offset + share * data_mean
+        machine, xp = state.machine, state.machine.backend.xp
+        before, dtype = self._visible_offset(state), machine.visible_bias.dtype
+        data_mean = sums.data_visible / sums.data_weight
+        self._observe_visible(state, data_mean, sums.n_rows)
         if not self.fit_intercept:
-            return None
-        model_mean = backend.column_sums(negative.visible, negative.weights)
-        if negative.weights is None:
-            model_mean = model_mean / negative.visible.shape[0]
-        return data_mean - model_mean
+            return sums.gradient
+        gap = xp.astype(data_mean - sums.model_visible / sums.model_weight, dtype)
+        hidden_gap = xp.astype(sums.data_hidden + sums.model_hidden, dtype)
+        self._observe_hidden(state, xp.astype(sums.data_hidden, dtype))
+        gradient = sums.gradient
+        if self.center:
+            moved = before - self._visible_offset(state)
+            v = xp.concat([-gap[None, :], moved[None, :]])
+            t = xp.concat([state.hidden_offset[None, :], hidden_gap[None, :]])
+            gradient = machine.couplings.gradient(v, t, machine.backend, add_to=gradient)
+        return {**gradient, "visible_bias": gap, "hidden_bias": hidden_gap}
 
-    def _observe_hidden(self, state: TrainingState, mean: Any) -> Any:
+    def _observe_visible(self, state: TrainingState, mean: Any, n_rows: int) -> None:
+        """Move the visible offset towards the mean of all rows seen."""
+        state.n_rows += n_rows
+        share = n_rows / state.n_rows
+        state.visible_offset = (1.0 - share) * state.visible_offset + share * mean
+
+    def _observe_hidden(self, state: TrainingState, mean: Any) -> None:
         """Move the hidden offset towards the hidden means of the batch."""
         if state.hidden_offset is None:
             state.hidden_offset = mean
         r = max(HIDDEN_OFFSET_RATE, 1.0 / (state.n_updates + 1))
         state.hidden_offset = (1.0 - r) * state.hidden_offset + r * mean
-        return state.hidden_offset
+
+    def _probe(self, state: TrainingState, sums: Sums) -> Probe:
+        """All probed states, less the offsets."""
+        machine, xp = state.machine, state.machine.backend.xp
+        visible, hidden = [], []
+        for probe in sums.probes:
+            visible.append(probe.visible)
+            is_known = probe.hidden is not None
+            hidden.append(probe.hidden if is_known else machine.hidden_mean(probe.visible))
+        v, t = _joined(visible, xp), _joined(hidden, xp)
+        if self._is_centered:
+            v, t = v - self._visible_offset(state), t - state.hidden_offset
+        return Probe(v, _joined([probe.weights for probe in sums.probes], xp), t)
 
     def check(self, state: TrainingState) -> None:
         """Raise Diverged if a parameter is no longer finite, or too large.
@@ -346,6 +389,10 @@ class Trainer:
 def _like(weights: np.ndarray, data: Any, backend: Any) -> Any:
     """Weights on the host as an array where the data are, of their dtype."""
     return backend.xp.astype(backend.asarray(weights), data.dtype)
+
+
+def _joined(arrays: list, xp: Any) -> Any:
+    return arrays[0] if len(arrays) == 1 else xp.concat(arrays, axis=0)
 
 
 def _map_arrays(tree: Any, function: Callable) -> Any:

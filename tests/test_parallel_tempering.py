@@ -88,6 +88,7 @@ def swept(phase, lag, share=1.0, n_arrivals=1):
     ladder = replace(chains.ladder, n_sweeps=tempered.WINDOW, arrivals=arrivals)
     sums = np.asarray(0.5 * lag * tempered.WINDOW)
     chains = replace(chains, ladder=ladder, lag=sums, step_share=share)
+    chains = phase.before_update(chains, machine.backend)
     negative, chains = phase.states(machine, None, chains, RandomStream(1))
     assert negative.step_share == chains.step_share
     assert chains.mean_lag == pytest.approx(lag, nan_ok=True)
@@ -127,7 +128,8 @@ def test_columns_grow_with_the_barrier(monkeypatch):
             n_tried = ladder.n_columns * tempered.WINDOW // 2
             accepted = np.full(ladder.n_rungs - 1, n_tried * (1 - barrier / ladder.top))
             ladder = replace(ladder, n_sweeps=tempered.WINDOW, accepted=accepted)
-            negative, chains = phase.states(machine, None, replace(chains, ladder=ladder), stream)
+            chains = phase.before_update(replace(chains, ladder=ladder), machine.backend)
+            negative, chains = phase.states(machine, None, chains, stream)
             assert chains.barrier == pytest.approx(barrier)
             assert chains.step_share == negative.step_share == 1.0
             assert negative.visible.shape[0] < 200
@@ -152,6 +154,7 @@ def test_columns_end_where_few_chains_share_one():
         ladder = chains.ladder
         ladder = replace(ladder, n_sweeps=tempered.WINDOW, arrivals=np.ones(ladder.n_columns))
         chains = replace(chains, ladder=ladder, lag=np.asarray(1e3))
+        chains = phase.before_update(chains, machine.backend)
         _, chains = phase.states(machine, None, chains, stream)
         seen.append(chains.ladder.n_columns)
     assert seen == [12, 24, 48, 96, 96, 96, 96, 96]
@@ -181,7 +184,7 @@ def test_a_short_step_share_shortens_steps(at_once, monkeypatch):
     for share in (1.0, 0.1):
         monkeypatch.setattr(
             ParallelTempering,
-            "before_sweeps",
+            "before_update",
             lambda self, chains, backend, share=share: replace(chains, step_share=share),
         )
         after = RBM(5, max_iter=1, learning_rate=0.1, random_state=0).fit(X)

@@ -95,7 +95,7 @@ class Chains:
         Step k takes draws `first_draw` + 2k and the next. Where the boolean array `free` is
         False, v stays as it is.
         """
-        check_rows(v.shape[0])
+        check_rows(stream.first_row + v.shape[0])
         out = self.xp.empty_like(v)
 
         def work(rows: slice) -> Iterator[None]:
@@ -103,7 +103,8 @@ class Chains:
             clamp = None if free is None else free[rows, :]
             for steps in self.stretches(n_steps, rows, up, down):
                 n, draw = steps.stop - steps.start, first_draw + 2 * steps.start
-                self._gibbs_block(out[rows, :], up, down, n, stream, draw, rows.start, clamp)
+                first_row = stream.first_row + rows.start
+                self._gibbs_block(out[rows, :], up, down, n, stream, draw, first_row, clamp)
                 yield
 
         self.for_row_blocks(work, v.shape[0], n_steps * (up.n_products + down.n_products))
@@ -196,7 +197,7 @@ class Chains:
         -------
         Tempered
         """
-        check_rows(v.shape[0])
+        check_rows(stream.first_row + v.shape[0])
         xp, n_rungs = self.xp, len(betas)
         out = Tempered(
             xp.empty_like(v),
@@ -219,8 +220,9 @@ class Chains:
                 )
                 pairs = (parity + sweeps.start) % 2
                 draw = first_draw + DRAWS_PER_SWEEP * sweeps.start
+                first_row = stream.first_row + rows.start
                 self._temper_block(
-                    block, up, down, base_bias, betas, pairs, stream, draw, rows.start, clamp
+                    block, up, down, base_bias, betas, pairs, stream, draw, first_row, clamp
                 )
                 yield
 

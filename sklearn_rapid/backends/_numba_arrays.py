@@ -171,10 +171,11 @@ class CompiledArrays(SharedRows, NumpyBackend):
         """Spins of these means, each drawn by itself, in place of the means."""
         if not is_plain(means):
             return super().spins_of_means(means, stream, draw)
-        check_rows(means.shape[0])
+        check_rows(stream.first_row + means.shape[0])
 
         def work(rows: slice) -> None:
-            _kernels.spins_of_means(means[rows], *name_of(stream, draw, rows.start))
+            first_row = stream.first_row + rows.start
+            _kernels.spins_of_means(means[rows], *name_of(stream, draw, first_row))
 
         self.for_row_blocks(work, means.shape[0], PRODUCTS_PER_SPIN * means.shape[1])
         return means

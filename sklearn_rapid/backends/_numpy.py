@@ -147,7 +147,7 @@ class NumpyBackend(Chains):
 
     def spins_of_means(self, means: Any, stream: RandomStream, draw: int) -> Any:
         """Spins of these means, each drawn by itself. The means' memory may be reused for them."""
-        u = self.random_uniform(tuple(means.shape), stream, draw)
+        u = self.random_uniform(tuple(means.shape), stream, draw, stream.first_row)
         ones = self.xp.ones_like(means)
         return self.xp.where(2.0 * u - 1.0 < means, ones, -ones)
 
@@ -212,11 +212,12 @@ class NumpyBackend(Chains):
 
     def sample(self, x: Any, affine: Affine, stream: RandomStream, draw: int) -> Any:
         """Spins with P(s = +1) = σ(2 field) for each row."""
-        check_rows(x.shape[0])
+        check_rows(stream.first_row + x.shape[0])
         out = self._empty(x, affine)
 
         def work(rows: slice) -> None:
-            self._sample_block(x[rows, :], affine, stream, draw, rows.start, out[rows, :])
+            first_row = stream.first_row + rows.start
+            self._sample_block(x[rows, :], affine, stream, draw, first_row, out[rows, :])
 
         self.for_row_blocks(work, x.shape[0], affine.n_products)
         return out

@@ -34,6 +34,9 @@ class RandomStream:
         64 bits, the Philox key.
     position : int, default=0
         The number of the next draw (64 bits of the Philox counter).
+    first_row : int, default=0
+        What the first row that is drawn for is called: not zero where rows are some of those that
+        a draw is for, and others are drawn for elsewhere.
 
     Examples
     --------
@@ -44,6 +47,7 @@ class RandomStream:
 
     seed: int
     position: int = 0
+    first_row: int = 0
 
     def reserve(self, n_draws: int = 1) -> int:
         """Take the next `n_draws` draws; return the number of the first."""

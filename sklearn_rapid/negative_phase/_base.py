@@ -31,6 +31,8 @@ class NegativeStates:
         add the same to it. The biases' gradient would be wrong.
     step_share : float in (0, 1]
         The share of a full step that the states can follow.
+    log_ratios : array of shape (n_sweeps, n_columns * n_rungs) or None
+        What the exchanges of tempered chains have seen.
     """
 
     visible: Any
@@ -38,6 +40,7 @@ class NegativeStates:
     hidden: Any | None = None
     stand_for_two: bool = False
     step_share: float = 1.0
+    log_ratios: Any = None
 
 
 class NegativePhase(_ValidatedParameters):
@@ -87,8 +90,20 @@ class NegativePhase(_ValidatedParameters):
     def states(
         self, machine: Machine, data: Any, chains: Any, stream: RandomStream
     ) -> tuple[NegativeStates, Any]:
-        """States for one update, given a batch of data, and the next state of the chains."""
+        """States for one update, given a batch of data, and the next state of the chains.
+
+        The chains may be some of those that there are: what takes all of them is done before
+        and after.
+        """
         raise NotImplementedError
+
+    def before_update(self, chains: Any, backend: Any) -> Any:
+        """All chains as they go into an update."""
+        return chains
+
+    def after_update(self, chains: Any, log_ratios: Any, backend: Any) -> Any:
+        """The chains after an update, given what the exchanges of all of them have seen."""
+        return chains
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,8 @@ class PersistentContrastiveDivergence(NegativePhase):
 
     def n_rows(self, couplings: Couplings, batch_size: int, chains: Any = None) -> int:
         """One row each way, each step, for each chain."""
-        return 2 * self.n_gibbs_steps * (self.n_chains or batch_size)
+        n_chains = (self.n_chains or batch_size) if chains is None else chains.shape[0]
+        return 2 * self.n_gibbs_steps * n_chains
 
     def start(self, machine: Machine, batch_size: int, stream: RandomStream) -> Any:
         """Independent units with the visible biases."""

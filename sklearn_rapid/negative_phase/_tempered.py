@@ -18,7 +18,6 @@ from sklearn_rapid.negative_phase._base import (
     as_dtype_of,
 )
 from sklearn_rapid.tempering import (
-    Ladder,
     adapted,
     build,
     cold_states,
@@ -152,31 +151,33 @@ class ParallelTempering(NegativePhase):
         self, machine: Machine, data: Any, chains: Any, stream: RandomStream
     ) -> tuple[NegativeStates, Any]:
         """The states at β = 1 after the sweeps."""
-        backend = machine.backend
-        chains = self.before_sweeps(chains, backend)
         ladder, log_ratios = sweep(chains.ladder, machine, self.n_sweeps, stream)
-        chains = self.after_sweeps(chains, ladder, log_ratios, backend)
-        cold = cold_states(ladder, backend)
-        return NegativeStates(cold, step_share=chains.step_share), chains
+        cold = cold_states(ladder, machine.backend)
+        negative = NegativeStates(cold, step_share=chains.step_share, log_ratios=log_ratios)
+        return negative, replace(chains, ladder=ladder)
+
+    def is_due(self, chains: TemperedChains) -> bool:
+        """Whether the ladder is looked at before the next sweep."""
+        return chains.ladder.n_sweeps >= WINDOW
 
     def n_updates_to_look(self, chains: TemperedChains) -> int:
         """In how many updates the ladder is looked at next."""
-        n_sweeps = chains.ladder.n_sweeps
-        return -(-(WINDOW if n_sweeps >= WINDOW else WINDOW - n_sweeps) // self.n_sweeps)
+        n_sweeps = 0 if self.is_due(chains) else chains.ladder.n_sweeps
+        return -(-(WINDOW - n_sweeps) // self.n_sweeps)
 
-    def before_sweeps(self, chains: TemperedChains, backend: Any) -> TemperedChains:
-        """The chains as they go into the next sweep: after a window, they are looked at."""
-        is_due = chains.ladder.n_sweeps >= WINDOW
-        return self._reconsidered(chains, backend) if is_due else chains
+    def before_update(self, chains: TemperedChains, backend: Any) -> TemperedChains:
+        """After a window of sweeps, the ladder is looked at."""
+        return self._reconsidered(chains, backend) if self.is_due(chains) else chains
 
-    def after_sweeps(
-        self, chains: TemperedChains, ladder: Ladder, log_ratios: Any, backend: Any
-    ) -> TemperedChains:
-        """The chains with the ladder that sweeps have made of theirs, and how far it lags."""
-        total, of_sweeps = chains.lag, lags(ladder, log_ratios, chains.ladder.n_sweeps % 2, backend)
-        for k in range(of_sweeps.shape[0]):
+    def after_update(self, chains: TemperedChains, log_ratios: Any, backend: Any) -> TemperedChains:
+        """How far the states lag behind the model is kept."""
+        n_sweeps, total = log_ratios.shape[0], chains.lag
+        of_sweeps = lags(
+            chains.ladder, log_ratios, (chains.ladder.n_sweeps - n_sweeps) % 2, backend
+        )
+        for k in range(n_sweeps):
             total = total + of_sweeps[k]
-        return replace(chains, ladder=ladder, lag=total)
+        return replace(chains, lag=total)
 
     def _started(
         self, states: Any, machine: Machine, batch_size: int, stream: RandomStream
