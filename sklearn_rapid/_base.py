@@ -216,6 +216,14 @@ class BaseRBM(
 
     # --- inside -------------------------------------------------------------------------
 
+    def _that_stand_for(self, X: Any) -> Any:
+        """Rows in which is all that there is to see of the values of X: X itself."""
+        return X
+
+    def _run_of(self, X: Any) -> type[_fit.Run]:
+        """What makes the updates of a fit on X."""
+        return _fit.Run
+
     @property
     def _dtype(self) -> str:
         return np.dtype(self.dtype).name
@@ -256,8 +264,9 @@ class BaseRBM(
         binarize = self.binarize
         if binarize == "auto":
             binarize = getattr(self, "binarize_", "sample")
-            found = meaning_of(X, self.units) if X is not None and binarize == "sample" else None
-            binarize = binarize if found is None else found
+            if X is not None and binarize == "sample":
+                found = meaning_of(self._that_stand_for(X), self.units)
+                binarize = binarize if found is None else found
         return SpinEncoder(self.units, binarize, backend, self._dtype)
 
     def _resolve_binarize(self, X: Any) -> None:
@@ -384,10 +393,12 @@ class BaseRBM(
 
     @contextmanager
     def _unchanged_on_error(self) -> Iterator[None]:
-        """Leave the estimator as it was if the body raises."""
+        """Leave the estimator as it was if the body raises, unless what it has learned is kept."""
         before = dict(self.__dict__)
         try:
             yield
+        except _fit.CutShort:
+            raise
         except BaseException:
             # Callback bookkeeping belongs to scikit-learn, which ends it after us.
             ours = {name for name in {**self.__dict__, **before} if "callback" not in name}

@@ -48,6 +48,11 @@ from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.training import Diverged, Trainer, TrainingState, batches
 
+
+class CutShort(RuntimeError):
+    """A fit was ended from outside. What has been learned is kept."""
+
+
 # Spins of several batches, in bytes of float32, stay in the processor's cache until they are used.
 BYTES_AT_ONCE = 4_000_000
 
@@ -249,12 +254,21 @@ def fit(
     backend = estimator._backend(X)
     with backend.running(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         run = _start(estimator, X, weights, backend, resumed=resumed, goes_on=goes_on)
-        is_cut_short = _run_epochs(run, y, context)
+        try:
+            is_cut_short, error = _run_epochs(run, y, context), None
+        except CutShort as lost:
+            if run.progress.n_epochs == 0:
+                raise RuntimeError(f"the fit ended in its first epoch: {lost}") from lost
+            run.go_back(wholly=True)
+            is_cut_short, error = True, lost
         if run.progress.best_state is not None:
             run.state = run.progress.best_state
         run.check_outcome()
         _set(estimator, run.attributes(is_cut_short=is_cut_short))
     context.call_on_fit_task_end(estimator=estimator, X=X, y=y)
+    if error is not None:
+        n_epochs = run.progress.n_epochs
+        raise CutShort(f"the fit ended after {n_epochs} epochs, which are kept: {error}") from error
 
 
 def partial_fit(estimator: Any, X: Any, weights: np.ndarray | None, *, resumed: bool) -> None:
@@ -332,7 +346,7 @@ def _start(
     """A run at its first update, or where it was: from a state that is there or from a new one."""
     encoder = estimator._encoder(backend, X)
     if whole_fit:
-        warn_if_constant(X, encoder)
+        warn_if_constant(estimator._that_stand_for(X), encoder)
     if resumed or goes_on:
         state = state_of(estimator, estimator._unfinished["state"] if goes_on else {}, backend)
         _check_resumable(estimator, state.machine)
@@ -348,7 +362,8 @@ def _start(
     batch_size = rows_of_a_batch(trainer.batch_size, n_rows, whole_fit)
     trainer = replace(trainer, batch_size=batch_size)
     shuffle = whole_fit and estimator.shuffle
-    run = Run(estimator, X, trainer, encoder, split, weights, shuffle, stream.seed)
+    make_run = estimator._run_of(X)
+    run = make_run(estimator, X, trainer, encoder, split, weights, shuffle, stream.seed)
     if goes_on:
         run.fit_id, run.data = (estimator._unfinished[name] for name in ("fit_id", "data"))
         run.progress = progress_of(estimator, backend)

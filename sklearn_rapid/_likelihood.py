@@ -181,7 +181,7 @@ class LikelihoodMixin:
         stream = self._own_stream()
         if random_state is not None:
             stream = RandomStream(new_seed(check_random_state(random_state)))
-        method = _resolved(method, machine)
+        method = resolved_method(method, machine)
         with machine.backend.running():
             if method == "exact":
                 return exact_log_partition(machine)
@@ -203,7 +203,7 @@ class LikelihoodMixin:
                     n_temperatures=n_temperatures,
                 )
         if not estimate.is_trusted:
-            _warn_distrusted(estimate)
+            warn_distrusted(estimate)
         return estimate
 
     @property
@@ -270,7 +270,7 @@ class LikelihoodMixin:
         return self._training_state["visible_offset"]
 
 
-def _resolved(method: str, machine: Machine) -> str:
+def resolved_method(method: str, machine: Machine) -> str:
     """The method that "auto" stands for; ValueError if the machine is too large for it."""
     smaller = min(machine.n_visible, machine.n_hidden)
     if method == "auto":
@@ -284,7 +284,7 @@ def _resolved(method: str, machine: Machine) -> str:
     return method
 
 
-def _warn_distrusted(estimate: LogPartition) -> None:
+def warn_distrusted(estimate: LogPartition) -> None:
     advice = "raise max_sweeps"
     if estimate.method == "ais":
         advice = "use method='tempering', or raise n_temperatures or n_chains"

@@ -148,19 +148,23 @@ def history_of(estimator: Any) -> dict[str, list]:
 
 def digest_of(X: Any, weights: np.ndarray | None) -> dict[str, Any]:
     """Shape, dtype and digests of rows and their weights, the same for sparse and dense rows."""
-    rows = hashlib.blake2b(digest_size=16)
-    for part in chunks(X.shape[0]):
-        values = X[part].toarray() if hasattr(X, "toarray") else to_host(X[part])
-        rows.update(np.ascontiguousarray(values).data)
     of_weights = None
     if weights is not None:
         of_weights = hashlib.blake2b(np.ascontiguousarray(weights).data, digest_size=16)
     return {
         "shape": tuple(X.shape),
         "dtype": np.dtype(X.dtype).name,
-        "rows": rows.hexdigest(),
+        "rows": X.digest() if hasattr(X, "digest") else _digest_of_rows(X),
         "sample_weight": of_weights and of_weights.hexdigest(),
     }
+
+
+def _digest_of_rows(X: Any) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for part in chunks(X.shape[0]):
+        values = X[part].toarray() if hasattr(X, "toarray") else to_host(X[part])
+        digest.update(np.ascontiguousarray(values).data)
+    return digest.hexdigest()
 
 
 def _check_same_data(wanted: dict[str, Any], got: dict[str, Any]) -> None:

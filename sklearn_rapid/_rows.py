@@ -55,10 +55,10 @@ def epoch_order(
     rows = np.arange(X.shape[0]) if split.train is None else split.train
     if weights is not None:
         rows = rows[weights[rows] > 0.0]
-    return _shuffled(rows, batch_size, rng) if shuffle else rows
+    return shuffled(rows, batch_size, rng) if shuffle else rows
 
 
-def _shuffled(rows: np.ndarray, batch_size: int, rng: np.random.Generator) -> np.ndarray:
+def shuffled(rows: np.ndarray, batch_size: int, rng: np.random.Generator) -> np.ndarray:
     """Rows in batches at random, each batch in the order of the rows.
 
     So rows that are stored together are read together, wherever that is. The last rows of a batch

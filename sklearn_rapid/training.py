@@ -74,12 +74,12 @@ class TrainingState:
         to_numpy = self.machine.backend.to_numpy
         rest = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "machine"}
         rest["stream"] = replace(self.stream)
-        return _map_arrays(rest, to_numpy)
+        return map_arrays(rest, to_numpy)
 
     @classmethod
     def from_host(cls, rest: dict[str, Any], machine: Machine) -> TrainingState:
         """The state of a machine from what `to_host` returned."""
-        rest = _map_arrays(rest, machine.backend.asarray)
+        rest = map_arrays(rest, machine.backend.asarray)
         return cls(machine, **{**rest, "stream": replace(rest["stream"])})
 
 
@@ -395,15 +395,15 @@ def _joined(arrays: list, xp: Any) -> Any:
     return arrays[0] if len(arrays) == 1 else xp.concat(arrays, axis=0)
 
 
-def _map_arrays(tree: Any, function: Callable) -> Any:
+def map_arrays(tree: Any, function: Callable) -> Any:
     """Apply a function to the arrays in nested dicts, tuples and dataclasses."""
     if isinstance(tree, dict):
-        return {name: _map_arrays(value, function) for name, value in tree.items()}
+        return {name: map_arrays(value, function) for name, value in tree.items()}
     if isinstance(tree, tuple):
-        return tuple(_map_arrays(value, function) for value in tree)
+        return tuple(map_arrays(value, function) for value in tree)
     if is_dataclass(tree):
         own = {f.name: getattr(tree, f.name) for f in fields(tree)}
-        return replace(tree, **_map_arrays(own, function))
+        return replace(tree, **map_arrays(own, function))
     return function(tree) if hasattr(tree, "shape") else tree
 
 

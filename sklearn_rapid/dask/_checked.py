@@ -1,0 +1,50 @@
+"""A collection as a fit may have it: every block looked at, before anything is trained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sklearn_rapid.dask._rows import RemoteRows
+
+# Rows that are looked at at a time.
+CHUNK = 4096
+
+
+def rows_that_stand_for(rows: RemoteRows) -> np.ndarray:
+    """Few rows in which is what could be wrong with any: three of each block.
+
+    Of each column the least value, the largest one, and one that is neither, where there is one.
+
+    Raises
+    ------
+    ValueError
+        If there is NaN or infinity, and in which partition.
+    """
+    found = rows.each(_extremes)
+    for i, (shape, dtype, values) in enumerate(found):
+        expected = int(rows.n_rows[i]), rows.n_columns
+        if shape != expected:
+            raise ValueError(f"partition {i} of X has shape {shape}, {expected} was declared")
+        if dtype != rows.dtype:
+            raise ValueError(f"partition {i} of X has dtype {dtype}, {rows.dtype} was declared")
+        bad = np.flatnonzero(~np.isfinite(values).all(axis=0))
+        if bad.size:
+            raise ValueError(f"partition {i} of X holds NaN or infinity in column {bad[0]}")
+    return np.concatenate([values for *_, values in found])
+
+
+def _extremes(block: Any) -> tuple[tuple[int, ...], np.dtype, np.ndarray]:
+    """Shape and dtype of a block, and its three rows."""
+    values = np.asarray(block)
+    if values.ndim != 2 or 0 in values.shape:
+        return values.shape, values.dtype, np.zeros((0, 0))
+    low, high = values.min(axis=0), values.max(axis=0)
+    between = low.copy()
+    for start in range(0, len(values), CHUNK):
+        part = values[start : start + CHUNK]
+        is_between = (part > low) & (part < high)
+        column = np.flatnonzero(is_between.any(axis=0) & (between == low))
+        between[column] = part[is_between.argmax(axis=0)[column], column]
+    return values.shape, values.dtype, np.stack([low, high, between])

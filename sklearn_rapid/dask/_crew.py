@@ -1,0 +1,94 @@
+"""The workers of a fit, from the client's side: set up, driven, asked for the state."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from distributed import Client
+
+from sklearn_rapid.dask._cluster import alive, answer
+from sklearn_rapid.dask._rows import RemoteRows
+from sklearn_rapid.dask._shard import Batch, Settings, Shard
+from sklearn_rapid.dask._shares import n_states, share_of
+from sklearn_rapid.machine import Machine
+from sklearn_rapid.training import TrainingState, map_arrays
+
+
+class Crew:
+    """All workers of a cluster, each with a share of the rows and chains.
+
+    Parameters
+    ----------
+    client : Client
+    rows : RemoteRows
+    settings : Settings
+    state : TrainingState
+        What the updates begin with; left as it is.
+    """
+
+    def __init__(
+        self, client: Client, rows: RemoteRows, settings: Settings, state: TrainingState
+    ) -> None:
+        self.client, self.rows = client, rows
+        self.workers = alive(client)
+        self._like = state.machine
+        self._blocks: tuple[int, ...] = ()
+        n = len(self.workers)
+        futures = [
+            client.submit(
+                Shard, settings, rank, n,
+                actor=True, pure=False, workers=[address], allow_other_workers=False,
+            )
+            for rank, address in enumerate(self.workers)
+        ]  # fmt: skip
+        self.shards = [self._answer(future) for future in futures]
+        for rank, shard in enumerate(self.shards):
+            below = [r for r in (2 * rank + 1, 2 * rank + 2) if r < n]
+            self._answer(shard.link([self.shards[r] for r in below]))
+        self._begin(state)
+
+    def hold(self, blocks: Sequence[int], next_blocks: Sequence[int] = ()) -> None:
+        """Have these blocks in the workers' memory, and others on their way there."""
+        if self._blocks == tuple(blocks):
+            return
+        self.rows.hold([*blocks, *next_blocks], self.workers)
+        held = self.rows.held_by(blocks)
+        for address, shard in zip(self.workers, self.shards, strict=True):
+            self._answer(shard.hold(held.get(address, [])))
+        self._blocks = tuple(blocks)
+
+    def advance(self, batch: Batch) -> None:
+        """An update."""
+        self._answer(self.shards[0].advance(batch))
+
+    def state(self) -> TrainingState:
+        """The state as it is now, with all chains, in arrays of the client's backend."""
+        parameters, rest = self._answer(self.shards[0].whole_state())
+        machine = self._like
+        asarray = machine.backend.asarray
+        parameters = map_arrays(parameters, lambda p: asarray(np.array(p)))
+        couplings = machine.couplings.with_parameters(parameters)
+        biases = parameters["visible_bias"], parameters["hidden_bias"]
+        machine = Machine(couplings, *biases, machine.backend, machine.is_even)
+        return TrainingState.from_host(rest, machine)
+
+    def _begin(self, state: TrainingState) -> None:
+        machine, rest = state.machine, state.to_host()
+        to_numpy, chains = machine.backend.to_numpy, rest["chains"]
+        parameters = map_arrays(machine.couplings.parameters, to_numpy)
+        couplings = machine.couplings.with_parameters(parameters)
+        biases = to_numpy(machine.visible_bias), to_numpy(machine.hidden_bias)
+        n_model = 0 if chains is None else n_states(chains)
+        begun = []
+        for rank, shard in enumerate(self.shards):
+            share, first_row = share_of(chains, rank, len(self.shards))
+            own = {**rest, "chains": share, "stream": replace(rest["stream"], first_row=first_row)}
+            begun.append(shard.begin(couplings, biases, machine.is_even, own, n_model))
+        for future in begun:
+            self._answer(future)
+
+    def _answer(self, future: Any) -> Any:
+        return answer(self.client, future, self.workers)

@@ -1,0 +1,148 @@
+"""A fit over the workers of a cluster: batches as they are cut, and what a lost worker costs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from sklearn_rapid._fit import Run
+from sklearn_rapid._rows import epoch_order, shuffled
+from sklearn_rapid._warnings import warn
+from sklearn_rapid.dask._cluster import LostWorkers, alive
+from sklearn_rapid.dask._crew import Crew
+from sklearn_rapid.dask._shard import Batch, Settings, can_be_shared
+from sklearn_rapid.training import TrainingState, batches
+
+# So long after the state has been fetched it is fetched again, in seconds; and it is not fetched
+# for more than this share of the time.
+SECONDS_BETWEEN_MARKS, SHARE_OF_MARKS = 20.0, 0.05
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A state that the client has, and how many batches of the epoch have led to it."""
+
+    state: TrainingState
+    n_batches: int
+
+
+@dataclass
+class DaskRun(Run):
+    """One fit under way, whose rows and chains are with the workers.
+
+    What a state is depends on nothing but the one before it and the batches. So a fit that has
+    lost a worker goes back to the last state that the client has, and makes the updates since
+    then anew with the workers that are left.
+    """
+
+    crew: Crew | None = None
+
+    def run_epoch(self, rate: float) -> None:
+        """Update once for every batch, whatever happens to workers meanwhile."""
+        windows = list(self._windows())
+        n_batches = sum(-(-window.size // self.trainer.batch_size) for window in windows)
+        mark = Mark(self.state, 0)
+        while mark.n_batches < n_batches:
+            try:
+                if self.crew is None:
+                    self.crew = Crew(self.X.client, self.X, self._settings, mark.state)
+                for reached in self._updated(windows, mark.n_batches, rate):
+                    mark = reached
+            except LostWorkers as error:
+                self.crew = None
+                if not alive(self.X.client):
+                    raise
+                warn(
+                    f"{error}. The fit goes on from update {mark.state.n_updates} with the "
+                    "workers that are left.",
+                    RuntimeWarning,
+                )
+        self.state = mark.state
+        self.trainer.check(self.state)
+
+    def batches(self) -> Iterator[tuple[np.ndarray, np.ndarray | None, bool]]:
+        """Row numbers of the next epoch's batches, weights, and whether they are the last."""
+        for window in self._windows():
+            for rows in batches(window.size, self.trainer.batch_size):
+                yield window[rows], self._weights_of(window[rows]), False
+
+    def _updated(self, windows: list[np.ndarray], n_done: int, rate: float) -> Iterator[Mark]:
+        """Marks on the way through the batches that are to come, the last one at their end."""
+        number, batch_size = 0, self.trainer.batch_size
+        last, cost = time.perf_counter(), 0.0
+        for w, window in enumerate(windows):
+            blocks = self._blocks[w]
+            for rows in batches(window.size, batch_size):
+                number += 1
+                if number <= n_done:
+                    continue
+                self.crew.hold(blocks, self._blocks[w + 1] if w + 1 < len(windows) else ())
+                is_last = w + 1 == len(windows) and rows.stop == window.size
+                rows = window[rows]
+                self.crew.advance(Batch(rows, self._weights_of(rows), rate, is_last))
+                wait = max(SECONDS_BETWEEN_MARKS, cost / SHARE_OF_MARKS)
+                if is_last or time.perf_counter() - last > wait:
+                    start = time.perf_counter()
+                    mark = Mark(self.crew.state(), number)
+                    last = time.perf_counter()
+                    cost = last - start
+                    yield mark
+
+    def _windows(self) -> Iterator[np.ndarray]:
+        """Row numbers of the next epoch in their order, as many at a time as are held together."""
+        n_updates = 0 if self.state is None else self.state.n_updates
+        rng = np.random.default_rng((self.seed, n_updates))
+        n_at_once = self.estimator.blocks_at_once
+        if n_at_once is None:
+            self._blocks = [tuple(range(len(self.X.blocks)))]
+            batch_size = self.trainer.batch_size
+            order = epoch_order(self.X, self.split, self.weights, self.shuffle, batch_size, rng)
+            yield np.arange(self.X.shape[0]) if order is None else order
+            return
+        order = np.arange(len(self.X.blocks))
+        order = rng.permutation(order) if self.shuffle else order
+        groups = [order[i : i + n_at_once] for i in range(0, order.size, n_at_once)]
+        groups = [(group, rows) for group in groups if (rows := self._rows_in(group)).size]
+        self._blocks = [tuple(sorted(map(int, group))) for group, _ in groups]
+        for _, rows in groups:
+            yield shuffled(rows, self.trainer.batch_size, rng) if self.shuffle else rows
+
+    def _rows_in(self, blocks: np.ndarray) -> np.ndarray:
+        """The rows of some blocks that are trained on."""
+        ends = [(self.X.starts[b], self.X.stops[b]) for b in sorted(blocks)]
+        rows = np.concatenate([np.arange(start, stop) for start, stop in ends])
+        if self.split.train is not None:
+            rows = rows[np.isin(rows, self.split.train, assume_unique=True)]
+        return rows if self.weights is None else rows[self.weights[rows] > 0.0]
+
+    def _weights_of(self, rows: np.ndarray) -> np.ndarray | None:
+        if self.weights is None:
+            return None
+        weights = self.weights[rows]
+        return weights / weights.sum()
+
+    @cached_property
+    def _settings(self) -> Settings:
+        estimator, encoder = self.estimator, self.encoder
+        return Settings(
+            self.trainer,
+            encoder.units,
+            encoder.binarize,
+            encoder.dtype,
+            estimator.backend,
+            estimator._n_threads,
+        )
+
+
+def check_phase(phase: Any) -> None:
+    """Raise ValueError if the states of a negative phase cannot be drawn in several places."""
+    if not can_be_shared(phase):
+        raise ValueError(
+            f"the states of {type(phase).__name__} cannot be drawn by several workers. Use another "
+            "negative phase, or the class of the same name without Dask."
+        )
