@@ -229,9 +229,7 @@ class Shard:
 
     def _sums(self, batch: Batch) -> Sums:
         with self.backend.running(), _quiet():
-            sums = self._sums_of_own(batch)
-        probes = tuple(Probe(probe.visible, probe.weights) for probe in sums.probes)
-        return map_arrays(replace(sums, probes=probes), self.backend.to_numpy)
+            return map_arrays(self._sums_of_own(batch), self.backend.to_numpy)
 
     def _sums_of_own(self, batch: Batch) -> Sums:
         state, trainer = self.state, self.trainer
@@ -245,7 +243,11 @@ class Shard:
         weights = None
         if batch.weights is not None:
             weights = self.backend.asarray(batch.weights[places], self.encoder.dtype)
-        return trainer.sums_of(state, sampler, data, negative, whole, weights)
+        sums = trainer.sums_of(state, sampler, data, negative, whole, weights)
+        if negative.hidden is not None:
+            return replace(sums, probes=map_arrays(sums.probes, lambda p: 1.0 * p))
+        # The root finds E[h | v] itself: that is less than a message.
+        return replace(sums, probes=tuple(Probe(p.visible, p.weights) for p in sums.probes))
 
     def _rows_of(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Which of a batch's rows are held here, by their places in it, and they themselves."""
