@@ -128,8 +128,9 @@ class BaseRBM(
     ) -> Self:
         """Train on the rows of X once, in order, in batches of `batch_size`.
 
-        Chunks that are the batches of a `fit` without shuffling lead to the same model. The
-        learning rate is that of a first epoch.
+        Chunks that are the batches of a `fit` without shuffling, or several of them, lead to the
+        same model (but for penalties). The learning rate falls if `n_updates` is set, and is that
+        of a first epoch otherwise.
 
         Parameters
         ----------

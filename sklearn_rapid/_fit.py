@@ -14,11 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from sklearn_rapid._data import SpinEncoder, warn_if_constant
-from sklearn_rapid._parameters import (
-    new_seed,
-    schedule_from,
-    trainer_of,
-)
+from sklearn_rapid._parameters import new_seed, schedule_from, trainer_of
 from sklearn_rapid._progress import (
     Progress,
     check_can_go_on,
@@ -36,6 +32,7 @@ from sklearn_rapid._rows import (
     rows_of_a_batch,
     split_of,
 )
+from sklearn_rapid._stream import stream_of
 from sklearn_rapid._validation import (
     VALIDATED_ROWS,
     Verdict,
@@ -273,15 +270,16 @@ def fit(
 
 def partial_fit(estimator: Any, X: Any, weights: np.ndarray | None, *, resumed: bool) -> None:
     """Train on the rows once, in order, and publish the result on the estimator."""
-    rate = schedule_from(estimator.learning_rate).at(0, 1)
     backend = estimator._backend(X)
     with backend.running(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         run = _start(estimator, X, weights, backend, resumed=resumed, whole_fit=False)
-        good = run.state.copy()
+        stream, good = stream_of(estimator, run.trainer.batch_size), run.state.copy()
         try:
             for rows, weights_of_rows, _ in run.batches():
-                run.update(rows, weights_of_rows, rate)
+                for part, rate, ends_epoch in stream.parts(rows, run.state.n_updates):
+                    run.update(part, weights_of_rows, rate, ends_epoch)
             run.trainer.check(run.state)
+            stream.warn_if_passed(good.n_updates, run.state.n_updates)
         except Diverged as error:
             run.state = good
             _warn_diverged(error, "this call")

@@ -7,6 +7,7 @@ another thread in the middle of a fit.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -27,8 +28,13 @@ class VersionedPickle:
         return {**super().__getstate__(), "_sklearn_rapid_version": __version__}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take attributes over, with a warning if another version has left them."""
-        state = dict(state)
+        """Take attributes over, with a warning if another version has left them.
+
+        Parameters that it did not have yet get their defaults.
+        """
+        parameters = signature(type(self).__init__).parameters
+        defaults = {k: p.default for k, p in parameters.items() if p.default is not p.empty}
+        state = {**defaults, **state}
         version = state.pop("_sklearn_rapid_version", "unknown")
         if version != __version__:
             warn(

@@ -45,6 +45,11 @@ class RARBM(BaseRBM):
         use: beyond 100 they are taken for as many, with a warning.
     max_iter : int, default=20
         Epochs.
+    n_updates : int, default=None
+        For `partial_fit`: how many updates there will be in all calls together, counted from the
+        model's first one. They are taken for `max_iter` epochs of equal length, so that the
+        learning rate falls as in `fit`; what goes beyond stays at the last rate, with a warning.
+        None is not known: the rate stays that of a first epoch.
     shuffle : bool, default=True
         Whether rows are shuffled before each epoch.
     units : {"binary", "spin"}, default="binary"
@@ -64,7 +69,7 @@ class RARBM(BaseRBM):
         What is taken from the log-likelihood of *all* rows, in nats: ``l1_penalty`` · Σ|ξ| and
         ``l2_penalty`` · Σξ²/2 over the elements of the patterns, the negative logarithms of a
         Laplace prior of scale 1 / `l1_penalty` and of a Gaussian one of variance 1 / `l2_penalty`.
-        For `partial_fit`, all rows are those seen so far.
+        For `partial_fit`, all rows are those seen so far, counted each time they come.
     init_scale : "auto" or float, default="auto"
         The initial patterns are random, each element plus or minus this amplitude. "auto" is
         the amplitude at which W is expected to have no singular value above 2: much larger
@@ -74,7 +79,8 @@ class RARBM(BaseRBM):
         "sign" for patterns of spins, "gibbs" to draw each part from the model given the
         other.
     projection_period : "update", "epoch" or int, default="update"
-        How often; an int is a number of updates. `partial_fit` has no end of an epoch.
+        How often; an int is a number of updates. Without `n_updates`, `partial_fit` has no end
+        of an epoch.
     pattern_bound : float, default=1.0
         The x of [-x, x] for "clip".
     early_stopping : bool, default=False
@@ -182,6 +188,7 @@ class RARBM(BaseRBM):
         learning_rate: Any = "auto",
         batch_size: int = 100,
         max_iter: int = 20,
+        n_updates: int | None = None,
         shuffle: bool = True,
         units: str = "binary",
         binarize: Any = "auto",
@@ -212,6 +219,7 @@ class RARBM(BaseRBM):
         self.learning_rate = learning_rate
         self.batch_size = batch_size
         self.max_iter = max_iter
+        self.n_updates = n_updates
         self.shuffle = shuffle
         self.units = units
         self.binarize = binarize

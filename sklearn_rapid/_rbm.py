@@ -27,6 +27,7 @@ CONSTRAINTS: dict[str, list] = {
     "learning_rate": [StrOptions({"auto"}), POSITIVE, Schedule],
     "batch_size": [COUNT],
     "max_iter": [COUNT],
+    "n_updates": [COUNT, None],
     "shuffle": ["boolean"],
     "units": [StrOptions({"binary", "spin"})],
     "binarize": [
@@ -81,6 +82,11 @@ class RBM(BaseRBM):
         use: beyond 100 they are taken for as many, with a warning.
     max_iter : int, default=20
         Epochs.
+    n_updates : int, default=None
+        For `partial_fit`: how many updates there will be in all calls together, counted from the
+        model's first one. They are taken for `max_iter` epochs of equal length, so that the
+        learning rate falls as in `fit`; what goes beyond stays at the last rate, with a warning.
+        None is not known: the rate stays that of a first epoch.
     shuffle : bool, default=True
         Whether rows are shuffled before each epoch.
     units : {"binary", "spin"}, default="binary"
@@ -101,7 +107,8 @@ class RBM(BaseRBM):
         ``l2_penalty`` · ΣW²/2, the negative logarithms of a Laplace prior of scale 1 / `l1_penalty`
         and of a Gaussian one of variance 1 / `l2_penalty`. One value serves any number of rows; an
         `l1_penalty` of 10 suits tables of some hundred columns and up to some thousand rows
-        (docs/design_notes/penalties.md). For `partial_fit`, all rows are those seen so far.
+        (docs/design_notes/penalties.md). For `partial_fit`, all rows are those seen so far, counted
+        each time they come.
     init_scale : float, default=0.01
         Standard deviation of the initial W.
     early_stopping : bool, default=False
@@ -197,6 +204,7 @@ class RBM(BaseRBM):
         learning_rate: Any = "auto",
         batch_size: int = 100,
         max_iter: int = 20,
+        n_updates: int | None = None,
         shuffle: bool = True,
         units: str = "binary",
         binarize: Any = "auto",
@@ -223,6 +231,7 @@ class RBM(BaseRBM):
         self.learning_rate = learning_rate
         self.batch_size = batch_size
         self.max_iter = max_iter
+        self.n_updates = n_updates
         self.shuffle = shuffle
         self.units = units
         self.binarize = binarize

@@ -184,8 +184,8 @@ class ExponentialDecay(Schedule):
 class LinearDecay(Schedule):
     """A learning rate that falls to zero in equal steps, one an epoch.
 
-    ``initial * (1 - epoch / max_iter)``, epochs counted from zero. In `partial_fit`, where the
-    number of epochs is not known, it stays at its initial value.
+    ``initial * (1 - epoch / max_iter)``, epochs counted from zero. In `partial_fit` it stays at
+    its initial value, unless `n_updates` says how many updates there will be.
 
     Parameters
     ----------

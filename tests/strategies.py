@@ -66,6 +66,7 @@ GOOD = {
     "learning_rate": schedules,
     "batch_size": one_of(1, 3, np.uint8(200), 100, 10**6),
     "max_iter": small,
+    "n_updates": one_of(None, 1, 100, np.uint8(200)),
     "shuffle": st.booleans(),
     "units": one_of("binary", "spin"),
     "binarize": one_of("auto", "sample", None, 0.5, 0, -1, np.float32(0.25), np.uint8(1)),

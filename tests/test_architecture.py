@@ -41,7 +41,7 @@ ORDER = [
     ["training"],
     ["_data", "_fitted", "_parameters", "_rows"],
     ["_likelihood", "_sampling", "_validation"],
-    ["_progress"],
+    ["_progress", "_stream"],
     ["_fit"],
     ["_base"],
     ["_rbm"],

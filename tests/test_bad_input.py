@@ -91,6 +91,8 @@ PARAMETERS = [
     wrong("batch_size", "all", COUNT),
     wrong("max_iter", 0, COUNT),
     wrong("max_iter", 10.0, COUNT),
+    wrong("n_updates", 0, COUNT),
+    wrong("n_updates", 2.0, COUNT),
     wrong("shuffle", "yes", BOOLEAN),
     wrong("units", "bits", "a str among {'(binary|spin)', '(binary|spin)'}"),
     wrong("units", None, "a str among"),

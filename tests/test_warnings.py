@@ -36,6 +36,10 @@ def partial_fit_that_diverges():
     return RBM(**{**HOW, **DIVERGES}).partial_fit(X)
 
 
+def partial_fit_beyond_the_end():
+    return RBM(**HOW, n_updates=1).partial_fit(X).partial_fit(X)
+
+
 def fit_in_a_pipeline():
     return make_pipeline(FunctionTransformer(), RBM(**{**HOW, **DIVERGES})).fit(X)
 
@@ -62,6 +66,7 @@ def log_partition_not_to_be_trusted():
     [
         (fit_that_diverges, ConvergenceWarning),
         (partial_fit_that_diverges, ConvergenceWarning),
+        (partial_fit_beyond_the_end, UserWarning),
         (fit_in_a_pipeline, ConvergenceWarning),
         (fit_of_odd_values, DataConversionWarning),
         (fit_transform_of_odd_values, DataConversionWarning),

@@ -8,6 +8,7 @@ So BLAS threads never compete with ours, and results do not depend on the number
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -97,13 +98,31 @@ def available_threads() -> int:
     """As many threads as this process may use.
 
     The least of what affinity and container allow, of joblib's limit for its workers and of
-    a surrounding ``threadpool_limits``.
+    a surrounding ``threadpool_limits``; in a task of Dask's, its share of the worker's threads.
     """
     limits = [joblib.cpu_count()]
-    if _blas.is_idle():
+    share = _share_of_dask_worker()
+    if share is not None:
+        # Dask sets BLAS to one thread for each of them: that says nothing of ours.
+        limits.append(share)
+    elif _blas.is_idle():
         pools = _controller().select(user_api="blas").info()
         limits += [pool["num_threads"] for pool in pools]
     return max(1, min(limits))
+
+
+def _share_of_dask_worker() -> int | None:
+    """A task's share of the threads of the Dask worker that runs it now; None outside of one.
+
+    A worker takes as many tasks at once as it has threads. Where fewer are left, they have more.
+    """
+    if "distributed" not in sys.modules:
+        return None
+    try:
+        state = sys.modules["distributed"].get_worker().state
+    except (AttributeError, ValueError):  # another thread is importing it; this is no task
+        return None
+    return state.nthreads // max(1, len(state.executing))
 
 
 def _let_other_threads_set_limits() -> None:
