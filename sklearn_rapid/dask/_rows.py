@@ -17,6 +17,16 @@ from sklearn_rapid.dask._cluster import alive, watched
 from sklearn_rapid.dask._shard import HeldRows
 
 
+@dataclass(frozen=True)
+class Unread:
+    """A block that is read, or computed, in the task that wants it, and nowhere else.
+
+    Were it a task of its own, it would be shared, and tied to the worker that has had it first.
+    """
+
+    block: Delayed
+
+
 @dataclass
 class RemoteRows:
     """Rows in blocks that workers hold, or read when they are wanted.
@@ -26,7 +36,7 @@ class RemoteRows:
     Attributes
     ----------
     client : Client
-    blocks : list of Delayed
+    blocks : list of Unread or Future
         Each an array of some rows.
     n_rows : array of shape (n_blocks,)
         Rows of each.
@@ -37,13 +47,13 @@ class RemoteRows:
     """
 
     client: Client
-    blocks: list[Delayed]
+    blocks: list[Unread | Future]
     n_rows: np.ndarray
     n_columns: int
     dtype: np.dtype
     few: Any = None
-    _held: dict[int, tuple[str, Future]] = field(default_factory=dict)
     _found_at: dict[int, str] = field(default_factory=dict)
+    _held: dict[int, tuple[str, Future]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.stops = np.cumsum(self.n_rows)
@@ -73,16 +83,9 @@ class RemoteRows:
         parts = {int(b): np.flatnonzero(block == b) for b in wanted}
 
         def ask() -> list[Future]:
-            asked = []
-            for b, places in parts.items():
-                numbers = rows[places] - self.starts[b]
-                if self._is_held(b):
-                    source = self._held[b][1]
-                    asked.append(self.client.submit(_rows_of, source, numbers, pure=False))
-                else:
-                    task = dask.delayed(_rows_of, pure=False)(self.blocks[b], numbers)
-                    asked.append(self.client.compute(task))
-            return asked
+            return [
+                self._ask(_rows_of, b, rows[places] - self.starts[b]) for b, places in parts.items()
+            ]
 
         found = watched(self.client, ask)
         for places, values in zip(parts.values(), found, strict=True):
@@ -91,16 +94,15 @@ class RemoteRows:
 
     def each(self, function: Callable[[Any], Any]) -> list[Any]:
         """What a function of a block says of each of them."""
+        blocks = range(len(self.blocks))
+        return watched(self.client, lambda: [self._ask(function, b) for b in blocks])
 
-        def ask() -> list[Future]:
-            return [
-                self.client.submit(function, self._held[b][1], pure=False)
-                if self._is_held(b)
-                else self.client.compute(dask.delayed(function, pure=False)(block))
-                for b, block in enumerate(self.blocks)
-            ]
-
-        return watched(self.client, ask)
+    def _ask(self, function: Callable, block: int, *arguments: Any, **how: Any) -> Future:
+        """What a function says of a block, wherever that is held, or read for it."""
+        source = self._held[block][1] if self._is_held(block) else self.blocks[block]
+        if isinstance(source, Unread):
+            return self.client.submit(_of_unread, function, source, *arguments, pure=False, **how)
+        return self.client.submit(function, source, *arguments, pure=False, **how)
 
     def digest(self) -> str:
         """A digest of all rows, block by block."""
@@ -120,9 +122,8 @@ class RemoteRows:
             del self._held[b]
         missing = sorted(wanted - self._held.keys())
         for address, mine in self._shared_out(missing, workers).items():
-            tasks = [dask.delayed(_as_rows, pure=False)(self.blocks[b]) for b in mine]
-            futures = self.client.compute(tasks, workers=[address], allow_other_workers=False)
-            self._held.update({b: (address, f) for b, f in zip(mine, futures, strict=True)})
+            how = {"workers": [address], "allow_other_workers": False}
+            self._held.update({b: (address, self._ask(_as_rows, b, **how)) for b in mine})
 
     def held_by(self, blocks: Sequence[int]) -> dict[str, list[HeldRows]]:
         """Which worker holds which of these rows, once they are there."""
@@ -184,28 +185,27 @@ def rows_of_collection(client: Client, X: Any) -> RemoteRows:
             f"partition {empty[0]} of X is empty ({len(empty)} of {len(X.chunks[0])} are): "
             "repartition it, or leave empty ones out"
         )
-    rows = RemoteRows(
-        client,
-        list(X.to_delayed().ravel()),
-        np.array(X.chunks[0], dtype=np.int64),
-        int(X.shape[1]),
-        X.dtype,
-    )
-    rows._found_at = _where_persisted(client, X)
-    return rows
+    blocks, found_at = _blocks_of(client, X)
+    n_rows = np.array(X.chunks[0], dtype=np.int64)
+    return RemoteRows(client, blocks, n_rows, int(X.shape[1]), X.dtype, _found_at=found_at)
 
 
-def _where_persisted(client: Client, X: da.Array) -> dict[int, str]:
-    """The workers of those blocks that are in memory already."""
-    futures = {future.key: future for future in futures_of(X)}
-    keys = [key for (key,) in X.__dask_keys__()]
-    blocks = {i: futures[key] for i, key in enumerate(keys) if key in futures}
-    if not blocks:
-        return {}
-    who = client.who_has(list(blocks.values()))
-    found = {i: sorted(who.get(future.key, ())) for i, future in blocks.items()}
-    living = set(alive(client))
-    return {i: where[0] for i, where in found.items() if where and where[0] in living}
+def _blocks_of(client: Client, X: da.Array) -> tuple[list[Unread | Future], dict[int, str]]:
+    """The blocks, and the workers of those that are in memory already."""
+    if not futures_of(X):
+        delayed = X.to_delayed().ravel()
+        # Each with what it takes alone.
+        return [Unread(dask.optimize(block)[0]) for block in delayed], {}
+    X = client.persist(X)
+    by_key = {future.key: future for future in futures_of(X)}
+    futures = [by_key[key] for (key,) in X.__dask_keys__()]
+    watched(client, lambda: futures, wanted=alive(client))
+    who = client.who_has(futures)
+    return futures, {i: min(who[f.key]) for i, f in enumerate(futures) if who.get(f.key)}
+
+
+def _of_unread(function: Callable, source: Unread, *arguments: Any) -> Any:
+    return function(source.block.compute(scheduler="synchronous"), *arguments)
 
 
 def _as_rows(block: Any) -> np.ndarray:
