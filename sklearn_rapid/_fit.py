@@ -257,10 +257,12 @@ def fit(
             if run.progress.n_epochs == 0:
                 raise RuntimeError(f"the fit ended in its first epoch: {lost}") from lost
             run.go_back(wholly=True)
-            is_cut_short, error = True, lost
+            # Without a digest of the rows, which may be gone, there is no going on with them.
+            is_cut_short, error = "data" in vars(run), lost
         if run.progress.best_state is not None:
             run.state = run.progress.best_state
-        run.check_outcome()
+        if error is None:
+            run.check_outcome()
         _set(estimator, run.attributes(is_cut_short=is_cut_short))
     context.call_on_fit_task_end(estimator=estimator, X=X, y=y)
     if error is not None:

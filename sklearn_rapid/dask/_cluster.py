@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Any
 
-from distributed import Client, Future, get_client, wait
+from distributed import CancelledError, Client, Future, get_client, wait
 from distributed.utils import TimeoutError as DaskTimeoutError
 
 from sklearn_rapid._fit import CutShort
@@ -72,16 +72,19 @@ def watched(
             break
         except (TimeoutError, DaskTimeoutError):
             _check_alive(client, wanted)
-    if wanted:
-        for future in futures:
-            if future.status == "error":
-                future.result()
-        return []
-    return client.gather(futures)
+        except CancelledError as error:
+            raise CutShort(f"rows of X are lost, and cannot be read again: {error}") from None
+    for future in futures:
+        if future.status == "error":
+            future.result()
+    return [] if wanted else client.gather(futures)
 
 
 def _check_alive(client: Client, workers: Sequence[str]) -> None:
-    gone = set(workers) - set(alive(client))
+    there = set(alive(client))
+    if not there:
+        raise LostWorkers("no workers are left")
+    gone = set(workers) - there
     if gone:
         raise LostWorkers(f"{len(gone)} of {len(set(workers))} workers are gone: {sorted(gone)}")
 

@@ -165,6 +165,8 @@ def rows_of_collection(client: Client, X: Any) -> RemoteRows:
             f"X must be a Dask array or data frame here, got {type(X).__name__}: make it one "
             "(dask.array.from_array), or use the class of the same name without Dask"
         )
+    if X.ndim == 2 and np.isnan(X.shape[0]):
+        X = X.compute_chunk_sizes()
     if X.ndim != 2 or 0 in X.shape:
         raise ValueError(f"X must have shape (any, any) with rows and columns, got {X.shape}")
     if X.dtype.kind not in "biuf":
@@ -177,8 +179,6 @@ def rows_of_collection(client: Client, X: Any) -> RemoteRows:
             f"X has {X.numblocks[1]} chunks along its columns, {X.chunks[1]}: a worker needs whole "
             "rows. Call X.rechunk({1: -1}) before."
         )
-    if np.isnan(X.shape[0]):
-        X = X.compute_chunk_sizes()
     empty = [i for i, n in enumerate(X.chunks[0]) if n == 0]
     if empty:
         raise ValueError(

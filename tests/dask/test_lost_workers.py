@@ -1,0 +1,233 @@
+"""Workers that die in mid-fit, and clusters and data that cannot be used."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import numpy as np
+import pytest
+
+pytest.importorskip("distributed")
+import dask
+import dask.array as da
+from scipy import sparse
+
+from sklearn_rapid import RARBM, RBM
+from sklearn_rapid._fit import CutShort
+from sklearn_rapid.dask import DaskRARBM, DaskRBM, _cluster
+from sklearn_rapid.negative_phase import Exact
+
+X = (np.random.default_rng(0).random((1200, 30)) < 0.3).astype(np.uint8)
+HOW = {"max_iter": 4, "random_state": 0, "dtype": "float64"}
+
+
+def rows(values=X):
+    return da.from_array(values, chunks=(100, -1))
+
+
+class After:
+    """A callback that does something once, after the first epoch."""
+
+    def __init__(self, action):
+        self.action = action
+
+    def setup(self, estimator, context):
+        pass
+
+    on_fit_begin = on_fit_task_begin = on_fit_end = lambda self, *args, **data: None
+
+    def on_fit_task_end(self, estimator, context, **data):
+        if context.task_name == "epoch" and self.action is not None:
+            action, self.action = self.action, None
+            action()
+        return False
+
+    def teardown(self, estimator, context):
+        pass
+
+
+def kill(pid, seconds=0.0):
+    threading.Timer(seconds, os.kill, (pid, signal.SIGKILL)).start()
+
+
+# --- lost workers -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("cls", "rank"), [(RBM, 0), (RARBM, 1), (RBM, 2)])
+def test_a_fit_that_loses_a_worker_ends_as_if_it_had_not(fresh_workers, cls, rank):
+    """Whichever of the tree it is, between updates or in one of them."""
+    local = cls(8, **HOW).fit(X)
+    with fresh_workers(3, silence_logs=50) as client:
+        pids = client.run(os.getpid)
+        victim = pids[sorted(pids)[rank]]
+        remote = {RBM: DaskRBM, RARBM: DaskRARBM}[cls](8, **HOW)
+        remote.set_callbacks(After(lambda: kill(victim, 0.01 * rank)))
+        with pytest.warns(RuntimeWarning, match="1 of 3 workers are gone.*goes on from update"):
+            remote.fit(rows())
+    for name in local._fitted_shapes:
+        np.testing.assert_allclose(getattr(remote, name), getattr(local, name), atol=1e-10)
+    assert remote.n_iter_ == 4
+
+
+def test_rows_that_cannot_be_read_again(fresh_workers):
+    """They were sent to the workers, and nobody else has them."""
+    with fresh_workers(2, silence_logs=50) as client:
+        blocks = client.scatter([X[i : i + 100] for i in range(0, 1200, 100)])
+        parts = [da.from_delayed(dask.delayed(b), (100, 30), X.dtype) for b in blocks]
+        pids = client.run(os.getpid)
+        remote = DaskRBM(8, **HOW).set_callbacks(After(lambda: kill(min(pids.values()))))
+        with (
+            pytest.warns(RuntimeWarning, match="1 of 2 workers are gone"),
+            pytest.raises(CutShort, match="ended after 1 epochs, which are kept: rows of X are"),
+        ):
+            remote.fit(da.concatenate(parts))
+    assert remote.n_iter_ == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(20))
+def test_killed_at_a_random_moment(fresh_workers, seed):
+    local = RBM(8, **{**HOW, "max_iter": 12}).fit(X)
+    rng = np.random.default_rng(seed)
+    with fresh_workers(3, silence_logs=50) as client:
+        victim = list(client.run(os.getpid).values())[rng.integers(3)]
+        remote = DaskRBM(8, **{**HOW, "max_iter": 12})
+        kill(victim, 2.5 * rng.random())
+        # Before the first update, rows are looked at: by tasks that go to another worker.
+        with np.testing.suppress_warnings() as warned:
+            warned.filter(RuntimeWarning, "1 of 3 workers are gone")
+            remote.fit(rows())
+    for name in local._fitted_shapes:
+        np.testing.assert_allclose(getattr(remote, name), getattr(local, name), atol=1e-10)
+
+
+def test_when_no_workers_are_left_the_last_epoch_is_kept(fresh_workers):
+    """And without an epoch that is whole, what was there before."""
+    with fresh_workers(2, silence_logs=50, processes=True) as client:
+        pids = client.run(os.getpid).values()
+
+        def end():
+            client.cluster.scale(0)
+            for pid in pids:
+                kill(pid)
+
+        remote = DaskRBM(8, **HOW).set_callbacks(After(end))
+        with pytest.raises(
+            CutShort, match="ended after 1 epochs, which are kept: no workers are left"
+        ):
+            remote.fit(rows())
+    local = RBM(8, **HOW)
+    local.fit(X)
+    assert remote.n_iter_ == 1
+    assert len(remote.history_["epoch"]) == 1
+    assert remote._training_state["n_updates"] == 12
+    np.testing.assert_allclose(
+        remote.history_["barrier"][0], local.history_["barrier"][0], equal_nan=True
+    )
+
+
+# --- what cannot be used ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def model(client):
+    return DaskRBM(3, max_iter=1, random_state=0)
+
+
+def test_no_client():
+    with pytest.raises(ValueError, match="there is no Dask client: create one"):
+        DaskRBM(3).fit(rows())
+
+
+def test_a_client_that_is_closed(fresh_workers):
+    with fresh_workers(1) as client:
+        pass
+    with pytest.raises(ValueError, match=r"client must be connected .* it is closed"):
+        DaskRBM(3, client=client).fit(rows())
+    with pytest.raises(TypeError, match=r"client must be a distributed.Client, got str"):
+        DaskRBM(3, client="tcp://somewhere:8786").fit(rows())
+
+
+def with_nan():
+    values = X.astype(float)
+    values[250, 7] = np.nan
+    return rows(values)
+
+
+BAD_ROWS = {
+    "an array": (lambda: X, TypeError, "X must be a Dask array or data frame here, got ndarray"),
+    "columns in chunks": (
+        lambda: da.from_array(X, chunks=(100, 10)),
+        ValueError,
+        "3 chunks along its columns",
+    ),
+    "an empty partition": (
+        lambda: rows()[da.from_array(np.arange(1200) // 100 != 2, chunks=100)],
+        ValueError,
+        r"partition 2 of X is empty \(1 of 12 are\)",
+    ),
+    "NaN": (with_nan, ValueError, "partition 2 of X holds NaN or infinity in column 7"),
+    "text": (
+        lambda: da.from_array(X.astype(str), chunks=(100, -1)),
+        ValueError,
+        "X must hold numbers, got dtype <U",
+    ),
+    "sparse blocks": (
+        lambda: rows().map_blocks(sparse.csr_matrix, meta=sparse.csr_matrix((0, 0))),
+        TypeError,
+        "the blocks of X must be NumPy arrays",
+    ),
+    "one axis": (lambda: da.from_array(X[0]), ValueError, r"must have shape \(any, any\)"),
+    "false promises": (
+        lambda: da.map_blocks(lambda b: b[:-1], rows(), dtype=X.dtype, chunks=rows().chunks),
+        ValueError,
+        r"partition 0 of X has shape \(99, 30\), \(100, 30\) was declared",
+    ),
+    "no means": (
+        lambda: rows(X + 0.5),
+        ValueError,
+        "X holds means in",
+    ),
+}
+
+
+@pytest.mark.parametrize("which", BAD_ROWS)
+def test_bad_rows(model, which):
+    """At once, and what was fitted before is still there."""
+    make, error, message = BAD_ROWS[which]
+    model.fit(rows())
+    before = model.components_
+    if which == "no means":
+        model.set_params(binarize=None)
+    with pytest.raises(error, match=message):
+        model.fit(make())
+    assert model.components_ is before and model.n_features_in_ == 30
+
+
+def test_other_versions(model, monkeypatch):
+    monkeypatch.setattr(_cluster, "__version__", "0.0")
+    with pytest.raises(ValueError, match=r"sklearn_rapid is 0.0 here and .* on tcp://"):
+        model.fit(rows())
+
+
+def test_phases_that_cannot_be_shared(model):
+    with pytest.raises(ValueError, match="states of Exact cannot be drawn by several workers"):
+        model.set_params(negative_phase=Exact()).fit(rows())
+
+
+def test_parameters(model):
+    with pytest.raises(ValueError, match="'blocks_at_once' parameter of DaskRBM"):
+        model.set_params(blocks_at_once=0).fit(rows())
+    with pytest.raises(TypeError, match="partial_fit takes the rows of an array"):
+        model.set_params(blocks_at_once=None).partial_fit(rows())
+    assert model.partial_fit(X[:100]).components_.shape == (3, 30)
+
+
+def test_an_error_on_a_worker_is_told(model, monkeypatch):
+    """Not taken for a lost worker: all of them are there."""
+    monkeypatch.setattr(_cluster, "NOTICE", 0.2)
+    broken = rows().map_blocks(lambda block: 1 // 0, dtype=X.dtype, meta=X[:0])
+    with pytest.raises(ZeroDivisionError):
+        model.fit(broken)
