@@ -63,6 +63,14 @@ ORDER = [
     ["displays._curves", "displays._images", "displays._ladder"],
     ["displays"],
     [""],
+    # After the package itself: what needs Dask is imported by those who name it.
+    ["dask._cluster", "dask._lazy", "dask._memory", "dask._shares"],
+    ["dask._partition", "dask._shard"],
+    ["dask._rows"],
+    ["dask._checked", "dask._crew"],
+    ["dask._run"],
+    ["dask._estimators"],
+    ["dask"],
 ]
 # Imports nothing of the rest, and nothing of the rest imports it.
 ALONE = [
@@ -76,6 +84,10 @@ RANK, RANK_ALONE = (
 ONLY_IMPORTERS = {
     "numba": ["backends._compile", "backends._parties"],
     "cupy": ["backends._cupy"],
+    "dask": ["dask._lazy", "dask._rows"],
+    "distributed": [
+        f"dask.{name}" for name in ("_cluster", "_crew", "_partition", "_rows", "_shard")
+    ],
     "matplotlib": ["displays._axes"],
     "safetensors": ["persistence"],
     "skl2onnx": ["onnx"],

@@ -8,6 +8,7 @@ scheduler or the client. The worker at the root makes the step.
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from distributed import get_worker
 from sklearn_rapid._data import SpinEncoder
 from sklearn_rapid.backends import RandomStream, get_backend
 from sklearn_rapid.couplings import Arrays, Couplings
+from sklearn_rapid.dask._memory import give_freed_memory_back, keep_freed_memory
 from sklearn_rapid.dask._shares import joined, n_states, share_of
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.negative_phase import (
@@ -119,6 +121,8 @@ class Shard:
         self.encoder = SpinEncoder(settings.units, settings.binarize, self.backend, settings.dtype)
         # Not the worker's event loop, which has messages to pass on meanwhile.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sklearn_rapid")
+        if keep_freed_memory():
+            weakref.finalize(self, give_freed_memory_back)
         self.children: list[Any] = []
         self.held: list[HeldRows] = []
         self.state: TrainingState | None = None
