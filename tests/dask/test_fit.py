@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 pytest.importorskip("distributed")
+import dask
 import dask.array as da
 import dask.dataframe as dd
 import pandas as pd
 from distributed import wait
 from sklearn.base import clone
 
-from sklearn_rapid import RARBM, RBM, callbacks
+from sklearn_rapid import RARBM, RBM, callbacks, load, save
 from sklearn_rapid.dask import DaskRARBM, DaskRBM
 from sklearn_rapid.dask._run import DaskRun
 from sklearn_rapid.negative_phase import (
@@ -335,3 +336,53 @@ def test_clones_and_pickles(client):
     assert "DaskRBM(" in repr(model)
     with pytest.raises(TypeError, match="n_units"):
         DaskRBM(n_units=3)
+
+
+# --- where rows come from, and where models go ------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["zarr", "parquet", "memory map"])
+def test_rows_on_disk(client, tmp_path, kind):
+    """They are read as they are needed, and the model is that of the same rows in memory."""
+    if kind == "zarr":
+        pytest.importorskip("zarr")
+        da.from_array(X[:1000], chunks=(100, -1)).to_zarr(str(tmp_path / "rows.zarr"))
+        rows = da.from_zarr(str(tmp_path / "rows.zarr"))
+    elif kind == "parquet":
+        frame = pd.DataFrame(X[:1000], columns=[f"x{i}" for i in range(V)])
+        for i in range(10):
+            frame[100 * i : 100 * (i + 1)].to_parquet(tmp_path / f"rows.{i}.parquet")
+        rows = dd.read_parquet(str(tmp_path))
+    else:
+        stored = np.memmap(tmp_path / "rows", dtype=np.uint8, mode="w+", shape=(1000, V))
+        stored[:] = X[:1000]
+        stored.flush()
+        blocks = [
+            da.from_delayed(dask.delayed(part_of)(str(tmp_path / "rows"), i), (100, V), np.uint8)
+            for i in range(10)
+        ]
+        rows = da.concatenate(blocks)
+    settings = {"blocks_at_once": 3, **HOW}
+    wanted = DaskRBM(8, **settings).fit(da.from_array(X[:1000], chunks=(100, -1)))
+    assert_same_model(wanted, DaskRBM(8, **settings).fit(rows), rtol=0.0, atol=0.0)
+
+
+def part_of(path, i):
+    return np.memmap(path, dtype=np.uint8, mode="r", shape=(1000, V))[100 * i : 100 * (i + 1)]
+
+
+def test_checkpoints(client, tmp_path):
+    """A fit goes on from a file of its second epoch as if it had not been interrupted."""
+    model = DaskRBM(8, **{**HOW, "max_iter": 4})
+    model.set_callbacks(callbacks.Checkpoint(tmp_path, n_kept=4)).fit(chunked(X))
+    second = sorted(tmp_path.glob("*"))[1]
+    again = callbacks.resume(str(second), chunked(X))
+    assert type(again) is DaskRBM and again.n_iter_ == 4
+    assert_same_model(model, again)
+
+
+def test_files(fitted, tmp_path):
+    """What is written is the local model."""
+    local, remote = fitted
+    save(remote.to_local(), tmp_path / "model.safetensors")
+    assert_same_model(local, load(tmp_path / "model.safetensors"))
