@@ -16,6 +16,9 @@ from sklearn_rapid.dask._shares import n_states, share_of
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.training import TrainingState, map_arrays
 
+# Times that a block is asked for which Dask has moved before it was taken.
+ATTEMPTS = 5
+
 
 class Crew:
     """All workers of a cluster, each with a share of the rows and chains.
@@ -54,11 +57,19 @@ class Crew:
         """Have these blocks in the workers' memory, and others on their way there."""
         if self._blocks == tuple(blocks):
             return
-        self.rows.hold([*blocks, *next_blocks], self.workers)
-        held = self.rows.held_by(blocks)
-        for address, shard in zip(self.workers, self.shards, strict=True):
-            self._answer(shard.hold(held.get(address, [])))
-        self._blocks = tuple(blocks)
+        for _ in range(ATTEMPTS):
+            self.rows.hold([*blocks, *next_blocks], self.workers)
+            held = self.rows.held_by(blocks)
+            asked = [
+                shard.hold(held.get(address, []))
+                for address, shard in zip(self.workers, self.shards, strict=True)
+            ]
+            missing = [key for future in asked for key in self._answer(future)]
+            if not missing:
+                self._blocks = tuple(blocks)
+                return
+            self.rows.forget(missing)
+        raise RuntimeError(f"{len(missing)} blocks of X do not stay where they are put")
 
     def advance(self, batch: Batch) -> None:
         """An update."""

@@ -99,7 +99,11 @@ class RemoteRows:
 
     def _ask(self, function: Callable, block: int, *arguments: Any, **how: Any) -> Future:
         """What a function says of a block, wherever that is held, or read for it."""
-        source = self._held[block][1] if self._is_held(block) else self.blocks[block]
+        source = self.blocks[block]
+        if self._is_held(block):
+            # There, or the block would be copied.
+            address, source = self._held[block]
+            how = {"workers": [address], "allow_other_workers": True, **how}
         if isinstance(source, Unread):
             return self.client.submit(_of_unread, function, source, *arguments, pure=False, **how)
         return self.client.submit(function, source, *arguments, pure=False, **how)
@@ -124,6 +128,11 @@ class RemoteRows:
         for address, mine in self._shared_out(missing, workers).items():
             how = {"workers": [address], "allow_other_workers": False}
             self._held.update({b: (address, self._ask(_as_rows, b, **how)) for b in mine})
+
+    def forget(self, keys: Sequence[str]) -> None:
+        """Forget blocks that were not found where they should be."""
+        for b in [b for b, (_, future) in self._held.items() if future.key in keys]:
+            del self._held[b]
 
     def held_by(self, blocks: Sequence[int]) -> dict[str, list[HeldRows]]:
         """Which worker holds which of these rows, once they are there."""

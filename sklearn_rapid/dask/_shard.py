@@ -124,7 +124,7 @@ class Shard:
         if keep_freed_memory():
             weakref.finalize(self, give_freed_memory_back)
         self.children: list[Any] = []
-        self.held: list[HeldRows] = []
+        self.held: list[tuple[HeldRows, np.ndarray]] = []
         self.state: TrainingState | None = None
         self._last: tuple[Sums, Batch] | None = None
 
@@ -134,9 +134,18 @@ class Shard:
         """Take the shards below this one in the tree."""
         self.children = children
 
-    def hold(self, held: list[HeldRows]) -> None:
-        """Take the rows that are in this worker's memory."""
-        self.held = sorted(held, key=lambda rows: rows.start)
+    def hold(self, held: list[HeldRows]) -> list[str]:
+        """Take the rows that are in this worker's memory, and no others; keys that are not there.
+
+        They are referred to from here too: Dask may move what has been copied to other workers.
+        """
+        self.held, missing = [], []
+        for rows in sorted(held, key=lambda rows: rows.start):
+            try:
+                self.held.append((rows, self.worker.data[rows.key]))
+            except KeyError:
+                missing.append(rows.key)
+        return missing
 
     def begin(
         self, couplings: Couplings, biases: tuple, is_even: bool, rest: dict[str, Any], n_model: int
@@ -255,16 +264,16 @@ class Shard:
 
     def _rows_of(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Which of a batch's rows are held here, by their places in it, and they themselves."""
-        starts = np.array([held.start for held in self.held], dtype=np.int64)
-        stops = np.array([held.stop for held in self.held], dtype=np.int64)
+        starts = np.array([held.start for held, _ in self.held], dtype=np.int64)
+        stops = np.array([held.stop for held, _ in self.held], dtype=np.int64)
         at = np.searchsorted(starts, rows, side="right") - 1
         is_here = (at >= 0) & (rows < np.append(stops, 0)[at])
         places = np.flatnonzero(is_here)
         X = np.zeros((0, self.state.machine.n_visible), dtype=np.float32)
-        for n, held in enumerate(self.held):
+        for n, (held, block) in enumerate(self.held):
             of_block = np.flatnonzero(at[places] == n)
             if of_block.size:
-                values = self.worker.data[held.key][rows[places[of_block]] - held.start]
+                values = block[rows[places[of_block]] - held.start]
                 if X.shape[0] == 0:
                     X = np.empty((places.size, values.shape[1]), dtype=values.dtype)
                 X[of_block] = values
