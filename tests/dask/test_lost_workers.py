@@ -28,10 +28,10 @@ def rows(values=X):
 
 
 class After:
-    """A callback that does something once, after the first epoch."""
+    """A callback that does something once, after so many epochs."""
 
-    def __init__(self, action):
-        self.action = action
+    def __init__(self, action, n_epochs=1):
+        self.action, self.n_epochs = action, n_epochs
 
     def setup(self, estimator, context):
         pass
@@ -39,7 +39,8 @@ class After:
     on_fit_begin = on_fit_task_begin = on_fit_end = lambda self, *args, **data: None
 
     def on_fit_task_end(self, estimator, context, **data):
-        if context.task_name == "epoch" and self.action is not None:
+        self.n_epochs -= context.task_name == "epoch"
+        if self.n_epochs == 0 and self.action is not None:
             action, self.action = self.action, None
             action()
         return False
@@ -94,10 +95,9 @@ def test_killed_at_a_random_moment(fresh_workers, seed):
     with fresh_workers(3, silence_logs=50) as client:
         victim = list(client.run(os.getpid).values())[rng.integers(3)]
         remote = DaskRBM(8, **{**HOW, "max_iter": 12})
-        kill(victim, 2.5 * rng.random())
-        # Before the first update, rows are looked at: by tasks that go to another worker.
-        with np.testing.suppress_warnings() as warned:
-            warned.filter(RuntimeWarning, "1 of 3 workers are gone")
+        n_epochs, seconds = int(rng.integers(1, 11)), 0.1 * rng.random()
+        remote.set_callbacks(After(lambda: kill(victim, seconds), n_epochs))
+        with pytest.warns(RuntimeWarning, match="1 of 3 workers are gone"):
             remote.fit(rows())
     for name in local._fitted_shapes:
         np.testing.assert_allclose(getattr(remote, name), getattr(local, name), atol=1e-10)
