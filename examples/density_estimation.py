@@ -1,19 +1,18 @@
 """The density of binary rows
 ==========================
 
-A search over kinds of models, sizes and penalties, by the likelihood of rows set aside; a mixture
-of the best; then the log-likelihood of test rows, with the error of log Z.
+A few models of several kinds and penalties, a mixture of them that rows set aside choose; then the
+log-likelihood of test rows, with the error of log Z.
 
 The sets are those on which density estimators of binary rows are compared
 (`sklearn_rapid.datasets.fetch_density_benchmark`); where they are not to be had, scikit-learn's
 digits take their place. The rules: fit on the training rows, choose on the validation rows, report
 the mean log-likelihood of the test rows in nats.
 
-There are three families of models. In each, `HalvingGridSearchCV` compares three models after 800
-updates, and trains the best for three times as long. That one is then trained three times as long
-again and again, up to 21,600 updates, while validation rows gain by it; and once at twice the
-learning rate. All these, of all families, are the members of a mixture, whose shares are those that
-make the validation rows most likely. Nothing is set for one data set.
+Six models are trained for 2400 updates, and then three times as long, and again, each for as long
+as the validation rows gain by it; the best two also at twice the learning rate. All of these are
+members of a mixture, whose shares are those that make the validation rows most likely. Nothing is
+set for one data set.
 
     python examples/density_estimation.py [NAME ...] [--all] [--save FILE]
 """
@@ -30,10 +29,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from binary_rows import rows_of
 from joblib import Parallel, delayed
-from scipy.special import logsumexp, softmax
+from scipy.special import logsumexp
 from sklearn.base import clone
-from sklearn.experimental import enable_halving_search_cv  # noqa: F401
-from sklearn.model_selection import HalvingGridSearchCV, PredefinedSplit
 from sklearn.neural_network import BernoulliRBM
 
 from sklearn_rapid import RARBM, RBM
@@ -50,12 +47,11 @@ PUBLISHED = {
     "nips": (-271.11, "RWS-NADE, an estimate, Bornschein et al. 2016 (v48)"),
     "bbc": (-237.42, "40 CNets, Di Mauro et al. 2021 (v161)"),
 }
-FAMILIES = [
-    (RBM(n_components=256), {"l1_penalty": [3.0, 10.0, 30.0]}),
-    (RBM(n_components=128), {"l1_penalty": [3.0, 10.0, 30.0]}),
-    (RARBM(n_components=256), {"n_patterns": [32, 64, 128]}),
+MODELS = [
+    *(RBM(n_components=256, l1_penalty=nats) for nats in (3.0, 10.0, 30.0)),
+    *(RARBM(n_components=256, n_patterns=K) for K in (32, 64, 128)),
 ]
-FIRST_UPDATES, FACTOR, N_LONGER = 800, 3, 2
+UPDATES = 2400, 7200, 21600
 
 
 def log_z_of(model):
@@ -84,57 +80,43 @@ class Member:
         )
 
 
-def search(family, grid, train, valid):
-    """The best model of a family after few updates, not yet fitted."""
-    first = -(-FIRST_UPDATES // -(-len(train) // 100))
-    fold = np.r_[np.full(len(train), -1), np.zeros(len(valid), dtype=int)]
-    halving = HalvingGridSearchCV(
-        family,
-        grid,
-        cv=PredefinedSplit(fold),
-        resource="max_iter",
-        min_resources=first,
-        max_resources=FACTOR * first,
-        factor=FACTOR,
-        refit=False,
-        random_state=0,
-    ).fit(np.concatenate([train, valid]))
-    return clone(family).set_params(**halving.best_params_)
-
-
-def members_of(family, grid, train, valid, seed):
-    """The best model of a family, trained for longer while that gains, and at twice the rate."""
-    family = clone(family).set_params(random_state=seed, n_threads=1)
-    best = Member(search(family, grid, train, valid), train, valid)
-    members = [best]
-    for _ in range(N_LONGER):
-        model = clone(best.model).set_params(max_iter=FACTOR * best.model.max_iter)
-        members.append(Member(model, train, valid))
-        if members[-1].valid.mean() <= best.valid.mean():
+def trained(model, train, valid):
+    """A model after few updates, and after more for as long as validation rows gain by it."""
+    members = []
+    for n_updates in UPDATES:
+        n_epochs = -(-n_updates // -(-len(train) // model.batch_size))
+        members.append(Member(clone(model).set_params(max_iter=n_epochs), train, valid))
+        if len(members) > 1 and members[-1].valid.mean() < members[-2].valid.mean():
             break
-        best = members[-1]
-    model = clone(best.model).set_params(learning_rate=LinearDecay(0.5))
-    members.append(Member(model, train, valid))
     return members
 
 
-def mixture(train, valid, seed):
-    """The trusted members of all families with their shares, the most likely first."""
-    jobs = [delayed(members_of)(*family, train, valid, seed) for family in FAMILIES]
-    members = [member for family in Parallel(n_jobs=-1)(jobs) for member in family]
-    members = sorted(
-        (member for member in members if member.log_z.is_trusted),
-        key=lambda member: -member.valid.mean(),
+def members_of(train, valid, seed):
+    """All models whose log Z is trusted, the most likely first."""
+    parallel = Parallel(n_jobs=-1)
+    models = [clone(model).set_params(random_state=seed, n_threads=1) for model in MODELS]
+    members = parallel(delayed(trained)(model, train, valid) for model in models)
+    members = ordered(member for of_model in members for member in of_model)
+    faster = (
+        clone(member.model).set_params(learning_rate=LinearDecay(0.5)) for member in members[:2]
     )
-    return members, shares_of(members)
+    members += parallel(delayed(Member)(model, train, valid) for model in faster)
+    return ordered(members)
+
+
+def ordered(members):
+    """Those that are trusted, the most likely first."""
+    trusted = (member for member in members if member.log_z.is_trusted)
+    return sorted(trusted, key=lambda member: -member.valid.mean())
 
 
 def shares_of(members, n_steps=100):
     """Shares in a mixture that make the validation rows most likely, by steps of EM."""
     log_p = np.array([member.valid for member in members])
+    p = np.exp(log_p - log_p.max(axis=0))
     shares = np.full(len(members), 1 / len(members))
     for _ in range(n_steps):
-        shares = softmax(log_p + np.log(shares)[:, None], axis=0).mean(axis=1)
+        shares *= (p / (shares @ p)).mean(axis=1)
     return shares
 
 
@@ -160,7 +142,8 @@ def estimate(name, data_home, seed):
     start = time.perf_counter()
     train, valid, test = rows_of(name, data_home)
     print(f"{name}: {len(train)} training rows of {train.shape[1]} columns", flush=True)
-    members, shares = mixture(train, valid, seed)
+    members = members_of(train, valid, seed)
+    shares = shares_of(members)
     for share, member in zip(shares, members, strict=True):
         print(f"  {share:.3f} of {member}")
     score, best = log_likelihood(members, shares, test).mean(), members[0]
