@@ -9,7 +9,7 @@ The sets are those on which density estimators of binary rows are compared
 digits take their place. The rules: fit on the training rows, choose on the validation rows, report
 the mean log-likelihood of the test rows in nats.
 
-Six models are trained for 2400 updates, then for three times as many, and again, each for as long
+Six models are trained for 800 updates, then for three times as many, and so on, each for as long
 as the validation rows gain by it (and wide sets for less, since their updates take longer); the
 best two are also trained at twice the learning rate. All of these are members of a mixture, with
 the shares that make the validation rows most likely. Nothing is set for one data set.
@@ -51,7 +51,7 @@ MODELS = [
     *(RBM(n_components=256, l1_penalty=nats) for nats in (3.0, 10.0, 30.0)),
     *(RARBM(n_components=256, n_patterns=K) for K in (32, 64, 128)),
 ]
-UPDATES = 2400, 7200, 21600
+UPDATES = 800, 2400, 7200, 21600
 LARGEST_WORK = 4_000_000  # updates times columns: a few minutes for a model
 
 
