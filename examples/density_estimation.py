@@ -1,7 +1,7 @@
 """The density of binary rows
 ==========================
 
-A search over kinds of models, sizes and penalties, by the likelihood of rows set aside; then the
+A few models of several kinds and penalties, a mixture of them that rows set aside choose; then the
 log-likelihood of test rows, with the error of log Z.
 
 The sets are those on which density estimators of binary rows are compared
@@ -9,10 +9,10 @@ The sets are those on which density estimators of binary rows are compared
 digits take their place. The rules: fit on the training rows, choose on the validation rows, report
 the mean log-likelihood of the test rows in nats.
 
-`HalvingGridSearchCV` compares nine models after 800 updates, the best third of them after three
-times as many, and so on. The best that it has seen is trained once more, on the training rows
-alone; if it was among the longest fits, for three times as long, where that gains on the
-validation rows. Nothing is set for one data set.
+Six models are trained for 800 updates, then for three times as many, and so on, each for as long
+as the validation rows gain by it (and wide sets for less, since their updates take longer); the
+best two are also trained at twice the learning rate. All of these are members of a mixture, with
+the shares that make the validation rows most likely. Nothing is set for one data set.
 
     python examples/density_estimation.py [NAME ...] [--all] [--save FILE]
 """
@@ -28,13 +28,13 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 from binary_rows import rows_of
+from joblib import Parallel, delayed
+from scipy.special import logsumexp
 from sklearn.base import clone
-from sklearn.experimental import enable_halving_search_cv  # noqa: F401
-from sklearn.model_selection import HalvingGridSearchCV, PredefinedSplit
 from sklearn.neural_network import BernoulliRBM
-from sklearn.pipeline import Pipeline
 
 from sklearn_rapid import RARBM, RBM
+from sklearn_rapid.optimizers import LinearDecay
 
 # Best published test log-likelihoods, in nats (Proceedings of Machine Learning Research).
 PUBLISHED = {
@@ -47,69 +47,81 @@ PUBLISHED = {
     "nips": (-271.11, "RWS-NADE, an estimate, Bornschein et al. 2016 (v48)"),
     "bbc": (-237.42, "40 CNets, Di Mauro et al. 2021 (v161)"),
 }
-FIRST_UPDATES, FACTOR, N_ROUNDS = 800, 3, 3
 MODELS = [
-    {"model": [RBM(n_components=512)], "model__l1_penalty": [3.0, 10.0, 30.0]},
-    {"model": [RBM(n_components=128)], "model__l1_penalty": [3.0, 10.0, 30.0]},
-    {"model": [RARBM(n_components=256)], "model__n_patterns": [32, 64, 128]},
+    *(RBM(n_components=256, l1_penalty=nats) for nats in (3.0, 10.0, 30.0)),
+    *(RARBM(n_components=256, n_patterns=K) for K in (32, 64, 128)),
 ]
+UPDATES = 800, 2400, 7200, 21600
+LARGEST_WORK = 4_000_000  # updates times columns: a few minutes for a model
 
 
-def search(train, valid, seed):
-    """The model with the best validation likelihood of all, that, and whether it may yet rise."""
-    first = -(-FIRST_UPDATES // -(-len(train) // 100))
-    longest = first * FACTOR ** (N_ROUNDS - 1)
-    fold = np.r_[np.full(len(train), -1), np.zeros(len(valid), dtype=int)]
-    grid = [
-        {**part, "model": [clone(part["model"][0]).set_params(random_state=seed, n_threads=1)]}
-        for part in MODELS
-    ]
-    halving = HalvingGridSearchCV(
-        Pipeline([("model", RBM())]),
-        grid,
-        cv=PredefinedSplit(fold),
-        resource="model__max_iter",
-        min_resources=first,
-        max_resources=longest,
-        factor=FACTOR,
-        refit=False,
-        n_jobs=-1,
-        random_state=seed,
-    ).fit(np.concatenate([train, valid]))
-    found = halving.cv_results_
-    order = np.argsort(-found["mean_test_score"])
-    for i in order:
-        print(f"  valid {found['mean_test_score'][i]:9.2f}  {described(found['params'][i])}")
-    params = found["params"][order[0]]
-    model = Pipeline([("model", RBM())]).set_params(**params)["model"].set_params(n_threads=None)
-    return model, found["mean_test_score"][order[0]], model.max_iter == longest
-
-
-def trained(train, valid, seed):
-    """The model that the search finds, trained for longer if that makes it better."""
-    model, score, may_rise = search(train, valid, seed)
-    if may_rise:
-        longer = clone(model).set_params(max_iter=FACTOR * model.max_iter).fit(train)
-        longer_score, _ = likelihood(longer, valid)
-        print(f"  valid {longer_score:9.2f}  the first of these, {longer.max_iter} epochs")
-        if longer_score > score:
-            return longer
-    return model.fit(train)
-
-
-def described(params):
-    """A model of the grid in a few words."""
-    own = {name.removeprefix("model__"): value for name, value in params.items()}
-    model = own.pop("model")
-    return f"{type(model).__name__} H={model.n_components} {own}"
-
-
-def likelihood(model, X):
-    """Mean log-likelihood in nats, the error of log Z, and whether that is trusted."""
+def log_z_of(model):
+    """Log Z with its error, and whether that is trusted."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # what it would say is printed
-        log_z = model.log_partition(tol=0.05, max_sweeps=8000)
-    return -model.free_energy(X).mean() - log_z.value, log_z
+        warnings.simplefilter("ignore", RuntimeWarning)  # what it would say is looked at
+        return model.log_partition(tol=0.05, max_sweeps=8000)
+
+
+class Member:
+    """A fitted model, its log Z, and how likely it makes the validation rows."""
+
+    def __init__(self, model, train, valid):
+        self.model = model.fit(train)
+        self.log_z = log_z_of(model)
+        self.valid = self.log_likelihoods(valid)
+
+    def log_likelihoods(self, X):
+        """Nats of each row."""
+        return -self.model.free_energy(X).astype(float) - self.log_z.value
+
+    def __str__(self):
+        same_for_all = {"n_threads": None, "random_state": None}  # not to be shown
+        model = " ".join(str(clone(self.model).set_params(**same_for_all)).split())
+        return f"valid {self.valid.mean():8.2f} ± {self.log_z.error:.2f}  {model}"
+
+
+def trained(model, train, valid):
+    """A model after few updates, and after more for as long as validation rows gain by it."""
+    n_rows, n_columns = train.shape
+    members, score = [], -np.inf
+    for n_updates in UPDATES:
+        if members and n_updates * n_columns > LARGEST_WORK:
+            break
+        n_epochs = -(-n_updates // -(-n_rows // model.batch_size))
+        members.append(Member(clone(model).set_params(max_iter=n_epochs), train, valid))
+        last, score = score, members[-1].valid.mean()
+        if score < last:
+            break
+    return members
+
+
+def members_of(train, valid, seed):
+    """All models whose log Z is trusted, the most likely first."""
+    parallel = Parallel(n_jobs=-1)
+    models = [clone(model).set_params(random_state=seed, n_threads=1) for model in MODELS]
+    members = parallel(delayed(trained)(model, train, valid) for model in models)
+    members = ordered(member for of_model in members for member in of_model)
+    faster = (
+        clone(member.model).set_params(learning_rate=LinearDecay(0.5)) for member in members[:2]
+    )
+    members += parallel(delayed(Member)(model, train, valid) for model in faster)
+    return ordered(members)
+
+
+def ordered(members):
+    """Those that are trusted, the most likely first."""
+    trusted = (member for member in members if member.log_z.is_trusted)
+    return sorted(trusted, key=lambda member: -member.valid.mean())
+
+
+def shares_of(members, n_steps=100):
+    """Shares in a mixture that make the validation rows most likely, by steps of EM."""
+    log_p = np.array([member.valid for member in members])
+    p = np.exp(log_p - log_p.max(axis=0))
+    shares = np.full(len(members), 1 / len(members))
+    for _ in range(n_steps):
+        shares *= (p / (shares @ p)).mean(axis=1)
+    return shares
 
 
 def as_rbm(bernoulli, like):
@@ -123,29 +135,41 @@ def as_rbm(bernoulli, like):
     return model
 
 
+def log_likelihood(members, shares, X):
+    """Of each row under a mixture: the logarithm of the mean of its probabilities."""
+    log_p = np.array([member.log_likelihoods(X) for member in members])
+    return logsumexp(log_p, b=shares[:, None], axis=0)
+
+
 def estimate(name, data_home, seed):
-    """A line of the table: what was chosen, its likelihood, and those to compare with."""
+    """A line of the table: the mixture, its best member, and those to compare with."""
     start = time.perf_counter()
     train, valid, test = rows_of(name, data_home)
     print(f"{name}: {len(train)} training rows of {train.shape[1]} columns", flush=True)
-    model = trained(train, valid, seed)
-    score, log_z = likelihood(model, test)
-    seconds = time.perf_counter() - start
-    trust = "trusted" if log_z.is_trusted else f"not trusted: {'; '.join(log_z.doubts)}"
+    members = members_of(train, valid, seed)
+    shares = shares_of(members)
+    for share, member in zip(shares, members, strict=True):
+        print(f"  {share:6.1%}  {member}")
+    score, best = log_likelihood(members, shares, test).mean(), members[0]
+    # To first order, errors of log Z are averaged over rows and members as probabilities are.
+    error = shares @ [member.log_z.error for member in members]
+    seconds, n_members = time.perf_counter() - start, np.sum(shares > 0.01)
+    single = best.log_likelihoods(test).mean()
     print(
-        f"{name}: test {score:.2f} ± {log_z.error:.2f} nats (log Z by {log_z.method}, {trust}), "
-        f"{seconds:.0f} s"
+        f"{name}: test {score:.3f} ± {error:.3f} nats by {n_members} models, "
+        f"{single:.3f} ± {best.log_z.error:.3f} by the best of them, {seconds:.0f} s"
     )
-    reference, _ = likelihood(
-        as_rbm(BernoulliRBM(256, n_iter=20, random_state=0).fit(train), train), test
-    )
+    bernoulli = as_rbm(BernoulliRBM(256, n_iter=20, random_state=0).fit(train), train)
+    reference = -bernoulli.free_energy(test).mean() - log_z_of(bernoulli).value
     value, source = PUBLISHED.get(name, (np.nan, "nothing"))
     print(
         f"{name}: BernoulliRBM {reference:.2f}, best published {value:.2f} ({source})", flush=True
     )
     return {
         "set": name,
-        "test, nats": f"{score:.2f} ± {log_z.error:.2f}",
+        "mixture, test nats": f"{score:.2f} ± {error:.2f}",
+        "of": f"{n_members}",
+        "its best": f"{single:.2f} ± {best.log_z.error:.2f}",
         "BernoulliRBM": f"{reference:.1f}",
         "best published": f"{value:.2f}",
         "by": source,

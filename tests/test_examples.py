@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from sklearn.neural_network import BernoulliRBM
+
+from sklearn_rapid import RBM
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -59,6 +62,29 @@ def test_bernoulli_rbm_as_one_of_spins():
     np.testing.assert_allclose(difference, difference[0], atol=1e-4)
     states = (np.arange(256)[:, None] >> np.arange(8)) & 1
     assert abs(np.exp(ours.score_samples(states)).sum() - 1.0) < 1e-5
+
+
+def test_shares_of_a_mixture_are_the_most_likely():
+    """No member's probabilities are larger than the mixture's, in the mean of their ratio."""
+    from density_estimation import shares_of
+
+    log_p = np.random.default_rng(5).normal(size=(4, 500)) - [[0.0], [0.1], [0.5], [3.0]]
+    shares = shares_of([SimpleNamespace(valid=row) for row in log_p], n_steps=2000)
+    assert abs(shares.sum() - 1.0) < 1e-12
+    ratios = (np.exp(log_p) / (shares @ np.exp(log_p))).mean(axis=1)
+    np.testing.assert_allclose(ratios[:2], 1.0, atol=1e-6)
+    assert np.all(ratios < 1.0 + 1e-6)
+
+
+def test_a_mixture_is_a_density():
+    """Its probabilities add up to one, with log Z of its members by enumeration."""
+    from density_estimation import Member, log_likelihood
+
+    X = rows(200, 6)[:, :8]
+    members = [Member(RBM(H, max_iter=5, random_state=0), X, X[:50]) for H in (3, 6)]
+    states = (np.arange(256)[:, None] >> np.arange(8)) & 1
+    total = np.exp(log_likelihood(members, np.array([0.3, 0.7]), states)).sum()
+    assert abs(total - 1.0) < 1e-5
 
 
 def test_digits_take_the_place_of_the_benchmark():
