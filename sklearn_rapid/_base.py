@@ -37,13 +37,14 @@ from sklearn_rapid._data import (
 from sklearn_rapid._fitted import VersionedPickle, check_fitted, check_training_state
 from sklearn_rapid._likelihood import LikelihoodMixin
 from sklearn_rapid._parameters import checked_weights
+from sklearn_rapid._progress import CutShort
 from sklearn_rapid._reading import check_finite, checked_array, explained, readable
 from sklearn_rapid._sampling import SamplingMixin
 from sklearn_rapid._warnings import warn
 from sklearn_rapid.backends import RandomStream, get_backend, is_cupy_array
 from sklearn_rapid.couplings import Couplings
 from sklearn_rapid.machine import Machine
-from sklearn_rapid.training import TrainingState
+from sklearn_rapid.training_state import TrainingState
 
 # Draws of a fitted model's own (estimates, sampled features) lie far from those of training.
 FIRST_DRAW = 1 << 62
@@ -398,7 +399,7 @@ class BaseRBM(
         before = dict(self.__dict__)
         try:
             yield
-        except _fit.CutShort:
+        except CutShort:
             raise
         except BaseException:
             # Callback bookkeeping belongs to scikit-learn, which ends it after us.

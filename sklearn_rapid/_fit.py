@@ -16,6 +16,7 @@ from sklearn.utils import check_random_state
 from sklearn_rapid._data import SpinEncoder, warn_if_constant
 from sklearn_rapid._parameters import new_seed, schedule_from, trainer_of
 from sklearn_rapid._progress import (
+    CutShort,
     Progress,
     check_can_go_on,
     digest_of,
@@ -43,12 +44,8 @@ from sklearn_rapid._validation import (
 from sklearn_rapid._warnings import warn
 from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.machine import Machine
-from sklearn_rapid.training import Diverged, Trainer, TrainingState, batches
-
-
-class CutShort(RuntimeError):
-    """A fit was ended from outside. What has been learned is kept."""
-
+from sklearn_rapid.training import Diverged, Trainer, batches
+from sklearn_rapid.training_state import TrainingState
 
 # Spins of several batches, in bytes of float32, stay in the processor's cache until they are used.
 BYTES_AT_ONCE = 4_000_000

@@ -17,7 +17,11 @@ import numpy as np
 
 from sklearn_rapid._data import chunks
 from sklearn_rapid.backends import to_host
-from sklearn_rapid.training import TrainingState
+from sklearn_rapid.training_state import TrainingState
+
+
+class CutShort(RuntimeError):
+    """A fit was ended from outside. What has been learned is kept."""
 
 
 @dataclass

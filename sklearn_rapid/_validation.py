@@ -18,7 +18,7 @@ from sklearn_rapid.partition import (
     followed_log_partition,
     tempered_log_partition,
 )
-from sklearn_rapid.training import TrainingState
+from sklearn_rapid.training_state import TrainingState
 
 # Rows that free energies and pseudo-likelihoods are taken of: their spread is a few nats, so that
 # the mean of so many is known to about a tenth.

@@ -29,7 +29,7 @@ from sklearn_rapid._version import __version__
 from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.negative_phase import TemperedChains
 from sklearn_rapid.tempering import Ladder
-from sklearn_rapid.training import TrainingState
+from sklearn_rapid.training_state import TrainingState
 
 __all__ = ["load", "save"]
 

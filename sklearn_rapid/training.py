@@ -8,8 +8,8 @@ that it can be told so (`sklearn_rapid.stretches`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, is_dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from sklearn_rapid.penalties import Penalty
 from sklearn_rapid.projections import Projection
 from sklearn_rapid.statistics import HIDDEN_OFFSET_RATE, Probe, Sums, Whole, row_sums
 from sklearn_rapid.step_length import energy_variance, share_of_full_step, step_scale
+from sklearn_rapid.training_state import TrainingState
 
 # No spin model of data has a parameter of this size; one on its way to infinity does.
 LARGEST_PARAMETER = 1e4
@@ -32,55 +33,6 @@ NO_PROJECTION, NO_PENALTY = Projection(), Penalty()
 
 class Diverged(ArithmeticError):
     """A parameter became infinite, NaN or larger than `LARGEST_PARAMETER`."""
-
-
-@dataclass
-class TrainingState:
-    """All that changes in training; with the trainer's settings it determines what follows.
-
-    Attributes
-    ----------
-    machine : Machine
-    stream : RandomStream
-    optimizer_state : object
-    chains : array of shape (n_chains, V), TemperedChains or None
-    visible_offset : array of shape (V,)
-        The mean spin of all rows seen (float64).
-    hidden_offset : array of shape (H,)
-        A moving average of E[h] over the data.
-    n_rows : int
-        How many rows have been seen.
-    n_updates : int
-    is_whole : bool
-        False in the middle of a step, when parameters have moved and others have yet to follow.
-    """
-
-    machine: Machine
-    stream: RandomStream
-    optimizer_state: Any = None
-    chains: Any = None
-    visible_offset: Any = None
-    hidden_offset: Any = None
-    n_rows: int = 0
-    n_updates: int = 0
-    is_whole: bool = True
-
-    def copy(self) -> TrainingState:
-        """The state as it is now. Only the machine's arrays ever change in place."""
-        return replace(self, machine=self.machine.copy(), stream=replace(self.stream))
-
-    def to_host(self) -> dict[str, Any]:
-        """All but the machine as plain Python and NumPy, fit to be pickled anywhere."""
-        to_numpy = self.machine.backend.to_numpy
-        rest = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "machine"}
-        rest["stream"] = replace(self.stream)
-        return map_arrays(rest, to_numpy)
-
-    @classmethod
-    def from_host(cls, rest: dict[str, Any], machine: Machine) -> TrainingState:
-        """The state of a machine from what `to_host` returned."""
-        rest = map_arrays(rest, machine.backend.asarray)
-        return cls(machine, **{**rest, "stream": replace(rest["stream"])})
 
 
 @dataclass(frozen=True)
@@ -393,18 +345,6 @@ def _like(weights: np.ndarray, data: Any, backend: Any) -> Any:
 
 def _joined(arrays: list, xp: Any) -> Any:
     return arrays[0] if len(arrays) == 1 else xp.concat(arrays, axis=0)
-
-
-def map_arrays(tree: Any, function: Callable) -> Any:
-    """Apply a function to the arrays in nested dicts, tuples and dataclasses."""
-    if isinstance(tree, dict):
-        return {name: map_arrays(value, function) for name, value in tree.items()}
-    if isinstance(tree, tuple):
-        return tuple(map_arrays(value, function) for value in tree)
-    if is_dataclass(tree):
-        own = {f.name: getattr(tree, f.name) for f in fields(tree)}
-        return replace(tree, **map_arrays(own, function))
-    return function(tree) if hasattr(tree, "shape") else tree
 
 
 def _outline(tree: Any) -> Any:

@@ -37,7 +37,7 @@ ORDER = [
     ["optimizers"],
     ["statistics"],
     ["step_length"],
-    ["stretches"],
+    ["stretches", "training_state"],
     ["training"],
     ["_data", "_fitted", "_parameters", "_rows"],
     ["_likelihood", "_sampling", "_validation"],
@@ -69,6 +69,7 @@ ORDER = [
     ["dask._rows"],
     ["dask._checked", "dask._crew"],
     ["dask._run"],
+    ["dask._mixin"],
     ["dask._estimators"],
     ["dask"],
 ]

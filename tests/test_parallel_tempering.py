@@ -21,7 +21,7 @@ from sklearn_rapid.negative_phase import (
     states_of,
 )
 from sklearn_rapid.negative_phase import _tempered as tempered
-from sklearn_rapid.training import TrainingState
+from sklearn_rapid.training_state import TrainingState
 
 
 def numba_machine(kind="dense", shape=(30, 20), **how):

@@ -11,7 +11,8 @@ from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.negative_phase import ContrastiveDivergence, NegativeStates
 from sklearn_rapid.optimizers import SGD
 from sklearn_rapid.statistics import Whole, row_sums
-from sklearn_rapid.training import Trainer, TrainingState
+from sklearn_rapid.training import Trainer
+from sklearn_rapid.training_state import TrainingState
 
 V, H = 6, 7
 

@@ -11,7 +11,7 @@ from typing import Any
 from distributed import CancelledError, Client, Future, get_client, wait
 from distributed.utils import TimeoutError as DaskTimeoutError
 
-from sklearn_rapid._fit import CutShort
+from sklearn_rapid._progress import CutShort
 from sklearn_rapid._version import __version__
 
 # Between two looks at whether workers that have not answered are still there, in seconds.

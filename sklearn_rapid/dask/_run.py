@@ -16,7 +16,8 @@ from sklearn_rapid._warnings import warn
 from sklearn_rapid.dask._cluster import LostWorkers, alive
 from sklearn_rapid.dask._crew import Crew
 from sklearn_rapid.dask._shard import Batch, Settings, can_be_shared
-from sklearn_rapid.training import TrainingState, batches
+from sklearn_rapid.training import batches
+from sklearn_rapid.training_state import TrainingState
 
 # So long after the state has been fetched it is fetched again, in seconds; and it is not fetched
 # for more than this share of the time.

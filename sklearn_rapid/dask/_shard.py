@@ -33,7 +33,8 @@ from sklearn_rapid.negative_phase import (
     TemperedChains,
 )
 from sklearn_rapid.statistics import PROBED_STATES, Probe, Sums, Whole
-from sklearn_rapid.training import Trainer, TrainingState, map_arrays
+from sklearn_rapid.training import Trainer
+from sklearn_rapid.training_state import TrainingState, map_arrays
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import dask.array as da
 from scipy import sparse
 
 from sklearn_rapid import RARBM, RBM
-from sklearn_rapid._fit import CutShort
+from sklearn_rapid._progress import CutShort
 from sklearn_rapid.dask import DaskRARBM, DaskRBM, _cluster
 from sklearn_rapid.negative_phase import Exact
 

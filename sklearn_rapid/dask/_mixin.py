@@ -1,0 +1,305 @@
+"""What the estimators do with Dask collections."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_rapid._fit import Run
+from sklearn_rapid._likelihood import resolved_method, warn_distrusted
+from sklearn_rapid._parameters import (
+    check_count,
+    check_option,
+    check_positive,
+    checked_weights,
+    negative_phase_from,
+    new_seed,
+)
+from sklearn_rapid.dask._checked import rows_that_stand_for
+from sklearn_rapid.dask._cluster import alive, working_client
+from sklearn_rapid.dask._lazy import by_blocks, is_collection, samples
+from sklearn_rapid.dask._partition import estimates_of_workers, mean_of
+from sklearn_rapid.dask._rows import RemoteRows, rows_of_collection
+from sklearn_rapid.dask._run import DaskRun, check_phase
+from sklearn_rapid.partition import LogPartition
+
+OWN_PARAMETERS = ("blocks_at_once", "client")
+
+
+class DaskMixin:
+    """What the estimators do with Dask collections; other arrays they take as ever."""
+
+    _local_class: ClassVar[type]
+
+    # --- training -----------------------------------------------------------------------
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Train on the rows of a Dask collection for `max_iter` epochs, on all workers.
+
+        Parameters
+        ----------
+        X : dask.array.Array or dask.dataframe.DataFrame of shape (n_samples, n_features)
+            In chunks of whole rows.
+        y : ignored
+            Handed to callbacks only.
+        sample_weight : array-like or Dask array of shape (n_samples,), default=None
+            As in the class without Dask. They are kept by the client.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            For parameters, data or a cluster that cannot be used. What was fitted before stays.
+        RuntimeError
+            If no workers are left, or rows are lost that cannot be read again. The model is then
+            that of the last whole epoch, if there was one.
+
+        Warns
+        -----
+        RuntimeWarning
+            If a worker was lost, and the fit went on without it.
+        """
+        if not is_collection(X):
+            raise TypeError(
+                f"X must be a Dask array or data frame here, got {type(X).__name__}: make it one "
+                f"(dask.array.from_array), or use {self._local_class.__name__}"
+            )
+        return super().fit(X, y, sample_weight)
+
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Train on the rows of an array, here, as the class without Dask does.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : ignored
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        self
+        """
+        if is_collection(X):
+            raise TypeError(
+                "partial_fit takes the rows of an array. For a Dask collection call fit: with "
+                "blocks_at_once it reads a few blocks at a time."
+            )
+        return super().partial_fit(X, y, sample_weight)
+
+    def to_local(self) -> Any:
+        """The same model without Dask: fitted attributes and parameters of the plain class.
+
+        Returns
+        -------
+        RBM or RARBM
+        """
+        parameters = self.get_params(deep=False)
+        own = {name: value for name, value in parameters.items() if name not in OWN_PARAMETERS}
+        local = self._local_class(**own)
+        fitted = {name: value for name, value in vars(self).items() if name not in parameters}
+        vars(local).update(fitted)
+        return local
+
+    # --- on collections -----------------------------------------------------------------
+
+    def transform(self, X: Any) -> Any:
+        """Hidden features of each row, lazily if X is a Dask collection.
+
+        Parameters
+        ----------
+        X : Dask array, Dask data frame, array-like or sparse matrix
+
+        Returns
+        -------
+        dask.array.Array or ndarray of shape (n_samples, n_components)
+        """
+        if not is_collection(X):
+            return super().transform(X)
+        return self._by_blocks("transform", X, (self._n_features_out,), self._dtype)
+
+    def score_samples(self, X: Any) -> Any:
+        """Log-likelihood of each row in nats, lazily if X is a Dask collection.
+
+        log Z is estimated at once, the first time.
+
+        Parameters
+        ----------
+        X : Dask array, Dask data frame, array-like or sparse matrix
+
+        Returns
+        -------
+        dask.array.Array or ndarray of shape (n_samples,)
+        """
+        if not is_collection(X):
+            return super().score_samples(X)
+        check_is_fitted(self)
+        log_z = self.log_partition_
+        return -self._by_blocks("free_energy", X, (), "float64") - log_z
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Mean log-likelihood of the rows of X, in nats.
+
+        Parameters
+        ----------
+        X : Dask array, Dask data frame, array-like or sparse matrix
+        y : ignored
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        float
+        """
+        log_p = np.asarray(self.score_samples(X))
+        return float(np.average(log_p, weights=checked_weights(sample_weight, len(log_p))))
+
+    def free_energy(self, X: Any) -> Any:
+        """F(v) of each row in nats, lazily if X is a Dask collection.
+
+        Parameters
+        ----------
+        X : Dask array, Dask data frame, array-like or sparse matrix
+
+        Returns
+        -------
+        dask.array.Array or ndarray of shape (n_samples,)
+        """
+        if not is_collection(X):
+            return super().free_energy(X)
+        return self._by_blocks("free_energy", X, (), "float64")
+
+    def sample(
+        self, n_samples: int = 1, *, chunk: int | None = None, random_state: Any = None, **how: Any
+    ) -> Any:
+        """Draw visible states from the model, lazily in blocks if `chunk` is given.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+        chunk : int, default=None
+            Rows of a block. Each block is drawn from a ladder of its own, by a task of its own.
+            None draws them here and now.
+        random_state : int, RandomState instance or None, default=None
+        **how : dict
+            Other parameters of the class without Dask.
+
+        Returns
+        -------
+        dask.array.Array or ndarray of shape (n_samples, n_features)
+        """
+        if chunk is None:
+            return super().sample(n_samples, random_state=random_state, **how)
+        check_is_fitted(self)
+        n_samples = check_count("n_samples", n_samples, 1)
+        chunk = check_count("chunk", chunk, 1)
+        seed = new_seed(check_random_state(random_state))
+        return samples(self._for_tasks(), n_samples, chunk, how, seed)
+
+    def log_partition(
+        self,
+        method: str = "auto",
+        *,
+        tol: float = 0.1,
+        random_state: Any = None,
+        **how: Any,
+    ) -> LogPartition:
+        """The logarithm of the partition function, by chains that are spread over the workers.
+
+        Every worker has ladders, or annealed chains, of its own; the mean of their estimates has
+        an error of `tol`. Where the sum is exact, or there is no client, it is taken here.
+
+        Parameters
+        ----------
+        method : {"auto", "exact", "tempering", "ais"}, default="auto"
+        tol : float > 0, default=0.1
+            In nats.
+        random_state : int, RandomState instance or None, default=None
+            None draws from the model's own seed: the same estimate for the same number of workers.
+        **how : dict
+            Other parameters of the class without Dask, for each worker.
+
+        Returns
+        -------
+        LogPartition
+            Its doubts are those of all workers.
+
+        Warns
+        -----
+        RuntimeWarning
+            If the estimate is not to be trusted.
+        """
+        check_is_fitted(self)
+        check_option("method", method, ("auto", "exact", "tempering", "ais"))
+        tol = check_positive("tol", tol)
+        method = resolved_method(method, self._machine(self._backend_at_hand()))
+        client = self._client_or_none()
+        if method == "exact" or client is None:
+            return super().log_partition(method, tol=tol, random_state=random_state, **how)
+        seed = self._own_stream().seed
+        if random_state is not None:
+            seed = new_seed(check_random_state(random_state))
+        seeds = np.random.SeedSequence(seed).generate_state(len(alive(client)))
+        estimate = mean_of(estimates_of_workers(client, self.to_local(), method, tol, seeds, how))
+        if not estimate.is_trusted:
+            warn_distrusted(estimate)
+        return estimate
+
+    # --- inside -------------------------------------------------------------------------
+
+    def _client_or_none(self) -> Any:
+        """The client, if one was given or there is one."""
+        try:
+            return working_client(self.client)
+        except ValueError:
+            if self.client is not None:
+                raise
+            return None
+
+    def _for_tasks(self) -> Any:
+        """The local model, each of whose calls keeps to the thread of its task."""
+        return self.to_local().set_params(n_threads=1)
+
+    def _by_blocks(self, method: str, X: Any, width: tuple[int, ...], dtype: str) -> Any:
+        check_is_fitted(self)
+        return by_blocks(self._for_tasks(), method, X, width, np.dtype(dtype))
+
+    def _that_stand_for(self, X: Any) -> Any:
+        return X.few if isinstance(X, RemoteRows) else super()._that_stand_for(X)
+
+    def _run_of(self, X: Any) -> type[Run]:
+        return DaskRun if isinstance(X, RemoteRows) else super()._run_of(X)
+
+    def _validate(self, X: Any, *, reset: bool, missing: bool = False) -> Any:
+        if not is_collection(X):
+            return super()._validate(X, reset=reset, missing=missing)
+        check_phase(negative_phase_from(self.negative_phase))
+        client = working_client(self.client)
+        rows = rows_of_collection(client, X)
+        if self.blocks_at_once is None:
+            rows.hold(range(len(rows.blocks)), alive(client))
+        rows.few = few = rows_that_stand_for(rows)
+        if hasattr(X, "columns"):
+            few = type(X._meta)(few, columns=list(X.columns))
+        super()._validate(few, reset=reset)
+        return rows
+
+    def __sklearn_clone__(self) -> Self:
+        # A client is a connection: there is no copy of it.
+        twin = copy.copy(self)
+        twin.client = None
+        fresh = super(DaskMixin, twin).__sklearn_clone__()
+        fresh.client = self.client
+        return fresh
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "client": None}
+
+    @classmethod
+    def _get_param_names(cls) -> list[str]:
+        return sorted([*cls._local_class._get_param_names(), *OWN_PARAMETERS])
