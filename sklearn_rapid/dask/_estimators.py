@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from typing import Any, ClassVar
 
 from sklearn_rapid._compat import Count
@@ -24,6 +25,8 @@ class DaskRBM(DaskMixin, RBM):
     ----------
     n_components : int, default=256
         Number of hidden units H.
+    **parameters : dict
+        Those of `RBM`.
     blocks_at_once : int, default=None
         Blocks of X that are in memory together. None is all: they are read once, and rows are
         shuffled as in `RBM`. Otherwise each epoch takes the blocks in a new random order, so many
@@ -31,8 +34,6 @@ class DaskRBM(DaskMixin, RBM):
         go beyond them.
     client : distributed.Client, default=None
         None is that of the context.
-    **parameters : dict
-        All other parameters of `RBM`. `n_threads` is that of each worker, None as many as it has.
 
     Attributes
     ----------
@@ -44,6 +45,8 @@ class DaskRBM(DaskMixin, RBM):
 
     Notes
     -----
+    `n_threads` is that of each worker, and None as many as it has.
+
     If a worker is lost, the fit goes back to the last state that the client has, at most some
     20 seconds or the end of the last epoch ago, and on with the workers that are left.
 
@@ -88,12 +91,12 @@ class DaskRARBM(DaskMixin, RARBM):
         Number of hidden units H.
     n_patterns : int, default=64
         Number of patterns K.
+    **parameters : dict
+        Those of `RARBM`.
     blocks_at_once : int, default=None
         Blocks of X that are in memory together; see `DaskRBM`.
     client : distributed.Client, default=None
         None is that of the context.
-    **parameters : dict
-        All other parameters of `RARBM`. `n_threads` is that of each worker, None as many as it has.
 
     Attributes
     ----------
@@ -134,13 +137,30 @@ class DaskRARBM(DaskMixin, RARBM):
         self.client = client
 
 
-def _with_whole_signature(cls: type) -> None:
-    """Let help and editors show all parameters, which are those of the local class and two."""
+def _written_out(cls: type) -> None:
+    """Let help and editors show all parameters: those of the local class, and its words for them."""
     local = inspect.signature(cls._local_class).parameters
     own = inspect.signature(cls).parameters
     named = [own[name] for name in OWN_PARAMETERS]
     cls.__signature__ = inspect.Signature([*local.values(), *named])
+    if cls.__doc__ is None:  # python -OO
+        return
+    entries = _entries(cls.__doc__)
+    (rest,) = (entry for entry in entries if entry.startswith("    **parameters"))
+    names = {_name(entry) for entry in entries}
+    others = [e for e in _entries(cls._local_class.__doc__) if _name(e) not in names]
+    cls.__doc__ = cls.__doc__.replace(rest, "\n".join(others))
+
+
+def _entries(doc: str) -> list[str]:
+    """The entries of a docstring's section of parameters."""
+    section = doc.split("    Parameters\n    ----------\n")[1].split("\n\n    Attributes")[0]
+    return re.split(r"\n(?=    \S)", section)
+
+
+def _name(entry: str) -> str:
+    return entry.split(" : ")[0].strip()
 
 
 for _cls in (DaskRBM, DaskRARBM):
-    _with_whole_signature(_cls)
+    _written_out(_cls)
