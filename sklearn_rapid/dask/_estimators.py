@@ -138,28 +138,29 @@ class DaskRARBM(DaskMixin, RARBM):
 
 
 def _written_out(cls: type) -> None:
-    """Let help and editors show all parameters: those of the local class, and its words for them."""
+    """Let help and editors show all parameters, with the local class's words for its own."""
     local = inspect.signature(cls._local_class).parameters
     own = inspect.signature(cls).parameters
     named = [own[name] for name in OWN_PARAMETERS]
     cls.__signature__ = inspect.Signature([*local.values(), *named])
     if cls.__doc__ is None:  # python -OO
         return
-    entries = _entries(cls.__doc__)
-    (rest,) = (entry for entry in entries if entry.startswith("    **parameters"))
+    doc, of_local = (inspect.cleandoc(c.__doc__) for c in (cls, cls._local_class))
+    entries = _entries(doc)
+    (rest,) = (entry for entry in entries if entry.startswith("**parameters"))
     names = {_name(entry) for entry in entries}
-    others = [e for e in _entries(cls._local_class.__doc__) if _name(e) not in names]
-    cls.__doc__ = cls.__doc__.replace(rest, "\n".join(others))
+    others = [entry for entry in _entries(of_local) if _name(entry) not in names]
+    cls.__doc__ = doc.replace(rest, "\n".join(others))
 
 
 def _entries(doc: str) -> list[str]:
     """The entries of a docstring's section of parameters."""
-    section = doc.split("    Parameters\n    ----------\n")[1].split("\n\n    Attributes")[0]
-    return re.split(r"\n(?=    \S)", section)
+    section = doc.split("Parameters\n----------\n")[1].split("\n\nAttributes")[0]
+    return re.split(r"\n(?=\S)", section)
 
 
 def _name(entry: str) -> str:
-    return entry.split(" : ")[0].strip()
+    return entry.split(" : ")[0]
 
 
 for _cls in (DaskRBM, DaskRARBM):
