@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -61,23 +61,20 @@ def answer(client: Client, future: Any, workers: Sequence[str]) -> Any:
             raise error
 
 
-def watched(
-    client: Client, ask: Callable[[], list[Future]], wanted: Sequence[str] = ()
-) -> list[Any]:
-    """What futures come to; LostWorkers if one of the wanted workers is gone meanwhile."""
-    futures = ask()
+def watched(client: Client, futures: list[Future], workers: Sequence[str] = ()) -> list[Future]:
+    """The futures when they are done; LostWorkers if one of the workers is gone meanwhile."""
     while True:
         try:
             wait(futures, timeout=PATIENCE)
             break
         except (TimeoutError, DaskTimeoutError):
-            _check_alive(client, wanted)
+            _check_alive(client, workers)
         except CancelledError as error:
             raise CutShort(f"rows of X are lost, and cannot be read again: {error}") from None
     for future in futures:
         if future.status == "error":
             future.result()
-    return [] if wanted else client.gather(futures)
+    return futures
 
 
 def _check_alive(client: Client, workers: Sequence[str]) -> None:
@@ -100,11 +97,12 @@ def _wait_for_notice(client: Client, workers: Sequence[str]) -> None:
 def _check_versions(client: Client) -> None:
     """ValueError unless all workers run what the client runs."""
     own = _versions()
-    try:
-        found = client.run(_versions)
-    except ModuleNotFoundError as error:
-        raise ValueError(f"a worker cannot import what a fit needs: {error}") from error
+    found = client.run(_versions, on_error="return")
     for address, versions in found.items():
+        if isinstance(versions, OSError):
+            continue  # that worker is on its way out
+        if isinstance(versions, Exception):
+            raise ValueError(f"{address} cannot import what a fit needs: {versions}") from versions
         for name, got in versions.items():
             if got != own[name]:
                 raise ValueError(

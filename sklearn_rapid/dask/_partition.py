@@ -27,16 +27,14 @@ def estimates_of_workers(
     tol = tol * np.sqrt(len(workers))
     kept = client.scatter(model, broadcast=True)
 
-    def ask() -> list[Any]:
-        return [
-            client.submit(
-                _estimate, kept, method, tol, int(seed), how,
-                pure=False, workers=[address], allow_other_workers=True,
-            )
-            for address, seed in zip(workers, seeds, strict=False)
-        ]  # fmt: skip
-
-    return watched(client, ask)
+    futures = [
+        client.submit(
+            _estimate, kept, method, tol, int(seed), how,
+            pure=False, workers=[address], allow_other_workers=True,
+        )
+        for address, seed in zip(workers, seeds, strict=False)
+    ]  # fmt: skip
+    return client.gather(watched(client, futures))
 
 
 def mean_of(estimates: Sequence[LogPartition]) -> LogPartition:

@@ -13,7 +13,7 @@ import numpy as np
 from dask.delayed import Delayed
 from distributed import Client, Future, futures_of
 
-from sklearn_rapid.dask._cluster import alive, watched
+from sklearn_rapid.dask._cluster import LostWorkers, alive, watched
 from sklearn_rapid.dask._shard import HeldRows
 
 
@@ -82,12 +82,11 @@ class RemoteRows:
         wanted = np.unique(block)
         parts = {int(b): np.flatnonzero(block == b) for b in wanted}
 
-        def ask() -> list[Future]:
-            return [
+        found = self._answers(
+            lambda: [
                 self._ask(_rows_of, b, rows[places] - self.starts[b]) for b, places in parts.items()
             ]
-
-        found = watched(self.client, ask)
+        )
         for places, values in zip(parts.values(), found, strict=True):
             out[places] = values
         return out
@@ -95,7 +94,19 @@ class RemoteRows:
     def each(self, function: Callable[[Any], Any]) -> list[Any]:
         """What a function of a block says of each of them."""
         blocks = range(len(self.blocks))
-        return watched(self.client, lambda: [self._ask(function, b) for b in blocks])
+        return self._answers(lambda: [self._ask(function, b) for b in blocks])
+
+    def _answers(self, ask: Callable[[], list[Future]]) -> list[Any]:
+        """What is asked for; again, if a worker that holds blocks is lost meanwhile."""
+        while True:
+            holders = [address for address, _ in self._held.values()]
+            try:
+                return self.client.gather(watched(self.client, ask(), holders))
+            except LostWorkers:
+                there = alive(self.client)
+                if not there:
+                    raise
+                self.hold(list(self._held), there)
 
     def _ask(self, function: Callable, block: int, *arguments: Any, **how: Any) -> Future:
         """What a function says of a block, wherever that is held, or read for it."""
@@ -137,7 +148,7 @@ class RemoteRows:
     def held_by(self, blocks: Sequence[int]) -> dict[str, list[HeldRows]]:
         """Which worker holds which of these rows, once they are there."""
         futures = [self._held[int(b)][1] for b in blocks]
-        watched(self.client, lambda: futures, wanted=[self._held[int(b)][0] for b in blocks])
+        watched(self.client, futures, [self._held[int(b)][0] for b in blocks])
         held: dict[str, list[HeldRows]] = {}
         for b in map(int, blocks):
             address, future = self._held[b]
@@ -208,7 +219,7 @@ def _blocks_of(client: Client, X: da.Array) -> tuple[list[Unread | Future], dict
     X = client.persist(X)
     by_key = {future.key: future for future in futures_of(X)}
     futures = [by_key[key] for (key,) in X.__dask_keys__()]
-    watched(client, lambda: futures, wanted=alive(client))
+    watched(client, futures)
     who = client.who_has(futures)
     return futures, {i: min(who[f.key]) for i, f in enumerate(futures) if who.get(f.key)}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -101,6 +102,19 @@ def test_killed_at_a_random_moment(fresh_workers, seed):
             remote.fit(rows())
     for name in local._fitted_shapes:
         np.testing.assert_allclose(getattr(remote, name), getattr(local, name), atol=1e-10)
+
+
+def test_a_worker_that_is_lost_while_rows_are_looked_at(fresh_workers):
+    local = RBM(8, **HOW).fit(X)
+    with fresh_workers(2, silence_logs=50) as client:
+        kill(min(client.run(os.getpid).values()), 2.0)
+        remote = DaskRBM(8, **HOW).fit(rows().map_blocks(slowly, dtype=X.dtype, meta=X[:0]))
+    np.testing.assert_allclose(remote.components_, local.components_, atol=1e-10)
+
+
+def slowly(block):
+    time.sleep(0.6)
+    return block
 
 
 def test_when_no_workers_are_left_the_last_epoch_is_kept(fresh_workers):
