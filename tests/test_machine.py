@@ -20,6 +20,7 @@ from sklearn_rapid.negative_phase import (
     PersistentContrastiveDivergence,
 )
 from sklearn_rapid.projections import Projection
+from sklearn_rapid.tempering import of_states, sweep
 
 SMALLEST_P = 1e-4
 SHAPE = (5, 4)
@@ -387,3 +388,33 @@ def test_gibbs_does_not_depend_on_the_number_of_threads(kind, n_threads):
         with backend.running():
             results.append(machine.gibbs(chains_from(exact, backend)[:1000], 3, RandomStream(10)))
     np.testing.assert_array_equal(*results)
+
+
+# --- some rows of a draw ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rows_drawn_in_several_places_are_those_drawn_in_one(backend, dtype):
+    """Whoever draws for rows from `first_row` on draws what would be drawn for them among all."""
+    machine, _ = make_machine("dense", (5, 7), backend, dtype=dtype)
+    v = np.random.default_rng(0).choice([-1.0, 1.0], size=(60, 5))
+    betas = np.array([0.0, 0.5, 1.0])
+
+    def drawn(first, stop):
+        rows = backend.asarray(v[first:stop], dtype)
+        name = {"first_row": first}
+        ladder = of_states(backend, betas, backend.xp.zeros_like(machine.visible_bias), rows)
+        swept, log_ratios = sweep(ladder, machine, 4, RandomStream(1, **name))
+        means = backend.asarray(0.5 * v[first:stop], dtype)
+        made = [
+            machine.gibbs(rows, 3, RandomStream(1, **name)),
+            machine.sample_hidden(rows, RandomStream(1, **name)),
+            swept.states,
+            backend.xp.asarray(log_ratios.T),
+            backend.spins_of_means(means, RandomStream(1, **name), 5),
+        ]
+        return [backend.to_numpy(values) for values in made]
+
+    parts = zip(drawn(0, 12), drawn(12, 45), drawn(45, 60), strict=True)
+    for whole, of_parts in zip(drawn(0, 60), parts, strict=True):
+        np.testing.assert_allclose(np.concatenate(of_parts), whole, rtol=1e-5, atol=1e-12)
