@@ -12,8 +12,9 @@ PACKAGE = Path(sklearn_rapid.__file__).parent
 # A module imports only from lines above its own. A new module needs a place here.
 ORDER = [
     ["_files", "_version"],
-    ["backends._affine", "backends._random", "backends._threads", "backends._compile"],
-    ["backends._parties", "backends.stretch"],
+    ["backends._random", "backends._threads", "backends._compile"],
+    ["backends._parties", "backends._units", "backends.stretch"],
+    ["backends._affine"],
     ["backends._chains", "backends._arguments"],
     ["backends._numpy", "backends._cupy_chains"],
     ["backends._kernels"],
