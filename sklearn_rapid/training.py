@@ -23,6 +23,7 @@ from sklearn_rapid.penalties import Penalty
 from sklearn_rapid.projections import Projection
 from sklearn_rapid.statistics import HIDDEN_OFFSET_RATE, Probe, Sums, Whole, row_sums
 from sklearn_rapid.step_length import energy_variance, share_of_full_step, step_scale
+from sklearn_rapid.visible_scale import next_scale
 
 # No model of data has a parameter of this size; one on its way to infinity does.
 LARGEST_PARAMETER = 1e4
@@ -53,6 +54,8 @@ class TrainingState:
     n_updates : int
     is_whole : bool
         False in the middle of a step, when parameters have moved and others have yet to follow.
+    visible_scale : array of shape (V,) or None
+        Of real units: what each is to be multiplied by to be in the units of the data (float64).
     """
 
     machine: Machine
@@ -64,6 +67,20 @@ class TrainingState:
     n_rows: int = 0
     n_updates: int = 0
     is_whole: bool = True
+    visible_scale: Any = None
+
+    def states_of(self, data: Any) -> Any:
+        """Rows of data as states of the visible units."""
+        if self.visible_scale is None:
+            return data
+        return data / self.machine.backend.xp.astype(self.visible_scale, data.dtype)
+
+    @property
+    def log_volume(self) -> float:
+        """Log of the volume, in the units of the data, of a unit of volume of the states."""
+        if self.visible_scale is None:
+            return 0.0
+        return float(np.sum(np.log(self.machine.backend.to_numpy(self.visible_scale))))
 
     def copy(self) -> TrainingState:
         """The state as it is now. Only the machine's arrays ever change in place."""
@@ -116,6 +133,7 @@ class Trainer:
         weights: np.ndarray | None = None,
         visible_units: Units = SPINS,
         hidden_units: Units = SPINS,
+        visible_scale: Any = None,
     ) -> TrainingState:
         """The state before the first update, given the first batch and its weights.
 
@@ -128,6 +146,8 @@ class Trainer:
         visible_bias = xp.zeros(n_visible, dtype=data.dtype)
         hidden_bias = xp.zeros(n_hidden, dtype=data.dtype)
         n = data.shape[0]
+        if visible_scale is not None:
+            data = data / xp.astype(visible_scale, data.dtype)
         weights = None if weights is None else _like(weights, data, backend)
         total = backend.column_sums(data, weights) * (1.0 if weights is None else n)
         if self.fit_intercept:
@@ -155,6 +175,7 @@ class Trainer:
             # No rows have been seen: only where the first ones lie.
             visible_offset=total / n,
             hidden_offset=None,
+            visible_scale=visible_scale,
         )
 
     def resume(self, state: TrainingState) -> TrainingState:
@@ -197,7 +218,7 @@ class Trainer:
         ----------
         state : TrainingState
         data : array of shape (n, V)
-            States of the visible units, or means of such.
+            States of the visible units, or means of such; real ones at a scale of one.
         rate : float
         end_of_epoch : bool, default=False
             Whether the last of the batches ends an epoch.
@@ -226,15 +247,20 @@ class Trainer:
         end_of_epoch: bool = False,
         weights: np.ndarray | None = None,
     ) -> None:
-        """One update of `state`, in place, from a batch of states or means of them, shape (n, V).
+        """One update of `state`, in place, from a batch of rows as `updates` takes them.
 
         Weights of the rows are on the host, with a sum of one; None are equal ones.
         Nothing here waits for the backend: whether training has diverged, `check` finds out.
         """
+        data = state.states_of(data)
         data_weights = None if weights is None else _like(weights, data, state.machine.backend)
         state.chains = self.negative_phase.before_update(state.chains, state.machine.backend)
+        scale = state.visible_scale
+        if scale is not None:
+            scale = next_scale(scale, state.machine, data, data_weights, rate)
         sums = self.sums(state, data, data_weights)
         self.step(state, sums, rate, end_of_epoch)
+        state.visible_scale = scale
 
     def sums(self, state: TrainingState, data: Any, weights: Any = None) -> Sums:
         """What a batch says of the model; the chains move on.
