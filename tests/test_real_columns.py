@@ -254,6 +254,24 @@ def test_threads_do_not_matter(model):
     assert_same(one, two)
 
 
+@pytest.mark.parametrize("early_stopping", [True, False])
+def test_on_a_gpu(cupy_stand_in, model, early_stopping):
+    """The same but for rounding, from NumPy's rows and from CuPy's; results are where rows are."""
+    model.set_params(early_stopping=early_stopping, max_iter=15)
+    here, there = clone(model).fit(X), clone(model).set_params(backend="cupy")
+    on_device = clone(there).fit(cupy_stand_in.asarray(X))
+    there.fit(X)
+    assert_same(there, on_device)
+    # Rounding to float32 in an update grows in those that follow.
+    assert there.score(X) == pytest.approx(here.score(X), abs=0.01)
+    features = on_device.transform(cupy_stand_in.asarray(X))
+    np.testing.assert_allclose(features.get(), there.transform(X), atol=1e-5)
+    gaps = X.copy()
+    gaps[:, 1] = np.nan
+    filled = on_device.reconstruct(cupy_stand_in.asarray(gaps), random_state=0)
+    np.testing.assert_allclose(filled.get(), there.reconstruct(gaps, random_state=0), rtol=1e-5)
+
+
 def test_one_epoch_is_one_partial_fit(model):
     model.set_params(shuffle=False, max_iter=1)
     one, two = clone(model).fit(X), clone(model).partial_fit(X)
