@@ -25,6 +25,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_rapid import _fit
+from sklearn_rapid._columns import RealEncoder, moments_of_columns
 from sklearn_rapid._compat import validate_parameters, validates_parameters
 from sklearn_rapid._data import (
     CHUNK,
@@ -34,14 +35,26 @@ from sklearn_rapid._data import (
     meaning_of,
     warn_of_values,
 )
-from sklearn_rapid._fitted import VersionedPickle, check_fitted, check_training_state
+from sklearn_rapid._fitted import (
+    MOMENTS,
+    VersionedPickle,
+    check_fitted,
+    check_training_state,
+)
 from sklearn_rapid._likelihood import LikelihoodMixin
 from sklearn_rapid._parameters import checked_weights
 from sklearn_rapid._progress import CutShort
 from sklearn_rapid._reading import check_finite, checked_array, explained, readable
 from sklearn_rapid._sampling import SamplingMixin
 from sklearn_rapid._warnings import warn
-from sklearn_rapid.backends import RandomStream, get_backend, is_cupy_array
+from sklearn_rapid.backends import (
+    SPINS,
+    Gaussians,
+    RandomStream,
+    Units,
+    get_backend,
+    is_cupy_array,
+)
 from sklearn_rapid.couplings import Couplings
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.training_state import TrainingState
@@ -93,7 +106,8 @@ class BaseRBM(
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Binary data; see `units` and `binarize` for what its values mean.
+            Binary data, see `units` and `binarize` for what its values mean; or real columns, see
+            `visible`.
         y : ignored
             Handed to callbacks only.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -121,6 +135,8 @@ class BaseRBM(
             resumed = self.warm_start and hasattr(self, "_training_state")
             X = self._validate(X, reset=not resumed)
             weights = checked_weights(sample_weight, X.shape[0])
+            if not resumed:
+                self._measure_columns(X, weights)
             _fit.fit(self, X, y, weights, resumed=resumed)
         return self
 
@@ -149,6 +165,8 @@ class BaseRBM(
             resumed = hasattr(self, "_training_state")
             X = self._validate(X, reset=not resumed)
             weights = checked_weights(sample_weight, X.shape[0])
+            if not resumed:
+                self._measure_columns(X, weights)
             _fit.partial_fit(self, X, weights, resumed=resumed)
         return self
 
@@ -172,8 +190,8 @@ class BaseRBM(
 
         def features(machine: Any, encoder: SpinEncoder, v: Any, out: Any) -> Any:
             if self.hidden_features == "sample":
-                return encoder.decode(machine.sample_hidden(v, stream))
-            return machine.hidden_mean(v, out=out, to_unit=encoder.to_unit)
+                return encoder.of_hidden.decode(machine.sample_hidden(v, stream))
+            return machine.hidden_mean(v, out=out, to_unit=encoder.of_hidden.to_unit)
 
         return self._by_chunks(X, features, (self._n_features_out,), self._dtype, bits_will_do=True)
 
@@ -188,7 +206,7 @@ class BaseRBM(
         Returns
         -------
         ndarray of shape (n_samples, n_features)
-            E[v | h], the hidden features being taken for the spins' means.
+            E[v | h], the hidden features being taken for the spins' means; in the units of X.
         """
         check_is_fitted(self)
         H = checked_array(H, "H", (None, self._n_features_out))
@@ -196,7 +214,7 @@ class BaseRBM(
         machine, encoder = self._ready(H)
         SpinEncoder(self.units, None, encoder.backend, encoder.dtype).check(H, name="H")
         with machine.backend.running():
-            means = machine.visible_mean(encoder.means(H), to_unit=encoder.to_unit)
+            means = encoder.visible_mean(machine, encoder.of_hidden.means(H))
             return self._returned(means, machine.backend, like=H)
 
     # --- scikit-learn -------------------------------------------------------------------
@@ -207,7 +225,7 @@ class BaseRBM(
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = self.units == "binary"
+        tags.input_tags.sparse = self.units == "binary" and self.visible == "binary"
         # Features have the model's `dtype`, whatever that of X.
         tags.transformer_tags.preserves_dtype = []
         return tags
@@ -261,8 +279,11 @@ class BaseRBM(
             )
             return get_backend("auto", self._n_threads)
 
-    def _encoder(self, backend: Any, X: Any = None) -> SpinEncoder:
+    def _encoder(self, backend: Any, X: Any = None) -> Any:
         """What reads X; without an X, what reads and writes such values as have been fitted."""
+        if self.visible == "gaussian":
+            moments = (getattr(self, name, None) for name in MOMENTS)
+            return RealEncoder(*moments, self.units, backend, self._dtype)
         binarize = self.binarize
         if binarize == "auto":
             binarize = getattr(self, "binarize_", "sample")
@@ -274,11 +295,33 @@ class BaseRBM(
     def _resolve_binarize(self, X: Any) -> None:
         """Set `binarize_` by the first X that is seen."""
         self.binarize_ = self.binarize
-        if self.binarize == "auto":
+        if self.visible == "gaussian":
+            if self.binarize != "auto":
+                raise ValueError(
+                    "binarize says what values mean that stand for spins; with visible='gaussian' "
+                    f"they are what they are: leave it at 'auto', got {self.binarize!r}"
+                )
+            self.binarize_ = None
+        elif self.binarize == "auto":
             self.binarize_ = "sample"
             if meaning_of(X, self.units) is None:
                 self.binarize_ = FALLBACK_THRESHOLD
                 warn_of_values(X)
+
+    def _measure_columns(self, X: Any, weights: np.ndarray | None) -> None:
+        """Set `mean_` and `scale_` by the first rows, if columns are real; none are left if not."""
+        for name in MOMENTS:
+            self.__dict__.pop(name, None)
+        if self.visible == "gaussian":
+            self.mean_, self.scale_ = moments_of_columns(X, weights, self._backend(X))
+
+    def _visible_scale(self, backend: Any) -> Any:
+        """Of real columns: the scale that training starts at."""
+        return backend.asarray(self.scale_) if self.visible == "gaussian" else None
+
+    @property
+    def _visible_units(self) -> Units:
+        return Gaussians() if self.visible == "gaussian" else SPINS
 
     def _machine(self, backend: Any) -> Machine:
         """The fitted machine, of attributes that belong together."""
@@ -288,12 +331,13 @@ class BaseRBM(
         check_fitted(fitted)
         biases = (fitted.intercept_visible_, fitted.intercept_hidden_)
         b, c = (backend.asarray(bias, self._dtype) for bias in biases)
-        return Machine(fitted._fitted_couplings(backend), b, c, backend)
+        couplings = fitted._fitted_couplings(backend)
+        return Machine(couplings, b, c, backend, visible_units=self._visible_units)
 
     def _state_of(self, machine: Machine) -> TrainingState:
         """What training has left, as the state of the fitted machine."""
         rest = self._training_state
-        check_training_state(rest, machine.n_visible, machine.n_hidden)
+        check_training_state(rest, machine)
         return TrainingState.from_host(rest, machine)
 
     def _ready(self, X: Any) -> tuple[Machine, SpinEncoder]:
@@ -386,11 +430,13 @@ class BaseRBM(
         """Fitted attributes from a training state, which may go on changing in place."""
         machine = state.machine.copy()
         to_numpy = machine.backend.to_numpy
+        scale = state.visible_scale
         return {
             **self._coupling_attributes(machine.couplings, to_numpy),
             "intercept_visible_": to_numpy(machine.visible_bias),
             "intercept_hidden_": to_numpy(machine.hidden_bias),
             "_training_state": state.to_host(),
+            **({} if scale is None else {"scale_": to_numpy(scale)}),
         }
 
     @contextmanager

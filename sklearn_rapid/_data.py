@@ -142,6 +142,25 @@ class SpinEncoder:
         return is_on
 
     @property
+    def of_hidden(self) -> SpinEncoder:
+        """What reads and writes hidden features: this encoder, both layers being spins."""
+        return self
+
+    @property
+    def unscaled(self) -> SpinEncoder:
+        """The same: spins have no scale that changes in training."""
+        return self
+
+    @property
+    def log_volume(self) -> float:
+        """States are counted, and have no volume."""
+        return 0.0
+
+    def visible_mean(self, machine: Any, h: Any) -> Any:
+        """E[v | h] in the user's units."""
+        return machine.visible_mean(h, to_unit=self.to_unit)
+
+    @property
     def has_threshold(self) -> bool:
         """Whether values are on or off, and never means."""
         return self.binarize is not None and self.binarize != "sample"

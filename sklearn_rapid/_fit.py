@@ -177,10 +177,11 @@ class Run:
         return validate(self.state, rows, weights)
 
     def _first_of(self, rows: np.ndarray) -> tuple[Any, np.ndarray | None]:
-        """The first of some rows as spins, as many as tell enough, and their weights."""
+        """The first of some rows as states, as many as tell enough, and their weights."""
         rows = rows[:VALIDATED_ROWS]
         weights = None if self.weights is None else self.weights[rows]
-        return self.encoder.spins(self.X[row_numbers(rows, self.X, self.encoder.backend)]), weights
+        v = self.encoder.spins(self.X[row_numbers(rows, self.X, self.encoder.backend)])
+        return self.state.states_of(v), weights
 
     def check_outcome(self) -> None:
         """Warn if the chains of training have lost the model, or penalties all its couplings."""
@@ -341,7 +342,7 @@ def _start(
     whole_fit: bool = True,
 ) -> Run:
     """A run at its first update, or where it was: from a state that is there or from a new one."""
-    encoder = estimator._encoder(backend, X)
+    encoder = estimator._encoder(backend, X).unscaled
     if whole_fit:
         warn_if_constant(estimator._that_stand_for(X), encoder)
     if resumed or goes_on:
@@ -372,7 +373,15 @@ def _start(
         return run
     couplings = estimator._initial_couplings(X.shape[1], stream.seed, backend)
     rows, weights, _ = next(run.batches())
-    run.state = trainer.start(couplings, encoder.spins(X[rows]), stream, backend, weights)
+    run.state = trainer.start(
+        couplings,
+        encoder.spins(X[rows]),
+        stream,
+        backend,
+        weights,
+        visible_units=estimator._visible_units,
+        visible_scale=estimator._visible_scale(backend),
+    )
     try:
         trainer.check(run.state)
     except Diverged as error:

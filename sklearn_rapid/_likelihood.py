@@ -27,6 +27,7 @@ from sklearn_rapid.partition import (
     LogPartition,
     ais_log_partition,
     exact_log_partition,
+    smaller_layer_first,
     tempered_log_partition,
 )
 
@@ -48,6 +49,9 @@ class LikelihoodMixin:
     def score_samples(self, X: ArrayLike) -> np.ndarray:
         """Log-likelihood of each row, log P(v) = -F(v) - log Z, in nats.
 
+        With ``visible="gaussian"`` it is the logarithm of a density per unit of X: less Σ log
+        `scale_`.
+
         log Z is estimated at the first call (see `log_partition`) and kept, so that a row has
         one log-likelihood whatever else is in X.
 
@@ -65,7 +69,7 @@ class LikelihoodMixin:
             If the estimate of log Z is not to be trusted; or if it is proved wrong, the
             probabilities of different rows of X adding up to more than one.
         """
-        log_p = -self.free_energy(X) - self.log_partition_
+        log_p = -self.free_energy(X) - self.log_partition_ - self._encoder(None).log_volume
         self._check_total_probability(X, log_p)
         return log_p
 
@@ -89,6 +93,8 @@ class LikelihoodMixin:
     def free_energy(self, X: ArrayLike) -> np.ndarray:
         """F(v) = -b·v - Σ_α log 2cosh θ_α of each row, in nats (eq. A2).
 
+        With ``visible="gaussian"``, v is the standardised row, and |v|²/2 is added.
+
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
@@ -106,7 +112,8 @@ class LikelihoodMixin:
         """Log pseudo-likelihood Σ_i log P(v_i | v_{-i}) of each row, in nats.
 
         Exact over all sites and deterministic, unlike the one-site estimate that
-        ``BernoulliRBM.score_samples`` draws. Costs n_features passes over the hidden layer.
+        ``BernoulliRBM.score_samples`` draws. Costs n_features passes over the hidden layer. Real
+        columns have none: a ValueError with ``visible="gaussian"``.
 
         Parameters
         ----------
@@ -137,7 +144,8 @@ class LikelihoodMixin:
         Parameters
         ----------
         method : {"auto", "exact", "tempering", "ais"}, default="auto"
-            "exact" sums over the smaller layer (at most 25 units); "tempering" is parallel
+            "exact" sums over the smaller layer (at most 25 units; the hidden one with
+            ``visible="gaussian"``); "tempering" is parallel
             tempering with bridges between neighbouring temperatures; "ais" is annealed
             importance sampling; "auto" is exact up to 20 units and tempering beyond.
         tol : float > 0, default=0.1
@@ -236,7 +244,7 @@ class LikelihoodMixin:
 
     def _check_total_probability(self, X: Any, log_p: np.ndarray) -> None:
         """Warn if the probabilities of the different rows add up to more than one."""
-        if logsumexp(to_host(log_p)) <= LARGEST_LOG_TOTAL:
+        if self.visible == "gaussian" or logsumexp(to_host(log_p)) <= LARGEST_LOG_TOTAL:
             return
         multipliers = np.random.default_rng(0).integers(
             2**64, size=-(-self.n_features_in_ // 8), dtype=np.uint64
@@ -272,7 +280,7 @@ class LikelihoodMixin:
 
 def resolved_method(method: str, machine: Machine) -> str:
     """The method that "auto" stands for; ValueError if the machine is too large for it."""
-    smaller = min(machine.n_visible, machine.n_hidden)
+    smaller = smaller_layer_first(machine).n_visible
     if method == "auto":
         return "exact" if smaller <= LARGEST_AUTO_EXACT else "tempering"
     if method == "exact" and smaller > LARGEST_EXACT:

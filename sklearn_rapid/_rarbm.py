@@ -52,14 +52,20 @@ class RARBM(BaseRBM):
         None is not known: the rate stays that of a first epoch.
     shuffle : bool, default=True
         Whether rows are shuffled before each epoch.
+    visible : {"binary", "gaussian"}, default="binary"
+        What the columns of X are. "gaussian": real numbers. Each is v = (x - `mean_`) / `scale_`
+        inside, and v is normal around b + Wh with variance one. The mean is that of the rows of
+        `fit`, or of the first `partial_fit`; the scale starts at their standard deviation, and is
+        trained. All that is returned is in the units of X, and likelihoods are those of densities.
     units : {"binary", "spin"}, default="binary"
-        X, samples and hidden features are in {0, 1}, or in {-1, +1}; means are in between.
+        X, samples and hidden features are in {0, 1}, or in {-1, +1}; means are in between. With
+        ``visible="gaussian"``, hidden features alone.
     binarize : "auto", float, "sample" or None, default="auto"
         What values mean. A number is the threshold above which a value is on. "sample": a value is
         a mean (in binary units, the probability of being on), of which a fresh sample is drawn
         each time a row is used in training. None: values are used as means. "auto" takes two
         values, the ends of the range of `units`, as they are, and values in between as "sample"
-        does; others are on above 0.5, with a warning.
+        does; others are on above 0.5, with a warning. Real columns are neither: leave it at "auto".
     fit_intercept : bool, default=True
         Whether there are biases b and c.
     center : bool, default=True
@@ -85,7 +91,8 @@ class RARBM(BaseRBM):
         The x of [-x, x] for "clip".
     early_stopping : bool, default=False
         Whether to set rows aside, stop when their log-likelihood no longer rises, and keep the
-        best epoch. Negative phases without a ladder go by their pseudo-likelihood.
+        best epoch. Negative phases without a ladder go by their pseudo-likelihood, where columns
+        are binary.
     validation_fraction : float in (0, 1), default=0.1
         Share of rows set aside by early stopping.
     n_iter_no_change : int, default=5
@@ -136,7 +143,10 @@ class RARBM(BaseRBM):
     n_iter_ : int
         Epochs of the last `fit`.
     binarize_ : float, "sample" or None
-        What `binarize` has come to for the rows that were fitted.
+        What `binarize` has come to for the rows that were fitted; None for real columns.
+    mean_, scale_ : ndarray of shape (n_features,)
+        Of each column, with ``visible="gaussian"``: its mean, and its standard deviation given the
+        hidden units.
     n_features_in_ : int
     feature_names_in_ : ndarray of str
         If X has column names.
@@ -190,6 +200,7 @@ class RARBM(BaseRBM):
         max_iter: int = 20,
         n_updates: int | None = None,
         shuffle: bool = True,
+        visible: str = "binary",
         units: str = "binary",
         binarize: Any = "auto",
         fit_intercept: bool = True,
@@ -221,6 +232,7 @@ class RARBM(BaseRBM):
         self.max_iter = max_iter
         self.n_updates = n_updates
         self.shuffle = shuffle
+        self.visible = visible
         self.units = units
         self.binarize = binarize
         self.fit_intercept = fit_intercept

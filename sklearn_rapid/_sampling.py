@@ -60,8 +60,8 @@ class SamplingMixin:
             Steps of each plain chain (1000 if only `init` is given).
         init : array-like, "random", "patterns" or None, default=None
             Where plain chains start: at visible states, read as X is (repeated in turn if there
-            are fewer than `n_samples`), at fair coins, or at the signs of the patterns (RARBM).
-            None is the chains of training where it kept some, else "random".
+            are fewer than `n_samples`), at units in no field (fair coins), or at the signs of the
+            patterns (RARBM). None is the chains of training where it kept some, else "random".
         return_travels : bool, default=False
             Whether to return how states travelled along the ladder, too.
         random_state : int, RandomState instance or None, default=None
@@ -197,7 +197,8 @@ class SamplingMixin:
         mask : array-like of bool, shape (n_samples, n_features) or (n_features,), optional
             True where an entry is known. Entries that are NaN are missing in any case.
         n_gibbs_steps : int, default=100
-            Steps with the known entries clamped; missing ones start undecided (mean spin 0).
+            Steps with the known entries clamped; missing ones start undecided (mean spin 0, or
+            the mean of a real column).
         tempered : bool, default=False
             Whether each row gets a ladder of temperatures, as `sample` has, with its known entries
             clamped: for models in which rows can be completed in several ways that are far from
@@ -211,7 +212,8 @@ class SamplingMixin:
         -------
         ndarray of shape (n_samples, n_features)
             The missing entries in `units`; the known ones as spins, or as the means that
-            they are where `binarize` is "sample" or None.
+            they are where `binarize` is "sample" or None. Real columns in their own units, the
+            known ones as they were but for rounding.
         """
         check_is_fitted(self)
         n_gibbs_steps = check_count("n_gibbs_steps", n_gibbs_steps, 1)
@@ -249,12 +251,16 @@ class SamplingMixin:
             check_option("init", init, ("random", "patterns"))
             if init == "random":
                 fields = xp.zeros((n, machine.n_visible), dtype=machine.visible_bias.dtype)
-                spins = backend.sample_spins(fields, stream, stream.reserve())
-                return xp.astype(spins, machine.visible_bias.dtype)
+                drawn = machine.visible_units.sample(fields, backend, stream, stream.reserve())
+                return xp.astype(drawn, machine.visible_bias.dtype)
             if not machine.couplings.uses_patterns:
                 raise ValueError(
                     f"init='patterns' needs a model made of patterns (RARBM), got "
                     f"{type(self).__name__}: use init='random' or visible states."
+                )
+            if not machine.visible_units.are_spins:
+                raise ValueError(
+                    "init='patterns' starts at their signs, which real columns are not"
                 )
             states = backend.sign(machine.couplings.visible_patterns)
         else:
@@ -303,7 +309,7 @@ class Completion:
         for _ in range(n_draws):
             v = self._advance(apart, stream)
             h = machine.sample_hidden(v, stream)
-            total += machine.visible_mean(h, to_unit=encoder.to_unit)
+            total += xp.astype(encoder.visible_mean(machine, h), v.dtype)
         missing = self.free if self.ladder is None else self.free[:: self.ladder.n_rungs, :]
         return xp.where(missing, total / n_draws, encoder.decode(v))
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import xlogy
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_rapid._warnings import warn
@@ -16,6 +15,7 @@ from sklearn_rapid.negative_phase import TemperedChains
 from sklearn_rapid.partition import (
     exact_log_partition,
     followed_log_partition,
+    smaller_layer_first,
     tempered_log_partition,
 )
 from sklearn_rapid.training_state import TrainingState
@@ -31,6 +31,8 @@ ALARM_COLUMNS, ALARM_SWEEPS, ALARM_TOL = 8, 112, 0.2
 # A model that has seen fewer updates, or is worse than independent units by a smaller share of
 # what they have, may just not have been trained enough.
 FEWEST_UPDATES, SMALLEST_ALARM = 1000, 0.25
+# Real columns of fewer rows than all may be constant.
+SMALLEST_SQUARE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,8 @@ class Verdict:
     Attributes
     ----------
     score : float
-        What is to rise, in nats: the log-likelihood, or the pseudo-likelihood where no ladder
-        knows log Z.
+        What is to rise, in nats: the log-likelihood, or the pseudo-likelihood of spins where no
+        ladder knows log Z.
     error : float
         Of the score, for what is not known of log Z.
     figures : dict of str to float
@@ -69,9 +71,12 @@ def validate(state: TrainingState, rows: Sequence, weights: Sequence) -> Verdict
         for v, w in zip(rows, weights, strict=True)
     ]
     gap = energies[0] - energies[1]
-    if isinstance(state.chains, TemperedChains):
-        log_z, error = _log_partition_of_ladder(state)
-        score = -energies[0] - log_z
+    has_ladder = isinstance(state.chains, TemperedChains)
+    if has_ladder or not machine.has_spins_only:
+        of_state = _log_partition_of_ladder if has_ladder else _quick_log_partition
+        log_z, error = of_state(state)
+        # Densities are per unit of X.
+        score = -energies[0] - log_z - state.log_volume
         figures = {"log_likelihood": score, "log_likelihood_error": error, "free_energy_gap": gap}
         return Verdict(score, error, figures)
     log_p = to_numpy(machine.log_pseudo_likelihood(rows[0]))
@@ -110,21 +115,35 @@ def warn_if_worse_than_independent(state: TrainingState, rows: Any, weights: Any
     to_numpy = machine.backend.to_numpy
     weights = _weights_of(weights)
     score = -float(np.average(to_numpy(machine.free_energy(rows)), weights=weights)) - log_z
-    v = to_numpy(rows).astype(np.float64)
-    mean = np.zeros(v.shape[1])
-    if machine.has_biases:
-        mean = np.average(v, axis=0, weights=weights)
-    # One row of zero mean is added, as to the biases that training starts from.
-    p = 0.5 * (1.0 + mean * len(v) / (len(v) + 1))
-    q = 0.5 * (1.0 + mean)
-    independent = float(np.sum(xlogy(q, p) + xlogy(1.0 - q, 1.0 - p)))
+    independent = _log_likelihood_of_independent_units(state, rows, weights)
     if score < (1.0 + SMALLEST_ALARM) * independent - 4.0 * error:
+        score, independent = score - state.log_volume, independent - state.log_volume
         warn(
             f"the model has a log-likelihood of {score:.1f} ± {error:.1f} nats on rows that it was "
             f"trained on, where independent units have {independent:.1f}: its chains have lost "
             "it. Train with negative_phase='auto', more chains, or a lower learning_rate.",
             ConvergenceWarning,
         )
+
+
+def _log_likelihood_of_independent_units(state: TrainingState, rows: Any, weights: Any) -> float:
+    """Mean over rows of log P(v) of units without couplings, at the rows' mean and spread."""
+    machine, units = state.machine, state.machine.visible_units
+    backend, xp = machine.backend, machine.backend.xp
+    v, log_volume = backend.to_numpy(rows).astype(np.float64), 0.0
+    mean = np.zeros(v.shape[1])
+    if machine.has_biases:
+        mean = np.average(v, axis=0, weights=weights)
+    if state.visible_scale is not None:
+        square = np.average((v - mean) ** 2, axis=0, weights=weights)
+        spread = np.sqrt(np.maximum(square, SMALLEST_SQUARE))
+        v, mean, log_volume = v / spread, mean / spread, float(np.sum(np.log(spread)))
+    # One row of zero mean is added, as to the biases that training starts from.
+    field = backend.asarray(mean * len(v) / (len(v) + 1))
+    field = xp.reshape(units.field_of_mean(field, backend), (1, -1))
+    log_weights = backend.to_numpy(units.log_weights(backend.asarray(v), field, backend))
+    log_z = float(units.log_partition(field, backend)[0])
+    return float(np.average(log_weights, weights=weights)) - log_z - log_volume
 
 
 def _log_partition_of_ladder(state: TrainingState) -> tuple[float, float]:
@@ -136,7 +155,7 @@ def _log_partition_of_ladder(state: TrainingState) -> tuple[float, float]:
 
 def _quick_log_partition(state: TrainingState) -> tuple[float, float]:
     machine = state.machine
-    if min(machine.n_visible, machine.n_hidden) <= LARGEST_QUICK_EXACT:
+    if smaller_layer_first(machine).n_visible <= LARGEST_QUICK_EXACT:
         exact = exact_log_partition(machine)
         return exact.value, exact.error
     if isinstance(state.chains, TemperedChains):

@@ -4,7 +4,9 @@ Spins are -1 and +1, energies and logarithms natural (nats):
 
     E(v, h) = -vᵀWh - b·v - c·h,    P(v, h) = exp(-E(v, h)) / Z
 
-(Pozas-Kerstjens et al. 2021, eqs. 1-2). Nothing here trains, and nothing knows scikit-learn.
+(Pozas-Kerstjens et al. 2021, eqs. 1-2). Units of other kinds bring a base measure: P is then a
+density, with -log base(v) - log base(h) in E (`sklearn_rapid.backends.Units`). Nothing here trains,
+and nothing knows scikit-learn.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from sklearn_rapid.backends import Affine, RandomStream
+from sklearn_rapid.backends import SPINS, Affine, RandomStream, Units
 from sklearn_rapid.couplings import Couplings
 
 
@@ -33,6 +35,8 @@ class Machine:
     is_even : bool, default=False
         A promise that the biases are zero and stay so, without a look at the arrays (which would
         wait for a GPU): a state and its negative are equally likely. False promises nothing.
+    visible_units, hidden_units : Units, default=SPINS
+        What the layers are made of.
 
     Examples
     --------
@@ -50,6 +54,8 @@ class Machine:
     hidden_bias: Any
     backend: Any
     is_even: bool = False
+    visible_units: Units = SPINS
+    hidden_units: Units = SPINS
 
     @property
     def n_visible(self) -> int:
@@ -69,19 +75,29 @@ class Machine:
 
     @property
     def has_biases(self) -> bool:
-        """Whether any bias differs from zero; if none does, v and -v are equally likely."""
+        """Whether any bias differs from zero; if none does, a state and its negative are alike."""
         xp = self.backend.xp
         return bool(xp.any(self.visible_bias != 0)) or bool(xp.any(self.hidden_bias != 0))
+
+    @property
+    def has_spins_only(self) -> bool:
+        """Whether both layers are made of spins."""
+        return self.visible_units.are_spins and self.hidden_units.are_spins
+
+    @property
+    def is_symmetric(self) -> bool:
+        """Whether a state and its negative are as likely as each other, at any couplings."""
+        return not self.has_biases and self.visible_units.are_even and self.hidden_units.are_even
 
     @cached_property
     def up(self) -> Affine:
         """The map from visible states to hidden fields, θ = Wᵀv + c."""
-        return self.couplings.to_hidden(self.hidden_bias)
+        return replace(self.couplings.to_hidden(self.hidden_bias), units=self.hidden_units)
 
     @cached_property
     def down(self) -> Affine:
         """The map from hidden states to visible fields, φ = Wh + b."""
-        return self.couplings.to_visible(self.visible_bias)
+        return replace(self.couplings.to_visible(self.visible_bias), units=self.visible_units)
 
     def for_rows(self, n_rows: int) -> Machine:
         """The same machine, its couplings in the form cheapest for mapping `n_rows` rows."""
@@ -95,6 +111,8 @@ class Machine:
             couplings=self.couplings.transposed(),
             visible_bias=self.hidden_bias,
             hidden_bias=self.visible_bias,
+            visible_units=self.hidden_units,
+            hidden_units=self.visible_units,
         )
 
     def copy(self) -> Machine:
@@ -123,27 +141,31 @@ class Machine:
 
     def energy(self, v: Any, h: Any) -> Any:
         """E(v, h) in nats, float64 of shape (n,) (eq. 1)."""
-        return -self.backend.row_dots(self.hidden_field(v), h) - self._visible_bias_energy(v)
+        of_hidden = self.hidden_units.log_weights(h, self.hidden_field(v), self.backend)
+        return -of_hidden - self._log_weights(v)
 
     def free_energy(self, v: Any) -> Any:
-        """F(v) = -b·v - Σ_α log 2cosh θ_α in nats, float64 of shape (n,) (eq. A2)."""
-        return -self.backend.sum_log_2cosh_of(v, self.up) - self._visible_bias_energy(v)
+        """F(v) = -b·v - log base(v) - Γ(θ) in nats, float64 of shape (n,).
+
+        Of spins: -b·v - Σ_α log 2cosh θ_α (eq. A2).
+        """
+        return -self.backend.log_partition_of(v, self.up) - self._log_weights(v)
 
     def free_energy_and_hidden_mean(self, v: Any) -> tuple[Any, Any]:
         """F(v) and E[h | v], from fields that are computed once."""
         means, sums = self.backend.means_and_sums(v, self.up)
-        return -sums - self._visible_bias_energy(v), means
+        return -sums - self._log_weights(v), means
 
-    def _visible_bias_energy(self, v: Any) -> Any:
-        """b·v, float64 of shape (n,)."""
-        return self.backend.row_dots(v, self.visible_bias[None, :])
+    def _log_weights(self, v: Any) -> Any:
+        """b·v + log base(v), float64 of shape (n,)."""
+        return self.visible_units.log_weights(v, self.visible_bias[None, :], self.backend)
 
     def hidden_mean(self, v: Any, **how: Any) -> Any:
-        """E[h | v] = tanh θ, shape (n, H); `how` is handed to the backend's `means`."""
+        """E[h | v], tanh θ of spins, shape (n, H); `how` is handed to the backend's `means`."""
         return self.backend.means(v, self.up, **how)
 
     def visible_mean(self, h: Any, **how: Any) -> Any:
-        """E[v | h] = tanh φ, shape (n, V); `how` is handed to the backend's `means`."""
+        """E[v | h], tanh φ of spins, shape (n, V); `how` is handed to the backend's `means`."""
         return self.backend.means(h, self.down, **how)
 
     def sample_hidden(self, v: Any, stream: RandomStream) -> Any:
@@ -166,7 +188,7 @@ class Machine:
         n_steps : int
         stream : RandomStream
         free : boolean array of shape (n, V), optional
-            True where a spin is drawn; the others stay clamped.
+            True where a unit is drawn; the others stay clamped.
 
         Returns
         -------
@@ -179,10 +201,13 @@ class Machine:
         """Σ_i log P(v_i | v_{-i}) in nats, exactly, over all sites; float64 of shape (n,).
 
         log P(v_i | v_{-i}) = -log(1 + exp(g_i)), g_i being what F falls by if spin i is flipped.
+        Raises ValueError where a layer is not made of spins.
         """
+        if not self.has_spins_only:
+            raise ValueError("the pseudo-likelihood is taken by flipping spins, in both layers")
         backend, xp = self.backend, self.backend.xp
         up = replace(self, couplings=self.couplings.to_dense()).up
-        gain = backend.flipped_log_2cosh(v, up) - backend.sum_log_2cosh_of(v, up)[:, None]
+        gain = backend.flipped_log_2cosh(v, up) - backend.log_partition_of(v, up)[:, None]
         gain -= xp.astype(2.0 * v * self.visible_bias, xp.float64)
         # log(1 + exp(gain)), stable on both sides.
         costs = xp.maximum(gain, xp.zeros_like(gain)) + xp.log1p(xp.exp(-xp.abs(gain)))
@@ -229,4 +254,4 @@ class MachineOnBits:
         xp = self.backend.xp
         bias = xp.astype(self.visible_bias, xp.float64)
         from_visible = 2.0 * (x @ bias) - xp.sum(bias)
-        return -from_visible - self.backend.sum_log_2cosh_of(x, self.up)
+        return -from_visible - self.backend.log_partition_of(x, self.up)

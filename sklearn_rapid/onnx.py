@@ -77,7 +77,10 @@ def _add_operators(scope: Any, operator: Any, container: Any) -> None:
     if has_threshold:
         threshold = np.array([model.binarize_], dtype=_type_of(x))
         x = ops.OnnxGreater(x, threshold, **how)
-    if has_threshold or model.units == "binary":
+    if model.visible == "gaussian":
+        weights = weights / model.scale_[:, None]
+        bias = bias - model.mean_ @ weights
+    elif has_threshold or model.units == "binary":
         weights, bias = 2.0 * weights, bias - weights.sum(axis=0)
     function = ops.OnnxTanh
     if model.units == "binary":  # (1 + tanh θ) / 2

@@ -1,4 +1,4 @@
-"""The partition function: exact over the smaller layer, by tempering, or by annealing.
+"""The partition function: exact over the smaller layer of spins, by tempering, or by annealing.
 
 Likelihoods are in nats. Sums run in float64, and in exact sums the fields too; fields of chains
 keep the machine's precision.
@@ -123,16 +123,24 @@ def enumerate_spins(n_spins: int, start: int, stop: int, backend: Any, dtype: st
 
 
 def smaller_layer_first(machine: Machine) -> Machine:
-    """The machine or its transpose, whichever has the smaller visible layer."""
-    return machine if machine.n_visible <= machine.n_hidden else machine.transposed()
+    """The machine or its transpose: the smaller layer that is made of spins is the visible one.
+
+    Raises ValueError if there is none.
+    """
+    swapped = machine.transposed()
+    found = [m for m in (machine, swapped) if m.visible_units.are_spins]
+    if not found:
+        raise ValueError("a sum over all states needs a layer that is made of spins")
+    return min(found, key=lambda m: m.n_visible)
 
 
 def exact_log_partition(machine: Machine) -> LogPartition:
-    """log Z by summing exp(-F) over all states of the smaller layer, fields in float64.
+    """log Z by summing exp(-F) over all states of the smaller layer of spins, fields in float64.
 
     The layer is cut in two: the field of a state is the sum of what its halves add to it, so that
     2^(n/2) fields of each half take the place of 2^n products. Without biases a state and its
-    negative weigh the same, and half of the states are enough.
+    negative weigh the same, and half of the states are enough. Raises ValueError if no layer is
+    made of spins.
 
     Examples
     --------
@@ -152,13 +160,13 @@ def exact_log_partition(machine: Machine) -> LogPartition:
     high = high + machine.hidden_bias
     n_high = high.shape[0]
     # The first half of these states has the last spin at -1.
-    halved = machine.n_visible > 0 and not machine.has_biases
+    halved = machine.n_visible > 0 and machine.is_symmetric
     n_high = n_high // 2 if halved else n_high
     rows_per_chunk = max(1, STATES_PER_CHUNK // low.shape[0])
     sums = []
     for start in range(0, n_high, rows_per_chunk):
         rows = slice(start, min(start + rows_per_chunk, n_high))
-        log_p = backend.sum_log_2cosh_of_sums(high[rows, :], low, dtype)
+        log_p = machine.hidden_units.log_partition_of_sums(high[rows, :], low, backend, dtype)
         log_p = backend.to_numpy(log_p + high_energy[rows, None] + low_energy[None, :])
         sums.append(logsumexp(log_p))
     value = float(logsumexp(sums) + (np.log(2.0) if halved else 0.0))
@@ -195,7 +203,7 @@ def ais_log_partition(
 
     Chains start from independent units and are annealed to the machine along
 
-        log f_β(v) = (1-β) a·v + β b·v + Σ_α log 2cosh(β θ_α)
+        log f_β(v) = (1-β) a·v + β b·v + log base(v) + Γ(β θ)
 
     with one Gibbs sweep at each β. The logarithm of the mean of their weights is a stochastic
     lower bound of log Z.
@@ -205,9 +213,9 @@ def ais_log_partition(
     machine : Machine
     stream : RandomStream
     base_mean : array of shape (V,), optional
-        Means of the visible units in the base distribution, whose fields are a = artanh(mean).
-        It has no effect on a machine without biases: that one is symmetric under v -> -v, and a
-        base that is not could not reach the mirror image of its modes (log 2 would be missing).
+        Means of the visible units in the base distribution, whose fields are a: artanh(mean) of
+        spins. It has no effect on a machine that is symmetric under v -> -v, for want of biases:
+        a base that is not could not reach the mirror image of its modes (log 2 would be missing).
     n_chains, n_temperatures : int
         The temperatures are equally spaced in β.
 
@@ -216,11 +224,11 @@ def ais_log_partition(
     LogPartition
     """
     backend = machine.backend
-    base = np.zeros(machine.n_visible)
-    if base_mean is not None and machine.has_biases:
-        base = np.arctanh(np.clip(base_mean, -LARGEST_BASE_MEAN, LARGEST_BASE_MEAN))
-    log_base = base_log_partition(base, machine.n_hidden)
-    base_bias = backend.xp.astype(backend.asarray(base), machine.visible_bias.dtype)
+    base = backend.xp.zeros(machine.n_visible, dtype=backend.xp.float64)
+    if base_mean is not None and not machine.is_symmetric:
+        base = _base_of_mean(machine, base_mean)
+    log_base = base_log_partition(base, machine)
+    base_bias = backend.xp.astype(base, machine.visible_bias.dtype)
     betas = np.linspace(0.0, 1.0, n_temperatures)
     n_sweeps = n_temperatures - 1
     machine = machine.for_rows(2 * n_chains * n_sweeps)
@@ -229,6 +237,14 @@ def ais_log_partition(
         n_chains, machine.up, machine.down, base_bias, betas, stream, first_draw
     )
     return _from_weights(backend.to_numpy(log_weights), log_base, n_temperatures)
+
+
+def _base_of_mean(machine: Machine, mean: np.ndarray) -> Any:
+    """Fields in which independent units have this mean, or nearly."""
+    if machine.visible_units.are_spins:
+        mean = np.clip(mean, -LARGEST_BASE_MEAN, LARGEST_BASE_MEAN)
+    mean = machine.backend.asarray(np.asarray(mean, dtype=np.float64))
+    return machine.visible_units.field_of_mean(mean, machine.backend)
 
 
 def _from_weights(log_weights: np.ndarray, log_base: float, n_temperatures: int) -> LogPartition:
@@ -314,7 +330,7 @@ def tempered_log_partition(
         ladder, before = adapted(ladder, machine.backend), total
         left = max_sweeps - n_spent
         n_sweeps = left if left < 4 * n_sweeps else 2 * n_sweeps
-    log_base = (machine.n_visible + machine.n_hidden) * float(np.log(2.0))
+    log_base = base_log_partition(ladder.base, machine)
     return LogPartition(
         value=log_base + total.value,
         error=total.error,
@@ -345,8 +361,7 @@ def followed_log_partition(
         ladder, total = _measured_round(ladder, machine, n_sweeps, stream, np.inf)
         is_done = total.error <= FOLLOWED_TOL and total.is_consistent
         if is_done or 2 * n_sweeps > LONGEST_FOLLOWED_ROUND:
-            base = machine.backend.to_numpy(ladder.base)
-            value = base_log_partition(base, machine.n_hidden) + total.value
+            value = base_log_partition(ladder.base, machine) + total.value
             return value, float(np.hypot(total.error, max(0.0, -total.gap)))
         n_sweeps *= 2
 

@@ -26,7 +26,7 @@ from sklearn_rapid._rarbm import RARBM
 from sklearn_rapid._rbm import RBM
 from sklearn_rapid._tree import Tree
 from sklearn_rapid._version import __version__
-from sklearn_rapid.backends import RandomStream
+from sklearn_rapid.backends import RandomStream, get_backend
 from sklearn_rapid.negative_phase import TemperedChains
 from sklearn_rapid.tempering import Ladder
 from sklearn_rapid.training_state import TrainingState
@@ -54,8 +54,10 @@ ATTRIBUTES: dict[str, Any] = {
     "binarize_": float | int | str | None,
     "feature_names_in_": np.ndarray,
     "history_": dict,
+    "mean_": np.ndarray,
     "n_features_in_": int,
     "n_iter_": int,
+    "scale_": np.ndarray,
 }
 
 
@@ -251,8 +253,7 @@ def _model_of(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> RBM | RA
     attributes["_training_state"] = _checked_state(attributes.get("_training_state"))
     model.__dict__.update(attributes)
     check_fitted(model)
-    n_hidden = model.intercept_hidden_.shape[0]
-    check_training_state(model._training_state, model.n_features_in_, n_hidden)
+    check_training_state(model._training_state, model._machine(get_backend("numpy")))
     return model
 
 

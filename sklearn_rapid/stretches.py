@@ -2,7 +2,7 @@
 
 Most of what is trained is told in a few numbers: steps of gradient ascent, with momentum or not,
 from spins in float32, by any of the negative phases here but the exact one. What is not (other
-optimizers and phases, one's own among them, weighted rows, batches of more than a part) goes
+units, optimizers and phases, one's own among them, weighted rows, batches of more than a part) goes
 update by update through `Trainer.update`, which says what all of this means.
 """
 
@@ -133,6 +133,7 @@ def _can_be_told(trainer: Any, machine: Any) -> bool:
         and type(trainer.penalty) is Penalty
         and trainer.projection.kind in PROJECTIONS
         and type(machine.couplings) in (DenseCouplings, PatternCouplings)
+        and machine.has_spins_only
         and machine.backend.makes_stretches(machine.visible_bias.dtype)
         and all(p.dtype == np.float32 and p.flags.carray for p in machine.parameters.values())
     )

@@ -1,14 +1,14 @@
 """Parallel tempering: chains at many inverse temperatures that exchange their states.
 
-    log f_β(v) = (1-β) a·v + β b·v + Σ_α log 2cosh(β θ_α),    0 = β_0 < β_1 < ... < β_R = 1
+    log f_β(v) = (1-β) a·v + β b·v + log base(v) + Γ(β θ),    0 = β_0 < β_1 < ... < β_R = 1
 
-A ladder has a chain at every β. At β = 0 units are independent and each sweep draws a new state
-(of fair coins, a = 0: fields of the data's means would make short ladders that are blind to rare
-modes, docs/design_notes/tempering.md);
-a state that climbs from there to β = 1 is an independent sample of the machine. Even and odd
-pairs of neighbours take turns in exchanging states, so that states do not diffuse but travel
-(Okabe et al. 2001; Syed, Bouchard-Côté, Deligiannidis, Doucet 2022, "Non-reversible parallel
-tempering", JRSS B 84).
+with Γ(β θ) = Σ_α log 2cosh(β θ_α) and no base measure where units are spins. A ladder has a chain
+at every β. At β = 0 units are independent and each sweep draws a new state (in no field, a = 0:
+fields of the data's means would make short ladders that are blind to rare modes,
+docs/design_notes/tempering.md); a state that climbs from there to β = 1 is an independent sample of
+the machine. Even and odd pairs of neighbours take turns in exchanging states, so that states do not
+diffuse but travel (Okabe et al. 2001; Syed, Bouchard-Côté, Deligiannidis, Doucet 2022,
+"Non-reversible parallel tempering", JRSS B 84).
 
 The shares r of rejected exchanges between neighbours add up to the barrier Λ = Σ r, which hardly
 depends on the number of rungs: how far the machine is from being easily sampled. β are placed so
@@ -176,7 +176,8 @@ def build(
     base = xp.astype(base, dtype)
     n_rows = n_columns * len(betas)
     fields = xp.zeros((n_rows, machine.n_visible), dtype=dtype) + base
-    states = xp.astype(backend.sample_spins(fields, stream, stream.reserve()), dtype)
+    draw = stream.reserve()
+    states = xp.astype(machine.visible_units.sample(fields, backend, stream, draw), dtype)
     if start is not None:
         n_started = min(n_columns, start.shape[0]) * len(betas)
         rows = backend.asarray(np.arange(n_started) // len(betas), "int64")
@@ -348,10 +349,21 @@ def adapted(ladder: Ladder, backend: Any, n_rungs: int | None = None) -> Ladder:
     return with_betas(ladder, np.concatenate([placed(travelled, n_rungs), copies]), backend)
 
 
-def base_log_partition(base: Any, n_hidden: int) -> float:
-    """log Z at β = 0, Σ_i log 2cosh a_i + H log 2, in nats."""
-    base = np.asarray(base, dtype=np.float64)
-    return float(np.sum(np.logaddexp(base, -base))) + n_hidden * float(np.log(2.0))
+def base_log_partition(base: Any, machine: Machine) -> float:
+    """log Z at β = 0, Γ(a) + Γ(0) of the two layers in nats: of spins, Σ_i log 2cosh a_i + H log 2.
+
+    Parameters
+    ----------
+    base : array of shape (V,)
+        a, on the backend.
+    machine : Machine
+    """
+    backend, xp = machine.backend, machine.backend.xp
+    base = xp.astype(base, xp.float64)[None, :]
+    no_field = xp.zeros((1, machine.n_hidden), dtype=xp.float64)
+    of_visible = machine.visible_units.log_partition(base, backend)
+    of_hidden = machine.hidden_units.log_partition(no_field, backend)
+    return float(of_visible[0]) + float(of_hidden[0])
 
 
 def as_betas(betas: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_rapid import stretches
-from sklearn_rapid.backends import RandomStream
+from sklearn_rapid.backends import SPINS, RandomStream, Units
 from sklearn_rapid.couplings import Arrays, Couplings
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.negative_phase import NegativePhase, NegativeStates
@@ -24,8 +24,9 @@ from sklearn_rapid.projections import Projection
 from sklearn_rapid.statistics import HIDDEN_OFFSET_RATE, Probe, Sums, Whole, row_sums
 from sklearn_rapid.step_length import energy_variance, share_of_full_step, step_scale
 from sklearn_rapid.training_state import TrainingState
+from sklearn_rapid.visible_scale import next_scale
 
-# No spin model of data has a parameter of this size; one on its way to infinity does.
+# No model of data has a parameter of this size; one on its way to infinity does.
 LARGEST_PARAMETER = 1e4
 
 NO_PROJECTION, NO_PENALTY = Projection(), Penalty()
@@ -66,28 +67,42 @@ class Trainer:
         stream: RandomStream,
         backend: Any,
         weights: np.ndarray | None = None,
+        visible_units: Units = SPINS,
+        hidden_units: Units = SPINS,
+        visible_scale: Any = None,
     ) -> TrainingState:
         """The state before the first update, given the first batch and its weights.
 
-        Biases start where units without couplings would fit the data: b = artanh of the mean
-        spin (with one row of zero mean added), and c = -Wᵀμ, so that hidden units are balanced.
+        Biases start where units without couplings would fit the data: b is the field of the mean,
+        its artanh for spins (with one row added that is the mean in no field), and c = -Wᵀμ, so
+        that hidden units are balanced.
         """
         xp = backend.xp
         n_visible, n_hidden = couplings.shape
-        self.negative_phase.check(couplings)
         visible_bias = xp.zeros(n_visible, dtype=data.dtype)
         hidden_bias = xp.zeros(n_hidden, dtype=data.dtype)
         n = data.shape[0]
+        if visible_scale is not None:
+            data = data / xp.astype(visible_scale, data.dtype)
         weights = None if weights is None else _like(weights, data, backend)
         total = backend.column_sums(data, weights) * (1.0 if weights is None else n)
         if self.fit_intercept:
-            mean = xp.astype(total / (n + 1), data.dtype)
-            visible_bias = xp.atanh(mean)
+            added = visible_units.mean(xp.zeros((1, n_visible), dtype=xp.float64), backend)
+            mean = xp.astype((total + added[0, :]) / (n + 1), data.dtype)
+            visible_bias = visible_units.field_of_mean(mean, backend)
             if self.center:
                 up = couplings.to_hidden(hidden_bias)
                 hidden_bias = -backend.field(mean[None, :], up)[0, :]
-        is_even = not self.fit_intercept
-        machine = Machine(couplings, visible_bias, hidden_bias, backend, is_even)
+        machine = Machine(
+            couplings,
+            visible_bias,
+            hidden_bias,
+            backend,
+            is_even=not self.fit_intercept and visible_units.are_even and hidden_units.are_even,
+            visible_units=visible_units,
+            hidden_units=hidden_units,
+        )
+        self.negative_phase.check(machine)
         return TrainingState(
             machine,
             stream,
@@ -96,13 +111,14 @@ class Trainer:
             # No rows have been seen: only where the first ones lie.
             visible_offset=total / n,
             hidden_offset=None,
+            visible_scale=visible_scale,
         )
 
     def resume(self, state: TrainingState) -> TrainingState:
         """The state, with what this trainer needs and another one did not leave."""
-        is_even = not self.fit_intercept and not state.machine.has_biases
+        is_even = not self.fit_intercept and state.machine.is_symmetric
         machine = state.machine = replace(state.machine, is_even=is_even)
-        self.negative_phase.check(machine.couplings)
+        self.negative_phase.check(machine)
         state.chains = self.negative_phase.resume(
             state.chains, machine, self.batch_size, state.stream
         )
@@ -138,7 +154,7 @@ class Trainer:
         ----------
         state : TrainingState
         data : array of shape (n, V)
-            Spins or mean spins.
+            States of the visible units, or means of such; real ones at a scale of one.
         rate : float
         end_of_epoch : bool, default=False
             Whether the last of the batches ends an epoch.
@@ -167,15 +183,20 @@ class Trainer:
         end_of_epoch: bool = False,
         weights: np.ndarray | None = None,
     ) -> None:
-        """One update of `state`, in place, from a batch of spins or mean spins, shape (n, V).
+        """One update of `state`, in place, from a batch of rows as `updates` takes them.
 
         Weights of the rows are on the host, with a sum of one; None are equal ones.
         Nothing here waits for the backend: whether training has diverged, `check` finds out.
         """
+        data = state.states_of(data)
         data_weights = None if weights is None else _like(weights, data, state.machine.backend)
         state.chains = self.negative_phase.before_update(state.chains, state.machine.backend)
+        scale = state.visible_scale
+        if scale is not None:
+            scale = next_scale(scale, state.machine, data, data_weights, rate)
         sums = self.sums(state, data, data_weights)
         self.step(state, sums, rate, end_of_epoch)
+        state.visible_scale = scale
 
     def sums(self, state: TrainingState, data: Any, weights: Any = None) -> Sums:
         """What a batch says of the model; the chains move on.

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.machine import Machine
 
@@ -21,7 +23,7 @@ class TrainingState:
     optimizer_state : object
     chains : array of shape (n_chains, V), TemperedChains or None
     visible_offset : array of shape (V,)
-        The mean spin of all rows seen (float64).
+        The mean of all rows seen (float64).
     hidden_offset : array of shape (H,)
         A moving average of E[h] over the data.
     n_rows : int
@@ -29,6 +31,8 @@ class TrainingState:
     n_updates : int
     is_whole : bool
         False in the middle of a step, when parameters have moved and others have yet to follow.
+    visible_scale : array of shape (V,) or None
+        Of real units: what each is to be multiplied by to be in the units of the data (float64).
     """
 
     machine: Machine
@@ -40,6 +44,20 @@ class TrainingState:
     n_rows: int = 0
     n_updates: int = 0
     is_whole: bool = True
+    visible_scale: Any = None
+
+    def states_of(self, data: Any) -> Any:
+        """Rows of data as states of the visible units."""
+        if self.visible_scale is None:
+            return data
+        return data / self.machine.backend.xp.astype(self.visible_scale, data.dtype)
+
+    @property
+    def log_volume(self) -> float:
+        """Log of the volume, in the units of the data, of a unit of volume of the states."""
+        if self.visible_scale is None:
+            return 0.0
+        return float(np.sum(np.log(self.machine.backend.to_numpy(self.visible_scale))))
 
     def copy(self) -> TrainingState:
         """The state as it is now. Only the machine's arrays ever change in place."""

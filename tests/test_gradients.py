@@ -720,25 +720,31 @@ def test_pattern_chains_train_whatever_the_cheapest_form(backend, n_gibbs_steps,
     assert all(np.any(after[name] != before[name]) for name in before)
 
 
+def without_biases(couplings):
+    n_visible, n_hidden = couplings.shape
+    return Machine(couplings, np.zeros(n_visible), np.zeros(n_hidden), get_backend("numpy"))
+
+
 def test_patterns_are_needed_for_pattern_induced_correlations():
-    couplings = DenseCouplings(np.zeros((3, 2)))
+    dense = without_biases(DenseCouplings(np.zeros((3, 2))))
     with pytest.raises(ValueError, match=r"PatternInducedCorrelations .*RBM has dense.*RARBM"):
-        PatternInducedCorrelations().check(couplings)
-    PatternInducedCorrelations().check(PatternCouplings(np.zeros((1, 3)), np.zeros((1, 2))))
+        PatternInducedCorrelations().check(dense)
+    of_patterns = without_biases(PatternCouplings(np.zeros((1, 3)), np.zeros((1, 2))))
+    PatternInducedCorrelations().check(of_patterns)
 
 
 def test_hidden_patterns_belong_to_no_state_after_a_gibbs_step():
-    couplings = PatternCouplings(np.zeros((1, 3)), np.zeros((1, 2)))
+    machine = without_biases(PatternCouplings(np.zeros((1, 3)), np.zeros((1, 2))))
     with pytest.raises(ValueError, match=r"hidden='pattern'.*n_gibbs_steps=0.*n_gibbs_steps=2"):
-        PatternInducedCorrelations(2, hidden="pattern").check(couplings)
-    PatternInducedCorrelations(0, hidden="pattern").check(couplings)
+        PatternInducedCorrelations(2, hidden="pattern").check(machine)
+    PatternInducedCorrelations(0, hidden="pattern").check(machine)
 
 
 def test_exact_phase_needs_a_small_layer():
     with pytest.raises(ValueError, match=r"at most 20 .*got 21 visible and 22 hidden.*'pcd'"):
-        Exact().check(DenseCouplings(np.zeros((21, 22))))
-    Exact().check(DenseCouplings(np.zeros((20, 22))))
-    Exact().check(DenseCouplings(np.zeros((22, 20))))
+        Exact().check(without_biases(DenseCouplings(np.zeros((21, 22)))))
+    Exact().check(without_biases(DenseCouplings(np.zeros((20, 22)))))
+    Exact().check(without_biases(DenseCouplings(np.zeros((22, 20)))))
 
 
 def test_training_checks_the_phase_before_it_starts(backend):

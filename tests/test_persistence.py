@@ -45,6 +45,8 @@ MODELS = {
         **FITTED, dtype=np.float64, binarize=None, negative_phase=ContrastiveDivergence(2)
     ),
     "exact": RBM(**FITTED, negative_phase="exact", binarize="sample", warm_start=True),
+    "real": RBM(**FITTED, visible="gaussian"),
+    "real chains": RARBM(**FITTED, n_patterns=3, visible="gaussian", negative_phase="pcd"),
     "ladder": RBM(**FITTED, negative_phase=ParallelTempering(n_columns=4, n_rungs=3)),
 }
 

@@ -52,6 +52,8 @@ CHECKED = [
         for phase in RARBM_PHASES
     ),
     RBM(**TINY, units="spin", dtype="float64", optimizer="adam"),
+    RBM(**TINY, visible="gaussian"),
+    RARBM(**TINY_PATTERNS, visible="gaussian", units="spin", negative_phase="cd"),
     RARBM(**TINY_PATTERNS, projection="sign", projection_period="epoch", fit_intercept=False),
     RARBM(**TINY_PATTERNS, units="spin", projection="gibbs", center=False),
 ]

@@ -13,12 +13,18 @@ from sklearn_rapid.backends._affine import Affine
 from sklearn_rapid.backends._chains import DRAWS_PER_SWEEP, Tempered
 from sklearn_rapid.backends._random import RandomStream
 from sklearn_rapid.backends._threads import available_threads
+from sklearn_rapid.backends._units import SPINS, Categories, Gaussians, Spins, Units
 
 __all__ = [
     "DRAWS_PER_SWEEP",
+    "SPINS",
     "Affine",
+    "Categories",
+    "Gaussians",
     "RandomStream",
+    "Spins",
     "Tempered",
+    "Units",
     "available_threads",
     "get_backend",
     "is_cupy_array",

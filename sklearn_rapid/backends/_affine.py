@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from sklearn_rapid.backends._units import SPINS, Units
+
 
 @dataclass(frozen=True)
 class Affine:
@@ -17,6 +19,8 @@ class Affine:
         F is ``first @ second``, which is never formed; or `first` alone, with m = n_out.
     bias : array of shape (n_out,)
     scale : float, default=1.0
+    units : Units, default=SPINS
+        Those of the layer that the map leads to, which are in the fields that it gives.
 
     Examples
     --------
@@ -29,6 +33,7 @@ class Affine:
     second: Any
     bias: Any
     scale: float = 1.0
+    units: Units = SPINS
     # What a backend makes of the map once, such as its matrices in another layout.
     kept: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 

@@ -40,9 +40,9 @@ def writeable(a: np.ndarray) -> np.ndarray:
     return a if a.flags.carray else a.copy()
 
 
-def are_single(x: np.ndarray, affine: Affine) -> bool:
-    """Whether rows and map are both in float32, as the pipelines take them."""
-    return x.dtype == f32 and affine.bias.dtype == f32
+def is_compiled(x: np.ndarray, *maps: Affine) -> bool:
+    """Whether the pipelines take rows and maps: all in float32, the maps to spins."""
+    return x.dtype == f32 and all(a.bias.dtype == f32 and a.units.are_spins for a in maps)
 
 
 def clamps(free: Any) -> np.ndarray:

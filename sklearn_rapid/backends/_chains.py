@@ -2,9 +2,10 @@
 
 Chains at other inverse temperatures than one walk in
 
-    log f_β(v) = (1-β) a·v + β b·v + Σ_α log 2cosh(β θ_α),
+    log f_β(v) = (1-β) a·v + β b·v + log base(v) + Γ(β θ),
 
-with the fields a of a base of independent units and each row at a β of its own. Annealing and
+with the fields a of independent units at β = 0, the units' base measure, the Γ of the hidden ones
+(Σ_α log 2cosh(β θ_α) of spins) and each row at a β of its own. Annealing and
 tempering are made of the same two parts, on one hidden field: what a row's log f would gain at
 another β (`_log_ratios`), and a Gibbs step at its own (`_step_at`). Annealing then takes every
 row to that β and keeps the account; tempering lets pairs of rows exchange their states.
@@ -122,7 +123,7 @@ class Chains:
     ) -> Any:
         """Log weights of chains annealed from independent units, one float64 a chain.
 
-        Chains start as spins in the field a = `base_bias` and go through the β one after the
+        Chains start as units in the field a = `base_bias` and go through the β one after the
         other, with one Gibbs step at each but the first; a weight is the product of the ratios
         f_β / f_β' of neighbours. Step k takes draws `first_draw` + 1 + 2k and the next.
         """
@@ -136,7 +137,7 @@ class Chains:
 
         def work(rows: slice) -> Iterator[None]:
             v = xp.zeros((rows.stop - rows.start, base_bias.shape[0]), dtype=base_bias.dtype)
-            v = self.sample_spins(v + base_bias, stream, first_draw, rows.start)
+            v = down.units.sample(v + base_bias, self, stream, first_draw, rows.start)
             v = xp.astype(v, base_bias.dtype, copy=False)
             for steps in self.stretches(n_steps, rows, up, down):
                 on_the_way = betas[steps.start : steps.stop + 1]
@@ -252,9 +253,9 @@ class Chains:
     ) -> None:
         xp, dtype = self.xp, v.dtype
         for draw in range(first_draw, first_draw + 2 * n_steps, 2):
-            h = self.sample_spins(self.field(v, up), stream, draw, first_row)
+            h = up.units.sample(self.field(v, up), self, stream, draw, first_row)
             h = xp.astype(h, dtype)
-            drawn = self.sample_spins(self.field(h, down), stream, draw + 1, first_row)
+            drawn = down.units.sample(self.field(h, down), self, stream, draw + 1, first_row)
             drawn = xp.astype(drawn, dtype)
             v[...] = drawn if free is None else xp.where(free, drawn, v)
 
@@ -275,9 +276,9 @@ class Chains:
         for k in range(len(betas) - 1):
             field = self.field(v, up)
             start, to = rows * float(betas[k]), rows * float(betas[k + 1])
-            log_weights += self._log_ratios(v, field, down, start, to)
+            log_weights += self._log_ratios(v, field, up, down, start, to)
             v[...] = self._step_at(
-                to, field, down, base_bias, stream, first_draw + 2 * k, first_row, v.dtype
+                to, field, up, down, base_bias, stream, first_draw + 2 * k, first_row, v.dtype
             )
 
     def _temper_block(
@@ -302,26 +303,27 @@ class Chains:
             other = partners(n_rungs, (parity + k) % 2)
             to = self.constant(np.tile(betas[other], n_groups))
             field = self.field(v, up)
-            block.log_ratios[k, :] = self._log_ratios(v, field, down, beta, to)
+            block.log_ratios[k, :] = self._log_ratios(v, field, up, down, beta, to)
             u = self.random_uniform((n_rows, 1), stream, draw, first_row)[:, 0]
             order = self._exchange(block, k, other, u)
             _note_arrivals(block, betas, order, xp)
             field = xp.take(field, order, axis=0)
             drawn = self._step_at(
-                beta, field, down, base_bias, stream, draw + 1, first_row, v.dtype
+                beta, field, up, down, base_bias, stream, draw + 1, first_row, v.dtype
             )
             v[...] = drawn if free is None else xp.where(free, drawn, v)
 
-    def _log_ratios(self, v: Any, field: Any, down: Affine, start: Any, to: Any) -> Any:
+    def _log_ratios(self, v: Any, field: Any, up: Affine, down: Affine, start: Any, to: Any) -> Any:
         """What log f gains from one β to the other, one float64 a row."""
         xp = self.xp
         of_biases = xp.sum(v * down.bias, axis=1, dtype=xp.float64)
-        return (to - start) * of_biases + self.sum_log_cosh_ratio(field, to, start)
+        return (to - start) * of_biases + up.units.log_partition_gain(field, to, start, self)
 
     def _step_at(
         self,
         beta: Any,
         field: Any,
+        up: Affine,
         down: Affine,
         base_bias: Any,
         stream: RandomStream,
@@ -332,9 +334,9 @@ class Chains:
         """A Gibbs step of each row at its own β, from its hidden field."""
         xp = self.xp
         beta = xp.astype(beta, field.dtype)[:, None]
-        h = xp.astype(self.sample_spins(beta * field, stream, draw, first_row), dtype)
+        h = xp.astype(up.units.sample(beta * field, self, stream, draw, first_row), dtype)
         field = base_bias + beta * self.field(h, down)
-        return xp.astype(self.sample_spins(field, stream, draw + 1, first_row), dtype)
+        return xp.astype(down.units.sample(field, self, stream, draw + 1, first_row), dtype)
 
     def _exchange(self, block: Tempered, sweep: int, other: np.ndarray, u: Any) -> Any:
         """The row whose state each row goes on with."""

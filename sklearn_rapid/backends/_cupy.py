@@ -1,8 +1,9 @@
 """The backend on NVIDIA GPUs: CuPy arrays, cuBLAS products, kernels of our own.
 
 The kernels are in `_kernels.cu`; what they compute is said by the methods of the reference that
-they replace. Fields in float64 take the reference's own path. Nothing here waits for the GPU:
-sums stay there as arrays without axes, and only `to_numpy` fetches anything.
+they replace. Fields in float64, and of units that are not spins, take the reference's own path.
+Nothing here waits for the GPU: sums stay there as arrays without axes, and only `to_numpy` fetches
+anything.
 """
 
 from __future__ import annotations
@@ -137,7 +138,7 @@ class CupyBackend(CupyChains, NumpyBackend):
     # --- on one block -------------------------------------------------------------------
 
     def _means_block(self, x: Any, affine: Affine, out: Any, overlaps: Any, to_unit: bool) -> None:
-        if not self._is_plain(out):
+        if not self._is_compiled(out, affine):
             super()._means_block(x, affine, out, overlaps, to_unit)
             return
         self._multiply(x, affine, out, overlaps)
@@ -148,20 +149,20 @@ class CupyBackend(CupyChains, NumpyBackend):
     def _sample_block(
         self, x: Any, affine: Affine, stream: RandomStream, draw: int, first_row: int, out: Any
     ) -> None:
-        if not self._is_plain(out):
+        if not self._is_compiled(out, affine):
             super()._sample_block(x, affine, stream, draw, first_row, out)
             return
         self._multiply(x, affine, out)
         self._draw(out, *field_of(affine), stream, draw, first_row)
 
-    def _sum_log_2cosh_block(self, x: Any, affine: Affine) -> Any:
-        if x.dtype != f32:
-            return super()._sum_log_2cosh_block(x, affine)
+    def _log_partition_block(self, x: Any, affine: Affine) -> Any:
+        if x.dtype != f32 or not affine.units.are_spins:
+            return super()._log_partition_block(x, affine)
         product = self._multiply(x, affine, self._empty(x, affine))
         return self._sum_log_2cosh(product, *field_of(affine))
 
     def _means_and_sums_block(self, x: Any, affine: Affine, out: Any) -> Any:
-        if not self._is_plain(out):
+        if not self._is_compiled(out, affine):
             return super()._means_and_sums_block(x, affine, out)
         self._multiply(x, affine, out)
         sums = self._sum_log_2cosh(out, *field_of(affine))
@@ -231,6 +232,10 @@ class CupyBackend(CupyChains, NumpyBackend):
     def _is_plain(self, a: Any) -> bool:
         """Whether the kernels take the array: float32 in row-major order."""
         return a.dtype == f32 and a.flags.c_contiguous
+
+    def _is_compiled(self, a: Any, *maps: Affine) -> bool:
+        """Whether the kernels take rows of these maps' results: float32, and the maps to spins."""
+        return self._is_plain(a) and all(affine.units.are_spins for affine in maps)
 
     def _multiply(self, x: Any, affine: Affine, out: Any, middle: Any = None) -> Any:
         """X F into `out`, by way of `middle` where F is a product of two matrices."""

@@ -35,7 +35,7 @@ class CupyChains:
         first_row: int,
         free: Any,
     ) -> None:
-        if not self._is_plain(v):
+        if not self._is_compiled(v, up, down):
             super()._gibbs_block(v, up, down, n_steps, stream, first_draw, first_row, free)
             return
         h = self._empty(v, up)
@@ -60,7 +60,7 @@ class CupyChains:
         first_row: int,
         log_weights: Any,
     ) -> None:
-        if base_bias.dtype != f32:
+        if not self._is_compiled(base_bias, up, down):
             super()._anneal_block(
                 v, up, down, base_bias, betas, stream, first_draw, first_row, log_weights
             )
@@ -88,7 +88,7 @@ class CupyChains:
         free: Any,
     ) -> None:
         v, n_rungs = block.states, len(betas)
-        if not self._is_plain(v):
+        if not self._is_compiled(v, up, down):
             super()._temper_block(
                 block, up, down, base_bias, betas, parity, stream, first_draw, first_row, free
             )

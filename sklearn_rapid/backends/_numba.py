@@ -1,8 +1,9 @@
 """The fast backend on CPU: compiled pipelines, single-threaded BLAS, a pool of threads over rows.
 
-Blocks in float32 go to the compiled functions of `_pipelines.py`, `_kernels.py` and `_linear.py`;
-what they compute is said by the methods of the reference that they replace. Fields in float64
-take the reference's own path with the compiled kernels where there are some.
+Blocks in float32, of maps to spins, go to the compiled functions of `_pipelines.py`, `_kernels.py`
+and `_linear.py`; what they compute is said by the methods of the reference that they replace.
+Fields in float64, or of other units, take the reference's own path with the compiled kernels where
+there are some.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from scipy import sparse
 from sklearn_rapid.backends import _kernels, _pipelines
 from sklearn_rapid.backends._affine import Affine
 from sklearn_rapid.backends._arguments import (
-    are_single,
     clamps,
     compilable,
+    is_compiled,
     name_of,
     writeable,
 )
@@ -51,7 +52,7 @@ class NumbaBackend(Stretches, CompiledArrays):
     def _means_block(
         self, x: np.ndarray, affine: Affine, out: np.ndarray, overlaps: Any, to_unit: bool
     ) -> None:
-        if not are_single(x, affine):
+        if not is_compiled(x, affine):
             super()._means_block(x, affine, out, overlaps, to_unit)
             return
         self._multiply(x, affine, overlaps, out)
@@ -67,16 +68,16 @@ class NumbaBackend(Stretches, CompiledArrays):
         first_row: int,
         out: np.ndarray,
     ) -> None:
-        if not are_single(x, affine):
+        if not is_compiled(x, affine):
             super()._sample_block(x, affine, stream, draw, first_row, out)
             return
         self._multiply(x, affine, None, out)
         *_, scale, bias = compilable(affine)
         _kernels.sample_spins(out, scale, bias, *name_of(stream, draw, first_row))
 
-    def _sum_log_2cosh_block(self, x: np.ndarray, affine: Affine) -> np.ndarray:
-        if not are_single(x, affine):
-            return super()._sum_log_2cosh_block(x, affine)
+    def _log_partition_block(self, x: np.ndarray, affine: Affine) -> np.ndarray:
+        if not is_compiled(x, affine):
+            return super()._log_partition_block(x, affine)
         *_, scale, bias = compilable(affine)
         product = np.empty((x.shape[0], bias.size), dtype=f32)
         self._multiply(x, affine, None, product)
@@ -85,7 +86,7 @@ class NumbaBackend(Stretches, CompiledArrays):
         return out
 
     def _means_and_sums_block(self, x: np.ndarray, affine: Affine, out: np.ndarray) -> np.ndarray:
-        if not are_single(x, affine):
+        if not is_compiled(x, affine):
             return super()._means_and_sums_block(x, affine, out)
         self._multiply(x, affine, None, out)
         *_, scale, bias = compilable(affine)
@@ -115,7 +116,7 @@ class NumbaBackend(Stretches, CompiledArrays):
         first_row: int,
         free: Any,
     ) -> None:
-        if not are_single(v, up):
+        if not is_compiled(v, up, down):
             super()._gibbs_block(v, up, down, n_steps, stream, first_draw, first_row, free)
             return
         k0, k1 = stream.key
@@ -137,7 +138,7 @@ class NumbaBackend(Stretches, CompiledArrays):
         first_row: int,
         log_weights: np.ndarray,
     ) -> None:
-        if not are_single(v, up):
+        if not is_compiled(v, up, down):
             super()._anneal_block(
                 v, up, down, base_bias, betas, stream, first_draw, first_row, log_weights
             )
@@ -162,7 +163,7 @@ class NumbaBackend(Stretches, CompiledArrays):
         first_row: int,
         free: Any,
     ) -> None:
-        if not are_single(block.states, up):
+        if not is_compiled(block.states, up, down):
             super()._temper_block(
                 block, up, down, base_bias, betas, parity, stream, first_draw, first_row, free
             )
@@ -178,7 +179,7 @@ class NumbaBackend(Stretches, CompiledArrays):
         block.log_ratios[...] = ratios
 
     def _flipped_block(self, v: np.ndarray, up: Affine, out: np.ndarray) -> None:
-        if not are_single(v, up):
+        if not is_compiled(v, up):
             super()._flipped_block(v, up, out)
             return
         v, weights = writeable(v), writeable(up.first)

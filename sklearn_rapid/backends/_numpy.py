@@ -8,6 +8,7 @@ with a block is in the methods that end in `_block`, which a faster backend repl
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from math import pi
 from typing import Any
 
 import numpy as np
@@ -184,7 +185,7 @@ class NumpyBackend(Chains):
     def means(
         self, x: Any, affine: Affine, out: Any = None, overlaps: Any = None, to_unit: bool = False
     ) -> Any:
-        """E[s | field] = tanh(field) of each row, or P(s = +1 | field).
+        """Means of the units in the field of each row: tanh(field) of spins, or P(s = +1 | field).
 
         Parameters
         ----------
@@ -195,7 +196,7 @@ class NumpyBackend(Chains):
         overlaps : array of shape (n, m), optional
             Where to write ``x @ affine.first``, if `affine` has two matrices.
         to_unit : bool, default=False
-            Means of (1 + s) / 2 instead, to all digits where they are near zero.
+            Of spins: means of (1 + s) / 2 instead, to all digits where they are near zero.
 
         Returns
         -------
@@ -211,7 +212,7 @@ class NumpyBackend(Chains):
         return out
 
     def sample(self, x: Any, affine: Affine, stream: RandomStream, draw: int) -> Any:
-        """Spins with P(s = +1) = σ(2 field) for each row."""
+        """Units drawn in the field of each row: spins with P(s = +1) = σ(2 field)."""
         check_rows(stream.first_row + x.shape[0])
         out = self._empty(x, affine)
 
@@ -222,18 +223,18 @@ class NumpyBackend(Chains):
         self.for_row_blocks(work, x.shape[0], affine.n_products)
         return out
 
-    def sum_log_2cosh_of(self, x: Any, affine: Affine) -> Any:
-        """Σ_j log 2cosh(field_j), one float64 a row."""
+    def log_partition_of(self, x: Any, affine: Affine) -> Any:
+        """Γ of the units in the field of each row, Σ_j log 2cosh(field_j) of spins: float64."""
         out = self.xp.empty(x.shape[0], dtype=self.xp.float64)
 
         def work(rows: slice) -> None:
-            out[rows] = self._sum_log_2cosh_block(x[rows, :], affine)
+            out[rows] = self._log_partition_block(x[rows, :], affine)
 
         self.for_row_blocks(work, x.shape[0], affine.n_products)
         return out
 
     def means_and_sums(self, x: Any, affine: Affine) -> tuple[Any, Any]:
-        """`means` and `sum_log_2cosh_of`, of fields that are computed once."""
+        """`means` and `log_partition_of`, of fields that are computed once."""
         means = self._empty(x, affine)
         sums = self.xp.empty(x.shape[0], dtype=self.xp.float64)
 
@@ -246,8 +247,8 @@ class NumpyBackend(Chains):
     def flipped_log_2cosh(self, v: Any, up: Affine) -> Any:
         """Σ_j log 2cosh of the field at v with spin i flipped, float64 of shape (n, V).
 
-        Flipping spin i changes the field by -2 v_i F_i, so that a site costs one pass over
-        the field: `up` has one matrix.
+        Both layers are spins. Flipping spin i changes the field by -2 v_i F_i, so that a site costs
+        one pass over the field: `up` has one matrix.
         """
         out = self.xp.empty(v.shape, dtype=self.xp.float64)
 
@@ -277,21 +278,21 @@ class NumpyBackend(Chains):
         if overlaps is not None:
             overlaps[...] = x @ affine.first
         field = self.field(x, affine)
-        out[...] = self.probabilities(field) if to_unit else self.tanh(field)
+        out[...] = self.probabilities(field) if to_unit else affine.units.mean(field, self)
 
     def _sample_block(
         self, x: Any, affine: Affine, stream: RandomStream, draw: int, first_row: int, out: Any
     ) -> None:
-        spins = self.sample_spins(self.field(x, affine), stream, draw, first_row)
-        out[...] = self.xp.astype(spins, x.dtype)
+        drawn = affine.units.sample(self.field(x, affine), self, stream, draw, first_row)
+        out[...] = self.xp.astype(drawn, x.dtype)
 
-    def _sum_log_2cosh_block(self, x: Any, affine: Affine) -> Any:
-        return self.sum_log_2cosh(self.field(x, affine))
+    def _log_partition_block(self, x: Any, affine: Affine) -> Any:
+        return affine.units.log_partition(self.field(x, affine), self)
 
     def _means_and_sums_block(self, x: Any, affine: Affine, out: Any) -> Any:
         field = self.field(x, affine)
-        sums = self.sum_log_2cosh(field)
-        out[...] = self.tanh(field)
+        sums = affine.units.log_partition(field, self)
+        out[...] = affine.units.mean(field, self)
         return sums
 
     def _flipped_block(self, v: Any, up: Affine, out: Any) -> None:
@@ -342,6 +343,20 @@ class NumpyBackend(Chains):
         words = self.random_words(shape, stream, draw, first_row)
         half, step = (xp.asarray(c, dtype=xp.float32) for c in (0.5, 2.0**-32))
         return (xp.astype(words, xp.float32) + half) * step
+
+    def random_normal(
+        self, shape: tuple[int, int], stream: RandomStream, draw: int, first_row: int = 0
+    ) -> Any:
+        """Normal float64 numbers, two of two uniform ones (Box and Muller 1958).
+
+        Columns 2k and 2k + 1 are made of the uniform numbers that have their names.
+        """
+        xp, (n_rows, width) = self.xp, shape
+        u = self.random_uniform((n_rows, width + width % 2), stream, draw, first_row)
+        u = xp.astype(u, xp.float64)
+        radius, angle = xp.sqrt(-2.0 * xp.log(u[:, ::2])), 2.0 * pi * u[:, 1::2]
+        pairs = xp.stack([radius * xp.cos(angle), radius * xp.sin(angle)], axis=2)
+        return xp.reshape(pairs, (n_rows, width + width % 2))[:, :width]
 
     def random_words(
         self, shape: tuple[int, int], stream: RandomStream, draw: int, first_row: int = 0

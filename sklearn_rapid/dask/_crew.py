@@ -13,7 +13,6 @@ from sklearn_rapid.dask._cluster import alive, answer
 from sklearn_rapid.dask._rows import RemoteRows
 from sklearn_rapid.dask._shard import Batch, Settings, Shard
 from sklearn_rapid.dask._shares import n_states, share_of
-from sklearn_rapid.machine import Machine
 from sklearn_rapid.training_state import TrainingState, map_arrays
 
 # Times that a block is asked for which Dask has moved before it was taken.
@@ -83,7 +82,9 @@ class Crew:
         parameters = map_arrays(parameters, lambda p: asarray(np.array(p)))
         couplings = machine.couplings.with_parameters(parameters)
         biases = parameters["visible_bias"], parameters["hidden_bias"]
-        machine = Machine(couplings, *biases, machine.backend, machine.is_even)
+        machine = replace(
+            machine, couplings=couplings, visible_bias=biases[0], hidden_bias=biases[1]
+        )
         return TrainingState.from_host(rest, machine)
 
     def _begin(self, state: TrainingState) -> None:

@@ -278,6 +278,11 @@ class DaskMixin:
     def _validate(self, X: Any, *, reset: bool, missing: bool = False) -> Any:
         if not is_collection(X):
             return super()._validate(X, reset=reset, missing=missing)
+        if self.visible != "binary":
+            raise ValueError(
+                f"visible={self.visible!r} needs all rows at hand, which Dask's are not: use "
+                f"{self._local_class.__name__}"
+            )
         check_phase(negative_phase_from(self.negative_phase))
         client = working_client(self.client)
         rows = rows_of_collection(client, X)

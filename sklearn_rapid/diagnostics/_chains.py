@@ -168,7 +168,7 @@ def autocorrelation_time(
     >>> tau.is_reliable, bool(tau.value > 1.0)
     (True, True)
     """
-    machine = fitted_machine(estimator)
+    machine = fitted_machine(estimator, of_spins=False)
     n_steps = check_count("n_steps", n_steps, 2)
     n_chains = check_count("n_chains", n_chains, 1)
     n_burn_in = check_count("n_burn_in", n_burn_in, 0)

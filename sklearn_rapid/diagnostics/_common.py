@@ -14,11 +14,18 @@ from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.machine import Machine
 
 
-def fitted_machine(estimator: Any) -> Machine:
-    """The machine of a fitted estimator; TypeError or NotFittedError otherwise."""
+def fitted_machine(estimator: Any, *, of_spins: bool = True) -> Machine:
+    """The machine of a fitted estimator; TypeError or NotFittedError otherwise.
+
+    ValueError for real columns, unless the diagnostic is of other units than spins too.
+    """
     if not isinstance(estimator, BaseRBM):
         raise TypeError(f"estimator must be a fitted RBM or RARBM, got {estimator!r}")
     check_is_fitted(estimator)
+    if of_spins and estimator.visible != "binary":
+        raise ValueError(
+            f"this diagnostic is about spins, and visible={estimator.visible!r} makes real columns"
+        )
     return estimator._machine(estimator._backend_at_hand())
 
 

@@ -59,7 +59,7 @@ def ladder_travels(estimator: Any, *, n_sweeps: int = 200, random_state: Any = N
     >>> travelled.n_sweeps, bool(0.0 < travelled.barrier < 5.0), travelled.n_round_trips > 100
     (200, True, True)
     """
-    machine = fitted_machine(estimator)
+    machine = fitted_machine(estimator, of_spins=False)
     n_sweeps = check_count("n_sweeps", n_sweeps, 2)
     stream = stream_of(random_state)
     with machine.backend.running():

@@ -185,7 +185,7 @@ def method_accessibility(
     machine = fitted_machine(estimator)
     X = estimator._validate(X, reset=False)
     phase = negative_phase_from(estimator.negative_phase)
-    phase.check(machine.couplings)
+    phase.check(machine)
     ground_energy = _energy_to_divide_by(estimator, ground_energy)
     backend, stream = machine.backend, stream_of(random_state)
     with backend.running():

@@ -119,7 +119,7 @@ def singular_values(estimator: Any) -> np.ndarray:
     >>> spectrum.shape, int((spectrum > 0).sum())
     ((16,), 8)
     """
-    machine = fitted_machine(estimator)
+    machine = fitted_machine(estimator, of_spins=False)
     with machine.backend.running():
         return _singular_values(machine.couplings, machine.backend.to_numpy)
 

@@ -53,9 +53,9 @@ class NegativePhase(_ValidatedParameters):
         """Whether its states are meant to follow the model from update to update."""
         return False
 
-    def check(self, couplings: Couplings) -> None:
-        """Raise ValueError if the phase cannot serve a model with these couplings."""
-        if self.needs_patterns and not couplings.uses_patterns:
+    def check(self, machine: Machine) -> None:
+        """Raise ValueError if the phase cannot serve such a model."""
+        if self.needs_patterns and not machine.couplings.uses_patterns:
             raise ValueError(
                 f"{type(self).__name__} takes its states from the model's patterns, but this "
                 "model has none: RBM has dense couplings. Use RARBM, or one of the negative "

@@ -85,8 +85,8 @@ class PersistentContrastiveDivergence(NegativePhase):
         xp = machine.backend.xp
         field = xp.zeros((n_chains, machine.n_visible), dtype=machine.visible_bias.dtype)
         field += machine.visible_bias
-        spins = machine.backend.sample_spins(field, stream, stream.reserve())
-        return xp.astype(spins, machine.visible_bias.dtype)
+        drawn = machine.visible_units.sample(field, machine.backend, stream, stream.reserve())
+        return xp.astype(drawn, machine.visible_bias.dtype)
 
     def resume(self, chains: Any, machine: Machine, batch_size: int, stream: RandomStream) -> Any:
         """The chains that were left; where others are wanted than there are, they go on in turn."""
@@ -144,9 +144,14 @@ class PatternInducedCorrelations(NegativePhase):
         """Whether there are chains that live on."""
         return self.persistent and self.n_gibbs_steps > 0
 
-    def check(self, couplings: Couplings) -> None:
-        """Raise ValueError without patterns, or if the hidden part is not defined."""
-        super().check(couplings)
+    def check(self, machine: Machine) -> None:
+        """Raise ValueError without patterns of spins, or if the hidden part is not defined."""
+        super().check(machine)
+        if not machine.has_spins_only:
+            raise ValueError(
+                "PatternInducedCorrelations takes its states from the signs of the patterns, and "
+                "these are states of spins only. Use 'auto', 'cd' or 'pcd'."
+            )
         if self.hidden == "pattern" and self.n_gibbs_steps > 0:
             raise ValueError(
                 "hidden='pattern' takes the hidden part from the patterns, which belongs to "

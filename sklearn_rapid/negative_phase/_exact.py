@@ -8,7 +8,11 @@ from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.couplings import Couplings
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.negative_phase._base import NegativePhase, NegativeStates
-from sklearn_rapid.partition import dtype_name, enumerate_spins, smaller_layer_first
+from sklearn_rapid.partition import (
+    dtype_name,
+    enumerate_spins,
+    smaller_layer_first,
+)
 
 LARGEST_EXACT_LAYER = 20
 
@@ -27,14 +31,15 @@ class Exact(NegativePhase):
 
     _parameter_constraints: ClassVar[dict] = {}
 
-    def check(self, couplings: Couplings) -> None:
-        """Raise ValueError if neither layer is small enough to be enumerated."""
-        super().check(couplings)
-        if min(couplings.shape) > LARGEST_EXACT_LAYER:
+    def check(self, machine: Machine) -> None:
+        """Raise ValueError if no layer of spins is small enough to be enumerated."""
+        super().check(machine)
+        if smaller_layer_first(machine).n_visible > LARGEST_EXACT_LAYER:
+            of_spins = "" if machine.has_spins_only else " of spins"
             raise ValueError(
-                "the exact negative phase enumerates the smaller layer, which may have at most "
-                f"{LARGEST_EXACT_LAYER} units; got {couplings.shape[0]} visible and "
-                f"{couplings.shape[1]} hidden ones. Use 'pcd' for larger models."
+                f"the exact negative phase enumerates the smaller layer{of_spins}, which may have "
+                f"at most {LARGEST_EXACT_LAYER} units; got {machine.n_visible} visible and "
+                f"{machine.n_hidden} hidden ones. Use 'pcd' for larger models."
             )
 
     def n_rows(self, couplings: Couplings, batch_size: int, chains: Any = None) -> int:
@@ -52,7 +57,7 @@ class Exact(NegativePhase):
         small = smaller_layer_first(machine)
         n_states = 2 ** (small.n_visible - machine.is_even)
         states = enumerate_spins(small.n_visible, 0, n_states, backend, dtype_name(machine))
-        if machine.n_visible <= machine.n_hidden:
+        if small is machine:
             # Hidden means are left to be taken in parts that fit the cache: kept from here, they
             # would take as long, and memory.
             energies, hidden, visible = machine.free_energy(states), None, states

@@ -231,6 +231,11 @@ def test_phases_that_cannot_be_shared(model):
         model.set_params(negative_phase=Exact()).fit(rows())
 
 
+def test_real_columns(model):
+    with pytest.raises(ValueError, match="visible='gaussian' needs all rows at hand"):
+        model.set_params(visible="gaussian").fit(rows())
+
+
 def test_parameters(model):
     with pytest.raises(ValueError, match="'blocks_at_once' parameter of DaskRBM"):
         model.set_params(blocks_at_once=0).fit(rows())

@@ -1,0 +1,230 @@
+"""Kinds of units: what a layer of independent ones does in given fields.
+
+A layer of units v in the fields θ has the weights f(v) = base(v) exp(θ·v). A kind says what follows
+from that: Γ(θ) = log Σ_v f(v), an integral where units are real; the mean Γ'(θ); a sample. All
+that a map of rows or a chain wants to know of the units that it leads to is asked of them here.
+
+Methods are handed the backend that computes, and arrays of it with a layer's state, or the fields
+of one, in each row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from math import log, pi
+from typing import Any, ClassVar
+
+from sklearn_rapid.backends._random import RandomStream
+
+
+@dataclass(frozen=True)
+class Units:
+    """A kind of units; subclass it to add one."""
+
+    # Compiled functions know spins only.
+    are_spins: ClassVar[bool] = False
+    # Whether Γ(-θ) = Γ(θ).
+    are_even: ClassVar[bool] = True
+
+    def log_partition(self, field: Any, backend: Any) -> Any:
+        """Γ(θ), summed over units, one float64 a row."""
+        raise NotImplementedError
+
+    def log_partition_gain(self, field: Any, to: Any, start: Any, backend: Any) -> Any:
+        """Γ(to_i θ_i) - Γ(start_i θ_i) of each row i, summed over units: one float64 a row."""
+        raise NotImplementedError
+
+    def log_partition_of_sums(self, rows: Any, columns: Any, backend: Any, dtype: str) -> Any:
+        """Γ(rows_a + columns_b), float64 of shape (A, B); see `sum_log_2cosh_of_sums`."""
+        xp = backend.xp
+        out = xp.empty((rows.shape[0], columns.shape[0]), dtype=xp.float64)
+        for b in range(columns.shape[0]):
+            out[:, b] = self.log_partition(rows + columns[b : b + 1, :], backend)
+        return out
+
+    def mean(self, field: Any, backend: Any) -> Any:
+        """E[v | θ] of each row. The field's memory may be reused for it."""
+        raise NotImplementedError
+
+    def field_of_mean(self, mean: Any, backend: Any) -> Any:
+        """Fields in which units have this mean, in one row or none."""
+        raise NotImplementedError
+
+    def sample(
+        self, field: Any, backend: Any, stream: RandomStream, draw: int, first_row: int = 0
+    ) -> Any:
+        """v ~ P(v | θ) of each row. The field's memory may be reused for it."""
+        raise NotImplementedError
+
+    def log_weights(self, v: Any, field: Any, backend: Any) -> Any:
+        """θ·v + log base(v), one float64 a row; the field may have one row that serves all."""
+        return backend.row_dots(v, field)
+
+
+@dataclass(frozen=True)
+class Spins(Units):
+    """Units v = ±1: Γ(θ) = log 2cosh θ, means tanh θ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_rapid.backends import get_backend
+    >>> print(Spins().mean(np.array([[0.0, 100.0]]), get_backend("numpy")))
+    [[0. 1.]]
+    """
+
+    are_spins: ClassVar[bool] = True
+
+    def log_partition(self, field: Any, backend: Any) -> Any:
+        """Σ_j log 2cosh θ_j."""
+        return backend.sum_log_2cosh(field)
+
+    def log_partition_gain(self, field: Any, to: Any, start: Any, backend: Any) -> Any:
+        """Σ_j log [cosh(to θ_j) / cosh(start θ_j)]."""
+        return backend.sum_log_cosh_ratio(field, to, start)
+
+    def log_partition_of_sums(self, rows: Any, columns: Any, backend: Any, dtype: str) -> Any:
+        """Σ_j log 2cosh(rows_aj + columns_bj)."""
+        return backend.sum_log_2cosh_of_sums(rows, columns, dtype)
+
+    def mean(self, field: Any, backend: Any) -> Any:
+        """Tanh θ."""
+        return backend.tanh(field)
+
+    def field_of_mean(self, mean: Any, backend: Any) -> Any:
+        """The artanh of the mean."""
+        return backend.xp.atanh(mean)
+
+    def sample(
+        self, field: Any, backend: Any, stream: RandomStream, draw: int, first_row: int = 0
+    ) -> Any:
+        """+1 with probability σ(2θ), else -1."""
+        return backend.sample_spins(field, stream, draw, first_row)
+
+
+@dataclass(frozen=True)
+class Gaussians(Units):
+    """Real units of unit variance, base(v) = exp(-v²/2): Γ(θ) = θ²/2 + ½ log 2π, means θ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_rapid.backends import get_backend
+    >>> print(Gaussians().log_partition(np.array([[0.0, 2.0]]), get_backend("numpy")).round(3))
+    [3.838]
+    """
+
+    def log_partition(self, field: Any, backend: Any) -> Any:
+        """Σ_j θ_j²/2 + ½ log 2π."""
+        return 0.5 * backend.row_dots(field, field) + 0.5 * log(2.0 * pi) * field.shape[1]
+
+    def log_partition_gain(self, field: Any, to: Any, start: Any, backend: Any) -> Any:
+        """Σ_j (to² - start²) θ_j²/2."""
+        return 0.5 * (to - start) * (to + start) * backend.row_dots(field, field)
+
+    def mean(self, field: Any, backend: Any) -> Any:
+        """The field itself."""
+        return field
+
+    def field_of_mean(self, mean: Any, backend: Any) -> Any:
+        """The mean itself."""
+        return mean
+
+    def sample(
+        self, field: Any, backend: Any, stream: RandomStream, draw: int, first_row: int = 0
+    ) -> Any:
+        """θ + N(0, 1)."""
+        noise = backend.random_normal(tuple(field.shape), stream, draw, first_row)
+        return field + backend.xp.astype(noise, field.dtype)
+
+    def log_weights(self, v: Any, field: Any, backend: Any) -> Any:
+        """Σ_j θ_j v_j - v_j²/2."""
+        return backend.row_dots(v, field) - 0.5 * backend.row_dots(v, v)
+
+
+@dataclass(frozen=True)
+class Categories(Units):
+    """Groups of units of which one is 1 and the others 0: Γ = logsumexp, means softmax, a group.
+
+    Parameters
+    ----------
+    sizes : tuple of int
+        How many units each group has, in the order of the columns.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_rapid.backends import get_backend
+    >>> print(Categories((2, 3)).mean(np.zeros((1, 5)), get_backend("numpy")).round(2))
+    [[0.5  0.5  0.33 0.33 0.33]]
+    """
+
+    sizes: tuple[int, ...]
+    are_even: ClassVar[bool] = False
+
+    def log_partition(self, field: Any, backend: Any) -> Any:
+        """The logsumexp of each group, summed."""
+        xp = backend.xp
+        total = xp.zeros(field.shape[0], dtype=xp.float64)
+        for group in self._groups():
+            total += xp.astype(_log_sum_exp(field[:, group], xp), xp.float64)
+        return total
+
+    def log_partition_gain(self, field: Any, to: Any, start: Any, backend: Any) -> Any:
+        """The logsumexp of each group at one β less that at the other, summed."""
+        xp = backend.xp
+        to, start = (xp.astype(beta, field.dtype)[:, None] for beta in (to, start))
+        total = xp.zeros(field.shape[0], dtype=xp.float64)
+        for group in self._groups():
+            of_group = field[:, group]
+            gain = _log_sum_exp(to * of_group, xp) - _log_sum_exp(start * of_group, xp)
+            total += xp.astype(gain, xp.float64)
+        return total
+
+    def mean(self, field: Any, backend: Any) -> Any:
+        """The softmax of each group."""
+        xp = backend.xp
+        return xp.concat([_softmax(field[:, group], xp) for group in self._groups()], axis=1)
+
+    def field_of_mean(self, mean: Any, backend: Any) -> Any:
+        """The logarithm of the mean."""
+        return backend.xp.log(mean)
+
+    def sample(
+        self, field: Any, backend: Any, stream: RandomStream, draw: int, first_row: int = 0
+    ) -> Any:
+        """One of each group, by where a uniform number falls among the probabilities summed up."""
+        xp = backend.xp
+        shape = (field.shape[0], len(self.sizes))
+        u = xp.astype(backend.random_uniform(shape, stream, draw, first_row), xp.float64)
+        drawn = []
+        for k, group in enumerate(self._groups()):
+            p = _softmax(xp.astype(field[:, group], xp.float64), xp)
+            size = p.shape[1]
+            number = xp.arange(size, dtype=xp.int64)
+            up_to = xp.astype(number[:, None] <= number[None, :], xp.float64)
+            summed = p @ up_to
+            is_below = summed[:, :-1] < u[:, k : k + 1] * summed[:, -1:]
+            chosen = xp.sum(xp.astype(is_below, xp.int64), axis=1)
+            drawn.append(xp.astype(chosen[:, None] == number[None, :], field.dtype))
+        return xp.concat(drawn, axis=1)
+
+    def _groups(self) -> Iterator[slice]:
+        """The columns of each group."""
+        for start, stop in pairwise(accumulate(self.sizes, initial=0)):
+            yield slice(start, stop)
+
+
+SPINS = Spins()
+
+
+def _log_sum_exp(x: Any, xp: Any) -> Any:
+    largest = xp.max(x, axis=1, keepdims=True)
+    return largest[:, 0] + xp.log(xp.sum(xp.exp(x - largest), axis=1))
+
+
+def _softmax(x: Any, xp: Any) -> Any:
+    e = xp.exp(x - xp.max(x, axis=1, keepdims=True))
+    return e / xp.sum(e, axis=1, keepdims=True)
