@@ -93,7 +93,7 @@ class LikelihoodMixin:
     def free_energy(self, X: ArrayLike) -> np.ndarray:
         """F(v) = -b·v - Σ_α log 2cosh θ_α of each row, in nats (eq. A2).
 
-        With ``visible="gaussian"``, v is the standardised row, and |v|²/2 is added.
+        With ``visible="gaussian"``, v is the standardised row, and v·v/2 is added.
 
         Parameters
         ----------

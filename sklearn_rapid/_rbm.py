@@ -59,7 +59,7 @@ class RBM(BaseRBM):
 
     A model of binary data: visible spins v, hidden spins h, and P(v, h) proportional to
     exp(vᵀWh + b·v + c·h). The parameters are always those of spins in {-1, +1}; `units` says
-    what X and the results are measured in. Or one of real columns, with a factor exp(-|v|²/2) (see
+    what X and the results are measured in. Or one of real columns, with a factor exp(-v·v/2) (see
     `visible`).
 
     Parameters

@@ -150,7 +150,7 @@ def _written_out(cls: type) -> None:
     (rest,) = (entry for entry in entries if entry.startswith("**parameters"))
     names = {_name(entry) for entry in entries}
     others = [entry for entry in _entries(of_local) if _name(entry) not in names]
-    cls.__doc__ = doc.replace(rest, "\n".join(others))
+    cls.__doc__ = doc.replace(rest, "\n".join(others)) + "\n"
 
 
 def _entries(doc: str) -> list[str]:
