@@ -91,12 +91,12 @@ def test_rows_that_cannot_be_read_again(fresh_workers):
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(20))
 def test_killed_at_a_random_moment(fresh_workers, seed):
-    local = RBM(8, **{**HOW, "max_iter": 12}).fit(X)
+    local = RBM(8, **{**HOW, "max_iter": 20}).fit(X)
     rng = np.random.default_rng(seed)
     with fresh_workers(3, silence_logs=50) as client:
         victim = list(client.run(os.getpid).values())[rng.integers(3)]
-        remote = DaskRBM(8, **{**HOW, "max_iter": 12})
-        n_epochs, seconds = int(rng.integers(1, 11)), 0.1 * rng.random()
+        remote = DaskRBM(8, **{**HOW, "max_iter": 20})
+        n_epochs, seconds = int(rng.integers(1, 9)), 0.05 * rng.random()
         remote.set_callbacks(After(lambda: kill(victim, seconds), n_epochs))
         with pytest.warns(RuntimeWarning, match="1 of 3 workers are gone"):
             remote.fit(rows())
