@@ -36,7 +36,7 @@ class VersionedPickle:
 
         Parameters that it did not have yet get their defaults.
         """
-        parameters = signature(type(self).__init__).parameters
+        parameters = signature(type(self)).parameters
         defaults = {k: p.default for k, p in parameters.items() if p.default is not p.empty}
         state = {**defaults, **state}
         version = state.pop("_sklearn_rapid_version", "unknown")
@@ -114,7 +114,7 @@ def check_training_state(rest: Mapping[str, Any], machine: Machine) -> None:
     """Raise ValueError if what training has left (`TrainingState.to_host`) is of another model."""
     n_visible, n_hidden = machine.n_visible, machine.n_hidden
     are_spins = machine.visible_units.are_spins
-    scale = rest["visible_scale"]
+    scale = rest.get("visible_scale")
     if not are_spins:
         has_scale = scale is not None and scale.shape == (n_visible,)
         _check(has_scale and bool((scale > 0.0).all()), "each column has a scale above zero")

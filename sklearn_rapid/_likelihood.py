@@ -87,7 +87,7 @@ class LikelihoodMixin:
         -------
         float
         """
-        log_p = to_host(self.score_samples(X))
+        log_p = np.asarray(to_host(self.score_samples(X)))
         return float(np.average(log_p, weights=checked_weights(sample_weight, len(log_p))))
 
     def free_energy(self, X: ArrayLike) -> np.ndarray:

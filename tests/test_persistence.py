@@ -426,3 +426,14 @@ def test_skops_files(model, tmp_path):
     assert {name.split(".")[0] for name in types} == {"sklearn_rapid"}
     again = io.load(tmp_path / "model.skops", trusted=types)
     assert_same(model, again)
+
+
+def test_a_state_of_training_from_before_there_were_real_columns():
+    """What earlier versions have pickled lacks the scale of such columns."""
+    X = np.random.default_rng(0).integers(2, size=(50, 6))
+    model = RBM(3, max_iter=1, random_state=0).fit(X)
+    wanted = pickle.loads(pickle.dumps(model)).partial_fit(X)
+    del model._training_state["visible_scale"]
+    del vars(model)["visible"]
+    back = pickle.loads(pickle.dumps(model)).partial_fit(X)
+    np.testing.assert_array_equal(back.components_, wanted.components_)

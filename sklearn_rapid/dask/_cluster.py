@@ -9,7 +9,6 @@ from importlib.metadata import version
 from typing import Any
 
 from distributed import CancelledError, Client, Future, get_client, wait
-from distributed.utils import TimeoutError as DaskTimeoutError
 
 from sklearn_rapid._progress import CutShort
 from sklearn_rapid._version import __version__
@@ -54,7 +53,7 @@ def answer(client: Client, future: Any, workers: Sequence[str]) -> Any:
     while True:
         try:
             return future.result(timeout=PATIENCE)
-        except (TimeoutError, DaskTimeoutError):
+        except TimeoutError:
             _check_alive(client, workers)
         except (OSError, RuntimeError) as error:
             _wait_for_notice(client, workers)
@@ -67,7 +66,7 @@ def watched(client: Client, futures: list[Future], workers: Sequence[str] = ()) 
         try:
             wait(futures, timeout=PATIENCE)
             break
-        except (TimeoutError, DaskTimeoutError):
+        except TimeoutError:
             _check_alive(client, workers)
         except CancelledError as error:
             raise CutShort(f"rows of X are lost, and cannot be read again: {error}") from None

@@ -80,10 +80,11 @@ class Crew:
         machine = self._like
         asarray = machine.backend.asarray
         parameters = map_arrays(parameters, lambda p: asarray(np.array(p)))
-        couplings = machine.couplings.with_parameters(parameters)
-        biases = parameters["visible_bias"], parameters["hidden_bias"]
         machine = replace(
-            machine, couplings=couplings, visible_bias=biases[0], hidden_bias=biases[1]
+            machine,
+            couplings=machine.couplings.with_parameters(parameters),
+            visible_bias=parameters["visible_bias"],
+            hidden_bias=parameters["hidden_bias"],
         )
         return TrainingState.from_host(rest, machine)
 

@@ -15,7 +15,6 @@ from sklearn_rapid._parameters import (
     check_count,
     check_option,
     check_positive,
-    checked_weights,
     negative_phase_from,
     new_seed,
 )
@@ -143,22 +142,6 @@ class DaskMixin:
         log_z = self.log_partition_
         return -self._by_blocks("free_energy", X, (), "float64") - log_z
 
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Mean log-likelihood of the rows of X, in nats.
-
-        Parameters
-        ----------
-        X : Dask array, Dask data frame, array-like or sparse matrix
-        y : ignored
-        sample_weight : array-like of shape (n_samples,), default=None
-
-        Returns
-        -------
-        float
-        """
-        log_p = np.asarray(self.score_samples(X))
-        return float(np.average(log_p, weights=checked_weights(sample_weight, len(log_p))))
-
     def free_energy(self, X: Any) -> Any:
         """F(v) of each row in nats, lazily if X is a Dask collection.
 
@@ -244,8 +227,7 @@ class DaskMixin:
         seed = self._own_stream().seed
         if random_state is not None:
             seed = new_seed(check_random_state(random_state))
-        seeds = np.random.SeedSequence(seed).generate_state(len(alive(client)))
-        estimate = mean_of(estimates_of_workers(client, self.to_local(), method, tol, seeds, how))
+        estimate = mean_of(estimates_of_workers(client, self.to_local(), method, tol, seed, how))
         if not estimate.is_trusted:
             warn_distrusted(estimate)
         return estimate

@@ -17,22 +17,22 @@ LARGEST_DEVIATION = 4.0
 
 
 def estimates_of_workers(
-    client: Client, model: Any, method: str, tol: float, seeds: np.ndarray, how: dict[str, Any]
+    client: Client, model: Any, method: str, tol: float, seed: int, how: dict[str, Any]
 ) -> list[LogPartition]:
     """An estimate by each worker, from random numbers of its own.
 
     Each may be as much less precise as their mean is more so.
     """
     workers = alive(client)
+    seeds = np.random.SeedSequence(seed).generate_state(len(workers))
     tol = tol * np.sqrt(len(workers))
     kept = client.scatter(model, broadcast=True)
-
     futures = [
         client.submit(
-            _estimate, kept, method, tol, int(seed), how,
+            _estimate, kept, method, tol, int(own), how,
             pure=False, workers=[address], allow_other_workers=True,
         )
-        for address, seed in zip(workers, seeds, strict=False)
+        for address, own in zip(workers, seeds, strict=True)
     ]  # fmt: skip
     return client.gather(watched(client, futures))
 

@@ -64,11 +64,6 @@ class RemoteRows:
         """Rows and columns."""
         return int(self.stops[-1]), self.n_columns
 
-    @property
-    def ndim(self) -> int:
-        """Two."""
-        return 2
-
     def blocks_of(self, rows: np.ndarray) -> np.ndarray:
         """The numbers of the blocks that rows are in."""
         return np.searchsorted(self.stops, rows, side="right")

@@ -24,6 +24,9 @@ from sklearn_rapid.training_state import TrainingState
 SECONDS_BETWEEN_MARKS, SHARE_OF_MARKS = 20.0, 0.05
 
 
+Window = tuple[tuple[int, ...], np.ndarray]
+
+
 @dataclass(frozen=True)
 class Mark:
     """A state that the client has, and how many batches of the epoch have led to it."""
@@ -46,7 +49,7 @@ class DaskRun(Run):
     def run_epoch(self, rate: float) -> None:
         """Update once for every batch, whatever happens to workers meanwhile."""
         windows = list(self._windows())
-        n_batches = sum(-(-window.size // self.trainer.batch_size) for window in windows)
+        n_batches = sum(-(-rows.size // self.trainer.batch_size) for _, rows in windows)
         mark = Mark(self.state, 0)
         while mark.n_batches < n_batches:
             try:
@@ -68,22 +71,21 @@ class DaskRun(Run):
 
     def batches(self) -> Iterator[tuple[np.ndarray, np.ndarray | None, bool]]:
         """Row numbers of the next epoch's batches, weights, and whether they are the last."""
-        for window in self._windows():
+        for _, window in self._windows():
             for rows in batches(window.size, self.trainer.batch_size):
                 yield window[rows], self._weights_of(window[rows]), False
 
-    def _updated(self, windows: list[np.ndarray], n_done: int, rate: float) -> Iterator[Mark]:
+    def _updated(self, windows: list[Window], n_done: int, rate: float) -> Iterator[Mark]:
         """Marks on the way through the batches that are to come, the last one at their end."""
         number, batch_size = 0, self.trainer.batch_size
         last, cost = time.perf_counter(), 0.0
-        for w, window in enumerate(windows):
-            blocks = self._blocks[w]
+        for (blocks, window), following in zip(windows, [*windows[1:], None], strict=True):
             for rows in batches(window.size, batch_size):
                 number += 1
                 if number <= n_done:
                     continue
-                self.crew.hold(blocks, self._blocks[w + 1] if w + 1 < len(windows) else ())
-                is_last = w + 1 == len(windows) and rows.stop == window.size
+                self.crew.hold(blocks, following[0] if following else ())
+                is_last = following is None and rows.stop == window.size
                 rows = window[rows]
                 self.crew.advance(Batch(rows, self._weights_of(rows), rate, is_last))
                 wait = max(SECONDS_BETWEEN_MARKS, cost / SHARE_OF_MARKS)
@@ -94,28 +96,29 @@ class DaskRun(Run):
                     cost = last - start
                     yield mark
 
-    def _windows(self) -> Iterator[np.ndarray]:
-        """Row numbers of the next epoch in their order, as many at a time as are held together."""
+    def _windows(self) -> Iterator[Window]:
+        """Blocks that are held together, and the rows of them in the next epoch's order."""
         n_updates = 0 if self.state is None else self.state.n_updates
         rng = np.random.default_rng((self.seed, n_updates))
         n_at_once = self.estimator.blocks_at_once
         if n_at_once is None:
-            self._blocks = [tuple(range(len(self.X.blocks)))]
             batch_size = self.trainer.batch_size
             order = epoch_order(self.X, self.split, self.weights, self.shuffle, batch_size, rng)
-            yield np.arange(self.X.shape[0]) if order is None else order
+            order = np.arange(self.X.shape[0]) if order is None else order
+            yield tuple(range(len(self.X.blocks))), order
             return
         order = np.arange(len(self.X.blocks))
         order = rng.permutation(order) if self.shuffle else order
-        groups = [order[i : i + n_at_once] for i in range(0, order.size, n_at_once)]
-        groups = [(group, rows) for group in groups if (rows := self._rows_in(group)).size]
-        self._blocks = [tuple(sorted(map(int, group))) for group, _ in groups]
-        for _, rows in groups:
-            yield shuffled(rows, self.trainer.batch_size, rng) if self.shuffle else rows
+        for i in range(0, order.size, n_at_once):
+            blocks = tuple(sorted(map(int, order[i : i + n_at_once])))
+            rows = self._rows_in(blocks)
+            if rows.size:
+                rows = shuffled(rows, self.trainer.batch_size, rng) if self.shuffle else rows
+                yield blocks, rows
 
-    def _rows_in(self, blocks: np.ndarray) -> np.ndarray:
+    def _rows_in(self, blocks: tuple[int, ...]) -> np.ndarray:
         """The rows of some blocks that are trained on."""
-        ends = [(self.X.starts[b], self.X.stops[b]) for b in sorted(blocks)]
+        ends = [(self.X.starts[b], self.X.stops[b]) for b in blocks]
         rows = np.concatenate([np.arange(start, stop) for start, stop in ends])
         if self.split.train is not None:
             rows = rows[np.isin(rows, self.split.train, assume_unique=True)]

@@ -206,7 +206,7 @@ def test_few_blocks_at_a_time(client):
     settings = {"max_iter": 1, "batch_size": 50, "negative_phase": "pcd"}
     rows = da.from_array(X[:800], chunks=(100, -1))
     remote.set_params(**settings, blocks_at_once=2).fit(rows)
-    order = np.concatenate(windows_of(remote, rows, client))
+    order = np.concatenate([rows for _, rows in windows_of(remote, rows, client)])
     assert sorted(order) == list(range(800))
     assert not np.array_equal(order // 200, np.arange(800) // 200)
     assert all(len(set(group // 100)) == 2 for group in order.reshape(4, 200))
