@@ -117,8 +117,9 @@ def slowly(block):
     return block
 
 
+@pytest.mark.filterwarnings("ignore:1 of 2 workers are gone:RuntimeWarning")
 def test_when_no_workers_are_left_the_last_epoch_is_kept(fresh_workers):
-    """And without an epoch that is whole, what was there before."""
+    """The two end within moments of each other, and the first may be missed before the second."""
     with fresh_workers(2, silence_logs=50, processes=True) as client:
         pids = client.run(os.getpid).values()
 
