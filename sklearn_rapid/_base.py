@@ -333,6 +333,17 @@ class BaseRBM(
     def _visible_units(self) -> Units:
         return Gaussians() if self.visible == "gaussian" else SPINS
 
+    @property
+    def _hidden_units(self) -> Units:
+        return SPINS
+
+    def _sizes_of(self, machine: Machine) -> dict[str, int]:
+        """The parameters that say how large a machine is, as it has them."""
+        sizes = {"n_components": machine.n_hidden}
+        if machine.couplings.uses_patterns:
+            sizes["n_patterns"] = machine.couplings.n_patterns
+        return sizes
+
     def _machine(self, backend: Any) -> Machine:
         """The fitted machine, of attributes that belong together."""
         # All of them at once: another thread may be fitting this estimator.
@@ -342,7 +353,8 @@ class BaseRBM(
         biases = (fitted.intercept_visible_, fitted.intercept_hidden_)
         b, c = (backend.asarray(bias, self._dtype) for bias in biases)
         couplings = fitted._fitted_couplings(backend)
-        return Machine(couplings, b, c, backend, visible_units=self._visible_units)
+        units = {"visible_units": self._visible_units, "hidden_units": self._hidden_units}
+        return Machine(couplings, b, c, backend, **units)
 
     def _state_of(self, machine: Machine) -> TrainingState:
         """What training has left, as the state of the fitted machine."""

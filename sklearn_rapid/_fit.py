@@ -381,6 +381,7 @@ def _start(
         backend,
         weights,
         visible_units=estimator._visible_units,
+        hidden_units=estimator._hidden_units,
         visible_scale=estimator._visible_scale(backend),
     )
     try:
@@ -395,9 +396,7 @@ def _start(
 
 def _check_resumable(estimator: Any, machine: Machine) -> None:
     """Raise ValueError if the parameters no longer describe the fitted model."""
-    fitted = {"n_components": machine.n_hidden}
-    if machine.couplings.uses_patterns:
-        fitted["n_patterns"] = machine.couplings.n_patterns
+    fitted: dict[str, Any] = estimator._sizes_of(machine)
     if not estimator.fit_intercept and machine.has_biases:
         fitted["fit_intercept"] = True
     for name, value in fitted.items():

@@ -16,7 +16,11 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_rapid._data import SpinEncoder
 from sklearn_rapid._parameters import check_count
 from sklearn_rapid.clamped import clamp, columns_unknown, free_energy_bound
-from sklearn_rapid.positive_phase import PositivePhase
+from sklearn_rapid.machine import Machine
+from sklearn_rapid.positive_phase import AS_THEY_ARE, ClampedChains, PositivePhase
+
+# What draws units that rows do not show, where chains start.
+CHAINS = ClampedChains(n_gibbs_steps=20)
 
 
 @dataclass(frozen=True)
@@ -91,14 +95,19 @@ class LatentMixin:
     _completion: PositivePhase
 
     def _positive_phase(self, X: Any) -> PositivePhase:
-        return self._completion
+        return self._completion if self._n_latent else AS_THEY_ARE
 
     @property
     def _n_visible(self) -> int:
         return self.n_features_in_ + self._n_latent
 
     def _encoder(self, backend: Any, X: Any = None) -> LatentEncoder:
-        return LatentEncoder(super()._encoder(backend, X), self._n_latent)
+        encoder = super()._encoder(backend, X)
+        return LatentEncoder(encoder, self._n_latent) if self._n_latent else encoder
+
+    def _completed(self, v: Any, machine: Machine, stream: RandomStream) -> Any:
+        """Rows with states of what they do not show, drawn given the rest."""
+        return CHAINS.states(machine, v, stream)
 
     def free_energy(self, X: ArrayLike) -> np.ndarray:
         """The variational free energy of each row by mean field, in nats.

@@ -171,12 +171,12 @@ class SamplingMixin:
         check_is_fitted(self)
         n_steps = check_count("n_steps", n_steps, 0)
         stream = RandomStream(new_seed(check_random_state(random_state)))
-        return self._by_chunks(
-            X,
-            lambda machine, encoder, v, out: encoder.decode(machine.gibbs(v, n_steps, stream)),
-            (self.n_features_in_,),
-            self._dtype,
-        )
+
+        def walked(machine: Machine, encoder: SpinEncoder, v: Any, out: Any) -> Any:
+            v = self._completed(v, machine, stream)
+            return encoder.decode(machine.gibbs(v, n_steps, stream))
+
+        return self._by_chunks(X, walked, (self.n_features_in_,), self._dtype)
 
     def reconstruct(
         self,
@@ -231,12 +231,16 @@ class SamplingMixin:
             for rows in chunks(X.shape[0]):
                 free = missing[rows]
                 v = encoder.spins(where.where(free, where.zeros_like(X[rows]), X[rows]))
-                free = machine.backend.asarray(free)
+                free = _with_latent(machine.backend.asarray(free), machine)
                 v = machine.backend.xp.where(free, machine.backend.xp.zeros_like(v), v)
                 completion = Completion(machine, encoder, v, free, rungs)
                 filled = completion.run(n_gibbs_steps, output == "mean", stream)
                 out[rows] = self._returned(filled, machine.backend, like=X)
         return out
+
+    def _completed(self, v: Any, machine: Machine, stream: RandomStream) -> Any:
+        """Rows as states of all visible units, which they are."""
+        return v
 
     def _starting_states(
         self, init: Any, n: int, machine: Machine, encoder: SpinEncoder, stream: RandomStream
@@ -253,20 +257,20 @@ class SamplingMixin:
                 fields = xp.zeros((n, machine.n_visible), dtype=machine.visible_bias.dtype)
                 drawn = machine.visible_units.sample(fields, backend, stream, stream.reserve())
                 return xp.astype(drawn, machine.visible_bias.dtype)
-            if not machine.couplings.uses_patterns:
-                raise ValueError(
-                    f"init='patterns' needs a model made of patterns (RARBM), got "
-                    f"{type(self).__name__}: use init='random' or visible states."
-                )
             if not machine.visible_units.are_spins:
                 raise ValueError(
                     "init='patterns' starts at their signs, which real columns are not"
                 )
-            states = backend.sign(machine.couplings.visible_patterns)
+            if machine.patterns is None:
+                raise ValueError(
+                    f"init='patterns' needs a model made of patterns (RARBM, RABM), got "
+                    f"{type(self).__name__}: use init='random' or visible states."
+                )
+            states = backend.sign(machine.patterns)
         else:
-            init = checked_array(init, "init", (None, machine.n_visible))
+            init = checked_array(init, "init", (None, self.n_features_in_))
             encoder.check(init, name="init")
-            states = encoder.spins(init)
+            states = self._completed(encoder.spins(init), machine, stream)
         return xp.take(states, xp.arange(n) % states.shape[0], axis=0)
 
 
@@ -305,13 +309,13 @@ class Completion:
         n_draws = min(MEANS_OF_COMPLETION, n_steps)
         apart = max(1, n_steps // (2 * n_draws))
         v = self._advance(max(0, n_steps - n_draws * apart), stream)
-        total = xp.zeros_like(v)
+        total = 0.0
         for _ in range(n_draws):
             v = self._advance(apart, stream)
             h = machine.sample_hidden(v, stream)
-            total += xp.astype(encoder.visible_mean(machine, h), v.dtype)
+            total = total + xp.astype(encoder.visible_mean(machine, h), v.dtype)
         missing = self.free if self.ladder is None else self.free[:: self.ladder.n_rungs, :]
-        return xp.where(missing, total / n_draws, encoder.decode(v))
+        return xp.where(missing[:, : total.shape[1]], total / n_draws, encoder.decode(v))
 
     def _advance(self, n_steps: int, stream: RandomStream) -> Any:
         if self.ladder is None:
@@ -320,6 +324,14 @@ class Completion:
             self.ladder, _ = sweep(self.ladder, self.machine, n_steps, stream, free=self.free)
             self.v = cold_states(self.ladder, self.machine.backend)
         return self.v
+
+
+def _with_latent(free: Any, machine: Machine) -> Any:
+    """Which visible units are missing, given which columns: all that rows never show, too."""
+    xp, n_latent = machine.backend.xp, machine.n_visible - free.shape[1]
+    if n_latent == 0:
+        return free
+    return xp.concat([free, xp.ones((free.shape[0], n_latent), dtype=xp.bool)], axis=1)
 
 
 def known_entries(mask: ArrayLike, shape: tuple[int, int]) -> np.ndarray:
