@@ -85,6 +85,9 @@ class BaseRBM(
         "intercept_hidden_": ("H",),
     }
 
+    # Where the learning rate that is "auto" begins.
+    _first_rate: ClassVar[float] = 0.25
+
     @abstractmethod
     def _initial_couplings(self, n_visible: int, seed: int, backend: Any) -> Couplings:
         """Couplings before training."""

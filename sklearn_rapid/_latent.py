@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_rapid._data import SpinEncoder
 from sklearn_rapid._parameters import check_count
+from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.clamped import clamp, columns_unknown, free_energy_bound
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.positive_phase import AS_THEY_ARE, ClampedChains, PositivePhase

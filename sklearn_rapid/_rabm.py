@@ -29,8 +29,10 @@ from sklearn_rapid.machine import Machine
 from sklearn_rapid.positive_phase import PositivePhase
 from sklearn_rapid.projections import Projection
 
-# No singular value of W is expected to be larger at first: at 1, spins in no field would order.
-LARGEST_AT_FIRST = 0.5
+# Parameters of `RBM` that there is no use for.
+OF_LAYERS = {"n_components", "visible", "hidden_features"}
+# At first: the largest eigenvalue of J without its diagonal, and the largest singular value of W.
+LARGEST_COUPLING_AT_FIRST, LARGEST_VALUE_AT_FIRST = 0.25, 1.0
 
 
 class RABM(LatentMixin, BaseRBM):
@@ -66,7 +68,7 @@ class RABM(LatentMixin, BaseRBM):
         How far each update moves the energies of the model's states: the standard deviation
         of their change in nats, per square root of a spin (less by √(n/100) where a
         batch and the chains have n < 100 rows). A float is a constant rate; "auto" is
-        ``LinearDecay(0.25)``, which falls from 0.25 to zero over `max_iter`.
+        ``LinearDecay(0.1)``, which falls from 0.1 to zero over `max_iter`.
     batch_size : int, default=100
         Rows of an update, and chains of most negative phases. More than there are rows are of no
         use: beyond 100 they are taken for as many, with a warning.
@@ -95,11 +97,12 @@ class RABM(LatentMixin, BaseRBM):
         ``l2_penalty`` · Σw²/2 over the elements of `components_`.
         For `partial_fit`, all rows are those seen so far, counted each time they come.
     init_scale : "auto" or float, default="auto"
-        The initial patterns are random, each element plus or minus this amplitude. "auto" is
-        the amplitude at which J is expected to have no eigenvalue above a quarter.
-    projection : {"clip", "sign"} or None, default="clip"
-        What is done to the patterns after updates: "clip" to `pattern_bound`, "sign" for
-        patterns of spins.
+        The initial patterns are random and orthogonal, and this is the singular value of
+        `components_`. "auto" is one at which J couples spins weakly, and 1 from as many patterns
+        as there are spins: J is then a multiple of the identity, and couples none.
+    projection : {"clip", "sign"} or None, default=None
+        What is done to the patterns after updates: nothing, "clip" to `pattern_bound`, or "sign"
+        for patterns of spins.
     projection_period : "update", "epoch" or int, default="update"
         How often; an int is a number of updates. Without `n_updates`, `partial_fit` has no end
         of an epoch.
@@ -192,12 +195,12 @@ class RABM(LatentMixin, BaseRBM):
     >>> X = rng.integers(2, size=(1000, 5))
     >>> X[:, 1] = np.where(rng.random(1000) < 0.8, X[:, 0], 1 - X[:, 0])
     >>> model = RABM(n_patterns=5, random_state=0).fit(X)
-    >>> print(f"{model.couplings_[0, 1]:.1f}, of pairs alike with probability 0.8: {np.log(4) / 2:.1f}")
-    0.7, of pairs alike with probability 0.8: 0.7
+    >>> print(f"{model.couplings_[0, 1]:.1f}; alike with probability 0.8: {np.log(4) / 2:.1f}")
+    0.7; alike with probability 0.8: 0.7
     """
 
     _parameter_constraints: ClassVar[dict] = {
-        **{k: v for k, v in CONSTRAINTS.items() if k not in ("n_components", "visible", "hidden_features")},
+        **{name: CONSTRAINTS[name] for name in CONSTRAINTS.keys() - OF_LAYERS},
         "n_hidden": [Count(0)],
         "n_patterns": [COUNT],
         "positive_phase": [StrOptions({"clamped", "mean_field"}), PositivePhase],
@@ -205,7 +208,7 @@ class RABM(LatentMixin, BaseRBM):
         "projection": [StrOptions({"sign", "clip"}), None],
         "projection_period": [StrOptions({"update", "epoch"}), COUNT],
         "pattern_bound": [POSITIVE],
-    }  # fmt: skip
+    }
 
     # N is all spins, hidden ones among them.
     _fitted_shapes: ClassVar[dict] = {
@@ -213,6 +216,10 @@ class RABM(LatentMixin, BaseRBM):
         "intercept_visible_": ("N",),
         "intercept_hidden_": ("K",),
     }
+
+    # Noise in steps along patterns takes patterns away: less of it than machines of two layers have
+    # is better for likelihoods (docs/design_notes/full.md).
+    _first_rate: ClassVar[float] = 0.1
 
     # Spins all of them: what `RBM` has as a parameter.
     visible: ClassVar[str] = "binary"
@@ -237,7 +244,7 @@ class RABM(LatentMixin, BaseRBM):
         l1_penalty: float = 0.0,
         l2_penalty: float = 0.0,
         init_scale: Any = "auto",
-        projection: str | None = "clip",
+        projection: str | None = None,
         projection_period: Any = "update",
         pattern_bound: float = 1.0,
         early_stopping: bool = False,
@@ -396,8 +403,8 @@ class RABM(LatentMixin, BaseRBM):
     def pseudo_likelihood(self, X: ArrayLike) -> np.ndarray:
         """Log pseudo-likelihood Σ_i log P(σ_i | σ_{-i}) of each row, in nats.
 
-        With log P(σ_i | σ_{-i}) = -log(1 + exp(-2 σ_i (b_i + Σ_j J_ij σ_j))) it is exact, and costs no
-        more than a step of a chain. With hidden spins there is none: a ValueError.
+        log P(σ_i | σ_{-i}) = -log(1 + exp(-2 σ_i (b_i + Σ_j J_ij σ_j))) is exact, and costs no more
+        than a step of a chain. With hidden spins there is none: a ValueError.
 
         Parameters
         ----------
@@ -444,18 +451,32 @@ class RABM(LatentMixin, BaseRBM):
         return Projection(self.projection, period, self.pattern_bound * unit, unit)
 
     def _initial_couplings(self, n_visible: int, seed: int, backend: Any) -> DenseCouplings:
-        k = int(self.n_patterns)
-        scale = self.init_scale
+        k, scale = int(self.n_patterns), self.init_scale
         if scale == "auto":
-            # Random signs have the largest singular value √K + √N (Marchenko and Pastur 1967).
-            amplitude = LARGEST_AT_FIRST / (k**0.5 + n_visible**0.5)
-        else:
-            amplitude = scale * k**-0.25
-        spins = 2.0 * np.random.default_rng(seed).integers(2, size=(n_visible, k)) - 1.0
-        return DenseCouplings(backend.asarray(amplitude * spins, self._dtype))
+            scale = singular_value_at_first(n_visible, k)
+        noise = np.random.default_rng(seed).normal(size=(n_visible, k))
+        u, _, v = np.linalg.svd(noise, full_matrices=False)
+        return DenseCouplings(backend.asarray(scale * (u @ v), self._dtype))
 
     def _fitted_couplings(self, backend: Any) -> DenseCouplings:
         return DenseCouplings(backend.asarray(self.components_.T, self._dtype))
 
     def _coupling_attributes(self, couplings: DenseCouplings, to_numpy: Callable) -> dict[str, Any]:
         return {"components_": to_numpy(couplings.weights).T}
+
+
+def singular_value_at_first(n_spins: int, n_patterns: int) -> float:
+    """The singular value s of orthogonal patterns at which spins are coupled weakly.
+
+    J is s² times a projection on K of N directions. Without its diagonal, s²K/N, its largest
+    eigenvalue is s² (1 - K/N); at 1, spins in no field would order.
+
+    Examples
+    --------
+    >>> singular_value_at_first(100, 1) < singular_value_at_first(100, 50)
+    True
+    """
+    share_of_pairs = 1.0 - min(1.0, n_patterns / n_spins)
+    return min(
+        LARGEST_VALUE_AT_FIRST, (LARGEST_COUPLING_AT_FIRST / max(share_of_pairs, 1e-9)) ** 0.5
+    )

@@ -184,9 +184,9 @@ class PatternInducedCorrelations(NegativePhase):
     ) -> tuple[NegativeStates, Any]:
         """The patterns themselves, or what k steps make of them or of the chains."""
         if self.n_gibbs_steps == 0:
-            from_pattern = self.hidden == "pattern"
-            hidden_patterns = machine.couplings.hidden_patterns
-            hidden = machine.backend.sign(hidden_patterns) if from_pattern else None
+            hidden = None
+            if self.hidden == "pattern":
+                hidden = machine.backend.sign(machine.couplings.hidden_patterns)
             return NegativeStates(self._seeds(machine), hidden=hidden), None
         start = chains if self.persistent else self._seeds(machine)
         states = machine.gibbs(start, self.n_gibbs_steps, stream)
