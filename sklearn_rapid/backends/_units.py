@@ -10,9 +10,7 @@ of one, in each row.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
 from math import log, pi
 from typing import Any, ClassVar
 
@@ -136,8 +134,7 @@ class Gaussians(Units):
         self, field: Any, backend: Any, stream: RandomStream, draw: int, first_row: int = 0
     ) -> Any:
         """θ + N(0, 1)."""
-        noise = backend.random_normal(tuple(field.shape), stream, draw, first_row)
-        return field + backend.xp.astype(noise, field.dtype)
+        return backend.sample_gaussians(field, stream, draw, first_row)
 
     def log_weights(self, v: Any, field: Any, backend: Any) -> Any:
         """Σ_j θ_j v_j - v_j²/2."""
@@ -166,27 +163,17 @@ class Categories(Units):
 
     def log_partition(self, field: Any, backend: Any) -> Any:
         """The logsumexp of each group, summed."""
-        xp = backend.xp
-        total = xp.zeros(field.shape[0], dtype=xp.float64)
-        for group in self._groups():
-            total += xp.astype(_log_sum_exp(field[:, group], xp), xp.float64)
-        return total
+        return backend.sum_log_sum_exp(field, self.sizes)
 
     def log_partition_gain(self, field: Any, to: Any, start: Any, backend: Any) -> Any:
         """The logsumexp of each group at one β less that at the other, summed."""
-        xp = backend.xp
-        to, start = (xp.astype(beta, field.dtype)[:, None] for beta in (to, start))
-        total = xp.zeros(field.shape[0], dtype=xp.float64)
-        for group in self._groups():
-            of_group = field[:, group]
-            gain = _log_sum_exp(to * of_group, xp) - _log_sum_exp(start * of_group, xp)
-            total += xp.astype(gain, xp.float64)
-        return total
+        to, start = (backend.xp.astype(beta, field.dtype)[:, None] for beta in (to, start))
+        at_end = backend.sum_log_sum_exp(to * field, self.sizes)
+        return at_end - backend.sum_log_sum_exp(start * field, self.sizes)
 
     def mean(self, field: Any, backend: Any) -> Any:
         """The softmax of each group."""
-        xp = backend.xp
-        return xp.concat([_softmax(field[:, group], xp) for group in self._groups()], axis=1)
+        return backend.softmax(field, self.sizes)
 
     def field_of_mean(self, mean: Any, backend: Any) -> Any:
         """The logarithm of the mean."""
@@ -195,36 +182,8 @@ class Categories(Units):
     def sample(
         self, field: Any, backend: Any, stream: RandomStream, draw: int, first_row: int = 0
     ) -> Any:
-        """One of each group, by where a uniform number falls among the probabilities summed up."""
-        xp = backend.xp
-        shape = (field.shape[0], len(self.sizes))
-        u = xp.astype(backend.random_uniform(shape, stream, draw, first_row), xp.float64)
-        drawn = []
-        for k, group in enumerate(self._groups()):
-            p = _softmax(xp.astype(field[:, group], xp.float64), xp)
-            size = p.shape[1]
-            number = xp.arange(size, dtype=xp.int64)
-            up_to = xp.astype(number[:, None] <= number[None, :], xp.float64)
-            summed = p @ up_to
-            is_below = summed[:, :-1] < u[:, k : k + 1] * summed[:, -1:]
-            chosen = xp.sum(xp.astype(is_below, xp.int64), axis=1)
-            drawn.append(xp.astype(chosen[:, None] == number[None, :], field.dtype))
-        return xp.concat(drawn, axis=1)
-
-    def _groups(self) -> Iterator[slice]:
-        """The columns of each group."""
-        for start, stop in pairwise(accumulate(self.sizes, initial=0)):
-            yield slice(start, stop)
+        """One of each group, with probabilities that are the means."""
+        return backend.sample_categories(field, self.sizes, stream, draw, first_row)
 
 
 SPINS = Spins()
-
-
-def _log_sum_exp(x: Any, xp: Any) -> Any:
-    largest = xp.max(x, axis=1, keepdims=True)
-    return largest[:, 0] + xp.log(xp.sum(xp.exp(x - largest), axis=1))
-
-
-def _softmax(x: Any, xp: Any) -> Any:
-    e = xp.exp(x - xp.max(x, axis=1, keepdims=True))
-    return e / xp.sum(e, axis=1, keepdims=True)
