@@ -62,7 +62,7 @@ def _text(nvrtc, name, program):
 
 @pytest.mark.parametrize("capability", CAPABILITIES)
 def test_every_kernel_compiles(nvrtc, capability):
-    source = SOURCE.read_text()
+    source = SOURCE
     is_taken, log, machine_code = compiled(nvrtc, source, f"sm_{capability}", *COMPILER_OPTIONS)
     log = [line for line in log.splitlines() if "deprecated" not in line]  # old architectures
     assert (is_taken, log) == (True, [])
@@ -71,7 +71,7 @@ def test_every_kernel_compiles(nvrtc, capability):
 
 
 def test_what_is_wrong_is_refused(nvrtc):
-    wrong = SOURCE.read_text().replace("__umulhi", "umulhi")
+    wrong = SOURCE.replace("__umulhi", "umulhi")
     is_taken, log, _ = compiled(nvrtc, wrong, "sm_80", *COMPILER_OPTIONS)
     assert not is_taken
     assert 'identifier "umulhi" is undefined' in log
@@ -80,7 +80,7 @@ def test_what_is_wrong_is_refused(nvrtc):
 @pytest.mark.parametrize("kernel", ["sample_spins", "add_scaled"])
 def test_no_multiply_adds_are_fused(nvrtc, kernel):
     """Or spins would not be those of other backends. (log1p and division have some inside.)"""
-    source = SOURCE.read_text()
+    source = SOURCE
 
     def count(*options):
         assembly = compiled(nvrtc, source, "compute_80", *options)[2].decode()

@@ -134,4 +134,4 @@ def starts_of(sizes: tuple[int, ...]) -> np.ndarray:
     >>> print(starts_of((2, 3)))
     [0 2 5]
     """
-    return np.array(list(accumulate(sizes, initial=0)), dtype=np.int64)
+    return np.array(list(accumulate(sizes, initial=0)), dtype=np.uint64)
