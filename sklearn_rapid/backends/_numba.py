@@ -2,8 +2,8 @@
 
 Blocks in float32, of maps to spins, go to the compiled functions of `_pipelines.py`, `_kernels.py`
 and `_linear.py`; what they compute is said by the methods of the reference that they replace.
-Fields in float64, or of other units, take the reference's own path with the compiled kernels where
-there are some.
+Fields in float64, or of other units, take the reference's own path with compiled kernels where
+there are some (those of `_unit_kernels.py`, say).
 """
 
 from __future__ import annotations

@@ -20,7 +20,6 @@ from sklearn_rapid.backends._kernels import (
     f32,
     f64,
 )
-from sklearn_rapid.backends._random import COLUMNS_PER_GROUP
 
 _HALF, _ZERO, _ONE = f32(0.5), f32(0.0), f32(1.0)
 
