@@ -283,8 +283,6 @@ class NumbaBackend(Stretches, CompiledArrays):
         first_row: int = 0,
     ) -> np.ndarray:
         """1 in one column of each group, 0 elsewhere, in place of the field."""
-        if field.dtype != f32:
-            return super().sample_categories(field, sizes, stream, draw, first_row)
         check_rows(first_row + field.shape[0])
         field, starts = writeable(field), starts_of(sizes)
         _unit_kernels.sample_categories(field, starts, *name_of(stream, draw, first_row))
