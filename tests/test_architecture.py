@@ -31,6 +31,7 @@ ORDER = [
     ["machine"],
     ["tempering", "bridges", "clamped"],
     ["partition"],
+    ["annealing"],
     ["negative_phase._base"],
     ["negative_phase._chains", "negative_phase._exact", "negative_phase._tempered"],
     ["negative_phase"],

@@ -14,6 +14,7 @@ from scipy import stats
 from scipy.special import logsumexp
 from summed import Summed
 
+from sklearn_rapid.annealing import ais_log_partition
 from sklearn_rapid.backends import SPINS, Affine, Categories, Gaussians, RandomStream, get_backend
 from sklearn_rapid.couplings import DenseCouplings, PatternCouplings
 from sklearn_rapid.machine import Machine
@@ -25,7 +26,6 @@ from sklearn_rapid.negative_phase import (
 )
 from sklearn_rapid.optimizers import SGD
 from sklearn_rapid.partition import (
-    ais_log_partition,
     exact_log_partition,
     tempered_log_partition,
 )
