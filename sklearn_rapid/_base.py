@@ -57,6 +57,7 @@ from sklearn_rapid.backends import (
 )
 from sklearn_rapid.couplings import Couplings
 from sklearn_rapid.machine import Machine
+from sklearn_rapid.positive_phase import AS_THEY_ARE, PositivePhase
 from sklearn_rapid.training_state import TrainingState
 
 # Draws of a fitted model's own (estimates, sampled features) lie far from those of training.
@@ -243,6 +244,15 @@ class BaseRBM(
     def _run_of(self, X: Any) -> type[_fit.Run]:
         """What makes the updates of a fit on X."""
         return _fit.Run
+
+    def _positive_phase(self, X: Any) -> PositivePhase:
+        """What completes rows of X."""
+        return AS_THEY_ARE
+
+    @property
+    def _n_visible(self) -> int:
+        """How many units are on the visible side of the machine."""
+        return self.n_features_in_
 
     @property
     def _dtype(self) -> str:

@@ -109,7 +109,7 @@ class Run:
         is_drawn = self.encoder.binarize == "sample" and self.trainer.n_draws is None
         if self.weights is not None or self.state is None or is_drawn:
             return batch_size
-        return batch_size * max(1, BYTES_AT_ONCE // (4 * batch_size * self.X.shape[1]))
+        return batch_size * max(1, BYTES_AT_ONCE // (4 * batch_size * self.estimator._n_visible))
 
     def run_epoch(self, rate: float) -> None:
         """Update once for every batch; the last update is told that the epoch ends."""
@@ -356,7 +356,8 @@ def _start(
     n_rows = np.count_nonzero(np.ones(X.shape[0]) if weights is None else weights[train])
     if n_rows == 0:
         raise ValueError("early_stopping=True has set aside all rows with a sample_weight above 0")
-    trainer = trainer_of(estimator, n_rows if whole_fit else None)
+    positive_phase = estimator._positive_phase(X)
+    trainer = trainer_of(estimator, n_rows if whole_fit else None, positive_phase)
     batch_size = rows_of_a_batch(trainer.batch_size, n_rows, whole_fit)
     trainer = replace(trainer, batch_size=batch_size)
     shuffle = whole_fit and estimator.shuffle
@@ -371,7 +372,7 @@ def _start(
     if resumed or goes_on:
         run.state = trainer.resume(state)
         return run
-    couplings = estimator._initial_couplings(X.shape[1], stream.seed, backend)
+    couplings = estimator._initial_couplings(estimator._n_visible, stream.seed, backend)
     rows, weights, _ = next(run.batches())
     run.state = trainer.start(
         couplings,

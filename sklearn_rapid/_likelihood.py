@@ -19,13 +19,13 @@ from sklearn_rapid._parameters import (
     new_seed,
 )
 from sklearn_rapid._warnings import warn
+from sklearn_rapid.annealing import ais_log_partition
 from sklearn_rapid.backends import RandomStream, to_host
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.negative_phase import TemperedChains, states_of
 from sklearn_rapid.partition import (
     SWEEPS_OF_ALL_PAIRS,
     LogPartition,
-    ais_log_partition,
     exact_log_partition,
     smaller_layer_first,
     tempered_log_partition,

@@ -13,6 +13,7 @@ from sklearn_rapid._reading import as_numbers, readable
 from sklearn_rapid.backends import to_host
 from sklearn_rapid.optimizers import Constant, LinearDecay, Schedule
 from sklearn_rapid.penalties import Penalty
+from sklearn_rapid.positive_phase import AS_THEY_ARE, PositivePhase
 from sklearn_rapid.training import Trainer
 
 
@@ -100,7 +101,9 @@ def _validated(value: Any, by_name: dict[str, type]) -> Any:
     return value.with_plain_numbers()
 
 
-def trainer_of(estimator: Any, n_rows: int | None) -> Trainer:
+def trainer_of(
+    estimator: Any, n_rows: int | None, positive_phase: PositivePhase = AS_THEY_ARE
+) -> Trainer:
     """The trainer with the estimator's settings, for so many rows; None if there may be more."""
     return Trainer(
         negative_phase=negative_phase_from(estimator.negative_phase),
@@ -110,4 +113,5 @@ def trainer_of(estimator: Any, n_rows: int | None) -> Trainer:
         fit_intercept=estimator.fit_intercept,
         center=estimator.center,
         penalty=Penalty(estimator.l1_penalty, estimator.l2_penalty, n_rows),
+        positive_phase=positive_phase,
     )

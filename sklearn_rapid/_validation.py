@@ -11,6 +11,9 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_rapid._warnings import warn
 from sklearn_rapid.backends import RandomStream
+from sklearn_rapid.clamped import columns_unknown, free_energy_bound
+from sklearn_rapid.couplings import DenseCouplings
+from sklearn_rapid.machine import Machine
 from sklearn_rapid.negative_phase import TemperedChains
 from sklearn_rapid.partition import (
     exact_log_partition,
@@ -18,6 +21,7 @@ from sklearn_rapid.partition import (
     smaller_layer_first,
     tempered_log_partition,
 )
+from sklearn_rapid.tempering import base_log_partition
 from sklearn_rapid.training_state import TrainingState
 
 # Rows that free energies and pseudo-likelihoods are taken of: their spread is a few nats, so that
@@ -67,12 +71,13 @@ def validate(state: TrainingState, rows: Sequence, weights: Sequence) -> Verdict
     """
     machine, to_numpy = state.machine, state.machine.backend.to_numpy
     energies = [
-        float(np.average(to_numpy(machine.free_energy(v)), weights=_weights_of(w)))
+        float(np.average(to_numpy(free_energy_bound(machine, v)), weights=_weights_of(w)))
         for v, w in zip(rows, weights, strict=True)
     ]
     gap = energies[0] - energies[1]
     has_ladder = isinstance(state.chains, TemperedChains)
-    if has_ladder or not machine.has_spins_only:
+    is_whole = all(columns_unknown(v, machine.backend).size == 0 for v in rows)
+    if has_ladder or not (machine.has_spins_only and is_whole):
         of_state = _log_partition_of_ladder if has_ladder else _quick_log_partition
         log_z, error = of_state(state)
         # Densities are per unit of X.
@@ -114,7 +119,8 @@ def warn_if_worse_than_independent(state: TrainingState, rows: Any, weights: Any
     log_z, error = _quick_log_partition(state)
     to_numpy = machine.backend.to_numpy
     weights = _weights_of(weights)
-    score = -float(np.average(to_numpy(machine.free_energy(rows)), weights=weights)) - log_z
+    energies = to_numpy(free_energy_bound(machine, rows))
+    score = -float(np.average(energies, weights=weights)) - log_z
     independent = _log_likelihood_of_independent_units(state, rows, weights)
     if score < (1.0 + SMALLEST_ALARM) * independent - 4.0 * error:
         score, independent = score - state.log_volume, independent - state.log_volume
@@ -131,19 +137,26 @@ def _log_likelihood_of_independent_units(state: TrainingState, rows: Any, weight
     machine, units = state.machine, state.machine.visible_units
     backend, xp = machine.backend, machine.backend.xp
     v, log_volume = backend.to_numpy(rows).astype(np.float64), 0.0
+    known = v == v
+    shares = known * (np.ones(len(v)) if weights is None else weights)[:, None]
+    shares /= np.maximum(shares.sum(axis=0), np.finfo(float).tiny)
     mean = np.zeros(v.shape[1])
     if machine.has_biases:
-        mean = np.average(v, axis=0, weights=weights)
+        mean = np.sum(shares * np.where(known, v, 0.0), axis=0)
     if state.visible_scale is not None:
-        square = np.average((v - mean) ** 2, axis=0, weights=weights)
+        square = np.sum(shares * np.where(known, v - mean, 0.0) ** 2, axis=0)
         spread = np.sqrt(np.maximum(square, SMALLEST_SQUARE))
         v, mean, log_volume = v / spread, mean / spread, float(np.sum(np.log(spread)))
     # One row of zero mean is added, as to the biases that training starts from.
-    field = backend.asarray(mean * len(v) / (len(v) + 1))
-    field = xp.reshape(units.field_of_mean(field, backend), (1, -1))
-    log_weights = backend.to_numpy(units.log_weights(backend.asarray(v), field, backend))
-    log_z = float(units.log_partition(field, backend)[0])
-    return float(np.average(log_weights, weights=weights)) - log_z - log_volume
+    field = units.field_of_mean(backend.asarray(mean * len(v) / (len(v) + 1)), backend)
+    # No couplings, to one hidden unit.
+    no_couplings = DenseCouplings(xp.zeros((machine.n_visible, 1), dtype=xp.float64))
+    alone = Machine(
+        no_couplings, field, xp.zeros(1, dtype=xp.float64), backend, visible_units=units
+    )
+    energies = backend.to_numpy(free_energy_bound(alone, backend.asarray(v)))
+    log_z = base_log_partition(field, alone)
+    return -float(np.average(energies, weights=weights)) - log_z - log_volume
 
 
 def _log_partition_of_ladder(state: TrainingState) -> tuple[float, float]:

@@ -81,6 +81,10 @@ class DenseCouplings:
         """The form in which mapping `n_rows` rows is cheapest."""
         return self
 
+    def of_visible(self, columns: Any, xp: Any) -> DenseCouplings:
+        """The couplings of some visible units, by their numbers."""
+        return DenseCouplings(xp.take(self.weights, columns, axis=0))
+
     def transposed(self) -> DenseCouplings:
         """The couplings with the layers' roles exchanged."""
         return DenseCouplings(self.weights.T)
@@ -220,6 +224,11 @@ class PatternCouplings:
         n_visible, n_hidden = self.shape
         through_patterns = n_rows * self.n_patterns * (n_visible + n_hidden)
         return n_visible * n_hidden * (n_rows + self.n_patterns) < through_patterns
+
+    def of_visible(self, columns: Any, xp: Any) -> PatternCouplings:
+        """The couplings of some visible units, by their numbers."""
+        patterns = xp.take(self.visible_patterns, columns, axis=1)
+        return PatternCouplings(patterns, self.hidden_patterns)
 
     def transposed(self) -> PatternCouplings:
         """The couplings with the layers' roles exchanged."""

@@ -130,6 +130,7 @@ def _can_be_told(trainer: Any, machine: Any) -> bool:
     """Whether all but the negative phase can: classes of one's own may do anything."""
     return (
         type(trainer.optimizer) is SGD
+        and not trainer.positive_phase.completes
         and type(trainer.penalty) is Penalty
         and trainer.projection.kind in PROJECTIONS
         and type(machine.couplings) in (DenseCouplings, PatternCouplings)

@@ -20,6 +20,7 @@ from sklearn_rapid.couplings import Arrays, Couplings
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.negative_phase import NegativePhase, NegativeStates
 from sklearn_rapid.penalties import Penalty
+from sklearn_rapid.positive_phase import AS_THEY_ARE, PositivePhase, filled_with_column_means
 from sklearn_rapid.projections import Projection
 from sklearn_rapid.statistics import HIDDEN_OFFSET_RATE, Probe, Sums, Whole, row_sums
 from sklearn_rapid.step_length import energy_variance, share_of_full_step, step_scale
@@ -50,6 +51,8 @@ class Trainer:
         Without intercepts there is no centering: it moves part of W into the biases.
     penalty : Penalty
         On the couplings' parameters.
+    positive_phase : PositivePhase
+        What completes rows that are not known as a whole.
     """
 
     negative_phase: NegativePhase
@@ -59,6 +62,7 @@ class Trainer:
     fit_intercept: bool = True
     center: bool = True
     penalty: Penalty = NO_PENALTY
+    positive_phase: PositivePhase = AS_THEY_ARE
 
     def start(
         self,
@@ -84,6 +88,8 @@ class Trainer:
         n = data.shape[0]
         if visible_scale is not None:
             data = data / xp.astype(visible_scale, data.dtype)
+        if self.positive_phase.completes:
+            data = filled_with_column_means(data, backend)
         weights = None if weights is None else _like(weights, data, backend)
         total = backend.column_sums(data, weights) * (1.0 if weights is None else n)
         if self.fit_intercept:
@@ -137,7 +143,7 @@ class Trainer:
     @property
     def n_draws(self) -> int | None:
         """Draws of random numbers that each update takes; None if only the phase knows."""
-        return stretches.n_draws(self.negative_phase)
+        return None if self.positive_phase.completes else stretches.n_draws(self.negative_phase)
 
     def updates(
         self,
@@ -154,7 +160,8 @@ class Trainer:
         ----------
         state : TrainingState
         data : array of shape (n, V)
-            States of the visible units, or means of such; real ones at a scale of one.
+            States of the visible units, or means of such; real ones at a scale of one. NaN where
+            they are not known, if the positive phase completes rows.
         rate : float
         end_of_epoch : bool, default=False
             Whether the last of the batches ends an epoch.
@@ -188,7 +195,7 @@ class Trainer:
         Weights of the rows are on the host, with a sum of one; None are equal ones.
         Nothing here waits for the backend: whether training has diverged, `check` finds out.
         """
-        data = state.states_of(data)
+        data = self.positive_phase.states(state.machine, state.states_of(data), state.stream)
         data_weights = None if weights is None else _like(weights, data, state.machine.backend)
         state.chains = self.negative_phase.before_update(state.chains, state.machine.backend)
         scale = state.visible_scale

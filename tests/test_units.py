@@ -14,6 +14,7 @@ from scipy import stats
 from scipy.special import logsumexp, softmax
 from summed import Summed
 
+from sklearn_rapid.annealing import ais_log_partition
 from sklearn_rapid.backends import (
     SPINS,
     Affine,
@@ -33,7 +34,6 @@ from sklearn_rapid.negative_phase import (
 )
 from sklearn_rapid.optimizers import SGD
 from sklearn_rapid.partition import (
-    ais_log_partition,
     exact_log_partition,
     tempered_log_partition,
 )

@@ -10,9 +10,13 @@ of one, in each row.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from math import log, pi
 from typing import Any, ClassVar
+
+import numpy as np
 
 from sklearn_rapid.backends._random import RandomStream
 
@@ -60,6 +64,17 @@ class Units:
         """θ·v + log base(v), one float64 a row; the field may have one row that serves all."""
         return backend.row_dots(v, field)
 
+    def entropy(self, field: Any, counted: Any, backend: Any) -> Any:
+        """Γ(θ) - θ·Γ'(θ), summed over the units that are counted in each row: one float64 a row.
+
+        It is the entropy of independent units in these fields, relative to the base measure.
+        """
+        raise NotImplementedError
+
+    def of(self, columns: np.ndarray) -> Units:
+        """The kind of a layer that these columns of this one make."""
+        return self
+
 
 @dataclass(frozen=True)
 class Spins(Units):
@@ -101,6 +116,13 @@ class Spins(Units):
         """+1 with probability σ(2θ), else -1."""
         return backend.sample_spins(field, stream, draw, first_row)
 
+    def entropy(self, field: Any, counted: Any, backend: Any) -> Any:
+        """Σ_j log 2cosh θ_j - θ_j tanh θ_j."""
+        xp = backend.xp
+        a = xp.abs(xp.astype(field, xp.float64))
+        e = xp.exp(-2.0 * a)
+        return _sum_of_counted(xp.log1p(e) + 2.0 * a * e / (1.0 + e), counted, xp)
+
 
 @dataclass(frozen=True)
 class Gaussians(Units):
@@ -139,6 +161,12 @@ class Gaussians(Units):
     def log_weights(self, v: Any, field: Any, backend: Any) -> Any:
         """Σ_j θ_j v_j - v_j²/2."""
         return backend.row_dots(v, field) - 0.5 * backend.row_dots(v, v)
+
+    def entropy(self, field: Any, counted: Any, backend: Any) -> Any:
+        """Σ_j ½ log 2π - θ_j²/2."""
+        xp = backend.xp
+        theta = xp.astype(field, xp.float64)
+        return _sum_of_counted(0.5 * log(2.0 * pi) - 0.5 * theta * theta, counted, xp)
 
 
 @dataclass(frozen=True)
@@ -185,5 +213,31 @@ class Categories(Units):
         """One of each group, with probabilities that are the means."""
         return backend.sample_categories(field, self.sizes, stream, draw, first_row)
 
+    def entropy(self, field: Any, counted: Any, backend: Any) -> Any:
+        """-Σ p log p, units being counted in whole groups."""
+        xp = backend.xp
+        p = self.mean(xp.astype(field, xp.float64), backend)
+        some = xp.where(p > 0.0, p, xp.ones_like(p))
+        return _sum_of_counted(-some * xp.log(some), counted, xp)
+
+    def of(self, columns: np.ndarray) -> Units:
+        """The groups that the columns are of; ValueError if they are not whole ones."""
+        is_in = np.zeros(sum(self.sizes), dtype=bool)
+        is_in[columns] = True
+        shares = [is_in[group].mean() for group in self._groups()]
+        if any(0.0 < share < 1.0 for share in shares):
+            raise ValueError(f"columns must make whole groups of {self.sizes}, got {columns}")
+        pairs = zip(self.sizes, shares, strict=True)
+        return Categories(tuple(size for size, share in pairs if share))
+
+    def _groups(self) -> Iterator[slice]:
+        """The columns of each group."""
+        for start, stop in pairwise(accumulate(self.sizes, initial=0)):
+            yield slice(start, stop)
+
 
 SPINS = Spins()
+
+
+def _sum_of_counted(terms: Any, counted: Any, xp: Any) -> Any:
+    return xp.sum(xp.where(counted, terms, xp.zeros_like(terms)), axis=1)

@@ -60,7 +60,7 @@ class DaskRun(Run):
             except LostWorkers as error:
                 self.crew = None
                 if not alive(self.X.client):
-                    raise
+                    raise LostWorkers("no workers are left") from error
                 warn(
                     f"{error}. The fit goes on from update {mark.state.n_updates} with the "
                     "workers that are left.",

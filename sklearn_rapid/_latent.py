@@ -1,0 +1,182 @@
+"""Estimators whose machines have visible units that no row shows: deep and full ones.
+
+On the visible side of such a machine stand first the columns of X, then latent units. In rows, the
+latter are NaN, as all is that is not known (`sklearn_rapid.clamped`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_rapid._data import SpinEncoder
+from sklearn_rapid._parameters import check_count
+from sklearn_rapid.clamped import clamp, columns_unknown, free_energy_bound
+from sklearn_rapid.positive_phase import PositivePhase
+
+
+@dataclass(frozen=True)
+class LatentEncoder:
+    """Reads rows as states of which the last units are not known, and writes the others.
+
+    Parameters
+    ----------
+    encoder : SpinEncoder
+        Of the columns of X.
+    n_latent : int
+
+    Examples
+    --------
+    >>> from sklearn_rapid.backends import get_backend
+    >>> encoder = SpinEncoder("binary", 0.5, get_backend("numpy"), "float32")
+    >>> LatentEncoder(encoder, 2).spins(np.array([[0, 1]]))
+    array([[-1.,  1., nan, nan]], dtype=float32)
+    """
+
+    encoder: SpinEncoder
+    n_latent: int
+
+    def __getattr__(self, name: str) -> Any:
+        """All else is as the encoder of the columns has it."""
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self.encoder, name)
+
+    @property
+    def unscaled(self) -> LatentEncoder:
+        """The same: spins have no scale."""
+        return self
+
+    def spins(self, X: Any, *args: Any, **how: Any) -> Any:
+        """Rows as a backend array of states, with NaN for latent units."""
+        return self._with_latent(self.encoder.spins(X, *args, **how))
+
+    def spins_of_rows(self, X: Any, rows: Any) -> Any:
+        """Some rows, by number or slice."""
+        return self._with_latent(self.encoder.spins_of_rows(X, rows))
+
+    def keeps_sparse(self, X: Any) -> bool:
+        """Never: latent units are not zero."""
+        return False
+
+    def decode(self, v: Any) -> Any:
+        """The columns of X, in the user's units."""
+        return self.encoder.decode(v[:, : v.shape[1] - self.n_latent])
+
+    def visible_mean(self, machine: Any, h: Any) -> Any:
+        """E[v | h] of the columns of X, in the user's units."""
+        means = self.encoder.visible_mean(machine, h)
+        return means[:, : means.shape[1] - self.n_latent]
+
+    def _with_latent(self, v: Any) -> Any:
+        if self.n_latent == 0:
+            return v
+        xp = self.encoder.backend.xp
+        unknown = xp.full((v.shape[0], self.n_latent), float("nan"), dtype=v.dtype)
+        return xp.concat([v, unknown], axis=1)
+
+
+class LatentMixin:
+    """Likelihoods and training of a machine with latent units on its visible side.
+
+    To stand before `BaseRBM`; a subclass says how many latent units there are (`_n_latent`) and how
+    they are completed in training (`_completion`).
+    """
+
+    _n_latent: int
+    _completion: PositivePhase
+
+    def _positive_phase(self, X: Any) -> PositivePhase:
+        return self._completion
+
+    @property
+    def _n_visible(self) -> int:
+        return self.n_features_in_ + self._n_latent
+
+    def _encoder(self, backend: Any, X: Any = None) -> LatentEncoder:
+        return LatentEncoder(super()._encoder(backend, X), self._n_latent)
+
+    def free_energy(self, X: ArrayLike) -> np.ndarray:
+        """The variational free energy of each row by mean field, in nats.
+
+        An upper bound of -log Σ exp(-E(x, ·)) over the states of all units that X does not show.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
+        check_is_fitted(self)
+        return self._by_chunks(
+            X, lambda machine, _, v, out: free_energy_bound(machine, v), (), "float64"
+        )
+
+    def lower_bound(self, X: ArrayLike) -> np.ndarray:
+        """A lower bound of the log-likelihood of each row, by mean field, in nats.
+
+        The bound is one of the sum over hidden states (Salakhutdinov and Hinton 2009); log Z is
+        that of `log_partition`, with its error.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
+        return -self.free_energy(X) - self.log_partition_
+
+    def score_samples(
+        self,
+        X: ArrayLike,
+        *,
+        n_chains: int = 16,
+        n_temperatures: int = 100,
+        return_error: bool = False,
+    ) -> Any:
+        """An estimate of the log-likelihood of each row, in nats.
+
+        The sum over what X does not show is estimated by annealing with the row held fast (Neal
+        2001); it is low by about half its squared error. See `lower_bound` for a bound.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        n_chains : int, default=16
+            Annealed for each row; two at least.
+        n_temperatures : int, default=100
+        return_error : bool, default=False
+            Whether to return the standard error of each row's sum, too. That of log Z comes on
+            top, the same for all rows (`log_partition`).
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        ndarray of shape (n_samples,)
+            If asked for.
+        """
+        check_is_fitted(self)
+        n_chains = check_count("n_chains", n_chains, 2)
+        n_temperatures = check_count("n_temperatures", n_temperatures, 2)
+        stream = self._own_stream()
+
+        def annealed(machine: Any, encoder: Any, v: Any, out: Any) -> Any:
+            backend = machine.backend
+            columns = columns_unknown(v, backend)
+            if columns.size == 0:
+                log_f = backend.to_numpy(-machine.free_energy(v))
+                return backend.asarray(np.column_stack([log_f, np.zeros_like(log_f)]))
+            values = clamp(machine, v, columns).annealed(stream, n_chains, n_temperatures)
+            return backend.asarray(np.column_stack(values))
+
+        found = self._by_chunks(X, annealed, (2,), "float64")
+        log_p, error = found[:, 0] - self.log_partition_, found[:, 1]
+        return (log_p, error) if return_error else log_p

@@ -1,0 +1,228 @@
+"""Rows of which some visible units are not known: what a machine says of these, given the others.
+
+In such rows, what is not known is NaN. Given the known units v, those that are free, u, and the
+hidden ones make a restricted machine of their own, whose hidden fields begin with what v adds to
+them. It is drawn from by Gibbs steps; it has means by mean field, which make
+
+    log Σ_u exp(-F(v, u)) >= -F(v, m) + S(m),    m = Γ'(φ),
+
+S being the entropy of independent units with the means m (Salakhutdinov and Hinton 2009); and
+annealing from those units to the machine estimates that sum (Neal 2001).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from sklearn_rapid.backends import RandomStream
+from sklearn_rapid.machine import Machine
+
+# Steps after which mean fields of trained machines have come to rest, to a hundredth of a nat.
+MEAN_FIELD_STEPS = 30
+
+
+@dataclass(frozen=True)
+class Clamped:
+    """A machine given what is known of each row.
+
+    Parameters
+    ----------
+    machine : Machine
+        Of the F visible units that some row does not know, and without hidden biases.
+    known_field : array of shape (n, H)
+        What the other visible units and the hidden biases add to the hidden fields.
+    v : array of shape (n, F)
+        Zero where a unit is free.
+    free : boolean array of shape (n, F)
+    known_log_weights : array of shape (n,)
+        b·v + log base(v) over all known units (float64).
+    """
+
+    machine: Machine
+    known_field: Any
+    v: Any
+    free: Any
+    known_log_weights: Any
+
+    def hidden_field(self, v: Any) -> Any:
+        """The field of the hidden units, shape (n, H), given the F visible ones of each row."""
+        return self.known_field + self.machine.hidden_field(v)
+
+    def mean_field(self, n_steps: int = MEAN_FIELD_STEPS) -> tuple[Any, Any]:
+        """Means of the free units beside the known ones, and the fields that they are means in.
+
+        Each step makes hidden means of visible ones, and visible means of these; none lowers the
+        bound of `lower_bound`.
+        """
+        field = self.machine.backend.xp.zeros_like(self.v) + self.machine.visible_bias
+        means = self._means_in(field)
+        for _ in range(n_steps):
+            h = self.machine.hidden_units.mean(self.hidden_field(means), self.machine.backend)
+            field = self.machine.visible_field(h)
+            means = self._means_in(field)
+        return means, field
+
+    def gibbs(self, n_steps: int, stream: RandomStream) -> Any:
+        """Visible states, shape (n, F), after so many steps from the mean field."""
+        v, _ = self.mean_field()
+        no_bias = self.machine.visible_bias
+        for _ in range(n_steps):
+            v = self._step(v, self.hidden_field(v), 1.0, no_bias, stream)
+        return v
+
+    def lower_bound(self, n_steps: int = MEAN_FIELD_STEPS) -> Any:
+        """A lower bound of log Σ_u exp(-F(v, u)) of each row by mean field, float64."""
+        machine, backend = self.machine, self.machine.backend
+        means, field = self.mean_field(n_steps)
+        of_hidden = machine.hidden_units.log_partition(self.hidden_field(means), backend)
+        bias = machine.visible_bias[None, :]
+        of_bias = backend.row_dots(self._where_free(means), bias)
+        entropy = machine.visible_units.entropy(field, self.free, backend)
+        return self.known_log_weights + of_hidden + of_bias + entropy
+
+    def annealed(
+        self, stream: RandomStream, n_chains: int, n_temperatures: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Estimates of log Σ_u exp(-F(v, u)) of each row, and their standard errors.
+
+        Chains are annealed from independent units in half the mean field φ, in which other modes
+        than its own can be reached, to the machine:
+
+            log f_β(u) = ((1-β) φ/2 + β b)·u + log base(u) + Γ(θ(0) + β (θ(u) - θ(0))).
+
+        The logarithm of the mean of their weights is low by about half its squared error.
+
+        Parameters
+        ----------
+        stream : RandomStream
+        n_chains, n_temperatures : int
+            Of each row; the temperatures are equally spaced in β.
+        """
+        machine, backend, xp = self.machine, self.machine.backend, self.machine.backend.xp
+        gamma, units = machine.hidden_units.log_partition, machine.visible_units
+        chains = self._repeated(n_chains)
+        base = 0.5 * chains.mean_field()[1]
+        bias = xp.broadcast_to(machine.visible_bias, base.shape) - base
+        drawn = units.sample(1.0 * base, backend, stream, stream.reserve())
+        u, start = chains._with_known(drawn), chains.hidden_field(chains.v)
+        log_w = chains.known_log_weights + gamma(start, backend)
+        log_w = log_w + units.entropy(base, chains.free, backend)
+        log_w = log_w + backend.row_dots(chains._where_free(chains._means_in(base)), base)
+        for beta, after in pairwise(map(float, np.linspace(0.0, 1.0, n_temperatures))):
+            of_free = chains.hidden_field(u) - start
+            theta = start + after * of_free
+            log_w = log_w + gamma(theta, backend) - gamma(start + beta * of_free, backend)
+            log_w = log_w + (after - beta) * backend.row_dots(chains._where_free(u), bias)
+            u = chains._step(u, theta, after, base + after * bias, stream)
+        log_w = backend.to_numpy(log_w).reshape(self.v.shape[0], n_chains)
+        largest = log_w.max(axis=1)
+        relative = np.exp(log_w - largest[:, None])
+        mean = relative.mean(axis=1)
+        error = relative.std(axis=1, ddof=1) / mean / np.sqrt(n_chains)
+        return largest + np.log(mean), error
+
+    def _repeated(self, times: int) -> Clamped:
+        """Each row so many times, one after the other."""
+        backend, xp = self.machine.backend, self.machine.backend.xp
+        rows = backend.asarray(np.repeat(np.arange(self.v.shape[0]), times), "int64")
+        names = ("known_field", "v", "free", "known_log_weights")
+        return replace(self, **{name: xp.take(getattr(self, name), rows, axis=0) for name in names})
+
+    def _step(self, v: Any, hidden_field: Any, beta: float, bias: Any, stream: RandomStream) -> Any:
+        """One Gibbs step at β, in which free units have these biases."""
+        machine, backend = self.machine, self.machine.backend
+        h = machine.hidden_units.sample(hidden_field, backend, stream, stream.reserve())
+        field = beta * (machine.visible_field(h) - machine.visible_bias) + bias
+        drawn = machine.visible_units.sample(field, backend, stream, stream.reserve())
+        return self._with_known(drawn)
+
+    def _means_in(self, field: Any) -> Any:
+        """Means in the field, which is left as it is, beside the known units."""
+        return self._with_known(self.machine.visible_units.mean(1.0 * field, self.machine.backend))
+
+    def _with_known(self, v: Any) -> Any:
+        xp = self.machine.backend.xp
+        return xp.where(self.free, xp.astype(v, self.v.dtype), self.v)
+
+    def _where_free(self, v: Any) -> Any:
+        xp = self.machine.backend.xp
+        return xp.where(self.free, v, xp.zeros_like(v))
+
+
+def columns_unknown(v: Any, backend: Any) -> np.ndarray:
+    """Numbers of the columns that are NaN in some row."""
+    return np.flatnonzero(backend.to_numpy(backend.xp.any(v != v, axis=0)))
+
+
+def clamp(machine: Machine, v: Any, columns: np.ndarray) -> Clamped:
+    """The machine given the rows, whose unknown entries are in these columns.
+
+    Parameters
+    ----------
+    machine : Machine
+    v : array of shape (n, V)
+        NaN where a unit is not known.
+    columns : array of int of shape (F,)
+
+    Examples
+    --------
+    >>> from sklearn_rapid.backends import get_backend
+    >>> from sklearn_rapid.couplings import DenseCouplings
+    >>> machine = Machine(DenseCouplings(np.array([[1.0], [1.0]])), np.zeros(2), np.zeros(1),
+    ...                   get_backend("numpy"))
+    >>> rows = np.array([[1.0, np.nan], [-1.0, np.nan]])
+    >>> means, _ = clamp(machine, rows, np.array([1])).mean_field(100)
+    >>> print(means.round(2))
+    [[ 0.74]
+     [-0.74]]
+    """
+    backend, xp = machine.backend, machine.backend.xp
+    at = backend.asarray(columns, "int64")
+    known = xp.where(v != v, xp.zeros_like(v), v)
+    is_fixed = np.ones(machine.n_visible, dtype=bool)
+    is_fixed[columns] = False
+    fixed = xp.where(backend.asarray(is_fixed)[None, :], known, xp.zeros_like(known))
+    part = replace(
+        machine,
+        couplings=machine.couplings.of_visible(at, xp),
+        visible_bias=xp.take(machine.visible_bias, at, axis=0),
+        hidden_bias=xp.zeros_like(machine.hidden_bias),
+        visible_units=machine.visible_units.of(columns),
+    ).for_rows(v.shape[0] * MEAN_FIELD_STEPS)
+    bias = machine.visible_bias[None, :]
+    return Clamped(
+        part,
+        known_field=machine.hidden_field(fixed),
+        v=xp.take(known, at, axis=1),
+        free=xp.take(v != v, at, axis=1),
+        known_log_weights=machine.visible_units.log_weights(known, bias, backend),
+    )
+
+
+def filled(v: Any, columns: np.ndarray, states: Any, backend: Any) -> Any:
+    """The rows v with what they do not know taken from states of these columns, shape (n, F)."""
+    xp = backend.xp
+    place = np.zeros(v.shape[1], dtype=np.int64)
+    place[columns] = np.arange(len(columns))
+    return xp.where(v != v, xp.take(states, backend.asarray(place), axis=1), v)
+
+
+def filled_with_means(machine: Machine, v: Any, n_steps: int = MEAN_FIELD_STEPS) -> Any:
+    """The rows v with mean fields where units are not known."""
+    columns = columns_unknown(v, machine.backend)
+    if columns.size == 0:
+        return v
+    means, _ = clamp(machine, v, columns).mean_field(n_steps)
+    return filled(v, columns, means, machine.backend)
+
+
+def free_energy_bound(machine: Machine, v: Any) -> Any:
+    """An upper bound of -log Σ_u exp(-F(v, u)) of each row: F(v) itself where all is known."""
+    columns = columns_unknown(v, machine.backend)
+    if columns.size == 0:
+        return machine.free_energy(v)
+    return -clamp(machine, v, columns).lower_bound()
