@@ -225,4 +225,8 @@ def free_energy_bound(machine: Machine, v: Any) -> Any:
     columns = columns_unknown(v, machine.backend)
     if columns.size == 0:
         return machine.free_energy(v)
-    return -clamp(machine, v, columns).lower_bound()
+    bound = -clamp(machine, v, columns).lower_bound()
+    # To the last digit what it is beside rows that are known as a whole.
+    xp = machine.backend.xp
+    whole = machine.free_energy(xp.where(v != v, xp.zeros_like(v), v))
+    return xp.where(xp.any(v != v, axis=1), bound, whole)
