@@ -59,8 +59,8 @@ class LikelihoodMixin:
         one log-likelihood whatever else is in X.
 
         Rows with NaN have the log-likelihood of what is known of them. The sum over the rest is
-        estimated by annealing (Neal 2001), with the model's own random numbers: a few hundredths
-        of a nat off in most models, and rather low than high.
+        estimated by annealing (Neal 2001), with the model's own random numbers: the less is known
+        of a row the larger its error, which is smaller in the mean over rows. It is no bound.
 
         Parameters
         ----------

@@ -102,11 +102,11 @@ class Clamped:
         n_chains, n_temperatures : int
             Of each row; the temperatures are equally spaced in β.
         """
-        machine, backend, xp = self.machine, self.machine.backend, self.machine.backend.xp
+        machine, backend = self.machine, self.machine.backend
         gamma, units = machine.hidden_units.log_partition, machine.visible_units
         chains = self._repeated(n_chains)
         base = 0.5 * chains.mean_field()[1]
-        bias = xp.broadcast_to(machine.visible_bias, base.shape) - base
+        bias = machine.visible_bias[None, :] - base
         drawn = units.sample(1.0 * base, backend, stream, stream.reserve())
         u, start = chains._with_known(drawn), chains.hidden_field(chains.v)
         log_w = chains.known_log_weights + gamma(start, backend)
