@@ -41,6 +41,7 @@ from sklearn_rapid._fitted import (
     check_fitted,
     check_training_state,
 )
+from sklearn_rapid._gaps import lacks_entries, weights_of_known
 from sklearn_rapid._likelihood import LikelihoodMixin
 from sklearn_rapid._parameters import checked_weights
 from sklearn_rapid._progress import CutShort
@@ -55,9 +56,10 @@ from sklearn_rapid.backends import (
     get_backend,
     is_cupy_array,
 )
+from sklearn_rapid.clamped import filled_with_means
 from sklearn_rapid.couplings import Couplings
 from sklearn_rapid.machine import Machine
-from sklearn_rapid.positive_phase import AS_THEY_ARE, PositivePhase
+from sklearn_rapid.positive_phase import AS_THEY_ARE, ClampedChains, PositivePhase
 from sklearn_rapid.training_state import TrainingState
 
 # Draws of a fitted model's own (estimates, sampled features) lie far from those of training.
@@ -108,7 +110,8 @@ class BaseRBM(
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Binary data, see `units` and `binarize` for what its values mean; or real columns, see
-            `visible`.
+            `visible`. NaN, in dense X, for entries that are not known: the model is fitted to what
+            is known of each row.
         y : ignored
             Handed to callbacks only.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -134,8 +137,9 @@ class BaseRBM(
         """
         with self._unchanged_on_error():
             resumed = self.warm_start and hasattr(self, "_training_state")
-            X = self._validate(X, reset=not resumed)
+            X = self._validate(X, reset=not resumed, missing=True)
             weights = checked_weights(sample_weight, X.shape[0])
+            weights = weights_of_known(X, weights, every_column=True)
             if not resumed:
                 self._measure_columns(X, weights)
             _fit.fit(self, X, y, weights, resumed=resumed)
@@ -164,8 +168,8 @@ class BaseRBM(
         validate_parameters(self)
         with self._unchanged_on_error():
             resumed = hasattr(self, "_training_state")
-            X = self._validate(X, reset=not resumed)
-            weights = checked_weights(sample_weight, X.shape[0])
+            X = self._validate(X, reset=not resumed, missing=True)
+            weights = weights_of_known(X, checked_weights(sample_weight, X.shape[0]))
             if not resumed:
                 self._measure_columns(X, weights)
             _fit.partial_fit(self, X, weights, resumed=resumed)
@@ -184,14 +188,17 @@ class BaseRBM(
         -------
         ndarray of shape (n_samples, n_components)
             E[h | v], or a sample of h with ``hidden_features="sample"`` (the same one at
-            every call), in the range of `units`.
+            every call), in the range of `units`. Where X has NaN, v has means by mean field, given
+            what is known of the row; or states of chains for a sample.
         """
         check_is_fitted(self)
         stream = self._own_stream()
 
         def features(machine: Any, encoder: SpinEncoder, v: Any, out: Any) -> Any:
             if self.hidden_features == "sample":
+                v = ClampedChains().states(machine, v, stream) if encoder.gaps else v
                 return encoder.of_hidden.decode(machine.sample_hidden(v, stream))
+            v = filled_with_means(machine, v) if encoder.gaps else v
             return machine.hidden_mean(v, out=out, to_unit=encoder.of_hidden.to_unit)
 
         return self._by_chunks(X, features, (self._n_features_out,), self._dtype, bits_will_do=True)
@@ -227,6 +234,7 @@ class BaseRBM(
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = self.units == "binary" and self.visible == "binary"
+        tags.input_tags.allow_nan = True
         # Features have the model's `dtype`, whatever that of X.
         tags.transformer_tags.preserves_dtype = []
         return tags
@@ -247,7 +255,7 @@ class BaseRBM(
 
     def _positive_phase(self, X: Any) -> PositivePhase:
         """What completes rows of X."""
-        return AS_THEY_ARE
+        return ClampedChains() if lacks_entries(X) else AS_THEY_ARE
 
     @property
     def _n_visible(self) -> int:
@@ -291,16 +299,18 @@ class BaseRBM(
 
     def _encoder(self, backend: Any, X: Any = None) -> Any:
         """What reads X; without an X, what reads and writes such values as have been fitted."""
+        # Only what has a backend is going to read.
+        gaps = backend is not None and lacks_entries(X)
         if self.visible == "gaussian":
             moments = (getattr(self, name, None) for name in MOMENTS)
-            return RealEncoder(*moments, self.units, backend, self._dtype)
+            return RealEncoder(*moments, self.units, backend, self._dtype, gaps)
         binarize = self.binarize
         if binarize == "auto":
             binarize = getattr(self, "binarize_", "sample")
             if X is not None and binarize == "sample":
                 found = meaning_of(self._that_stand_for(X), self.units)
                 binarize = binarize if found is None else found
-        return SpinEncoder(self.units, binarize, backend, self._dtype)
+        return SpinEncoder(self.units, binarize, backend, self._dtype, gaps)
 
     def _resolve_binarize(self, X: Any) -> None:
         """Set `binarize_` by the first X that is seen."""
@@ -373,8 +383,9 @@ class BaseRBM(
     def _validate(self, X: Any, *, reset: bool, missing: bool = False) -> Any:
         if is_cupy_array(X):
             return self._validate_on_device(X, reset=reset, missing=missing)
+        missing = missing and not sparse.issparse(X)
         how = {
-            "accept_sparse": False if missing else ("csr", "csc"),
+            "accept_sparse": ("csr", "csc"),
             "ensure_all_finite": "allow-nan" if missing else True,
         }
         X = readable(X, "X", missing=missing)
@@ -412,13 +423,15 @@ class BaseRBM(
         dtype: str,
         *,
         bits_will_do: bool = False,
+        missing: bool = True,
     ) -> np.ndarray:
         """Apply a function to the rows of X as spins, a chunk at a time.
 
         It is called with a machine, an encoder, the rows and an array to write to, which it may
         leave alone. Where bits will do, rows of a sparse X stay sparse. Results are where X is.
+        Rows have NaN for what is missing, if `gaps` of the encoder says so.
         """
-        X = self._validate(X, reset=False)
+        X = self._validate(X, reset=False, missing=missing)
         machine, encoder = self._ready(X)
         backend, on_device = encoder.backend, is_cupy_array(X)
         where = backend.xp if on_device else np

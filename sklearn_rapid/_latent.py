@@ -47,6 +47,11 @@ class LatentEncoder:
         return getattr(self.encoder, name)
 
     @property
+    def gaps(self) -> bool:
+        """Whether something is not known: latent units never are."""
+        return self.n_latent > 0 or self.encoder.gaps
+
+    @property
     def unscaled(self) -> LatentEncoder:
         """The same: spins have no scale."""
         return self

@@ -126,12 +126,13 @@ def _first_text(X: Any) -> tuple[Any, str] | None:
     return None
 
 
-def checked_array(values: Any, name: str, shape: tuple) -> Any:
+def checked_array(values: Any, name: str, shape: tuple, *, missing: bool = False) -> Any:
     """A finite 2-D array of numbers of that shape; ValueError with the name otherwise.
 
-    It is NumPy's, or CuPy's or a sparse one if that is what was given.
+    It is NumPy's, or CuPy's or a sparse one if that is what was given. Where entries may be
+    missing, a dense one may hold NaN.
     """
-    values = readable(values, name)
+    values = readable(values, name, missing=missing)
     if not (is_cupy_array(values) or sparse.issparse(values)):
         values = np.asarray(values)
     if sparse.issparse(values):
@@ -142,7 +143,10 @@ def checked_array(values: Any, name: str, shape: tuple) -> Any:
     values = as_numbers(values)
     if values.dtype.kind not in "biuf":
         raise ValueError(f"{name} must hold numbers, got dtype {values.dtype}")
-    check_finite(values.data if sparse.issparse(values) else values, name)
+    if sparse.issparse(values):
+        check_finite(values.data, name)
+    else:
+        check_finite(values, name, allow_nan=missing)
     return values
 
 

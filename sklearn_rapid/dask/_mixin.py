@@ -6,7 +6,7 @@ import copy
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.utils import check_random_state
+from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_rapid._fit import Run
@@ -275,6 +275,11 @@ class DaskMixin:
             few = type(X._meta)(few, columns=list(X.columns))
         super()._validate(few, reset=reset)
         return rows
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = False
+        return tags
 
     def __sklearn_clone__(self) -> Self:
         # A client is a connection: there is no copy of it.
