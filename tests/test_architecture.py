@@ -42,7 +42,7 @@ ORDER = [
     ["training"],
     ["_data", "_fitted", "_parameters", "_rows"],
     ["_columns", "_latent"],
-    ["_likelihood", "_sampling", "_validation"],
+    ["_input", "_likelihood", "_sampling", "_validation"],
     ["_progress", "_stream"],
     ["_fit"],
     ["_base"],
