@@ -87,8 +87,8 @@ class BaseRBM(
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Binary data, see `units` and `binarize` for what its values mean; or real columns, see
-            `visible`.
+            Binary data, see `units` and `binarize` for what its values mean; or real columns or
+            categories, see `visible`.
         y : ignored
             Handed to callbacks only.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -170,9 +170,10 @@ class BaseRBM(
         stream = self._own_stream()
 
         def features(machine: Any, encoder: SpinEncoder, v: Any, out: Any) -> Any:
+            of_hidden = self._of_hidden(encoder)
             if self.hidden_features == "sample":
-                return encoder.of_hidden.decode(machine.sample_hidden(v, stream))
-            return machine.hidden_mean(v, out=out, to_unit=encoder.of_hidden.to_unit)
+                return of_hidden.decode(machine.sample_hidden(v, stream))
+            return machine.hidden_mean(v, out=out, to_unit=of_hidden.to_unit)
 
         return self._by_chunks(X, features, (self._n_features_out,), self._dtype, bits_will_do=True)
 
@@ -182,21 +183,23 @@ class BaseRBM(
         Parameters
         ----------
         H : array-like of shape (n_samples, n_components)
-            Hidden features in the range of `units`.
+            Hidden features in the range of `units`; any numbers with ``hidden="gaussian"``.
 
         Returns
         -------
         ndarray of shape (n_samples, n_features)
-            E[v | h], the hidden features being taken for the spins' means; in the units of X.
+            E[v | h], the hidden features being taken for the spins' means; in the units of X. Of
+            categories, the most likely code: codes have no mean.
         """
         check_is_fitted(self)
         H = checked_array(H, "H", (None, self._n_features_out))
         H = H.toarray() if sparse.issparse(H) else H
         machine, encoder = self._ready(H)
-        SpinEncoder(self.units, None, encoder.backend, encoder.dtype).check(H, name="H")
+        of_hidden = self._of_hidden(encoder)
+        of_hidden.check(H, name="H")
         with machine.backend.running():
-            means = encoder.visible_mean(machine, encoder.of_hidden.means(H))
-            return self._returned(means, machine.backend, like=H)
+            means = encoder.unit_means(machine, of_hidden.means(H))
+            return self._returned(encoder.decode_means(means), machine.backend, like=H)
 
     # --- scikit-learn -------------------------------------------------------------------
 
@@ -207,6 +210,7 @@ class BaseRBM(
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = self.units == "binary" and self.visible == "binary"
+        tags.input_tags.categorical = self.visible == "categorical"
         # Features have the model's `dtype`, whatever that of X.
         tags.transformer_tags.preserves_dtype = []
         return tags
@@ -246,7 +250,8 @@ class BaseRBM(
         biases = (fitted.intercept_visible_, fitted.intercept_hidden_)
         b, c = (backend.asarray(bias, self._dtype) for bias in biases)
         couplings = fitted._fitted_couplings(backend)
-        return Machine(couplings, b, c, backend, visible_units=self._visible_units)
+        units = {"visible_units": fitted._visible_units, "hidden_units": fitted._hidden_units}
+        return Machine(couplings, b, c, backend, **units)
 
     def _state_of(self, machine: Machine) -> TrainingState:
         """What training has left, as the state of the fitted machine."""

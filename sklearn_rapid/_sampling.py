@@ -205,7 +205,8 @@ class SamplingMixin:
             each other. It costs about ten times as much.
         output : {"sample", "mean"}, default="sample"
             One draw of the missing entries, or the mean of each of them: that of
-            E[v | h] over the second half of the steps.
+            E[v | h] over the second half of the steps. For categories it is the code that is most
+            likely on that mean.
         random_state : int, RandomState instance or None, default=None
 
         Returns
@@ -232,9 +233,11 @@ class SamplingMixin:
                 free = missing[rows]
                 v = encoder.spins(where.where(free, where.zeros_like(X[rows]), X[rows]))
                 free = machine.backend.asarray(free)
-                v = machine.backend.xp.where(free, machine.backend.xp.zeros_like(v), v)
-                completion = Completion(machine, encoder, v, free, rungs)
+                of_units = self._by_unit(free, machine.backend)
+                v = machine.backend.xp.where(of_units, machine.backend.xp.zeros_like(v), v)
+                completion = Completion(machine, encoder, v, of_units, rungs)
                 filled = completion.run(n_gibbs_steps, output == "mean", stream)
+                filled = machine.backend.xp.where(free, filled, encoder.decode(v))
                 out[rows] = self._returned(filled, machine.backend, like=X)
         return out
 
@@ -260,11 +263,12 @@ class SamplingMixin:
                 )
             if not machine.visible_units.are_spins:
                 raise ValueError(
-                    "init='patterns' starts at their signs, which real columns are not"
+                    "init='patterns' starts at their signs, which are no states of real columns "
+                    "or categories"
                 )
             states = backend.sign(machine.couplings.visible_patterns)
         else:
-            init = checked_array(init, "init", (None, machine.n_visible))
+            init = checked_array(init, "init", (None, self.n_features_in_))
             encoder.check(init, name="init")
             states = encoder.spins(init)
         return xp.take(states, xp.arange(n) % states.shape[0], axis=0)
@@ -297,7 +301,10 @@ class Completion:
             self.ladder = of_states(backend, rungs.betas, rungs.base, xp.take(v, rows, axis=0))
 
     def run(self, n_steps: int, mean: bool, stream: RandomStream) -> Any:
-        """The rows in the user's units after so many steps, or their means over the second half."""
+        """The rows in the user's units after so many steps, or means over the second half of them.
+
+        Means are of all columns, as if none were known.
+        """
         encoder = self.encoder
         if not mean:
             return encoder.decode(self._advance(n_steps, stream))
@@ -309,9 +316,8 @@ class Completion:
         for _ in range(n_draws):
             v = self._advance(apart, stream)
             h = machine.sample_hidden(v, stream)
-            total += xp.astype(encoder.visible_mean(machine, h), v.dtype)
-        missing = self.free if self.ladder is None else self.free[:: self.ladder.n_rungs, :]
-        return xp.where(missing, total / n_draws, encoder.decode(v))
+            total += xp.astype(encoder.unit_means(machine, h), v.dtype)
+        return encoder.decode_means(total / n_draws)
 
     def _advance(self, n_steps: int, stream: RandomStream) -> Any:
         if self.ladder is None:

@@ -28,8 +28,6 @@ from sklearn_rapid.tempering import (
 
 # States enumerated at a time: a few megabytes of log-probabilities.
 STATES_PER_CHUNK = 1 << 19
-# Means of annealing's base nearer to ±1 would make spins that next to never turn.
-LARGEST_BASE_MEAN = 0.98
 # An annealed estimate rests on at least so many chains, and on this share of them.
 SMALLEST_TRUSTED_SIZE, SMALLEST_TRUSTED_SHARE = 10.0, 0.05
 
@@ -132,6 +130,13 @@ def smaller_layer_first(machine: Machine) -> Machine:
     if not found:
         raise ValueError("a sum over all states needs a layer that is made of spins")
     return min(found, key=lambda m: m.n_visible)
+
+
+def n_enumerated(machine: Machine) -> float:
+    """Spins whose states an exact sum would enumerate: infinity if no layer is made of spins."""
+    if machine.visible_units.are_spins or machine.hidden_units.are_spins:
+        return smaller_layer_first(machine).n_visible
+    return np.inf
 
 
 def exact_log_partition(machine: Machine) -> LogPartition:
@@ -241,9 +246,8 @@ def ais_log_partition(
 
 def _base_of_mean(machine: Machine, mean: np.ndarray) -> Any:
     """Fields in which independent units have this mean, or nearly."""
-    if machine.visible_units.are_spins:
-        mean = np.clip(mean, -LARGEST_BASE_MEAN, LARGEST_BASE_MEAN)
-    mean = machine.backend.asarray(np.asarray(mean, dtype=np.float64))
+    mean = machine.visible_units.inner_mean(np.asarray(mean, dtype=np.float64))
+    mean = machine.backend.asarray(mean)
     return machine.visible_units.field_of_mean(mean, machine.backend)
 
 
