@@ -219,9 +219,9 @@ def _numbers(columns: Any, n_columns: int, names: Any) -> np.ndarray:
     if wanted.ndim == 1 and wanted.dtype.kind in "OUT":
         if names is None:
             raise ValueError(
-                f"visible names columns, {wanted[0]!r} for one, and those of X have none"
+                f"visible names columns, {str(wanted[0])!r} for one, and those of X have none"
             )
-        unknown = [name for name in wanted if name not in names]
+        unknown = [str(name) for name in wanted if name not in names]
         if unknown:
             raise ValueError(f"visible names a column {unknown[0]!r}, which X does not have")
         return np.array([list(names).index(name) for name in wanted])

@@ -225,7 +225,8 @@ def _checked_arrays(file: Any, header: dict[str, Any]) -> dict[str, np.ndarray]:
     n_features = attributes.get("n_features_in_")
     if not isinstance(n_features, int):
         raise ValueError(f"it says n_features_in_ = {str(n_features)[:80]!r}")
-    checked_sizes(cls._fitted_shapes, found, {})
+    known = {} if "categories_" in attributes else {"V": n_features}
+    checked_sizes(cls._fitted_shapes, found, known)
     return {name: file.get_tensor(name) for name in shapes}
 
 
