@@ -84,9 +84,13 @@ class RealEncoder:
         mean, scale = (self.backend.asarray(a) for a in (self.mean, self.scale))
         return xp.astype(v, xp.float64) * scale + mean
 
-    def visible_mean(self, machine: Any, h: Any) -> Any:
-        """E[v | h] in the user's units."""
-        return self.decode(machine.visible_mean(h))
+    def unit_means(self, machine: Any, h: Any) -> Any:
+        """E[v | h] of the units."""
+        return machine.visible_mean(h)
+
+    def decode_means(self, means: Any) -> Any:
+        """Means of `unit_means` in the user's units."""
+        return self.decode(means)
 
     @property
     def of_hidden(self) -> SpinEncoder:

@@ -172,9 +172,13 @@ class SpinEncoder:
         """The same for what is known of some rows."""
         return 0.0
 
-    def visible_mean(self, machine: Any, h: Any) -> Any:
-        """E[v | h] in the user's units."""
+    def unit_means(self, machine: Any, h: Any) -> Any:
+        """E[v | h], in the user's units: small ones are to keep their digits."""
         return machine.visible_mean(h, to_unit=self.to_unit)
+
+    def decode_means(self, means: Any) -> Any:
+        """Means of `unit_means` in the user's units."""
+        return means
 
     @property
     def has_threshold(self) -> bool:

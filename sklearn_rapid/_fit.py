@@ -381,6 +381,7 @@ def _start(
         backend,
         weights,
         visible_units=estimator._visible_units,
+        hidden_units=estimator._hidden_units,
         visible_scale=estimator._visible_scale(backend),
     )
     try:

@@ -72,10 +72,9 @@ class LatentEncoder:
         """The columns of X, in the user's units."""
         return self.encoder.decode(v[:, : v.shape[1] - self.n_latent])
 
-    def visible_mean(self, machine: Any, h: Any) -> Any:
-        """E[v | h] of the columns of X, in the user's units."""
-        means = self.encoder.visible_mean(machine, h)
-        return means[:, : means.shape[1] - self.n_latent]
+    def decode_means(self, means: Any) -> Any:
+        """Means of `unit_means` of the columns of X, in the user's units."""
+        return self.encoder.decode_means(means[:, : means.shape[1] - self.n_latent])
 
     def _with_latent(self, v: Any) -> Any:
         if self.n_latent == 0:

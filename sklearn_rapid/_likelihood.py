@@ -28,6 +28,7 @@ from sklearn_rapid.partition import (
     SWEEPS_OF_ALL_PAIRS,
     LogPartition,
     exact_log_partition,
+    n_enumerated,
     smaller_layer_first,
     tempered_log_partition,
 )
@@ -276,10 +277,10 @@ class LikelihoodMixin:
 
         Of rows with gaps one may be a case of another: they do not count.
         """
-        if self.visible == "gaussian" or logsumexp(to_host(log_p)) <= LARGEST_LOG_TOTAL:
+        if self._has_densities or logsumexp(to_host(log_p)) <= LARGEST_LOG_TOTAL:
             return
         multipliers = np.random.default_rng(0).integers(
-            2**64, size=-(-self.n_features_in_ // 8), dtype=np.uint64
+            2**64, size=-(-self._n_visible // 8), dtype=np.uint64
         )
 
         def numbers(machine: Any, encoder: Any, v: Any, out: Any) -> Any:
@@ -331,10 +332,9 @@ def log_sums(machine: Machine, v: Any, stream: RandomStream) -> Any:
 
 def resolved_method(method: str, machine: Machine) -> str:
     """The method that "auto" stands for; ValueError if the machine is too large for it."""
-    smaller = smaller_layer_first(machine).n_visible
     if method == "auto":
-        return "exact" if smaller <= LARGEST_AUTO_EXACT else "tempering"
-    if method == "exact" and smaller > LARGEST_EXACT:
+        return "exact" if n_enumerated(machine) <= LARGEST_AUTO_EXACT else "tempering"
+    if method == "exact" and smaller_layer_first(machine).n_visible > LARGEST_EXACT:
         raise ValueError(
             f"method='exact' enumerates the smaller layer, which may have at most "
             f"{LARGEST_EXACT} units; got {machine.n_visible} visible and "

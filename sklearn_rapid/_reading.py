@@ -90,9 +90,22 @@ def _check_indices(indices: np.ndarray, n: int, name: str) -> None:
         raise ValueError(f"{name} is a damaged sparse matrix: got index {got}, wanted 0 to {n - 1}")
 
 
-def explained(error: Exception, X: Any) -> Exception:
-    """An error of scikit-learn's as it is, or one that says more of text and gaps in X."""
+def explained(error: Exception, X: Any, visible: Any = "binary") -> Exception:
+    """An error of scikit-learn's as it is, or one that says more of text and gaps in X.
+
+    Parameters
+    ----------
+    error : Exception
+    X : array-like
+    visible : str or list, default="binary"
+        What its columns are said to be.
+    """
     found = _first_text(X)
+    if found is not None and visible not in ("binary", "gaussian"):
+        return ValueError(
+            f"X must hold numbers, got {found[1]!r} in column {found[0]!r}. Code categories by "
+            "whole numbers (sklearn.preprocessing.OrdinalEncoder)."
+        )
     if found is not None:
         return ValueError(
             f"X must hold numbers, got {found[1]!r} in column {found[0]!r}. Give each category a "

@@ -210,7 +210,8 @@ class SamplingMixin:
             each other. It costs about ten times as much.
         output : {"sample", "mean"}, default="sample"
             One draw of the missing entries, or the mean of each of them: that of
-            E[v | h] over the second half of the steps.
+            E[v | h] over the second half of the steps. For categories it is the code that is most
+            likely on that mean.
         random_state : int, RandomState instance or None, default=None
 
         Returns
@@ -240,8 +241,10 @@ class SamplingMixin:
             for rows in chunks(X.shape[0]):
                 v = encoder.spins(X[rows])
                 missing = machine.backend.asarray(X[rows] != X[rows])  # NaN differs from itself
-                completion = Completion(machine, encoder, v, missing, rungs)
+                completion = Completion(machine, encoder, v, rungs)
+                known = encoder.decode(completion.v)
                 filled = completion.run(n_gibbs_steps, output == "mean", stream)
+                filled = machine.backend.xp.where(missing, filled, known)
                 out[rows] = self._returned(filled, machine.backend, like=X)
         return out
 
@@ -272,7 +275,8 @@ class SamplingMixin:
                 )
             if not machine.visible_units.are_spins:
                 raise ValueError(
-                    "init='patterns' starts at their signs, which real columns are not"
+                    "init='patterns' starts at their signs, which are no states of real columns "
+                    "or categories"
                 )
             states = backend.sign(machine.couplings.visible_patterns)
         else:
@@ -292,17 +296,15 @@ class Completion:
     encoder : SpinEncoder
     v : array of shape (n, V)
         NaN where a unit is free: what is missing, and what rows never show.
-    missing : boolean array of shape (n, n_features)
-        Where an entry is missing, in the user's columns.
     rungs : Ladder or None
         Whose β and base each row gets.
     """
 
     def __init__(
-        self, machine: Machine, encoder: SpinEncoder, v: Any, missing: Any, rungs: Ladder | None
+        self, machine: Machine, encoder: SpinEncoder, v: Any, rungs: Ladder | None
     ) -> None:
         backend, xp = machine.backend, machine.backend.xp
-        self.machine, self.encoder, self.missing = machine, encoder, missing
+        self.machine, self.encoder = machine, encoder
         self.free, self.ladder = v != v, None
         self.v = xp.where(self.free, xp.zeros_like(v), v)
         if rungs is not None:
@@ -312,7 +314,10 @@ class Completion:
             self.ladder = of_states(backend, rungs.betas, rungs.base, v)
 
     def run(self, n_steps: int, mean: bool, stream: RandomStream) -> Any:
-        """The rows in the user's units after so many steps, or their means over the second half."""
+        """The rows in the user's units after so many steps, or means over the second half of them.
+
+        Means are of all columns, as if none were known.
+        """
         encoder = self.encoder
         if not mean:
             return encoder.decode(self._advance(n_steps, stream))
@@ -320,12 +325,12 @@ class Completion:
         n_draws = min(MEANS_OF_COMPLETION, n_steps)
         apart = max(1, n_steps // (2 * n_draws))
         v = self._advance(max(0, n_steps - n_draws * apart), stream)
-        total = xp.zeros(tuple(self.missing.shape), dtype=v.dtype)
+        total = xp.zeros_like(v)
         for _ in range(n_draws):
             v = self._advance(apart, stream)
             h = machine.sample_hidden(v, stream)
-            total += xp.astype(encoder.visible_mean(machine, h), v.dtype)
-        return xp.where(self.missing, total / n_draws, encoder.decode(v))
+            total += xp.astype(encoder.unit_means(machine, h), v.dtype)
+        return encoder.decode_means(total / n_draws)
 
     def _advance(self, n_steps: int, stream: RandomStream) -> Any:
         if self.ladder is None:

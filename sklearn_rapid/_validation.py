@@ -18,7 +18,7 @@ from sklearn_rapid.negative_phase import TemperedChains
 from sklearn_rapid.partition import (
     exact_log_partition,
     followed_log_partition,
-    smaller_layer_first,
+    n_enumerated,
     tempered_log_partition,
 )
 from sklearn_rapid.tempering import base_log_partition
@@ -157,10 +157,14 @@ def _log_likelihood_of_independent_units(state: TrainingState, rows: Any, weight
     if state.visible_scale is not None:
         square = np.sum(shares * np.where(known, v - mean, 0.0) ** 2, axis=0)
         spread = np.sqrt(np.maximum(square, SMALLEST_SQUARE))
+        spread = np.where(units.real(len(mean)), spread, 1.0)
         v, mean = v / spread, mean / spread
         log_volume = float(np.average(known @ np.log(spread), weights=weights))
-    # One row of zero mean is added, as to the biases that training starts from.
-    field = units.field_of_mean(backend.asarray(mean * len(v) / (len(v) + 1)), backend)
+    # One row in no field is added, as to the biases that training starts from.
+    no_field = xp.zeros((1, machine.n_visible), dtype=xp.float64)
+    added = backend.to_numpy(units.mean(no_field, backend))[0, :]
+    mean = (mean * len(v) + added) / (len(v) + 1)
+    field = units.field_of_mean(backend.asarray(mean), backend)
     # No couplings, to one hidden unit.
     no_couplings = DenseCouplings(xp.zeros((machine.n_visible, 1), dtype=xp.float64))
     alone = Machine(
@@ -180,7 +184,7 @@ def _log_partition_of_ladder(state: TrainingState) -> tuple[float, float]:
 
 def _quick_log_partition(state: TrainingState) -> tuple[float, float]:
     machine = state.machine
-    if smaller_layer_first(machine).n_visible <= LARGEST_QUICK_EXACT:
+    if n_enumerated(machine) <= LARGEST_QUICK_EXACT:
         exact = exact_log_partition(machine)
         return exact.value, exact.error
     if isinstance(state.chains, TemperedChains):

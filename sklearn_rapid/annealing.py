@@ -12,8 +12,6 @@ from sklearn_rapid.machine import Machine
 from sklearn_rapid.partition import LogPartition
 from sklearn_rapid.tempering import base_log_partition
 
-# Means of the base nearer to ±1 would make spins that next to never turn.
-LARGEST_BASE_MEAN = 0.98
 # An estimate rests on at least so many chains, and on this share of them.
 SMALLEST_TRUSTED_SIZE, SMALLEST_TRUSTED_SHARE = 10.0, 0.05
 
@@ -68,9 +66,8 @@ def ais_log_partition(
 
 def _base_of_mean(machine: Machine, mean: np.ndarray) -> Any:
     """Fields in which independent units have this mean, or nearly."""
-    if machine.visible_units.are_spins:
-        mean = np.clip(mean, -LARGEST_BASE_MEAN, LARGEST_BASE_MEAN)
-    mean = machine.backend.asarray(np.asarray(mean, dtype=np.float64))
+    mean = machine.visible_units.inner_mean(np.asarray(mean, dtype=np.float64))
+    mean = machine.backend.asarray(mean)
     return machine.visible_units.field_of_mean(mean, machine.backend)
 
 

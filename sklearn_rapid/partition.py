@@ -130,6 +130,13 @@ def smaller_layer_first(machine: Machine) -> Machine:
     return min(found, key=lambda m: m.n_visible)
 
 
+def n_enumerated(machine: Machine) -> float:
+    """Spins whose states an exact sum would enumerate: infinity if no layer is made of spins."""
+    if machine.visible_units.are_spins or machine.hidden_units.are_spins:
+        return smaller_layer_first(machine).n_visible
+    return np.inf
+
+
 def exact_log_partition(machine: Machine) -> LogPartition:
     """log Z by summing exp(-F) over all states of the smaller layer of spins, fields in float64.
 

@@ -52,12 +52,15 @@ ATTRIBUTES: dict[str, Any] = {
     "_training_state": dict,
     "_kept_log_partition": tuple,
     "binarize_": float | int | str | None,
+    "categories_": list,
     "feature_names_in_": np.ndarray,
+    "hidden_": str,
     "history_": dict,
     "mean_": np.ndarray,
     "n_features_in_": int,
     "n_iter_": int,
     "scale_": np.ndarray,
+    "visible_": list,
 }
 
 
@@ -109,6 +112,9 @@ def save(model: BaseRBM, path: str | os.PathLike) -> None:
     fitted = {name: getattr(model, name) for name in model._fitted_shapes}
     fitted |= {name: vars(model)[name] for name in ATTRIBUTES if name in vars(model)}
     parameters = model.get_params(deep=False)
+    if not isinstance(model.visible, str):
+        # By plain numbers: names, masks and slices have been resolved.
+        parameters["visible"] = [(kind, columns.tolist()) for kind, columns in model.visible_]
     header = {
         "format": FORMAT,
         "version": __version__,
@@ -219,7 +225,8 @@ def _checked_arrays(file: Any, header: dict[str, Any]) -> dict[str, np.ndarray]:
     n_features = attributes.get("n_features_in_")
     if not isinstance(n_features, int):
         raise ValueError(f"it says n_features_in_ = {str(n_features)[:80]!r}")
-    checked_sizes(cls._fitted_shapes, found, {"V": n_features})
+    known = {} if "categories_" in attributes else {"V": n_features}
+    checked_sizes(cls._fitted_shapes, found, known)
     return {name: file.get_tensor(name) for name in shapes}
 
 

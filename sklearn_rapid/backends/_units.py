@@ -20,6 +20,9 @@ import numpy as np
 
 from sklearn_rapid.backends._random import RandomStream
 
+# Means nearer to their ends would make units that next to never turn.
+LARGEST_MEAN = 0.98
+
 
 @dataclass(frozen=True)
 class Units:
@@ -75,6 +78,18 @@ class Units:
         """The kind of a layer that these columns of this one make."""
         return self
 
+    def inner_mean(self, mean: np.ndarray) -> np.ndarray:
+        """The mean of each unit, or one nearby where units in its field would never turn."""
+        return mean
+
+    def real(self, n_units: int) -> np.ndarray:
+        """Which of so many units are real numbers, on a scale that can be chosen."""
+        return np.zeros(n_units, dtype=bool)
+
+    def are_states(self, v: np.ndarray) -> bool:
+        """Whether rows are states of these units."""
+        raise NotImplementedError
+
 
 @dataclass(frozen=True)
 class Spins(Units):
@@ -123,6 +138,14 @@ class Spins(Units):
         e = xp.exp(-2.0 * a)
         return _sum_of_counted(xp.log1p(e) + 2.0 * a * e / (1.0 + e), counted, xp)
 
+    def inner_mean(self, mean: np.ndarray) -> np.ndarray:
+        """Means no nearer to ±1 than `LARGEST_MEAN`."""
+        return np.clip(mean, -LARGEST_MEAN, LARGEST_MEAN)
+
+    def are_states(self, v: np.ndarray) -> bool:
+        """Whether all are -1 or +1."""
+        return bool(((v == 1) | (v == -1)).all())
+
 
 @dataclass(frozen=True)
 class Gaussians(Units):
@@ -167,6 +190,14 @@ class Gaussians(Units):
         xp = backend.xp
         theta = xp.astype(field, xp.float64)
         return _sum_of_counted(0.5 * log(2.0 * pi) - 0.5 * theta * theta, counted, xp)
+
+    def real(self, n_units: int) -> np.ndarray:
+        """All of them."""
+        return np.ones(n_units, dtype=bool)
+
+    def are_states(self, v: np.ndarray) -> bool:
+        """Whether all are finite."""
+        return bool(np.isfinite(v).all())
 
 
 @dataclass(frozen=True)
@@ -229,6 +260,17 @@ class Categories(Units):
             raise ValueError(f"columns must make whole groups of {self.sizes}, got {columns}")
         pairs = zip(self.sizes, shares, strict=True)
         return Categories(tuple(size for size, share in pairs if share))
+
+    def inner_mean(self, mean: np.ndarray) -> np.ndarray:
+        """Means with a small share of equal ones in each group."""
+        equal = np.concatenate([np.full(size, 1.0 / size) for size in self.sizes])
+        return LARGEST_MEAN * mean + (1.0 - LARGEST_MEAN) * equal
+
+    def are_states(self, v: np.ndarray) -> bool:
+        """Whether all are 0 or 1, and one of each group is 1."""
+        is_on = v == 1
+        one_each = all((is_on[:, group].sum(axis=1) == 1).all() for group in self._groups())
+        return bool(one_each and (is_on | (v == 0)).all())
 
     def _groups(self) -> Iterator[slice]:
         """The columns of each group."""

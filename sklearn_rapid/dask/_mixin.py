@@ -265,6 +265,11 @@ class DaskMixin:
                 f"visible={self.visible!r} needs all rows at hand, which Dask's are not: use "
                 f"{self._local_class.__name__}"
             )
+        if self.hidden != "binary":
+            raise ValueError(
+                f"hidden={self.hidden!r} is for rows at hand, which Dask's are not: use "
+                f"{self._local_class.__name__}"
+            )
         check_phase(negative_phase_from(self.negative_phase))
         client = working_client(self.client)
         rows = rows_of_collection(client, X)
