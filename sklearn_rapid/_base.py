@@ -67,6 +67,9 @@ class BaseRBM(
         "intercept_hidden_": ("H",),
     }
 
+    # Where the learning rate that is "auto" begins.
+    _first_rate: ClassVar[float] = 0.25
+
     @abstractmethod
     def _initial_couplings(self, n_visible: int, seed: int, backend: Any) -> Couplings:
         """Couplings before training."""
@@ -248,6 +251,13 @@ class BaseRBM(
     @property
     def _n_threads(self) -> int | None:
         return None if self.n_threads is None else int(self.n_threads)
+
+    def _sizes_of(self, machine: Machine) -> dict[str, int]:
+        """The parameters that say how large a machine is, as it has them."""
+        sizes = {"n_components": machine.n_hidden}
+        if machine.couplings.uses_patterns:
+            sizes["n_patterns"] = machine.couplings.n_patterns
+        return sizes
 
     def _machine(self, backend: Any) -> Machine:
         """The fitted machine, of attributes that belong together."""

@@ -289,7 +289,7 @@ def partial_fit(estimator: Any, X: Any, weights: np.ndarray | None, *, resumed: 
 def _run_epochs(run: Run, y: Any, context: Any) -> bool:
     """Train until the fit ends; whether it was cut short, by the user or by a callback."""
     estimator, X, max_iter = run.estimator, run.X, run.estimator.max_iter
-    schedule = schedule_from(estimator.learning_rate)
+    schedule = schedule_from(estimator.learning_rate, estimator._first_rate)
     start = time.perf_counter() - run.progress.seconds
     run.mark()
     while not _has_ended(run):
@@ -396,9 +396,7 @@ def _start(
 
 def _check_resumable(estimator: Any, machine: Machine) -> None:
     """Raise ValueError if the parameters no longer describe the fitted model."""
-    fitted = {"n_components": machine.n_hidden}
-    if machine.couplings.uses_patterns:
-        fitted["n_patterns"] = machine.couplings.n_patterns
+    fitted: dict[str, Any] = estimator._sizes_of(machine)
     if not estimator.fit_intercept and machine.has_biases:
         fitted["fit_intercept"] = True
     for name, value in fitted.items():

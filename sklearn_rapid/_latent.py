@@ -95,14 +95,15 @@ class LatentMixin:
     _completion: PositivePhase
 
     def _positive_phase(self, X: Any) -> PositivePhase:
-        return self._completion
+        return self._completion if self._n_latent else super()._positive_phase(X)
 
     @property
     def _n_visible(self) -> int:
-        return self.n_features_in_ + self._n_latent
+        return super()._n_visible + self._n_latent
 
     def _encoder(self, backend: Any, X: Any = None) -> LatentEncoder:
-        return LatentEncoder(super()._encoder(backend, X), self._n_latent)
+        encoder = super()._encoder(backend, X)
+        return LatentEncoder(encoder, self._n_latent) if self._n_latent else encoder
 
     def free_energy(self, X: ArrayLike) -> np.ndarray:
         """The variational free energy of each row by mean field, in nats.

@@ -268,17 +268,17 @@ class SamplingMixin:
                 fields = xp.zeros((n, machine.n_visible), dtype=machine.visible_bias.dtype)
                 drawn = machine.visible_units.sample(fields, backend, stream, stream.reserve())
                 return xp.astype(drawn, machine.visible_bias.dtype)
-            if not machine.couplings.uses_patterns:
-                raise ValueError(
-                    f"init='patterns' needs a model made of patterns (RARBM), got "
-                    f"{type(self).__name__}: use init='random' or visible states."
-                )
             if not machine.visible_units.are_spins:
                 raise ValueError(
                     "init='patterns' starts at their signs, which are no states of real columns "
                     "or categories"
                 )
-            states = backend.sign(machine.couplings.visible_patterns)
+            if machine.patterns is None:
+                raise ValueError(
+                    f"init='patterns' needs a model made of patterns (RARBM, RABM), got "
+                    f"{type(self).__name__}: use init='random' or visible states."
+                )
+            states = backend.sign(machine.patterns)
         else:
             init = checked_array(init, "init", (None, self.n_features_in_), missing=True)
             encoder = self._encoder(backend, init)
@@ -325,7 +325,7 @@ class Completion:
         n_draws = min(MEANS_OF_COMPLETION, n_steps)
         apart = max(1, n_steps // (2 * n_draws))
         v = self._advance(max(0, n_steps - n_draws * apart), stream)
-        total = xp.zeros_like(v)
+        total = 0.0
         for _ in range(n_draws):
             v = self._advance(apart, stream)
             h = machine.sample_hidden(v, stream)

@@ -77,7 +77,7 @@ def validate(state: TrainingState, rows: Sequence, weights: Sequence) -> Verdict
     gap = energies[0] - energies[1]
     has_ladder = isinstance(state.chains, TemperedChains)
     is_whole = all(columns_unknown(v, machine.backend).size == 0 for v in rows)
-    if has_ladder or not (machine.has_spins_only and is_whole):
+    if has_ladder or not (machine.has_pseudo_likelihood and is_whole):
         of_state = _log_partition_of_ladder if has_ladder else _quick_log_partition
         log_z, error = of_state(state)
         # Densities are per unit of X.

@@ -19,6 +19,8 @@ class Projection:
         An int is a number of updates.
     bound : float
         The x of [-x, x] for "clip".
+    unit : float
+        What "sign" makes of patterns: plus or minus this.
 
     Examples
     --------
@@ -29,6 +31,7 @@ class Projection:
     kind: str | None = None
     period: str | int = "update"
     bound: float = 1.0
+    unit: float = 1.0
 
     def is_due(self, n_updates: int, end_of_epoch: bool) -> bool:
         """Whether to project after update number `n_updates` (counted from one)."""
@@ -53,7 +56,7 @@ class Projection:
             _draw_patterns(machine, stream)
         for p in patterns.values():
             if self.kind == "sign":
-                p[...] = backend.sign(p)
+                p[...] = self.unit * backend.sign(p)
             elif self.kind == "clip":
                 backend.clip(p, self.bound)
 

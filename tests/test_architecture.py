@@ -49,7 +49,7 @@ ORDER = [
     ["_fit"],
     ["_base"],
     ["_rbm"],
-    ["_rarbm"],
+    ["_rabm", "_rarbm"],
     ["_tree"],
     ["onnx", "persistence"],
     ["callbacks._checkpoint"],

@@ -193,6 +193,15 @@ def test_pseudo_likelihood_is_of_spins(backend, layers):
     if layers == "spins, spins":
         machine.log_pseudo_likelihood(rows)
         return
+    if layers == "spins, gaussians":
+        p, numbers = exact.probabilities(), exact.v @ [8, 4, 2, 1]
+        at = [
+            np.searchsorted(numbers, numbers - 2 * exact.v[:, i] * 2 ** (3 - i)) for i in range(4)
+        ]
+        expected = sum(np.log(p / (p + p[flipped])) for flipped in at)
+        got = backend.to_numpy(machine.log_pseudo_likelihood(backend.asarray(exact.v)))
+        np.testing.assert_allclose(got, expected, rtol=1e-10)
+        return
     with pytest.raises(ValueError, match="flipping spins"):
         machine.log_pseudo_likelihood(rows)
 
