@@ -215,7 +215,8 @@ class BaseRBM(
         machine, encoder = self._ready(H)
         SpinEncoder(self.units, None, encoder.backend, encoder.dtype).check(H, name="H")
         with machine.backend.running():
-            means = encoder.visible_mean(machine, encoder.of_hidden.means(H))
+            h = self._hidden_side(encoder.of_hidden.means(H), machine.backend)
+            means = encoder.visible_mean(machine, h)
             return self._returned(means, machine.backend, like=H)
 
     # --- scikit-learn -------------------------------------------------------------------
@@ -253,6 +254,22 @@ class BaseRBM(
     def _n_visible(self) -> int:
         """How many units are on the visible side of the machine."""
         return self.n_features_in_
+
+    @property
+    def _sizes(self) -> dict[str, int]:
+        """What is known of the axes of the fitted arrays, by their letters."""
+        return {"V": self._n_visible}
+
+    def _hidden_side(self, H: Any, backend: Any) -> Any:
+        """Means of the units on the hidden side of the machine, of those of hidden features."""
+        return H
+
+    def _settled_parameters(self, machine: Machine) -> dict[str, Any]:
+        """What a fitted machine says of parameters, which training goes on with."""
+        settled = {"n_components": machine.n_hidden}
+        if machine.couplings.uses_patterns:
+            settled["n_patterns"] = machine.couplings.n_patterns
+        return settled
 
     @property
     def _dtype(self) -> str:

@@ -395,9 +395,7 @@ def _start(
 
 def _check_resumable(estimator: Any, machine: Machine) -> None:
     """Raise ValueError if the parameters no longer describe the fitted model."""
-    fitted = {"n_components": machine.n_hidden}
-    if machine.couplings.uses_patterns:
-        fitted["n_patterns"] = machine.couplings.n_patterns
+    fitted = estimator._settled_parameters(machine)
     if not estimator.fit_intercept and machine.has_biases:
         fitted["fit_intercept"] = True
     for name, value in fitted.items():

@@ -11,12 +11,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_rapid._data import SpinEncoder
-from sklearn_rapid._parameters import check_count
+from sklearn_rapid._parameters import check_count, new_seed
+from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.clamped import clamp, columns_unknown, free_energy_bound
-from sklearn_rapid.positive_phase import PositivePhase
+from sklearn_rapid.positive_phase import ClampedChains, PositivePhase
+
+# Steps that latent units take with a row held fast, before chains of all units start from it.
+STEPS_OF_LATENT = 20
 
 
 @dataclass(frozen=True)
@@ -60,8 +65,8 @@ class LatentEncoder:
         return self._with_latent(self.encoder.spins_of_rows(X, rows))
 
     def keeps_sparse(self, X: Any) -> bool:
-        """Never: latent units are not zero."""
-        return False
+        """Not with latent units, which are not zero."""
+        return self.n_latent == 0 and self.encoder.keeps_sparse(X)
 
     def decode(self, v: Any) -> Any:
         """The columns of X, in the user's units."""
@@ -180,3 +185,38 @@ class LatentMixin:
         found = self._by_chunks(X, annealed, (2,), "float64")
         log_p, error = found[:, 0] - self.log_partition_, found[:, 1]
         return (log_p, error) if return_error else log_p
+
+    def gibbs(self, X: ArrayLike, n_steps: int = 1, random_state: Any = None) -> np.ndarray:
+        """Visible states after Gibbs steps of all units from X.
+
+        What X does not show starts from steps with X held fast.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        n_steps : int, default=1
+        random_state : int, RandomState instance or None, default=None
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+        """
+        check_is_fitted(self)
+        n_steps = check_count("n_steps", n_steps, 0)
+        stream = RandomStream(new_seed(check_random_state(random_state)))
+
+        def steps(machine: Any, encoder: Any, v: Any, out: Any) -> Any:
+            return encoder.decode(machine.gibbs(_whole(machine, v, stream), n_steps, stream))
+
+        return self._by_chunks(X, steps, (self.n_features_in_,), self._dtype)
+
+    def _starting_states(
+        self, init: Any, n: int, machine: Any, encoder: Any, stream: RandomStream
+    ) -> Any:
+        states = super()._starting_states(init, n, machine, encoder, stream)
+        return _whole(machine, states, stream)
+
+
+def _whole(machine: Any, v: Any, stream: RandomStream) -> Any:
+    """The rows with states where something is not known."""
+    return ClampedChains(STEPS_OF_LATENT).states(machine, v, stream)

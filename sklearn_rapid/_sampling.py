@@ -264,7 +264,7 @@ class SamplingMixin:
                 )
             states = backend.sign(machine.couplings.visible_patterns)
         else:
-            init = checked_array(init, "init", (None, machine.n_visible))
+            init = checked_array(init, "init", (None, self.n_features_in_))
             encoder.check(init, name="init")
             states = encoder.spins(init)
         return xp.take(states, xp.arange(n) % states.shape[0], axis=0)

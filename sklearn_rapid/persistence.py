@@ -17,11 +17,14 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_rapid import negative_phase, optimizers
+from sklearn_rapid import negative_phase, optimizers, positive_phase
 from sklearn_rapid._base import BaseRBM
 from sklearn_rapid._compat import ValidatedParameters, validate_parameters
+from sklearn_rapid._dbm import DBM
 from sklearn_rapid._files import write_whole
 from sklearn_rapid._fitted import check_fitted, check_training_state, checked_sizes
+from sklearn_rapid._latent import LatentMixin
+from sklearn_rapid._radbm import RADBM
 from sklearn_rapid._rarbm import RARBM
 from sklearn_rapid._rbm import RBM
 from sklearn_rapid._tree import Tree
@@ -35,10 +38,11 @@ __all__ = ["load", "save"]
 
 # Entries of the metadata, and the number of the form of the first: another one cannot be read.
 KEY, DIGEST, FORMAT = "sklearn_rapid", "digest", 1
-MODELS = {cls.__name__: cls for cls in (RBM, RARBM)}
+MODELS = {cls.__name__: cls for cls in (RBM, RARBM, DBM, RADBM)}
 TREE = Tree(
     [
         *negative_phase.BY_NAME.values(),
+        *positive_phase.BY_NAME.values(),
         *optimizers.BY_NAME.values(),
         *(optimizers.Constant, optimizers.ExponentialDecay, optimizers.LinearDecay),
         *(RandomStream, TemperedChains, Ladder),
@@ -54,6 +58,7 @@ ATTRIBUTES: dict[str, Any] = {
     "binarize_": float | int | str | None,
     "feature_names_in_": np.ndarray,
     "history_": dict,
+    "layer_sizes_": tuple,
     "mean_": np.ndarray,
     "n_features_in_": int,
     "n_iter_": int,
@@ -71,7 +76,7 @@ def save(model: BaseRBM, path: str | os.PathLike) -> None:
 
     Parameters
     ----------
-    model : RBM or RARBM
+    model : RBM, RARBM, DBM or RADBM
         Fitted.
     path : str or path
         ``.safetensors`` is usual. What is there is replaced.
@@ -121,7 +126,7 @@ def save(model: BaseRBM, path: str | os.PathLike) -> None:
     write_whole(Path(path), [content])
 
 
-def load(path: str | os.PathLike) -> RBM | RARBM:
+def load(path: str | os.PathLike) -> BaseRBM:
     """Make a model from a file that `save` has written.
 
     Nothing in the file is run: it may be anybody's. Files of other versions of the package are
@@ -134,7 +139,7 @@ def load(path: str | os.PathLike) -> RBM | RARBM:
 
     Returns
     -------
-    RBM or RARBM
+    RBM, RARBM, DBM or RADBM
 
     Raises
     ------
@@ -219,7 +224,9 @@ def _checked_arrays(file: Any, header: dict[str, Any]) -> dict[str, np.ndarray]:
     n_features = attributes.get("n_features_in_")
     if not isinstance(n_features, int):
         raise ValueError(f"it says n_features_in_ = {str(n_features)[:80]!r}")
-    checked_sizes(cls._fitted_shapes, found, {"V": n_features})
+    # Of machines with latent units, `check_fitted` knows how many there are on the visible side.
+    known = {} if issubclass(cls, LatentMixin) else {"V": n_features}
+    checked_sizes(cls._fitted_shapes, found, known)
     return {name: file.get_tensor(name) for name in shapes}
 
 
@@ -233,7 +240,7 @@ def _digest(text: str, arrays: dict[str, np.ndarray]) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-def _model_of(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> RBM | RARBM:
+def _model_of(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> BaseRBM:
     """The model, if all that it is made of is known and fits together."""
     cls = MODELS[header["class"]]
     parameters = {k: TREE.read(node, {}) for k, node in header["parameters"].items()}
