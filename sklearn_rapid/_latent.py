@@ -210,6 +210,22 @@ class LatentMixin:
 
         return self._by_chunks(X, steps, (self.n_features_in_,), self._dtype)
 
+    def reconstruct(self, X: ArrayLike, *args: Any, **how: Any) -> np.ndarray:
+        """Not for machines with latent units: a ValueError.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        *args, **how : ignored
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+        """
+        raise ValueError(
+            f"{type(self).__name__} does not fill in missing entries: use RBM or RARBM"
+        )
+
     def _starting_states(
         self, init: Any, n: int, machine: Any, encoder: Any, stream: RandomStream
     ) -> Any:
