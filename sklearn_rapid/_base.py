@@ -208,7 +208,8 @@ class BaseRBM(
         of_hidden = self._of_hidden(encoder)
         of_hidden.check(H, name="H")
         with machine.backend.running():
-            means = encoder.unit_means(machine, of_hidden.means(H))
+            h = self._hidden_side(of_hidden.means(H), machine.backend)
+            means = encoder.unit_means(machine, h)
             return self._returned(encoder.decode_means(means), machine.backend, like=H)
 
     # --- scikit-learn -------------------------------------------------------------------
@@ -243,6 +244,15 @@ class BaseRBM(
     def _positive_phase(self, X: Any) -> PositivePhase:
         """What completes rows of X."""
         return ClampedChains() if lacks_entries(X) else AS_THEY_ARE
+
+    @property
+    def _known_sizes(self) -> dict[str, int]:
+        """What is known of the axes of the fitted arrays, by their letters."""
+        return {"V": self._n_visible}
+
+    def _hidden_side(self, H: Any, backend: Any) -> Any:
+        """Means of the units on the hidden side of the machine, of those of hidden features."""
+        return H
 
     @property
     def _dtype(self) -> str:

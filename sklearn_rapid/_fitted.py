@@ -93,7 +93,7 @@ def check_fitted(model: Any) -> None:
             what = getattr(array, "dtype", type(array).__name__)
             raise ValueError(f"{name} must be a NumPy array of real numbers, got {what}")
     found = {name: array.shape for name, array in arrays.items()}
-    checked_sizes(shapes, found, {"V": model._n_visible})
+    checked_sizes(shapes, found, model._known_sizes)
     for name, array in arrays.items():
         # The least and the largest are NaN where any is, and take no memory.
         if not (np.isfinite(array.min()) and np.isfinite(array.max())):

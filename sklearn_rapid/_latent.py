@@ -65,8 +65,8 @@ class LatentEncoder:
         return self._with_latent(self.encoder.spins_of_rows(X, rows))
 
     def keeps_sparse(self, X: Any) -> bool:
-        """Never: latent units are not zero."""
-        return False
+        """Not with latent units, which are not zero."""
+        return self.n_latent == 0 and self.encoder.keeps_sparse(X)
 
     def decode(self, v: Any) -> Any:
         """The columns of X, in the user's units."""

@@ -14,6 +14,14 @@ from sklearn_rapid._rbm import CONSTRAINTS, COUNT, POSITIVE
 from sklearn_rapid.couplings import PatternCouplings
 from sklearn_rapid.projections import Projection
 
+PATTERN_CONSTRAINTS: dict[str, list] = {
+    "n_patterns": [COUNT],
+    "init_scale": [StrOptions({"auto"}), POSITIVE],
+    "projection": [StrOptions({"sign", "clip", "gibbs"}), None],
+    "projection_period": [StrOptions({"update", "epoch"}), COUNT],
+    "pattern_bound": [POSITIVE],
+}
+
 
 class RARBM(BaseRBM):
     """Restricted Boltzmann machine with regularized axons: couplings made of patterns.
@@ -188,14 +196,7 @@ class RARBM(BaseRBM):
     (2, 16)
     """
 
-    _parameter_constraints: ClassVar[dict] = {
-        **CONSTRAINTS,
-        "n_patterns": [COUNT],
-        "init_scale": [StrOptions({"auto"}), POSITIVE],
-        "projection": [StrOptions({"sign", "clip", "gibbs"}), None],
-        "projection_period": [StrOptions({"update", "epoch"}), COUNT],
-        "pattern_bound": [POSITIVE],
-    }
+    _parameter_constraints: ClassVar[dict] = {**CONSTRAINTS, **PATTERN_CONSTRAINTS}
 
     _fitted_shapes: ClassVar[dict] = {
         "visible_patterns_": ("K", "V"),
@@ -280,20 +281,11 @@ class RARBM(BaseRBM):
         return (self.hidden_patterns_.T @ self.visible_patterns_) / np.sqrt(k, dtype=self._dtype)
 
     def _projection(self) -> Projection:
-        period = self.projection_period
-        period = period if isinstance(period, str) else int(period)
-        return Projection(self.projection, period, self.pattern_bound)
+        return projection_of(self)
 
     def _initial_couplings(self, n_visible: int, seed: int, backend: Any) -> PatternCouplings:
-        k, n_hidden = int(self.n_patterns), int(self.n_components)
-        scale = self.init_scale
-        if scale == "auto":
-            scale = amplitude_for_singular_values_below(2.0, n_visible, n_hidden, k)
-        spins = 2.0 * np.random.default_rng(seed).integers(2, size=(k, n_visible + n_hidden)) - 1.0
-        visible, hidden = scale * spins[:, :n_visible], scale * spins[:, n_visible:]
-        return PatternCouplings(
-            backend.asarray(visible, self._dtype), backend.asarray(hidden, self._dtype)
-        )
+        patterns = initial_patterns(self, n_visible, int(self.n_components), seed)
+        return PatternCouplings(*(backend.asarray(xi, self._dtype) for xi in patterns))
 
     def _fitted_couplings(self, backend: Any) -> PatternCouplings:
         patterns = (self.visible_patterns_, self.hidden_patterns_)
@@ -306,6 +298,24 @@ class RARBM(BaseRBM):
             "visible_patterns_": to_numpy(couplings.visible_patterns),
             "hidden_patterns_": to_numpy(couplings.hidden_patterns),
         }
+
+
+def projection_of(estimator: Any) -> Projection:
+    """What an estimator's parameters say is done to its patterns."""
+    period = estimator.projection_period
+    period = period if isinstance(period, str) else int(period)
+    return Projection(estimator.projection, period, estimator.pattern_bound)
+
+
+def initial_patterns(
+    estimator: Any, n_visible: int, n_hidden: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Random patterns of both layers, at the amplitude that an estimator's parameters say."""
+    k, scale = int(estimator.n_patterns), estimator.init_scale
+    if scale == "auto":
+        scale = amplitude_for_singular_values_below(2.0, n_visible, n_hidden, k)
+    spins = 2.0 * np.random.default_rng(seed).integers(2, size=(k, n_visible + n_hidden)) - 1.0
+    return scale * spins[:, :n_visible], scale * spins[:, n_visible:]
 
 
 def amplitude_for_singular_values_below(

@@ -46,8 +46,8 @@ class Verdict:
     Attributes
     ----------
     score : float
-        What is to rise, in nats: the log-likelihood, or the pseudo-likelihood of spins where no
-        ladder knows log Z.
+        What is to rise, in nats: the log-likelihood, its lower bound where rows are not known as a
+        whole, or the pseudo-likelihood of spins where no ladder knows log Z.
     error : float
         Of the score, for what is not known of log Z.
     figures : dict of str to float
@@ -82,7 +82,8 @@ def validate(state: TrainingState, rows: Sequence, weights: Sequence) -> Verdict
         log_z, error = of_state(state)
         # Densities are per unit of X.
         score = -energies[0] - log_z - _log_volume_of_known(state, rows[0], _weights_of(weights[0]))
-        figures = {"log_likelihood": score, "log_likelihood_error": error, "free_energy_gap": gap}
+        name = "log_likelihood" if is_whole else "lower_bound"
+        figures = {name: score, f"{name}_error": error, "free_energy_gap": gap}
         return Verdict(score, error, figures)
     log_p = to_numpy(machine.log_pseudo_likelihood(rows[0]))
     score = float(np.average(log_p, weights=_weights_of(weights[0])))

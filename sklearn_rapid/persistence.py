@@ -20,10 +20,12 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_rapid import negative_phase, optimizers, positive_phase
 from sklearn_rapid._base import BaseRBM
 from sklearn_rapid._compat import ValidatedParameters, validate_parameters
+from sklearn_rapid._dbm import DBM
 from sklearn_rapid._files import write_whole
 from sklearn_rapid._fitted import check_fitted, check_training_state, checked_sizes
 from sklearn_rapid._latent import LatentMixin
 from sklearn_rapid._rabm import RABM
+from sklearn_rapid._radbm import RADBM
 from sklearn_rapid._rarbm import RARBM
 from sklearn_rapid._rbm import RBM
 from sklearn_rapid._tree import Tree
@@ -37,7 +39,7 @@ __all__ = ["load", "save"]
 
 # Entries of the metadata, and the number of the form of the first: another one cannot be read.
 KEY, DIGEST, FORMAT = "sklearn_rapid", "digest", 1
-MODELS = {cls.__name__: cls for cls in (RBM, RARBM, RABM)}
+MODELS = {cls.__name__: cls for cls in (RBM, RARBM, DBM, RADBM, RABM)}
 TREE = Tree(
     [
         *negative_phase.BY_NAME.values(),
@@ -59,6 +61,7 @@ ATTRIBUTES: dict[str, Any] = {
     "feature_names_in_": np.ndarray,
     "hidden_": str,
     "history_": dict,
+    "layer_sizes_": tuple,
     "mean_": np.ndarray,
     "n_features_in_": int,
     "n_iter_": int,
@@ -77,7 +80,7 @@ def save(model: BaseRBM, path: str | os.PathLike) -> None:
 
     Parameters
     ----------
-    model : RBM, RARBM or RABM
+    model : RBM, RARBM, DBM, RADBM or RABM
         Fitted.
     path : str or path
         ``.safetensors`` is usual. What is there is replaced.
@@ -143,7 +146,7 @@ def load(path: str | os.PathLike) -> BaseRBM:
 
     Returns
     -------
-    RBM, RARBM or RABM
+    RBM, RARBM, DBM, RADBM or RABM
 
     Raises
     ------
