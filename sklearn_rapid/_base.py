@@ -33,6 +33,7 @@ from sklearn_rapid._likelihood import LikelihoodMixin
 from sklearn_rapid._parameters import checked_weights
 from sklearn_rapid._progress import CutShort
 from sklearn_rapid._reading import checked_array
+from sklearn_rapid._run import Run
 from sklearn_rapid._sampling import SamplingMixin
 from sklearn_rapid.backends import RandomStream, get_backend, is_cupy_array
 from sklearn_rapid.clamped import filled_with_means
@@ -237,9 +238,9 @@ class BaseRBM(
         """Rows in which is all that there is to see of the values of X: X itself."""
         return X
 
-    def _run_of(self, X: Any) -> type[_fit.Run]:
+    def _run_of(self, X: Any) -> type[Run]:
         """What makes the updates of a fit on X."""
-        return _fit.Run
+        return Run
 
     def _positive_phase(self, X: Any) -> PositivePhase:
         """What completes rows of X."""

@@ -46,6 +46,7 @@ ORDER = [
     ["_fitted"],
     ["_input", "_likelihood", "_sampling", "_validation"],
     ["_progress", "_stream"],
+    ["_run"],
     ["_fit"],
     ["_base"],
     ["_rbm"],

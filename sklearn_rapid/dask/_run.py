@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_rapid._fit import Run
 from sklearn_rapid._rows import epoch_order, shuffled
+from sklearn_rapid._run import Run
 from sklearn_rapid._warnings import warn
 from sklearn_rapid.dask._cluster import LostWorkers, alive
 from sklearn_rapid.dask._crew import Crew

@@ -14,7 +14,7 @@ import numpy as np
 import rivals
 
 from sklearn_rapid import RARBM, RBM
-from sklearn_rapid._fit import BYTES_AT_ONCE
+from sklearn_rapid._run import BYTES_AT_ONCE
 from sklearn_rapid.annealing import ais_log_partition
 from sklearn_rapid.backends import RandomStream, get_backend
 from sklearn_rapid.couplings import DenseCouplings, PatternCouplings
