@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import Options, StrOptions
 __all__ = [
     "LARGEST_COUNT",
     "Count",
+    "Counts",
     "Interval",
     "Options",
     "StrOptions",
@@ -48,6 +49,17 @@ class Count(Interval):
 
     def __init__(self, smallest: int = 1) -> None:
         super().__init__(Integral, smallest, LARGEST_COUNT, closed="both")
+
+
+class Counts(Count):
+    """A tuple or list of ints from one to `LARGEST_COUNT`, one of them at least."""
+
+    def is_satisfied_by(self, value: Any) -> bool:
+        is_some = isinstance(value, tuple | list) and len(value) > 0
+        return is_some and all(map(super().is_satisfied_by, value))
+
+    def __str__(self) -> str:
+        return "a tuple of ints above 0, one at least"
 
 
 # Decorates a `fit`: parameters are checked against `_parameter_constraints` before it runs.

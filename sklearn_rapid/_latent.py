@@ -15,13 +15,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_rapid._data import SpinEncoder
 from sklearn_rapid._parameters import check_count
-from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.clamped import clamp, columns_unknown, free_energy_bound
-from sklearn_rapid.machine import Machine
-from sklearn_rapid.positive_phase import AS_THEY_ARE, ClampedChains, PositivePhase
-
-# What draws units that rows do not show, where chains start.
-CHAINS = ClampedChains(n_gibbs_steps=20)
+from sklearn_rapid.positive_phase import PositivePhase
 
 
 @dataclass(frozen=True)
@@ -52,6 +47,11 @@ class LatentEncoder:
         return getattr(self.encoder, name)
 
     @property
+    def gaps(self) -> bool:
+        """Whether something is not known: latent units never are."""
+        return self.n_latent > 0 or self.encoder.gaps
+
+    @property
     def unscaled(self) -> LatentEncoder:
         """The same: spins have no scale."""
         return self
@@ -65,17 +65,16 @@ class LatentEncoder:
         return self._with_latent(self.encoder.spins_of_rows(X, rows))
 
     def keeps_sparse(self, X: Any) -> bool:
-        """Never: latent units are not zero."""
-        return False
+        """Not with latent units, which are not zero."""
+        return self.n_latent == 0 and self.encoder.keeps_sparse(X)
 
     def decode(self, v: Any) -> Any:
         """The columns of X, in the user's units."""
         return self.encoder.decode(v[:, : v.shape[1] - self.n_latent])
 
-    def visible_mean(self, machine: Any, h: Any) -> Any:
-        """E[v | h] of the columns of X, in the user's units."""
-        means = self.encoder.visible_mean(machine, h)
-        return means[:, : means.shape[1] - self.n_latent]
+    def decode_means(self, means: Any) -> Any:
+        """Means of `unit_means` of the columns of X, in the user's units."""
+        return self.encoder.decode_means(means[:, : means.shape[1] - self.n_latent])
 
     def _with_latent(self, v: Any) -> Any:
         if self.n_latent == 0:
@@ -96,19 +95,15 @@ class LatentMixin:
     _completion: PositivePhase
 
     def _positive_phase(self, X: Any) -> PositivePhase:
-        return self._completion if self._n_latent else AS_THEY_ARE
+        return self._completion if self._n_latent else super()._positive_phase(X)
 
     @property
     def _n_visible(self) -> int:
-        return self.n_features_in_ + self._n_latent
+        return super()._n_visible + self._n_latent
 
     def _encoder(self, backend: Any, X: Any = None) -> LatentEncoder:
         encoder = super()._encoder(backend, X)
         return LatentEncoder(encoder, self._n_latent) if self._n_latent else encoder
-
-    def _completed(self, v: Any, machine: Machine, stream: RandomStream) -> Any:
-        """Rows with states of what they do not show, drawn given the rest."""
-        return CHAINS.states(machine, v, stream)
 
     def free_energy(self, X: ArrayLike) -> np.ndarray:
         """The variational free energy of each row by mean field, in nats.

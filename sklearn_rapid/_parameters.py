@@ -83,7 +83,7 @@ def negative_phase_from(value: Any) -> Any:
     return _validated(value, negative_phase.BY_NAME)
 
 
-def positive_phase_from(value: Any) -> Any:
+def positive_phase_from(value: Any) -> PositivePhase:
     """The positive phase that a string is shorthand for, or the object itself, validated."""
     return _validated(value, positive_phase.BY_NAME)
 

@@ -212,8 +212,8 @@ class RABM(LatentMixin, BaseRBM):
 
     # N is all spins, hidden ones among them.
     _fitted_shapes: ClassVar[dict] = {
-        "components_": ("K", "N"),
-        "intercept_visible_": ("N",),
+        "components_": ("K", "V"),
+        "intercept_visible_": ("V",),
         "intercept_hidden_": ("K",),
     }
 
@@ -357,7 +357,8 @@ class RABM(LatentMixin, BaseRBM):
         with backend.running():
             if self.n_hidden == 0:
                 z = backend.asarray(H, self._dtype)
-                return self._returned(encoder.visible_mean(machine, z), backend, like=H)
+                means = encoder.decode_means(encoder.unit_means(machine, z))
+                return self._returned(means, backend, like=H)
             encoder.of_hidden.check(H, name="H")
             latent, xp = encoder.of_hidden.means(H), backend.xp
             unknown = xp.full((H.shape[0], self.n_features_in_), float("nan"), dtype=latent.dtype)

@@ -111,11 +111,11 @@ class Clamped:
         n_chains, n_temperatures : int
             Of each row; the temperatures are equally spaced in β.
         """
-        machine, backend, xp = self.machine, self.machine.backend, self.machine.backend.xp
+        machine, backend = self.machine, self.machine.backend
         gamma, units = machine.hidden_units.log_partition, machine.visible_units
         chains = self._repeated(n_chains)
         base = 0.5 * chains.mean_field()[1]
-        bias = xp.broadcast_to(machine.visible_bias, base.shape) - base
+        bias = machine.visible_bias[None, :] - base
         drawn = units.sample(1.0 * base, backend, stream, stream.reserve())
         u, start = chains._with_known(drawn), chains.hidden_field(chains.v)
         log_w = chains.known_log_weights + gamma(start, backend)
@@ -242,4 +242,8 @@ def free_energy_bound(machine: Machine, v: Any) -> Any:
     columns = columns_unknown(v, machine.backend)
     if columns.size == 0:
         return machine.free_energy(v)
-    return -clamp(machine, v, columns).lower_bound()
+    bound = -clamp(machine, v, columns).lower_bound()
+    # To the last digit what it is beside rows that are known as a whole.
+    xp = machine.backend.xp
+    whole = machine.free_energy(xp.where(v != v, xp.zeros_like(v), v))
+    return xp.where(xp.any(v != v, axis=1), bound, whole)

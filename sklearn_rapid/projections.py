@@ -41,6 +41,14 @@ class Projection:
             return end_of_epoch
         return self.period == "update" or n_updates % self.period == 0
 
+    def check(self, machine: Machine) -> None:
+        """Raise ValueError if patterns would have to be states, and units are no spins."""
+        if self.kind == "gibbs" and not machine.has_spins_only:
+            raise ValueError(
+                "projection='gibbs' draws patterns as states of the units, which are no patterns "
+                "unless they are spins, in both layers. Use 'clip', 'sign' or None."
+            )
+
     def __call__(self, machine: Machine, stream: RandomStream) -> None:
         """Project the machine's patterns, in place."""
         backend, patterns = machine.backend, machine.couplings.parameters
