@@ -149,7 +149,8 @@ class RABM(LatentMixin, BaseRBM):
     log_partition_ : float
         log Z in nats, estimated when first asked for; see `log_partition` and Notes.
     history_ : dict of lists
-        A value an epoch each, as of `RBM`; with hidden spins, "log_likelihood" is a lower bound.
+        A value an epoch each, as of `RBM`; with hidden spins, "lower_bound" and its error take the
+        place of "log_likelihood".
     n_iter_ : int
         Epochs of the last `fit`.
     binarize_ : float, "sample" or None
