@@ -508,12 +508,12 @@ def test_other_refusals(model):
     with pytest.raises(ValueError, match="got only NaN"):
         clone(model).partial_fit(GAPS * np.nan)
     model.fit(GAPS)
-    with pytest.raises(ValueError, match="X contains NaN.*wanted whole"):
+    with pytest.raises(ValueError, match=r"X contains NaN.*wanted whole"):
         model.pseudo_likelihood(GAPS)
     with pytest.raises(TypeError, match="Sparse data was passed"):
         model.reconstruct(sparse.csr_array(BARS))
     real = RBM(2, visible="gaussian")
-    with pytest.raises(ValueError, match="must vary in each column.*column 1"):
+    with pytest.raises(ValueError, match=r"must vary in each column.*column 1"):
         real.fit(np.array([[1.0, 2.0], [2.0, NAN], [NAN, 2.0]]))
 
 
