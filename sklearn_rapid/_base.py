@@ -194,11 +194,12 @@ class BaseRBM(
         check_is_fitted(self)
         H = checked_array(H, "H", (None, self._n_features_out))
         H = H.toarray() if sparse.issparse(H) else H
-        machine, encoder = self._ready(H)
+        machine = self._machine(self._backend_at_hand(H))
+        encoder = self._encoder(machine.backend)
         of_hidden = self._of_hidden(encoder)
         of_hidden.check(H, name="H")
         with machine.backend.running():
-            means = encoder.unit_means(machine, of_hidden.means(H))
+            means = encoder.unit_means(machine.for_rows(CHUNK), of_hidden.means(H))
             return self._returned(encoder.decode_means(means), machine.backend, like=H)
 
     # --- scikit-learn -------------------------------------------------------------------
