@@ -192,6 +192,7 @@ class BaseRBM(
             categories, the most likely code: codes have no mean.
         """
         check_is_fitted(self)
+        given = H
         H = checked_array(H, "H", (None, self._n_features_out))
         H = H.toarray() if sparse.issparse(H) else H
         machine = self._machine(self._backend_at_hand(H))
@@ -200,7 +201,8 @@ class BaseRBM(
         of_hidden.check(H, name="H")
         with machine.backend.running():
             means = encoder.unit_means(machine.for_rows(CHUNK), of_hidden.means(H))
-            return self._returned(encoder.decode_means(means), machine.backend, like=H)
+            rows = self._returned(encoder.decode_means(means), machine.backend, like=H)
+        return self._as_table(rows, given)
 
     # --- scikit-learn -------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_rapid._categories import CategoryEncoder, categories_of
 from sklearn_rapid._columns import RealEncoder, moments_of_columns
+from sklearn_rapid._compat import as_set_output
 from sklearn_rapid._data import FALLBACK_THRESHOLD, SpinEncoder, meaning_of, warn_of_values
 from sklearn_rapid._kinds import (
     MOMENTS,
@@ -173,6 +174,11 @@ class InputMixin:
     def _some(self, X: Any, columns: Any) -> Any:
         """X, or some columns of it."""
         return X if isinstance(columns, slice) else columns_of(X, columns, self._backend(X))
+
+    def _as_table(self, values: Any, like: Any = None) -> Any:
+        """Rows as the frame that `set_output` asks for, if X was one."""
+        names = vars(self).get("feature_names_in_")
+        return values if names is None else as_set_output(self, values, names, like)
 
     # --- what a first X says ------------------------------------------------------------
 

@@ -99,6 +99,7 @@ class SamplingMixin:
                 start = self._starting_states(init, n_samples, machine, encoder, stream)
                 states = machine.for_rows(2 * n_steps * n_samples).gibbs(start, n_steps, stream)
             samples = self._returned(encoder.decode(states), machine.backend, like=init)
+        samples = self._as_table(samples)
         if not is_tempered:
             return samples
         if n_fresh < SMALLEST_INDEPENDENT_SHARE * n_samples:
@@ -171,12 +172,13 @@ class SamplingMixin:
         check_is_fitted(self)
         n_steps = check_count("n_steps", n_steps, 0)
         stream = RandomStream(new_seed(check_random_state(random_state)))
-        return self._by_chunks(
+        states = self._by_chunks(
             X,
             lambda machine, encoder, v, out: encoder.decode(machine.gibbs(v, n_steps, stream)),
             (self.n_features_in_,),
             self._dtype,
         )
+        return self._as_table(states, X)
 
     def reconstruct(
         self,
@@ -219,6 +221,7 @@ class SamplingMixin:
         check_is_fitted(self)
         n_gibbs_steps = check_count("n_gibbs_steps", n_gibbs_steps, 1)
         check_option("output", output, ("sample", "mean"))
+        given = X
         X = self._validate(X, reset=False, missing=True)
         machine, encoder = self._ready(X)
         where = machine.backend.xp if is_cupy_array(X) else np
@@ -239,7 +242,7 @@ class SamplingMixin:
                 filled = completion.run(n_gibbs_steps, output == "mean", stream)
                 filled = machine.backend.xp.where(free, filled, encoder.decode(v))
                 out[rows] = self._returned(filled, machine.backend, like=X)
-        return out
+        return self._as_table(out, given)
 
     def _starting_states(
         self, init: Any, n: int, machine: Machine, encoder: SpinEncoder, stream: RandomStream

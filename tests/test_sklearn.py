@@ -54,6 +54,9 @@ CHECKED = [
     RBM(**TINY, units="spin", dtype="float64", optimizer="adam"),
     RBM(**TINY, visible="gaussian"),
     RARBM(**TINY_PATTERNS, visible="gaussian", units="spin", negative_phase="cd"),
+    RBM(**TINY, visible=[("gaussian", slice(None))]),
+    RBM(**TINY, hidden="gaussian"),
+    RARBM(**TINY_PATTERNS, hidden="gaussian", units="spin"),
     RARBM(**TINY_PATTERNS, projection="sign", projection_period="epoch", fit_intercept=False),
     RARBM(**TINY_PATTERNS, units="spin", projection="gibbs", center=False),
 ]
