@@ -69,6 +69,7 @@ class SamplingMixin:
         Returns
         -------
         ndarray of shape (n_samples, n_features)
+            Or a frame, where X was one and `set_output` asks for frames.
         Travels
             If asked for: how states travelled while samples were drawn. The effective number of
             samples is `n_round_trips`, so many states came from β = 0 meanwhile, and one more for

@@ -350,6 +350,17 @@ def test_codes_in_other_words():
     assert model.n_features_in_ == 2 and model.components_.shape == (5, 5)
 
 
+def test_codes_of_rows_of_weight_zero_are_known():
+    """Such rows have no say in anything else."""
+    rows, weights = np.vstack([X, [[1, 4, 0]]]), np.append(np.ones(len(X)), 0.0)
+    model = RBM(**HOW, visible="categorical").fit(rows, sample_weight=weights)
+    np.testing.assert_array_equal(model.categories_[1], [0, 1, 2, 4])
+    with_new = ALL_CODES[::3].copy()
+    with_new[:, 1] = 4
+    of_new = np.exp(model.score_samples(with_new))
+    assert of_new.sum() < 0.01
+
+
 def test_constant_columns_say_nothing():
     """A group of one unit, which is always on: nothing of it is learned."""
     model = RBM(**HOW, visible="categorical", negative_phase="exact", init_scale=0.0)
