@@ -53,8 +53,7 @@ class LikelihoodMixin:
     def score_samples(self, X: ArrayLike) -> np.ndarray:
         """Log-likelihood of each row, log P(v) = -F(v) - log Z, in nats.
 
-        With ``visible="gaussian"`` it is the logarithm of a density per unit of X: less Σ log
-        `scale_`.
+        With real columns it is the logarithm of a density per unit of X: less Σ log `scale_`.
 
         log Z is estimated at the first call (see `log_partition`) and kept, so that a row has
         one log-likelihood whatever else is in X.
@@ -111,9 +110,9 @@ class LikelihoodMixin:
     def free_energy(self, X: ArrayLike) -> np.ndarray:
         """F(v) = -b·v - Σ_α log 2cosh θ_α of each row, in nats (eq. A2).
 
-        With ``visible="gaussian"``, v is the standardised row, and v·v/2 is added. Rows with NaN
-        have the variational free energy of mean field: an upper bound of -log Σ exp(-F) over what
-        is not known.
+        Of real columns, v is standardised, and v·v/2 is added. Of real hidden units, θ·θ/2 takes
+        the place of log 2cosh θ, with a constant. Rows with NaN have the variational free energy of
+        mean field: an upper bound of -log Σ exp(-F) over what is not known.
 
         Parameters
         ----------
@@ -138,8 +137,9 @@ class LikelihoodMixin:
         """Log pseudo-likelihood Σ_i log P(v_i | v_{-i}) of each row, in nats.
 
         Exact over all sites and deterministic, unlike the one-site estimate that
-        ``BernoulliRBM.score_samples`` draws. Costs n_features passes over the hidden layer. Real
-        columns have none: a ValueError with ``visible="gaussian"``. Nor have rows with NaN.
+        ``BernoulliRBM.score_samples`` draws. Costs n_features passes over the hidden layer. Units
+        other than spins have none: a ValueError unless `visible` and `hidden` are "binary". Nor
+        have rows with NaN.
 
         Parameters
         ----------
@@ -174,10 +174,10 @@ class LikelihoodMixin:
         Parameters
         ----------
         method : {"auto", "exact", "tempering", "ais"}, default="auto"
-            "exact" sums over the smaller layer (at most 25 units; the hidden one with
-            ``visible="gaussian"``); "tempering" is parallel
-            tempering with bridges between neighbouring temperatures; "ais" is annealed
-            importance sampling; "auto" is exact up to 20 units and tempering beyond.
+            "exact" sums over the smaller layer of spins (at most 25 units; the hidden one if
+            columns are not all binary); "tempering" is parallel tempering with bridges between
+            neighbouring temperatures; "ais" is annealed importance sampling; "auto" is exact up
+            to 20 units and tempering beyond.
         tol : float > 0, default=0.1
             The error in nats at which tempering may stop.
         max_sweeps : int, default=None

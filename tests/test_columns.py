@@ -11,6 +11,7 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from brute_force import central_difference, p_value
 from callbacks import Silent
@@ -349,6 +350,17 @@ def test_codes_in_other_words():
     assert model.n_features_in_ == 2 and model.components_.shape == (5, 5)
 
 
+def test_codes_of_rows_of_weight_zero_are_known():
+    """Such rows have no say in anything else."""
+    rows, weights = np.vstack([X, [[1, 4, 0]]]), np.append(np.ones(len(X)), 0.0)
+    model = RBM(**HOW, visible="categorical").fit(rows, sample_weight=weights)
+    np.testing.assert_array_equal(model.categories_[1], [0, 1, 2, 4])
+    with_new = ALL_CODES[::3].copy()
+    with_new[:, 1] = 4
+    of_new = np.exp(model.score_samples(with_new))
+    assert of_new.sum() < 0.01
+
+
 def test_constant_columns_say_nothing():
     """A group of one unit, which is always on: nothing of it is learned."""
     model = RBM(**HOW, visible="categorical", negative_phase="exact", init_scale=0.0)
@@ -580,6 +592,29 @@ def test_bits_of_tables_are_thresholded():
     assert drawn_each_time.binarize_ == "sample"
     with pytest.raises(ValueError, match=r"binary columns 2, .* means in"):
         RBM(**HOW, visible=NAMED, binarize=None).fit(rows)
+
+
+@pytest.mark.parametrize(("kind", "frame"), [("pandas", pd.DataFrame), ("polars", pl.DataFrame)])
+def test_frames(kind, frame):
+    """Where `set_output` asks for frames, rows are frames with the columns and index of X."""
+    model = RBM(**HOW, visible=NAMED).fit(T)
+    other = clone_fitted(model).set_output(transform=kind)
+    rows = T[10:20]
+    for method, args in (
+        ("inverse_transform", (model.transform(rows),)),
+        ("reconstruct", (rows, np.zeros(4, dtype=bool))),
+        ("gibbs", (rows, 2)),
+        ("sample", (10,)),
+    ):
+        how = {} if method == "inverse_transform" else {"random_state": 0}
+        expected, table = (getattr(m, method)(*args, **how) for m in (model, other))
+        assert isinstance(expected, np.ndarray) and isinstance(table, frame)
+        assert list(table.columns) == list(T.columns)
+        np.testing.assert_array_equal(table.to_numpy(), expected)
+    if kind == "pandas":
+        assert list(other.reconstruct(rows).index) == list(rows.index)
+    bare = RBM(**HOW, visible="categorical").fit(X).set_output(transform=kind)
+    assert isinstance(bare.sample(3, random_state=0), np.ndarray)
 
 
 # --- real hidden units ----------------------------------------------------------------------
