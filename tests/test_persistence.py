@@ -157,7 +157,7 @@ class OwnPhase(ContrastiveDivergence):
     ("model", "error", "message"),
     [
         (RBM(2), NotFittedError, "not fitted"),
-        (OwnRBM(2).fit(X), TypeError, "RBM and RARBM, got OwnRBM"),
+        (OwnRBM(2).fit(X), TypeError, "RADBM, got OwnRBM"),
         (RBM(2, negative_phase=OwnPhase()).fit(X), TypeError, "negative_phase is OwnPhase"),
         (
             RBM(2, random_state=np.random.RandomState(0)).fit(X),
