@@ -14,6 +14,7 @@ import numpy as np
 from scipy import sparse
 
 from sklearn_rapid._data import SpinEncoder, chunks
+from sklearn_rapid._gaps import lacks_entries, refuse_unknown
 from sklearn_rapid.backends import is_cupy_array, to_host
 
 # A spread of less than so many roundings of a column's largest value is none.
@@ -34,6 +35,8 @@ class RealEncoder:
         What hidden features are measured in.
     backend : backend
     dtype : {"float32", "float64"}
+    gaps : bool, default=False
+        Whether rows may hold NaN, for what is not known. It stays NaN.
 
     Examples
     --------
@@ -49,6 +52,7 @@ class RealEncoder:
     units: str
     backend: Any
     dtype: str
+    gaps: bool = False
 
     binarize = None
     has_threshold = False
@@ -80,9 +84,13 @@ class RealEncoder:
         mean, scale = (self.backend.asarray(a) for a in (self.mean, self.scale))
         return xp.astype(v, xp.float64) * scale + mean
 
-    def visible_mean(self, machine: Any, h: Any) -> Any:
-        """E[v | h] in the user's units."""
-        return self.decode(machine.visible_mean(h))
+    def unit_means(self, machine: Any, h: Any) -> Any:
+        """E[v | h] of the units."""
+        return machine.visible_mean(h)
+
+    def decode_means(self, means: Any) -> Any:
+        """Means of `unit_means` in the user's units."""
+        return self.decode(means)
 
     @property
     def of_hidden(self) -> SpinEncoder:
@@ -99,11 +107,21 @@ class RealEncoder:
         """Log of the volume in the units of X that a unit of volume of the states has."""
         return float(np.sum(np.log(self.scale)))
 
+    def log_volume_of(self, v: Any) -> Any:
+        """The same for the columns that are known of each row of states."""
+        xp = self.backend.xp
+        if not self.gaps:
+            return self.log_volume
+        unknown = xp.astype(v != v, xp.float64)
+        return self.log_volume - unknown @ self.backend.asarray(np.log(self.scale))
+
 
 def moments_of_columns(
     X: Any, weights: np.ndarray | None, backend: Any
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of each column, float64; ValueError for a constant column.
+
+    Those of the entries that are known, where some are NaN.
 
     Parameters
     ----------
@@ -124,12 +142,20 @@ def moments_of_columns(
         raise ValueError("visible='gaussian' takes scales from how rows differ, got 1 sample")
     where = backend.xp if on_device else np
     shares = np.full(X.shape[0], 1.0 / X.shape[0]) if weights is None else weights / weights.sum()
+    gaps, known = lacks_entries(X), 1.0
+    if gaps:
+        known = _weighted_sum(X, shares, lambda x: where.astype(x == x, x.dtype), where)
+        refuse_unknown(known > 0.0)
+
+    def known_of(values: Any) -> Any:
+        return where.where(values == values, values, where.zeros_like(values)) if gaps else values
+
     with np.errstate(over="ignore", invalid="ignore"):
-        mean = _weighted_sum(X, shares, lambda x: x, where)
+        mean = _weighted_sum(X, shares, known_of, where) / known
         at = where.asarray(mean)
-        variance = _weighted_sum(X, shares, lambda x: (x - at) * (x - at), where)
+        variance = _weighted_sum(X, shares, lambda x: known_of((x - at) * (x - at)), where) / known
         scale = np.sqrt(variance)
-    parts = (where.abs(X[rows]) for rows in chunks(X.shape[0]))
+    parts = (where.abs(known_of(X[rows])) for rows in chunks(X.shape[0]))
     largest = np.max([to_host(where.max(part, axis=0)) for part in parts], axis=0)
     constant = np.flatnonzero(scale <= ROUNDINGS * np.finfo(np.float64).eps * largest)
     if constant.size:

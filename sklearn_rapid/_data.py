@@ -14,6 +14,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.exceptions import DataConversionWarning
 
+from sklearn_rapid._gaps import lacks_entries
 from sklearn_rapid._warnings import warn
 from sklearn_rapid.backends import RandomStream, is_cupy_array, to_host
 
@@ -40,6 +41,8 @@ class SpinEncoder:
         its value stands for; None to take values as means.
     backend : backend
     dtype : {"float32", "float64"}
+    gaps : bool, default=False
+        Whether rows may hold NaN, for what is not known. It stays NaN.
 
     Examples
     --------
@@ -53,6 +56,7 @@ class SpinEncoder:
     binarize: Any
     backend: Any
     dtype: str
+    gaps: bool = False
 
     def check(self, X: Any, name: str = "X") -> None:
         """Raise ValueError for data that these units cannot mean, naming the first one."""
@@ -70,7 +74,7 @@ class SpinEncoder:
         values = X.data if sparse.issparse(X) else X
         if values.size == 0:
             return
-        # fmin and fmax pass over NaN (which `reconstruct` allows), and copy nothing.
+        # fmin and fmax pass over NaN, and copy nothing.
         if not (np.fmin.reduce(values, None) < low or np.fmax.reduce(values, None) > high):
             return
         bad = np.flatnonzero((values < low) | (values > high))[0]
@@ -108,7 +112,8 @@ class SpinEncoder:
                 X = where.astype(X, where.float64)  # CuPy may compare integers in half precision
             is_on = where.zeros(shape, dtype=bool)
             where.greater(X, self.binarize, out=is_on[:n])
-            return self.backend.spins_of(self.backend.asarray(is_on), self.dtype)
+            spins = self.backend.spins_of(self.backend.asarray(is_on), self.dtype)
+            return self._with_gaps(spins, X, where) if self.gaps else spins
         means = where.full(shape, -1.0, dtype=self.dtype)
         means[:n] = X
         if self.units == "binary":
@@ -117,11 +122,18 @@ class SpinEncoder:
         means = self.backend.asarray(means)
         if self.binarize is None or stream is None:
             return means
-        return self.backend.spins_of_means(means, stream, draw)
+        spins = self.backend.spins_of_means(means, stream, draw)
+        return self._with_gaps(spins, X, where) if self.gaps else spins
+
+    def _with_gaps(self, spins: Any, X: Any, where: Any) -> Any:
+        xp = self.backend.xp
+        unknown = where.zeros(tuple(spins.shape), dtype=bool)
+        unknown[: X.shape[0]] = X != X
+        return xp.where(self.backend.asarray(unknown), xp.full_like(spins, float("nan")), spins)
 
     def spins_of_rows(self, X: Any, rows: Any) -> Any:
         """Some rows, by number or slice, as a backend array of spins or mean spins."""
-        if not self.has_threshold or sparse.issparse(X) or is_cupy_array(X):
+        if not self.has_threshold or self.gaps or sparse.issparse(X) or is_cupy_array(X):
             return self.spins(X[rows])
         return self.backend.spins_of_rows(X, rows, self.binarize, self.dtype)
 
@@ -156,9 +168,17 @@ class SpinEncoder:
         """States are counted, and have no volume."""
         return 0.0
 
-    def visible_mean(self, machine: Any, h: Any) -> Any:
-        """E[v | h] in the user's units."""
+    def log_volume_of(self, v: Any) -> float:
+        """The same for what is known of some rows."""
+        return 0.0
+
+    def unit_means(self, machine: Any, h: Any) -> Any:
+        """E[v | h], in the user's units: small ones are to keep their digits."""
         return machine.visible_mean(h, to_unit=self.to_unit)
+
+    def decode_means(self, means: Any) -> Any:
+        """Means of `unit_means` in the user's units."""
+        return means
 
     @property
     def has_threshold(self) -> bool:
@@ -210,9 +230,9 @@ def meaning_of(X: Any, units: str) -> Any:
 
 def warn_of_values(X: Any) -> None:
     """Warn with DataConversionWarning that values were thresholded which nobody has explained."""
-    values = X.data if sparse.issparse(X) else to_host(X)
+    least, largest = _ends_of_known(X.data if sparse.issparse(X) else to_host(X))
     warn(
-        f"X holds values from {float(values.min()):g} to {float(values.max()):g}, which are "
+        f"X holds values from {float(least):g} to {float(largest):g}, which are "
         f"neither two values nor probabilities. With binarize='auto' those above "
         f"{FALLBACK_THRESHOLD:g} are taken as on. Say what they mean: set binarize to the "
         "threshold above which a value is on; or scale X to [0, 1], where a value is the "
@@ -230,17 +250,24 @@ def warn_if_constant(X: Any, encoder: SpinEncoder) -> None:
     where = encoder.backend.xp if is_cupy_array(X) else np
     # Of most data the first chunk is enough.
     for part in [X] if sparse.issparse(X) else (X[rows] for rows in chunks(X.shape[0])):
-        ends = (where.min(part), where.max(part))
+        ends = _ends_of_known(part, where)
         least, largest = min(least, to_host(ends[0])), max(largest, to_host(ends[1]))
         if (least > threshold) != (largest > threshold):
             return
-    if least != largest:
+    if least < largest:
         warn(
             f"X holds values from {float(least):g} to {float(largest):g}, and with a threshold of "
             f"{threshold:g} all of them are {'on' if least > threshold else 'off'}: there is "
             "nothing to learn. Set binarize to a threshold between them.",
             DataConversionWarning,
         )
+
+
+def _ends_of_known(values: Any, where: Any = np) -> tuple[Any, Any]:
+    """The least and the largest value, passing over NaN."""
+    if lacks_entries(values):
+        values = values[values == values]
+    return (where.min(values), where.max(values)) if values.shape[0] else (np.inf, -np.inf)
 
 
 def chunks(n_rows: int) -> Iterator[slice]:

@@ -21,7 +21,7 @@ from sklearn_rapid.couplings import (
     PatternCouplings,
 )
 from sklearn_rapid.machine import Machine
-from sklearn_rapid.positive_phase import AS_THEY_ARE, ClampedChains, PositivePhase
+from sklearn_rapid.positive_phase import ClampedChains, PositivePhase
 
 DEEP_CONSTRAINTS: dict[str, list] = {
     **{
@@ -71,21 +71,21 @@ class DeepMixin(LatentMixin):
         return self._layers.n_even - self.n_features_in_
 
     @property
-    def _sizes(self) -> dict[str, int]:
-        return {**super()._sizes, "H": self._layers.n_odd}
+    def _known_sizes(self) -> dict[str, int]:
+        return {**super()._known_sizes, "H": self._layers.n_odd}
 
     def _checked(self, X: Any, reset: bool) -> Any:
         if reset:
             self.layer_sizes_ = (self.n_features_in_, *map(int, self.hidden_layer_sizes))
         return super()._checked(X, reset)
 
-    def _settled_parameters(self, machine: Machine) -> dict[str, Any]:
-        settled = super()._settled_parameters(machine)
-        del settled["n_components"]
+    def _sizes_of(self, machine: Machine) -> dict[str, Any]:
+        sizes = super()._sizes_of(machine)
+        del sizes["n_components"]
         fitted = self.layer_sizes_[1:]
         if tuple(self.hidden_layer_sizes) != fitted:
-            settled["hidden_layer_sizes"] = fitted
-        return settled
+            sizes["hidden_layer_sizes"] = fitted
+        return sizes
 
     def _masked(self, couplings: DenseCouplings | PatternCouplings, backend: Any) -> Couplings:
         """The couplings, without those of layers that are no neighbours if there are any."""
@@ -96,9 +96,6 @@ class DeepMixin(LatentMixin):
     @property
     def _completion(self) -> PositivePhase:
         return positive_phase_from(self.positive_phase)
-
-    def _positive_phase(self, X: Any) -> PositivePhase:
-        return self._completion if self._n_latent else AS_THEY_ARE
 
     # --- features -----------------------------------------------------------------------
 

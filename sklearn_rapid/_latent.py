@@ -11,17 +11,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_rapid._data import SpinEncoder
-from sklearn_rapid._parameters import check_count, new_seed
-from sklearn_rapid.backends import RandomStream
+from sklearn_rapid._parameters import check_count
 from sklearn_rapid.clamped import clamp, columns_unknown, free_energy_bound
-from sklearn_rapid.positive_phase import ClampedChains, PositivePhase
-
-# Steps that latent units take with a row held fast, before chains of all units start from it.
-STEPS_OF_LATENT = 20
+from sklearn_rapid.positive_phase import PositivePhase
 
 
 @dataclass(frozen=True)
@@ -52,6 +47,11 @@ class LatentEncoder:
         return getattr(self.encoder, name)
 
     @property
+    def gaps(self) -> bool:
+        """Whether something is not known: latent units never are."""
+        return self.n_latent > 0 or self.encoder.gaps
+
+    @property
     def unscaled(self) -> LatentEncoder:
         """The same: spins have no scale."""
         return self
@@ -72,10 +72,9 @@ class LatentEncoder:
         """The columns of X, in the user's units."""
         return self.encoder.decode(v[:, : v.shape[1] - self.n_latent])
 
-    def visible_mean(self, machine: Any, h: Any) -> Any:
-        """E[v | h] of the columns of X, in the user's units."""
-        means = self.encoder.visible_mean(machine, h)
-        return means[:, : means.shape[1] - self.n_latent]
+    def decode_means(self, means: Any) -> Any:
+        """Means of `unit_means` of the columns of X, in the user's units."""
+        return self.encoder.decode_means(means[:, : means.shape[1] - self.n_latent])
 
     def _with_latent(self, v: Any) -> Any:
         if self.n_latent == 0:
@@ -96,14 +95,15 @@ class LatentMixin:
     _completion: PositivePhase
 
     def _positive_phase(self, X: Any) -> PositivePhase:
-        return self._completion
+        return self._completion if self._n_latent else super()._positive_phase(X)
 
     @property
     def _n_visible(self) -> int:
-        return self.n_features_in_ + self._n_latent
+        return super()._n_visible + self._n_latent
 
     def _encoder(self, backend: Any, X: Any = None) -> LatentEncoder:
-        return LatentEncoder(super()._encoder(backend, X), self._n_latent)
+        encoder = super()._encoder(backend, X)
+        return LatentEncoder(encoder, self._n_latent) if self._n_latent else encoder
 
     def free_energy(self, X: ArrayLike) -> np.ndarray:
         """The variational free energy of each row by mean field, in nats.
@@ -185,54 +185,3 @@ class LatentMixin:
         found = self._by_chunks(X, annealed, (2,), "float64")
         log_p, error = found[:, 0] - self.log_partition_, found[:, 1]
         return (log_p, error) if return_error else log_p
-
-    def gibbs(self, X: ArrayLike, n_steps: int = 1, random_state: Any = None) -> np.ndarray:
-        """Visible states after Gibbs steps of all units from X.
-
-        What X does not show starts from steps with X held fast.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        n_steps : int, default=1
-        random_state : int, RandomState instance or None, default=None
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_features)
-        """
-        check_is_fitted(self)
-        n_steps = check_count("n_steps", n_steps, 0)
-        stream = RandomStream(new_seed(check_random_state(random_state)))
-
-        def steps(machine: Any, encoder: Any, v: Any, out: Any) -> Any:
-            return encoder.decode(machine.gibbs(_whole(machine, v, stream), n_steps, stream))
-
-        return self._by_chunks(X, steps, (self.n_features_in_,), self._dtype)
-
-    def reconstruct(self, X: ArrayLike, *args: Any, **how: Any) -> np.ndarray:
-        """Not for machines with latent units: a ValueError.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        *args, **how : ignored
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_features)
-        """
-        raise ValueError(
-            f"{type(self).__name__} does not fill in missing entries: use RBM or RARBM"
-        )
-
-    def _starting_states(
-        self, init: Any, n: int, machine: Any, encoder: Any, stream: RandomStream
-    ) -> Any:
-        states = super()._starting_states(init, n, machine, encoder, stream)
-        return _whole(machine, states, stream)
-
-
-def _whole(machine: Any, v: Any, stream: RandomStream) -> Any:
-    """The rows with states where something is not known."""
-    return ClampedChains(STEPS_OF_LATENT).states(machine, v, stream)

@@ -19,14 +19,16 @@ from sklearn_rapid._parameters import (
     new_seed,
 )
 from sklearn_rapid._warnings import warn
+from sklearn_rapid.annealing import ais_log_partition
 from sklearn_rapid.backends import RandomStream, to_host
+from sklearn_rapid.clamped import clamp, columns_unknown, free_energy_bound
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.negative_phase import TemperedChains, states_of
 from sklearn_rapid.partition import (
     SWEEPS_OF_ALL_PAIRS,
     LogPartition,
-    ais_log_partition,
     exact_log_partition,
+    n_enumerated,
     smaller_layer_first,
     tempered_log_partition,
 )
@@ -39,6 +41,8 @@ N_COLUMNS = 24
 # Such a ladder has some 250 rows. By default log Z takes no more sweeps of it than the
 # fit has paid for, but enough to place the β and to measure, and no more than a few minutes' worth.
 ROWS_OF_A_SWEEP, FEWEST_SWEEPS, MOST_SWEEPS = 250, 1000, 4000
+# Chains and temperatures for a row with gaps, and rows that are annealed at a time.
+N_ANNEALED, N_TEMPERATURES, ROWS_ANNEALED = 16, 100, 128
 # Rounding of float32 fields, and errors of log Z that are none to speak of.
 LARGEST_LOG_TOTAL = 0.05
 
@@ -55,6 +59,10 @@ class LikelihoodMixin:
         log Z is estimated at the first call (see `log_partition`) and kept, so that a row has
         one log-likelihood whatever else is in X.
 
+        Rows with NaN have the log-likelihood of what is known of them. The sum over the rest is
+        estimated by annealing (Neal 2001), with the model's own random numbers: the less is known
+        of a row the larger its error, which is smaller in the mean over rows. It is no bound.
+
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
@@ -69,7 +77,17 @@ class LikelihoodMixin:
             If the estimate of log Z is not to be trusted; or if it is proved wrong, the
             probabilities of different rows of X adding up to more than one.
         """
-        log_p = -self.free_energy(X) - self.log_partition_ - self._encoder(None).log_volume
+        check_is_fitted(self)
+        stream = self._own_stream()
+
+        def of_known(machine: Any, encoder: Any, v: Any, out: Any) -> Any:
+            xp = machine.backend.xp
+            log_f = log_sums(machine, v, stream) if encoder.gaps else -machine.free_energy(v)
+            log_volume = xp.zeros_like(log_f) + encoder.log_volume_of(v)
+            return xp.concat([log_f[:, None], log_volume[:, None]], axis=1)
+
+        found = self._by_chunks(X, of_known, (2,), "float64", bits_will_do=True)
+        log_p = found[:, 0] - self.log_partition_ - found[:, 1]
         self._check_total_probability(X, log_p)
         return log_p
 
@@ -93,7 +111,9 @@ class LikelihoodMixin:
     def free_energy(self, X: ArrayLike) -> np.ndarray:
         """F(v) = -b·v - Σ_α log 2cosh θ_α of each row, in nats (eq. A2).
 
-        With ``visible="gaussian"``, v is the standardised row, and v·v/2 is added.
+        With ``visible="gaussian"``, v is the standardised row, and v·v/2 is added. Rows with NaN
+        have the variational free energy of mean field: an upper bound of -log Σ exp(-F) over what
+        is not known.
 
         Parameters
         ----------
@@ -105,7 +125,13 @@ class LikelihoodMixin:
         """
         check_is_fitted(self)
         return self._by_chunks(
-            X, lambda machine, _, v, out: machine.free_energy(v), (), "float64", bits_will_do=True
+            X,
+            lambda machine, encoder, v, out: (
+                free_energy_bound(machine, v) if encoder.gaps else machine.free_energy(v)
+            ),
+            (),
+            "float64",
+            bits_will_do=True,
         )
 
     def pseudo_likelihood(self, X: ArrayLike) -> np.ndarray:
@@ -113,7 +139,7 @@ class LikelihoodMixin:
 
         Exact over all sites and deterministic, unlike the one-site estimate that
         ``BernoulliRBM.score_samples`` draws. Costs n_features passes over the hidden layer. Real
-        columns have none: a ValueError with ``visible="gaussian"``.
+        columns have none: a ValueError with ``visible="gaussian"``. Nor have rows with NaN.
 
         Parameters
         ----------
@@ -125,7 +151,11 @@ class LikelihoodMixin:
         """
         check_is_fitted(self)
         return self._by_chunks(
-            X, lambda machine, _, v, out: machine.log_pseudo_likelihood(v), (), "float64"
+            X,
+            lambda machine, _, v, out: machine.log_pseudo_likelihood(v),
+            (),
+            "float64",
+            missing=False,
         )
 
     def log_partition(
@@ -243,21 +273,29 @@ class LikelihoodMixin:
         return int(np.clip(rows_of_fit // ROWS_OF_A_SWEEP, FEWEST_SWEEPS, MOST_SWEEPS))
 
     def _check_total_probability(self, X: Any, log_p: np.ndarray) -> None:
-        """Warn if the probabilities of the different rows add up to more than one."""
-        if self.visible == "gaussian" or logsumexp(to_host(log_p)) <= LARGEST_LOG_TOTAL:
+        """Warn if the probabilities of the different rows add up to more than one.
+
+        Of rows with gaps one may be a case of another: they do not count.
+        """
+        if self._has_densities or logsumexp(to_host(log_p)) <= LARGEST_LOG_TOTAL:
             return
         multipliers = np.random.default_rng(0).integers(
-            2**64, size=-(-self.n_features_in_ // 8), dtype=np.uint64
+            2**64, size=-(-self._n_visible // 8), dtype=np.uint64
         )
 
         def numbers(machine: Any, encoder: Any, v: Any, out: Any) -> Any:
-            packed = np.packbits(machine.backend.to_numpy(v) > 0, axis=1)
-            return machine.backend.asarray(packed.astype(np.uint64) @ multipliers)
+            v = machine.backend.to_numpy(v)
+            number = np.packbits(v > 0, axis=1).astype(np.uint64) @ multipliers
+            is_whole = np.all(v == v, axis=1).astype(np.uint64)
+            return machine.backend.asarray(np.column_stack([number, is_whole]))
 
         # A number for each row: different rows share one with a probability of next to nothing.
-        numbers_of_rows = to_host(self._by_chunks(X, numbers, (), "uint64"))
-        _, first = np.unique(numbers_of_rows, return_index=True)
-        log_total = float(logsumexp(to_host(log_p)[first]))
+        number, is_whole = to_host(self._by_chunks(X, numbers, (2,), "uint64")).T
+        whole = np.flatnonzero(is_whole)
+        if whole.size == 0:
+            return
+        _, first = np.unique(number[whole], return_index=True)
+        log_total = float(logsumexp(to_host(log_p)[whole[first]]))
         if log_total > LARGEST_LOG_TOTAL:
             warn(
                 f"the probabilities of the {len(first)} different rows of X add up to "
@@ -278,12 +316,25 @@ class LikelihoodMixin:
         return self._training_state["visible_offset"]
 
 
+def log_sums(machine: Machine, v: Any, stream: RandomStream) -> Any:
+    """Log Σ exp(-F) over what each row does not know, float64: of the others -F(v) itself."""
+    backend, xp = machine.backend, machine.backend.xp
+    columns = columns_unknown(v, backend)
+    lacking = np.flatnonzero(backend.to_numpy(xp.any(v != v, axis=1)))
+    log_f = backend.to_numpy(-machine.free_energy(xp.where(v != v, xp.zeros_like(v), v))).copy()
+    for start in range(0, lacking.size, ROWS_ANNEALED):
+        rows = lacking[start : start + ROWS_ANNEALED]
+        part = xp.take(v, backend.asarray(rows), axis=0)
+        clamped = clamp(machine, part, columns)
+        log_f[rows], _ = clamped.annealed(stream, N_ANNEALED, N_TEMPERATURES)
+    return backend.asarray(log_f)
+
+
 def resolved_method(method: str, machine: Machine) -> str:
     """The method that "auto" stands for; ValueError if the machine is too large for it."""
-    smaller = smaller_layer_first(machine).n_visible
     if method == "auto":
-        return "exact" if smaller <= LARGEST_AUTO_EXACT else "tempering"
-    if method == "exact" and smaller > LARGEST_EXACT:
+        return "exact" if n_enumerated(machine) <= LARGEST_AUTO_EXACT else "tempering"
+    if method == "exact" and smaller_layer_first(machine).n_visible > LARGEST_EXACT:
         raise ValueError(
             f"method='exact' enumerates the smaller layer, which may have at most "
             f"{LARGEST_EXACT} units; got {machine.n_visible} visible and "

@@ -93,10 +93,10 @@ def optimizer_from(value: Any) -> Any:
     return _validated(value, optimizers.BY_NAME)
 
 
-def schedule_from(value: Any) -> Any:
+def schedule_from(value: Any, first_rate: float) -> Any:
     """The schedule that "auto" or a number stands for, or the object itself, validated."""
     if isinstance(value, str):
-        return LinearDecay()
+        return LinearDecay(first_rate)
     return _validated(value if isinstance(value, Schedule) else Constant(value), {})
 
 

@@ -90,9 +90,22 @@ def _check_indices(indices: np.ndarray, n: int, name: str) -> None:
         raise ValueError(f"{name} is a damaged sparse matrix: got index {got}, wanted 0 to {n - 1}")
 
 
-def explained(error: Exception, X: Any) -> Exception:
-    """An error of scikit-learn's as it is, or one that says more of text and gaps in X."""
+def explained(error: Exception, X: Any, visible: Any = "binary") -> Exception:
+    """An error of scikit-learn's as it is, or one that says more of text and gaps in X.
+
+    Parameters
+    ----------
+    error : Exception
+    X : array-like
+    visible : str or list, default="binary"
+        What its columns are said to be.
+    """
     found = _first_text(X)
+    if found is not None and visible not in ("binary", "gaussian"):
+        return ValueError(
+            f"X must hold numbers, got {found[1]!r} in column {found[0]!r}. Code categories by "
+            "whole numbers (sklearn.preprocessing.OrdinalEncoder)."
+        )
     if found is not None:
         return ValueError(
             f"X must hold numbers, got {found[1]!r} in column {found[0]!r}. Give each category a "
@@ -126,12 +139,13 @@ def _first_text(X: Any) -> tuple[Any, str] | None:
     return None
 
 
-def checked_array(values: Any, name: str, shape: tuple) -> Any:
+def checked_array(values: Any, name: str, shape: tuple, *, missing: bool = False) -> Any:
     """A finite 2-D array of numbers of that shape; ValueError with the name otherwise.
 
-    It is NumPy's, or CuPy's or a sparse one if that is what was given.
+    It is NumPy's, or CuPy's or a sparse one if that is what was given. Where entries may be
+    missing, a dense one may hold NaN.
     """
-    values = readable(values, name)
+    values = readable(values, name, missing=missing)
     if not (is_cupy_array(values) or sparse.issparse(values)):
         values = np.asarray(values)
     if sparse.issparse(values):
@@ -142,7 +156,10 @@ def checked_array(values: Any, name: str, shape: tuple) -> Any:
     values = as_numbers(values)
     if values.dtype.kind not in "biuf":
         raise ValueError(f"{name} must hold numbers, got dtype {values.dtype}")
-    check_finite(values.data if sparse.issparse(values) else values, name)
+    if sparse.issparse(values):
+        check_finite(values.data, name)
+    else:
+        check_finite(values, name, allow_nan=missing)
     return values
 
 

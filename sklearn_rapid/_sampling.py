@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import sparse
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -16,6 +17,7 @@ from sklearn_rapid._warnings import warn
 from sklearn_rapid.backends import RandomStream, is_cupy_array
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.negative_phase import states_of
+from sklearn_rapid.positive_phase import ClampedChains
 from sklearn_rapid.tempering import (
     Ladder,
     Travels,
@@ -59,9 +61,10 @@ class SamplingMixin:
         n_gibbs_steps : int, default=None
             Steps of each plain chain (1000 if only `init` is given).
         init : array-like, "random", "patterns" or None, default=None
-            Where plain chains start: at visible states, read as X is (repeated in turn if there
-            are fewer than `n_samples`), at units in no field (fair coins), or at the signs of the
-            patterns (RARBM). None is the chains of training where it kept some, else "random".
+            Where plain chains start: at visible states, read as X is (completed where they have
+            NaN, and repeated in turn if there are fewer than `n_samples`), at units in no field
+            (fair coins), or at the signs of the patterns (RARBM). None is the chains of training
+            where it kept some, else "random".
         return_travels : bool, default=False
             Whether to return how states travelled along the ladder, too.
         random_state : int, RandomState instance or None, default=None
@@ -96,7 +99,7 @@ class SamplingMixin:
                 states, travelled, n_fresh = self._from_ladder(machine, n_samples, stream)
             else:
                 n_steps = 1000 if n_gibbs_steps is None else n_gibbs_steps
-                start = self._starting_states(init, n_samples, machine, encoder, stream)
+                start = self._starting_states(init, n_samples, machine, stream)
                 states = machine.for_rows(2 * n_steps * n_samples).gibbs(start, n_steps, stream)
             samples = self._returned(encoder.decode(states), machine.backend, like=init)
         if not is_tempered:
@@ -158,6 +161,8 @@ class SamplingMixin:
     def gibbs(self, X: ArrayLike, n_steps: int = 1, random_state: Any = None) -> np.ndarray:
         """Visible states after Gibbs steps from X.
 
+        Rows with NaN are completed first, and go on from there.
+
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
@@ -171,12 +176,12 @@ class SamplingMixin:
         check_is_fitted(self)
         n_steps = check_count("n_steps", n_steps, 0)
         stream = RandomStream(new_seed(check_random_state(random_state)))
-        return self._by_chunks(
-            X,
-            lambda machine, encoder, v, out: encoder.decode(machine.gibbs(v, n_steps, stream)),
-            (self.n_features_in_,),
-            self._dtype,
-        )
+
+        def walked(machine: Any, encoder: Any, v: Any, out: Any) -> Any:
+            v = ClampedChains().states(machine, v, stream) if encoder.gaps else v
+            return encoder.decode(machine.gibbs(v, n_steps, stream))
+
+        return self._by_chunks(X, walked, (self.n_features_in_,), self._dtype)
 
     def reconstruct(
         self,
@@ -205,7 +210,8 @@ class SamplingMixin:
             each other. It costs about ten times as much.
         output : {"sample", "mean"}, default="sample"
             One draw of the missing entries, or the mean of each of them: that of
-            E[v | h] over the second half of the steps.
+            E[v | h] over the second half of the steps. For categories it is the code that is most
+            likely on that mean.
         random_state : int, RandomState instance or None, default=None
 
         Returns
@@ -218,29 +224,38 @@ class SamplingMixin:
         check_is_fitted(self)
         n_gibbs_steps = check_count("n_gibbs_steps", n_gibbs_steps, 1)
         check_option("output", output, ("sample", "mean"))
+        if sparse.issparse(X):
+            raise TypeError(
+                "Sparse data was passed for X, but dense data is required: zeros are left out "
+                "there, and no entry is missing."
+            )
         X = self._validate(X, reset=False, missing=True)
+        if mask is not None:
+            X = self._hidden_by(mask, X)
         machine, encoder = self._ready(X)
         where = machine.backend.xp if is_cupy_array(X) else np
-        missing = X != X  # NaN differs from itself
-        if mask is not None:
-            missing = missing | ~where.asarray(known_entries(mask, X.shape))
         stream = RandomStream(new_seed(check_random_state(random_state)))
         out = where.empty(X.shape, dtype=self._dtype)
         with machine.backend.running():
             rungs = self._ladder(machine)[0] if tempered else None
             for rows in chunks(X.shape[0]):
-                free = missing[rows]
-                v = encoder.spins(where.where(free, where.zeros_like(X[rows]), X[rows]))
-                free = machine.backend.asarray(free)
-                v = machine.backend.xp.where(free, machine.backend.xp.zeros_like(v), v)
-                completion = Completion(machine, encoder, v, free, rungs)
+                v = encoder.spins(X[rows])
+                missing = machine.backend.asarray(X[rows] != X[rows])  # NaN differs from itself
+                completion = Completion(machine, encoder, v, rungs)
+                known = encoder.decode(completion.v)
                 filled = completion.run(n_gibbs_steps, output == "mean", stream)
+                filled = machine.backend.xp.where(missing, filled, known)
                 out[rows] = self._returned(filled, machine.backend, like=X)
         return out
 
-    def _starting_states(
-        self, init: Any, n: int, machine: Machine, encoder: SpinEncoder, stream: RandomStream
-    ) -> Any:
+    def _hidden_by(self, mask: ArrayLike, X: Any) -> Any:
+        """X, with NaN where the mask says that it is not known."""
+        where = self._backend(X).xp if is_cupy_array(X) else np
+        X = X if X.dtype.kind == "f" else where.astype(X, where.float64)
+        known = where.asarray(known_entries(mask, X.shape))
+        return where.where(known, X, where.full_like(X, float("nan")))
+
+    def _starting_states(self, init: Any, n: int, machine: Machine, stream: RandomStream) -> Any:
         backend, xp = machine.backend, machine.backend.xp
         state = self._state_of(machine)
         chains = states_of(state.chains, backend)
@@ -253,20 +268,22 @@ class SamplingMixin:
                 fields = xp.zeros((n, machine.n_visible), dtype=machine.visible_bias.dtype)
                 drawn = machine.visible_units.sample(fields, backend, stream, stream.reserve())
                 return xp.astype(drawn, machine.visible_bias.dtype)
-            if not machine.couplings.uses_patterns:
-                raise ValueError(
-                    f"init='patterns' needs a model made of patterns (RARBM), got "
-                    f"{type(self).__name__}: use init='random' or visible states."
-                )
             if not machine.visible_units.are_spins:
                 raise ValueError(
-                    "init='patterns' starts at their signs, which real columns are not"
+                    "init='patterns' starts at their signs, which are no states of real columns "
+                    "or categories"
                 )
-            states = backend.sign(machine.couplings.visible_patterns)
+            if machine.patterns is None:
+                raise ValueError(
+                    f"init='patterns' needs a model made of patterns (RARBM, RABM), got "
+                    f"{type(self).__name__}: use init='random' or visible states."
+                )
+            states = backend.sign(machine.patterns)
         else:
-            init = checked_array(init, "init", (None, self.n_features_in_))
+            init = checked_array(init, "init", (None, self.n_features_in_), missing=True)
+            encoder = self._encoder(backend, init)
             encoder.check(init, name="init")
-            states = encoder.spins(init)
+            states = ClampedChains().states(machine, encoder.spins(init), stream)
         return xp.take(states, xp.arange(n) % states.shape[0], axis=0)
 
 
@@ -278,26 +295,29 @@ class Completion:
     machine : Machine
     encoder : SpinEncoder
     v : array of shape (n, V)
-        Zero where an entry is missing.
-    free : boolean array of shape (n, V)
-        Where an entry is missing.
+        NaN where a unit is free: what is missing, and what rows never show.
     rungs : Ladder or None
         Whose β and base each row gets.
     """
 
     def __init__(
-        self, machine: Machine, encoder: SpinEncoder, v: Any, free: Any, rungs: Ladder | None
+        self, machine: Machine, encoder: SpinEncoder, v: Any, rungs: Ladder | None
     ) -> None:
+        backend, xp = machine.backend, machine.backend.xp
         self.machine, self.encoder = machine, encoder
-        self.v, self.free, self.ladder = v, free, None
+        self.free, self.ladder = v != v, None
+        self.v = xp.where(self.free, xp.zeros_like(v), v)
         if rungs is not None:
-            backend, xp = machine.backend, machine.backend.xp
             rows = backend.asarray(np.repeat(np.arange(v.shape[0]), rungs.n_rungs), "int64")
-            self.free = xp.take(free, rows, axis=0)
-            self.ladder = of_states(backend, rungs.betas, rungs.base, xp.take(v, rows, axis=0))
+            self.free = xp.take(self.free, rows, axis=0)
+            v = xp.take(self.v, rows, axis=0)
+            self.ladder = of_states(backend, rungs.betas, rungs.base, v)
 
     def run(self, n_steps: int, mean: bool, stream: RandomStream) -> Any:
-        """The rows in the user's units after so many steps, or their means over the second half."""
+        """The rows in the user's units after so many steps, or means over the second half of them.
+
+        Means are of all columns, as if none were known.
+        """
         encoder = self.encoder
         if not mean:
             return encoder.decode(self._advance(n_steps, stream))
@@ -305,13 +325,12 @@ class Completion:
         n_draws = min(MEANS_OF_COMPLETION, n_steps)
         apart = max(1, n_steps // (2 * n_draws))
         v = self._advance(max(0, n_steps - n_draws * apart), stream)
-        total = xp.zeros_like(v)
+        total = 0.0
         for _ in range(n_draws):
             v = self._advance(apart, stream)
             h = machine.sample_hidden(v, stream)
-            total += xp.astype(encoder.visible_mean(machine, h), v.dtype)
-        missing = self.free if self.ladder is None else self.free[:: self.ladder.n_rungs, :]
-        return xp.where(missing, total / n_draws, encoder.decode(v))
+            total += xp.astype(encoder.unit_means(machine, h), v.dtype)
+        return encoder.decode_means(total / n_draws)
 
     def _advance(self, n_steps: int, stream: RandomStream) -> Any:
         if self.ladder is None:

@@ -18,7 +18,7 @@ from sklearn_rapid.negative_phase import TemperedChains
 from sklearn_rapid.partition import (
     exact_log_partition,
     followed_log_partition,
-    smaller_layer_first,
+    n_enumerated,
     tempered_log_partition,
 )
 from sklearn_rapid.tempering import base_log_partition
@@ -77,17 +77,27 @@ def validate(state: TrainingState, rows: Sequence, weights: Sequence) -> Verdict
     gap = energies[0] - energies[1]
     has_ladder = isinstance(state.chains, TemperedChains)
     is_whole = all(columns_unknown(v, machine.backend).size == 0 for v in rows)
-    if has_ladder or not (machine.has_spins_only and is_whole):
+    if has_ladder or not (machine.has_pseudo_likelihood and is_whole):
         of_state = _log_partition_of_ladder if has_ladder else _quick_log_partition
         log_z, error = of_state(state)
         # Densities are per unit of X.
-        score = -energies[0] - log_z - state.log_volume
+        score = -energies[0] - log_z - _log_volume_of_known(state, rows[0], _weights_of(weights[0]))
         name = "log_likelihood" if is_whole else "lower_bound"
         figures = {name: score, f"{name}_error": error, "free_energy_gap": gap}
         return Verdict(score, error, figures)
     log_p = to_numpy(machine.log_pseudo_likelihood(rows[0]))
     score = float(np.average(log_p, weights=_weights_of(weights[0])))
     return Verdict(score, 0.0, {"pseudo_likelihood": score, "free_energy_gap": gap})
+
+
+def _log_volume_of_known(state: TrainingState, v: Any, weights: Any) -> float:
+    """Mean over rows of the log of the volume of what is known of them, in the units of X."""
+    backend = state.machine.backend
+    if state.visible_scale is None or columns_unknown(v, backend).size == 0:
+        return state.log_volume
+    unknown = backend.to_numpy(v != v)
+    log_scale = np.log(backend.to_numpy(state.visible_scale))
+    return state.log_volume - float(np.average(unknown @ log_scale, weights=weights))
 
 
 def _weights_of(weights: Any) -> Any:
@@ -124,7 +134,8 @@ def warn_if_worse_than_independent(state: TrainingState, rows: Any, weights: Any
     score = -float(np.average(energies, weights=weights)) - log_z
     independent = _log_likelihood_of_independent_units(state, rows, weights)
     if score < (1.0 + SMALLEST_ALARM) * independent - 4.0 * error:
-        score, independent = score - state.log_volume, independent - state.log_volume
+        log_volume = _log_volume_of_known(state, rows, weights)
+        score, independent = score - log_volume, independent - log_volume
         warn(
             f"the model has a log-likelihood of {score:.1f} ± {error:.1f} nats on rows that it was "
             f"trained on, where independent units have {independent:.1f}: its chains have lost "
@@ -147,9 +158,14 @@ def _log_likelihood_of_independent_units(state: TrainingState, rows: Any, weight
     if state.visible_scale is not None:
         square = np.sum(shares * np.where(known, v - mean, 0.0) ** 2, axis=0)
         spread = np.sqrt(np.maximum(square, SMALLEST_SQUARE))
-        v, mean, log_volume = v / spread, mean / spread, float(np.sum(np.log(spread)))
-    # One row of zero mean is added, as to the biases that training starts from.
-    field = units.field_of_mean(backend.asarray(mean * len(v) / (len(v) + 1)), backend)
+        spread = np.where(units.real(len(mean)), spread, 1.0)
+        v, mean = v / spread, mean / spread
+        log_volume = float(np.average(known @ np.log(spread), weights=weights))
+    # One row in no field is added, as to the biases that training starts from.
+    no_field = xp.zeros((1, machine.n_visible), dtype=xp.float64)
+    added = backend.to_numpy(units.mean(no_field, backend))[0, :]
+    mean = (mean * len(v) + added) / (len(v) + 1)
+    field = units.field_of_mean(backend.asarray(mean), backend)
     # No couplings, to one hidden unit.
     no_couplings = DenseCouplings(xp.zeros((machine.n_visible, 1), dtype=xp.float64))
     alone = Machine(
@@ -169,7 +185,7 @@ def _log_partition_of_ladder(state: TrainingState) -> tuple[float, float]:
 
 def _quick_log_partition(state: TrainingState) -> tuple[float, float]:
     machine = state.machine
-    if smaller_layer_first(machine).n_visible <= LARGEST_QUICK_EXACT:
+    if n_enumerated(machine) <= LARGEST_QUICK_EXACT:
         exact = exact_log_partition(machine)
         return exact.value, exact.error
     if isinstance(state.chains, TemperedChains):

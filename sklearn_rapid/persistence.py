@@ -24,6 +24,7 @@ from sklearn_rapid._dbm import DBM
 from sklearn_rapid._files import write_whole
 from sklearn_rapid._fitted import check_fitted, check_training_state, checked_sizes
 from sklearn_rapid._latent import LatentMixin
+from sklearn_rapid._rabm import RABM
 from sklearn_rapid._radbm import RADBM
 from sklearn_rapid._rarbm import RARBM
 from sklearn_rapid._rbm import RBM
@@ -38,12 +39,12 @@ __all__ = ["load", "save"]
 
 # Entries of the metadata, and the number of the form of the first: another one cannot be read.
 KEY, DIGEST, FORMAT = "sklearn_rapid", "digest", 1
-MODELS = {cls.__name__: cls for cls in (RBM, RARBM, DBM, RADBM)}
+MODELS = {cls.__name__: cls for cls in (RBM, RARBM, DBM, RADBM, RABM)}
 TREE = Tree(
     [
         *negative_phase.BY_NAME.values(),
-        *positive_phase.BY_NAME.values(),
         *optimizers.BY_NAME.values(),
+        *positive_phase.BY_NAME.values(),
         *(optimizers.Constant, optimizers.ExponentialDecay, optimizers.LinearDecay),
         *(RandomStream, TemperedChains, Ladder),
     ]
@@ -56,13 +57,16 @@ ATTRIBUTES: dict[str, Any] = {
     "_training_state": dict,
     "_kept_log_partition": tuple,
     "binarize_": float | int | str | None,
+    "categories_": list,
     "feature_names_in_": np.ndarray,
+    "hidden_": str,
     "history_": dict,
     "layer_sizes_": tuple,
     "mean_": np.ndarray,
     "n_features_in_": int,
     "n_iter_": int,
     "scale_": np.ndarray,
+    "visible_": list,
 }
 
 
@@ -76,7 +80,7 @@ def save(model: BaseRBM, path: str | os.PathLike) -> None:
 
     Parameters
     ----------
-    model : RBM, RARBM, DBM or RADBM
+    model : RBM, RARBM, DBM, RADBM or RABM
         Fitted.
     path : str or path
         ``.safetensors`` is usual. What is there is replaced.
@@ -114,6 +118,9 @@ def save(model: BaseRBM, path: str | os.PathLike) -> None:
     fitted = {name: getattr(model, name) for name in model._fitted_shapes}
     fitted |= {name: vars(model)[name] for name in ATTRIBUTES if name in vars(model)}
     parameters = model.get_params(deep=False)
+    if not isinstance(model.visible, str):
+        # By plain numbers: names, masks and slices have been resolved.
+        parameters["visible"] = [(kind, columns.tolist()) for kind, columns in model.visible_]
     header = {
         "format": FORMAT,
         "version": __version__,
@@ -139,7 +146,7 @@ def load(path: str | os.PathLike) -> BaseRBM:
 
     Returns
     -------
-    RBM, RARBM, DBM or RADBM
+    RBM, RARBM, DBM, RADBM or RABM
 
     Raises
     ------
@@ -224,8 +231,9 @@ def _checked_arrays(file: Any, header: dict[str, Any]) -> dict[str, np.ndarray]:
     n_features = attributes.get("n_features_in_")
     if not isinstance(n_features, int):
         raise ValueError(f"it says n_features_in_ = {str(n_features)[:80]!r}")
-    # Of machines with latent units, `check_fitted` knows how many there are on the visible side.
-    known = {} if issubclass(cls, LatentMixin) else {"V": n_features}
+    # How many units stand for categories, and how many rows do not show, `check_fitted` knows.
+    has_other_units = "categories_" in attributes or issubclass(cls, LatentMixin)
+    known = {} if has_other_units else {"V": n_features}
     checked_sizes(cls._fitted_shapes, found, known)
     return {name: file.get_tensor(name) for name in shapes}
 

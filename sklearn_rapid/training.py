@@ -109,6 +109,7 @@ class Trainer:
             hidden_units=hidden_units,
         )
         self.negative_phase.check(machine)
+        self.projection.check(machine)
         return TrainingState(
             machine,
             stream,
@@ -125,6 +126,7 @@ class Trainer:
         is_even = not self.fit_intercept and state.machine.is_symmetric
         machine = state.machine = replace(state.machine, is_even=is_even)
         self.negative_phase.check(machine)
+        self.projection.check(machine)
         state.chains = self.negative_phase.resume(
             state.chains, machine, self.batch_size, state.stream
         )

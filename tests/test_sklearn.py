@@ -17,7 +17,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import estimator_html_repr
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sklearn_rapid import DBM, RADBM, RARBM, RBM
+from sklearn_rapid import DBM, RABM, RADBM, RARBM, RBM
 from sklearn_rapid.negative_phase import (
     ContrastiveDivergence,
     PatternInducedCorrelations,
@@ -27,6 +27,7 @@ from sklearn_rapid.optimizers import SGD
 
 TINY = {"n_components": 3, "max_iter": 2, "random_state": 0, "n_threads": 1}
 TINY_PATTERNS = {**TINY, "n_patterns": 2}
+TINY_FULL = {"n_patterns": 2, "max_iter": 2, "random_state": 0, "n_threads": 1}
 TINY_DEEP = {"hidden_layer_sizes": (8, 4), "max_iter": 2, "random_state": 0, "n_threads": 1}
 FITTED_ATTRIBUTES = ("components_", "intercept_visible_", "intercept_hidden_")
 
@@ -57,6 +58,10 @@ CHECKED = [
     RARBM(**TINY_PATTERNS, visible="gaussian", units="spin", negative_phase="cd"),
     RARBM(**TINY_PATTERNS, projection="sign", projection_period="epoch", fit_intercept=False),
     RARBM(**TINY_PATTERNS, units="spin", projection="gibbs", center=False),
+    *(RABM(**TINY_FULL, negative_phase=phase) for phase in ("auto", "pcd", "cd", "exact", "pid")),
+    RABM(**TINY_FULL, n_hidden=2, backend="numpy"),
+    RABM(**TINY_FULL, n_hidden=2, positive_phase="mean_field", negative_phase="pid"),
+    RABM(**TINY_FULL, units="spin", dtype="float64", optimizer="adam", fit_intercept=False),
     DBM(**TINY_DEEP),
     DBM(**TINY_DEEP, positive_phase="clamped", negative_phase="exact", output_layers="all"),
     RADBM(**TINY_DEEP, n_patterns=2),

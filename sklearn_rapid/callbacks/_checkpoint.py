@@ -18,6 +18,7 @@ from sklearn_rapid import _fit
 from sklearn_rapid._base import BaseRBM
 from sklearn_rapid._compat import validate_parameters
 from sklearn_rapid._files import DamagedFile, sealed, unsealed, write_whole
+from sklearn_rapid._gaps import weights_of_known
 from sklearn_rapid._parameters import check_count, checked_weights
 from sklearn_rapid._progress import new_fit_id
 from sklearn_rapid._warnings import warn
@@ -223,8 +224,8 @@ def _go_on(estimator: BaseRBM, X: Any, y: Any, sample_weight: Any) -> BaseRBM:
     """What `fit` is for a fit that begins."""
     validate_parameters(estimator)
     with estimator._unchanged_on_error():
-        X = estimator._validate(X, reset=False)
-        weights = checked_weights(sample_weight, X.shape[0])
+        X = estimator._validate(X, reset=False, missing=True)
+        weights = weights_of_known(X, checked_weights(sample_weight, X.shape[0]))
         _fit.fit(estimator, X, y, weights, resumed=False, goes_on=True)
     return estimator
 

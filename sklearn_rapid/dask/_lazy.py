@@ -55,7 +55,10 @@ def samples(model: Any, n_samples: int, chunk: int, how: dict[str, Any], seed: A
 
 
 def _called(model: Any, method: str, block: Any, empty: np.ndarray) -> np.ndarray:
-    return getattr(model, method)(block) if len(block) else empty
+    if len(block) == 0:
+        return empty
+    model._validate(block, reset=False)  # rows that are known as a whole
+    return getattr(model, method)(block)
 
 
 def _sampled(model: Any, n: int, seed: int, how: dict[str, Any]) -> np.ndarray:

@@ -6,10 +6,9 @@ import copy
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.utils import check_random_state
+from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_rapid._fit import Run
 from sklearn_rapid._likelihood import resolved_method, warn_distrusted
 from sklearn_rapid._parameters import (
     check_count,
@@ -18,6 +17,7 @@ from sklearn_rapid._parameters import (
     negative_phase_from,
     new_seed,
 )
+from sklearn_rapid._run import Run
 from sklearn_rapid.dask._checked import rows_that_stand_for
 from sklearn_rapid.dask._cluster import alive, working_client
 from sklearn_rapid.dask._lazy import by_blocks, is_collection, samples
@@ -265,6 +265,11 @@ class DaskMixin:
                 f"visible={self.visible!r} needs all rows at hand, which Dask's are not: use "
                 f"{self._local_class.__name__}"
             )
+        if self.hidden != "binary":
+            raise ValueError(
+                f"hidden={self.hidden!r} is for rows at hand, which Dask's are not: use "
+                f"{self._local_class.__name__}"
+            )
         check_phase(negative_phase_from(self.negative_phase))
         client = working_client(self.client)
         rows = rows_of_collection(client, X)
@@ -275,6 +280,11 @@ class DaskMixin:
             few = type(X._meta)(few, columns=list(X.columns))
         super()._validate(few, reset=reset)
         return rows
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = False
+        return tags
 
     def __sklearn_clone__(self) -> Self:
         # A client is a connection: there is no copy of it.
