@@ -70,8 +70,8 @@ class Clamped:
         return means, field
 
     def gibbs(self, n_steps: int, stream: RandomStream) -> Any:
-        """Visible states, shape (n, F), after so many steps from the mean field."""
-        v, _ = self.mean_field()
+        """Visible states, shape (n, F), after so many steps from as many of mean field."""
+        v, _ = self.mean_field(n_steps)
         no_bias = self.machine.visible_bias
         for _ in range(n_steps):
             v = self._step(v, self.hidden_field(v), 1.0, no_bias, stream)
