@@ -111,7 +111,7 @@ def save(model: BaseRBM, path: str | os.PathLike) -> None:
     """
     numpy_files = _safetensors().numpy
     if type(model) not in MODELS.values():
-        raise TypeError(f"save writes {', '.join(MODELS)}, got {type(model).__name__}")
+        raise TypeError(f"save writes models of {', '.join(MODELS)}, got {type(model).__name__}")
     check_is_fitted(model)
     check_fitted(model)
     arrays: dict[str, np.ndarray] = {}
