@@ -7,11 +7,12 @@ made of patterns, and its outlook is that deep and fully connected machines woul
 which there is more to be frustrated. So: how much of the ground state's energy do ten steps
 from random states reach, in machines of as many spins of each kind?
 
-Untrained machines have couplings of a standard deviation of one, random or of K patterns:
-a restricted one of V + V spins, a deep one of four layers of V/2 spins each, and a full one of V
-spins; and wide ones, in which every other layer has 25 times as many. In a full machine a step is a sweep, spin by spin; with patterns, spins can also be drawn all
-at once, by way of K real units. Trained machines have learned the 4 x 4 bars by the package's
-defaults. Ground states are found by enumeration. Of 100 chains, the best of each ten and the mean.
+Untrained machines have couplings of a standard deviation of one, random or of K patterns: a
+restricted one of V + V spins, a deep one of four layers of V/2 spins each, and a full one of V
+spins; and wide ones, in which every other layer has 25 times as many. In a full machine a step is
+a sweep, spin by spin; with patterns, spins can also be drawn all at once, by way of K real units.
+Trained machines have learned the 4 x 4 bars by the package's defaults. Ground states are found by
+enumeration. Of 100 chains, the best of each ten and the mean.
 
 Full setting: V = 20, K = 5, ten machines of each kind. Quick: V = 12, two machines.
 
