@@ -13,7 +13,6 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
-from sklearn import get_config
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -22,40 +21,21 @@ from sklearn.base import (
 )
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils import Tags
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from sklearn_rapid import _fit
-from sklearn_rapid._columns import RealEncoder, moments_of_columns
 from sklearn_rapid._compat import validate_parameters, validates_parameters
-from sklearn_rapid._data import (
-    CHUNK,
-    FALLBACK_THRESHOLD,
-    SpinEncoder,
-    chunks,
-    meaning_of,
-    warn_of_values,
-)
-from sklearn_rapid._fitted import (
-    MOMENTS,
-    VersionedPickle,
-    check_fitted,
-    check_training_state,
-)
+from sklearn_rapid._data import CHUNK, SpinEncoder, chunks
+from sklearn_rapid._fitted import VersionedPickle, check_fitted, check_training_state
 from sklearn_rapid._gaps import lacks_entries, weights_of_known
+from sklearn_rapid._input import InputMixin
 from sklearn_rapid._likelihood import LikelihoodMixin
 from sklearn_rapid._parameters import checked_weights
 from sklearn_rapid._progress import CutShort
-from sklearn_rapid._reading import check_finite, checked_array, explained, readable
+from sklearn_rapid._reading import checked_array
+from sklearn_rapid._run import Run
 from sklearn_rapid._sampling import SamplingMixin
-from sklearn_rapid._warnings import warn
-from sklearn_rapid.backends import (
-    SPINS,
-    Gaussians,
-    RandomStream,
-    Units,
-    get_backend,
-    is_cupy_array,
-)
+from sklearn_rapid.backends import RandomStream, get_backend, is_cupy_array
 from sklearn_rapid.clamped import filled_with_means
 from sklearn_rapid.couplings import Couplings
 from sklearn_rapid.machine import Machine
@@ -68,6 +48,7 @@ FIRST_DRAW = 1 << 62
 
 class BaseRBM(
     VersionedPickle,
+    InputMixin,
     LikelihoodMixin,
     SamplingMixin,
     CallbackSupportMixin,
@@ -86,6 +67,9 @@ class BaseRBM(
         "intercept_visible_": ("V",),
         "intercept_hidden_": ("H",),
     }
+
+    # Where the learning rate that is "auto" begins.
+    _first_rate: ClassVar[float] = 0.25
 
     @abstractmethod
     def _initial_couplings(self, n_visible: int, seed: int, backend: Any) -> Couplings:
@@ -109,9 +93,9 @@ class BaseRBM(
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Binary data, see `units` and `binarize` for what its values mean; or real columns, see
-            `visible`. NaN, in dense X, for entries that are not known: the model is fitted to what
-            is known of each row.
+            Binary data, see `units` and `binarize` for what its values mean; or real columns or
+            categories, see `visible`. NaN, in dense X, for entries that are not known: the model is
+            fitted to what is known of each row.
         y : ignored
             Handed to callbacks only.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -195,11 +179,12 @@ class BaseRBM(
         stream = self._own_stream()
 
         def features(machine: Any, encoder: SpinEncoder, v: Any, out: Any) -> Any:
+            of_hidden = self._of_hidden(encoder)
             if self.hidden_features == "sample":
                 v = ClampedChains().states(machine, v, stream) if encoder.gaps else v
-                return encoder.of_hidden.decode(machine.sample_hidden(v, stream))
+                return of_hidden.decode(machine.sample_hidden(v, stream))
             v = filled_with_means(machine, v) if encoder.gaps else v
-            return machine.hidden_mean(v, out=out, to_unit=encoder.of_hidden.to_unit)
+            return machine.hidden_mean(v, out=out, to_unit=of_hidden.to_unit)
 
         return self._by_chunks(X, features, (self._n_features_out,), self._dtype, bits_will_do=True)
 
@@ -209,21 +194,27 @@ class BaseRBM(
         Parameters
         ----------
         H : array-like of shape (n_samples, n_components)
-            Hidden features in the range of `units`.
+            Hidden features in the range of `units`; any numbers with ``hidden="gaussian"``.
 
         Returns
         -------
         ndarray of shape (n_samples, n_features)
-            E[v | h], the hidden features being taken for the spins' means; in the units of X.
+            E[v | h], the hidden features being taken for the spins' means; in the units of X. Of
+            categories, the most likely code: codes have no mean.
         """
         check_is_fitted(self)
+        given = H
         H = checked_array(H, "H", (None, self._n_features_out))
         H = H.toarray() if sparse.issparse(H) else H
-        machine, encoder = self._ready(H)
-        SpinEncoder(self.units, None, encoder.backend, encoder.dtype).check(H, name="H")
+        machine = self._machine(self._backend_at_hand(H))
+        encoder = self._encoder(machine.backend)
+        of_hidden = self._of_hidden(encoder)
+        of_hidden.check(H, name="H")
         with machine.backend.running():
-            means = encoder.visible_mean(machine, encoder.of_hidden.means(H))
-            return self._returned(means, machine.backend, like=H)
+            h = self._hidden_side(of_hidden.means(H), machine.backend)
+            means = encoder.unit_means(machine.for_rows(CHUNK), h)
+            rows = self._returned(encoder.decode_means(means), machine.backend, like=H)
+        return self._as_table(rows, given)
 
     # --- scikit-learn -------------------------------------------------------------------
 
@@ -235,6 +226,7 @@ class BaseRBM(
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = self.units == "binary" and self.visible == "binary"
         tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = self.visible == "categorical"
         # Features have the model's `dtype`, whatever that of X.
         tags.transformer_tags.preserves_dtype = []
         return tags
@@ -249,18 +241,22 @@ class BaseRBM(
         """Rows in which is all that there is to see of the values of X: X itself."""
         return X
 
-    def _run_of(self, X: Any) -> type[_fit.Run]:
+    def _run_of(self, X: Any) -> type[Run]:
         """What makes the updates of a fit on X."""
-        return _fit.Run
+        return Run
 
     def _positive_phase(self, X: Any) -> PositivePhase:
         """What completes rows of X."""
         return ClampedChains() if lacks_entries(X) else AS_THEY_ARE
 
     @property
-    def _n_visible(self) -> int:
-        """How many units are on the visible side of the machine."""
-        return self.n_features_in_
+    def _known_sizes(self) -> dict[str, int]:
+        """What is known of the axes of the fitted arrays, by their letters."""
+        return {"V": self._n_visible}
+
+    def _hidden_side(self, H: Any, backend: Any) -> Any:
+        """Means of the units on the hidden side of the machine, of those of hidden features."""
+        return H
 
     @property
     def _dtype(self) -> str:
@@ -270,78 +266,12 @@ class BaseRBM(
     def _n_threads(self) -> int | None:
         return None if self.n_threads is None else int(self.n_threads)
 
-    def _backend(self, X: Any = None) -> Any:
-        """The backend that works on X; ValueError if it is not where X is."""
-        name = self.backend
-        if is_cupy_array(X):
-            if name == "auto" and get_config()["array_api_dispatch"]:
-                name = "cupy"
-            if not name.startswith("cupy"):
-                raise ValueError(
-                    f"got a CuPy array with backend={self.backend!r}. Set backend='cupy', or keep "
-                    "'auto' and use sklearn.config_context(array_api_dispatch=True); or move the "
-                    "array to the host with its method get()."
-                )
-        return get_backend(name, self._n_threads)
-
-    def _backend_at_hand(self, X: Any = None) -> Any:
-        """As `_backend`, but a fitted model serves NumPy arrays on a machine without a GPU too."""
-        try:
-            return self._backend(X)
-        except RuntimeError as error:
-            if is_cupy_array(X):
-                raise
-            warn(
-                f"the fitted {type(self).__name__} computes with backend='auto' here: {error}",
-                RuntimeWarning,
-            )
-            return get_backend("auto", self._n_threads)
-
-    def _encoder(self, backend: Any, X: Any = None) -> Any:
-        """What reads X; without an X, what reads and writes such values as have been fitted."""
-        # Only what has a backend is going to read.
-        gaps = backend is not None and lacks_entries(X)
-        if self.visible == "gaussian":
-            moments = (getattr(self, name, None) for name in MOMENTS)
-            return RealEncoder(*moments, self.units, backend, self._dtype, gaps)
-        binarize = self.binarize
-        if binarize == "auto":
-            binarize = getattr(self, "binarize_", "sample")
-            if X is not None and binarize == "sample":
-                found = meaning_of(self._that_stand_for(X), self.units)
-                binarize = binarize if found is None else found
-        return SpinEncoder(self.units, binarize, backend, self._dtype, gaps)
-
-    def _resolve_binarize(self, X: Any) -> None:
-        """Set `binarize_` by the first X that is seen."""
-        self.binarize_ = self.binarize
-        if self.visible == "gaussian":
-            if self.binarize != "auto":
-                raise ValueError(
-                    "binarize says what values mean that stand for spins; with visible='gaussian' "
-                    f"they are what they are: leave it at 'auto', got {self.binarize!r}"
-                )
-            self.binarize_ = None
-        elif self.binarize == "auto":
-            self.binarize_ = "sample"
-            if meaning_of(X, self.units) is None:
-                self.binarize_ = FALLBACK_THRESHOLD
-                warn_of_values(X)
-
-    def _measure_columns(self, X: Any, weights: np.ndarray | None) -> None:
-        """Set `mean_` and `scale_` by the first rows, if columns are real; none are left if not."""
-        for name in MOMENTS:
-            self.__dict__.pop(name, None)
-        if self.visible == "gaussian":
-            self.mean_, self.scale_ = moments_of_columns(X, weights, self._backend(X))
-
-    def _visible_scale(self, backend: Any) -> Any:
-        """Of real columns: the scale that training starts at."""
-        return backend.asarray(self.scale_) if self.visible == "gaussian" else None
-
-    @property
-    def _visible_units(self) -> Units:
-        return Gaussians() if self.visible == "gaussian" else SPINS
+    def _sizes_of(self, machine: Machine) -> dict[str, int]:
+        """The parameters that say how large a machine is, as it has them."""
+        sizes = {"n_components": machine.n_hidden}
+        if machine.couplings.uses_patterns:
+            sizes["n_patterns"] = machine.couplings.n_patterns
+        return sizes
 
     def _machine(self, backend: Any) -> Machine:
         """The fitted machine, of attributes that belong together."""
@@ -352,7 +282,8 @@ class BaseRBM(
         biases = (fitted.intercept_visible_, fitted.intercept_hidden_)
         b, c = (backend.asarray(bias, self._dtype) for bias in biases)
         couplings = fitted._fitted_couplings(backend)
-        return Machine(couplings, b, c, backend, visible_units=self._visible_units)
+        units = {"visible_units": fitted._visible_units, "hidden_units": fitted._hidden_units}
+        return Machine(couplings, b, c, backend, **units)
 
     def _state_of(self, machine: Machine) -> TrainingState:
         """What training has left, as the state of the fitted machine."""
@@ -379,41 +310,6 @@ class BaseRBM(
         if is_cupy_array(like):
             return backend.xp.ascontiguousarray(values, dtype=self._dtype)
         return np.ascontiguousarray(backend.to_numpy(values), dtype=self._dtype)
-
-    def _validate(self, X: Any, *, reset: bool, missing: bool = False) -> Any:
-        if is_cupy_array(X):
-            return self._validate_on_device(X, reset=reset, missing=missing)
-        missing = missing and not sparse.issparse(X)
-        how = {
-            "accept_sparse": ("csr", "csc"),
-            "ensure_all_finite": "allow-nan" if missing else True,
-        }
-        X = readable(X, "X", missing=missing)
-        try:
-            checked = validate_data(self, X, reset=reset, **how)
-            if checked.dtype.kind not in "biuf":
-                raise ValueError(f"X must hold numbers, got dtype {checked.dtype}")
-        except (TypeError, ValueError) as error:
-            raise explained(error, X) from error
-        X = checked.tocsr() if getattr(checked, "format", None) == "csc" else checked
-        return self._checked(X, reset)
-
-    def _checked(self, X: Any, reset: bool) -> Any:
-        """X, if its values are such as `units` and `binarize` allow for."""
-        if reset:
-            self._resolve_binarize(X)
-        self._encoder(None, X).check(X)
-        return X
-
-    def _validate_on_device(self, X: Any, *, reset: bool, missing: bool) -> Any:
-        self._backend(X)
-        if X.ndim != 2 or 0 in X.shape:
-            raise ValueError(f"X must have shape (any, any) with rows and columns, got {X.shape}")
-        if X.dtype.kind not in "biuf":
-            raise ValueError(f"X must hold numbers, got dtype {X.dtype}")
-        check_finite(X, "X", allow_nan=missing)
-        validate_data(self, X, reset=reset, skip_check_array=True)
-        return self._checked(X, reset)
 
     def _by_chunks(
         self,

@@ -10,14 +10,17 @@ import numpy as np
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils import _param_validation
 from sklearn.utils._param_validation import Options, StrOptions
+from sklearn.utils._set_output import ADAPTERS_MANAGER, _get_output_config
 
 __all__ = [
     "LARGEST_COUNT",
     "Count",
+    "Counts",
     "Interval",
     "Options",
     "StrOptions",
     "ValidatedParameters",
+    "as_set_output",
     "validate_parameters",
     "validates_parameters",
 ]
@@ -50,6 +53,17 @@ class Count(Interval):
         super().__init__(Integral, smallest, LARGEST_COUNT, closed="both")
 
 
+class Counts(Count):
+    """A tuple or list of ints from one to `LARGEST_COUNT`, one of them at least."""
+
+    def is_satisfied_by(self, value: Any) -> bool:
+        is_some = isinstance(value, tuple | list) and len(value) > 0
+        return is_some and all(map(super().is_satisfied_by, value))
+
+    def __str__(self) -> str:
+        return "a tuple of ints above 0, one at least"
+
+
 # Decorates a `fit`: parameters are checked against `_parameter_constraints` before it runs.
 validates_parameters = _fit_context(prefer_skip_nested_validation=True)
 
@@ -57,6 +71,23 @@ validates_parameters = _fit_context(prefer_skip_nested_validation=True)
 def validate_parameters(estimator: BaseEstimator) -> None:
     """Check parameters as the decorator does, which leaves out `partial_fit` on fitted models."""
     estimator._validate_params()
+
+
+def as_set_output(estimator: BaseEstimator, values: Any, names: Any, like: Any) -> Any:
+    """Values in the container that `set_output` asks for, with these names of columns.
+
+    Parameters
+    ----------
+    estimator : estimator
+    values : ndarray of shape (n, n_columns)
+    names : array of str
+    like : array-like or None
+        A frame whose index the rows have.
+    """
+    kind = _get_output_config("transform", estimator)["dense"]
+    if kind == "default":
+        return values
+    return ADAPTERS_MANAGER.adapters[kind].create_container(values, like, columns=names)
 
 
 class ValidatedParameters(BaseEstimator):

@@ -12,16 +12,15 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_rapid._kinds import MOMENTS, check_kinds
 from sklearn_rapid._version import __version__
 from sklearn_rapid._warnings import warn
+from sklearn_rapid.backends import Gaussians, Spins, Units
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.negative_phase import TemperedChains
 from sklearn_rapid.tempering import Ladder
 
 Shapes = Mapping[str, tuple[str, ...]]
-
-# What a model of real columns has of each of them beside its parameters.
-MOMENTS = ("mean_", "scale_")
 
 
 class VersionedPickle:
@@ -85,13 +84,8 @@ def checked_sizes(shapes: Shapes, found: Mapping[str, tuple], sizes: Mapping[str
 
 def check_fitted(model: Any) -> None:
     """Raise ValueError unless a model's arrays are of shapes that fit, real and finite."""
-    is_real, has_moments = model.visible == "gaussian", all(name in vars(model) for name in MOMENTS)
-    if is_real != has_moments:
-        fitted = "gaussian" if has_moments else "binary"
-        raise ValueError(
-            f"visible={model.visible!r} is set, and visible={fitted!r} was fitted: set it back, or "
-            "fit again."
-        )
+    check_kinds(model)
+    is_real = all(name in vars(model) for name in MOMENTS)
     shapes = {**model._fitted_shapes, **(dict.fromkeys(MOMENTS, ("V",)) if is_real else {})}
     arrays = {name: getattr(model, name) for name in shapes}
     for name, array in arrays.items():
@@ -99,7 +93,7 @@ def check_fitted(model: Any) -> None:
             what = getattr(array, "dtype", type(array).__name__)
             raise ValueError(f"{name} must be a NumPy array of real numbers, got {what}")
     found = {name: array.shape for name, array in arrays.items()}
-    checked_sizes(shapes, found, {"V": model._n_visible})
+    checked_sizes(shapes, found, model._known_sizes)
     for name, array in arrays.items():
         # The least and the largest are NaN where any is, and take no memory.
         if not (np.isfinite(array.min()) and np.isfinite(array.max())):
@@ -112,10 +106,9 @@ def check_fitted(model: Any) -> None:
 
 def check_training_state(rest: Mapping[str, Any], machine: Machine) -> None:
     """Raise ValueError if what training has left (`TrainingState.to_host`) is of another model."""
-    n_visible, n_hidden = machine.n_visible, machine.n_hidden
-    are_spins = machine.visible_units.are_spins
+    n_visible, n_hidden, units = machine.n_visible, machine.n_hidden, machine.visible_units
     scale = rest.get("visible_scale")
-    if not are_spins:
+    if units.real(n_visible).any():
         has_scale = scale is not None and scale.shape == (n_visible,)
         _check(has_scale and bool((scale > 0.0).all()), "each column has a scale above zero")
     for name, size in (("visible_offset", n_visible), ("hidden_offset", n_hidden)):
@@ -126,14 +119,14 @@ def check_training_state(rest: Mapping[str, Any], machine: Machine) -> None:
     chains = rest["chains"]
     if isinstance(chains, TemperedChains):
         _check(np.shape(chains.lag) == (), "a lag is one number")
-        _check_ladder(chains.ladder, n_visible, are_spins)
+        _check_ladder(chains.ladder, n_visible, units)
     elif hasattr(chains, "shape"):
         _check(len(chains.shape) == 2 and chains.shape[0] > 0, "chains are rows of states")
         _check(chains.shape[1] == n_visible, f"chains have {n_visible} columns")
-        _check_states(chains, are_spins)
+        _check_states(chains, units)
 
 
-def _check_ladder(ladder: Ladder, n_visible: int, are_spins: bool) -> None:
+def _check_ladder(ladder: Ladder, n_visible: int, units: Units) -> None:
     betas, states = np.asarray(ladder.betas, dtype=np.float64), ladder.states
     is_placed = len(betas) > 1 and betas[0] == 0.0 and betas[-1] == 1.0
     _check(is_placed and bool(np.all(np.diff(betas) >= 0.0)), "β rises from 0 to 1")
@@ -143,14 +136,12 @@ def _check_ladder(ladder: Ladder, n_visible: int, are_spins: bool) -> None:
     _check(tuple(ladder.origin.shape) == (n_states,), "each state has an origin")
     _check(tuple(ladder.accepted.shape) == (ladder.n_rungs - 1,), "each pair has acceptances")
     _check(tuple(ladder.base.shape) == (n_visible,), "the base has a field for each column")
-    _check_states(states, are_spins)
+    _check_states(states, units)
 
 
-def _check_states(states: Any, are_spins: bool) -> None:
-    if are_spins:
-        _check(bool(((states == 1) | (states == -1)).all()), "states are -1 or +1")
-    else:
-        _check(bool(np.isfinite(states).all()), "states are finite")
+def _check_states(states: Any, units: Units) -> None:
+    what = {Spins: "states are -1 or +1", Gaussians: "states are finite"}
+    _check(units.are_states(states), what.get(type(units), "states are those of its units"))
 
 
 def _check(is_so: bool, what: str) -> None:

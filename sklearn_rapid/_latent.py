@@ -65,17 +65,16 @@ class LatentEncoder:
         return self._with_latent(self.encoder.spins_of_rows(X, rows))
 
     def keeps_sparse(self, X: Any) -> bool:
-        """Never: latent units are not zero."""
-        return False
+        """Not with latent units, which are not zero."""
+        return self.n_latent == 0 and self.encoder.keeps_sparse(X)
 
     def decode(self, v: Any) -> Any:
         """The columns of X, in the user's units."""
         return self.encoder.decode(v[:, : v.shape[1] - self.n_latent])
 
-    def visible_mean(self, machine: Any, h: Any) -> Any:
-        """E[v | h] of the columns of X, in the user's units."""
-        means = self.encoder.visible_mean(machine, h)
-        return means[:, : means.shape[1] - self.n_latent]
+    def decode_means(self, means: Any) -> Any:
+        """Means of `unit_means` of the columns of X, in the user's units."""
+        return self.encoder.decode_means(means[:, : means.shape[1] - self.n_latent])
 
     def _with_latent(self, v: Any) -> Any:
         if self.n_latent == 0:
@@ -96,14 +95,21 @@ class LatentMixin:
     _completion: PositivePhase
 
     def _positive_phase(self, X: Any) -> PositivePhase:
-        return self._completion
+        return self._completion if self._n_latent else super()._positive_phase(X)
 
     @property
     def _n_visible(self) -> int:
-        return self.n_features_in_ + self._n_latent
+        return super()._n_visible + self._n_latent
 
     def _encoder(self, backend: Any, X: Any = None) -> LatentEncoder:
-        return LatentEncoder(super()._encoder(backend, X), self._n_latent)
+        encoder = super()._encoder(backend, X)
+        return LatentEncoder(encoder, self._n_latent) if self._n_latent else encoder
+
+    def _by_unit(self, of_columns: Any, backend: Any) -> Any:
+        """Whether units are free, by columns that are: latent units always are."""
+        xp = backend.xp
+        latent = xp.ones((of_columns.shape[0], self._n_latent), dtype=xp.bool)
+        return xp.concat([super()._by_unit(of_columns, backend), latent], axis=1)
 
     def free_energy(self, X: ArrayLike) -> np.ndarray:
         """The variational free energy of each row by mean field, in nats.

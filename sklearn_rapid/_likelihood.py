@@ -19,6 +19,7 @@ from sklearn_rapid._parameters import (
     new_seed,
 )
 from sklearn_rapid._warnings import warn
+from sklearn_rapid.annealing import ais_log_partition
 from sklearn_rapid.backends import RandomStream, to_host
 from sklearn_rapid.clamped import clamp, columns_unknown, free_energy_bound
 from sklearn_rapid.machine import Machine
@@ -26,8 +27,8 @@ from sklearn_rapid.negative_phase import TemperedChains, states_of
 from sklearn_rapid.partition import (
     SWEEPS_OF_ALL_PAIRS,
     LogPartition,
-    ais_log_partition,
     exact_log_partition,
+    n_enumerated,
     smaller_layer_first,
     tempered_log_partition,
 )
@@ -52,8 +53,7 @@ class LikelihoodMixin:
     def score_samples(self, X: ArrayLike) -> np.ndarray:
         """Log-likelihood of each row, log P(v) = -F(v) - log Z, in nats.
 
-        With ``visible="gaussian"`` it is the logarithm of a density per unit of X: less Σ log
-        `scale_`.
+        With real columns it is the logarithm of a density per unit of X: less Σ log `scale_`.
 
         log Z is estimated at the first call (see `log_partition`) and kept, so that a row has
         one log-likelihood whatever else is in X.
@@ -110,9 +110,9 @@ class LikelihoodMixin:
     def free_energy(self, X: ArrayLike) -> np.ndarray:
         """F(v) = -b·v - Σ_α log 2cosh θ_α of each row, in nats (eq. A2).
 
-        With ``visible="gaussian"``, v is the standardised row, and v·v/2 is added. Rows with NaN
-        have the variational free energy of mean field: an upper bound of -log Σ exp(-F) over what
-        is not known.
+        Of real columns, v is standardised, and v·v/2 is added. Of real hidden units, θ·θ/2 takes
+        the place of log 2cosh θ, with a constant. Rows with NaN have the variational free energy of
+        mean field: an upper bound of -log Σ exp(-F) over what is not known.
 
         Parameters
         ----------
@@ -137,8 +137,9 @@ class LikelihoodMixin:
         """Log pseudo-likelihood Σ_i log P(v_i | v_{-i}) of each row, in nats.
 
         Exact over all sites and deterministic, unlike the one-site estimate that
-        ``BernoulliRBM.score_samples`` draws. Costs n_features passes over the hidden layer. Real
-        columns have none: a ValueError with ``visible="gaussian"``. Nor have rows with NaN.
+        ``BernoulliRBM.score_samples`` draws. Costs n_features passes over the hidden layer. Units
+        other than spins have none: a ValueError unless `visible` and `hidden` are "binary". Nor
+        have rows with NaN.
 
         Parameters
         ----------
@@ -173,10 +174,10 @@ class LikelihoodMixin:
         Parameters
         ----------
         method : {"auto", "exact", "tempering", "ais"}, default="auto"
-            "exact" sums over the smaller layer (at most 25 units; the hidden one with
-            ``visible="gaussian"``); "tempering" is parallel
-            tempering with bridges between neighbouring temperatures; "ais" is annealed
-            importance sampling; "auto" is exact up to 20 units and tempering beyond.
+            "exact" sums over the smaller layer of spins (at most 25 units; the hidden one if
+            columns are not all binary); "tempering" is parallel tempering with bridges between
+            neighbouring temperatures; "ais" is annealed importance sampling; "auto" is exact up
+            to 20 units and tempering beyond.
         tol : float > 0, default=0.1
             The error in nats at which tempering may stop.
         max_sweeps : int, default=None
@@ -276,10 +277,10 @@ class LikelihoodMixin:
 
         Of rows with gaps one may be a case of another: they do not count.
         """
-        if self.visible == "gaussian" or logsumexp(to_host(log_p)) <= LARGEST_LOG_TOTAL:
+        if self._has_densities or logsumexp(to_host(log_p)) <= LARGEST_LOG_TOTAL:
             return
         multipliers = np.random.default_rng(0).integers(
-            2**64, size=-(-self.n_features_in_ // 8), dtype=np.uint64
+            2**64, size=-(-self._n_visible // 8), dtype=np.uint64
         )
 
         def numbers(machine: Any, encoder: Any, v: Any, out: Any) -> Any:
@@ -331,10 +332,9 @@ def log_sums(machine: Machine, v: Any, stream: RandomStream) -> Any:
 
 def resolved_method(method: str, machine: Machine) -> str:
     """The method that "auto" stands for; ValueError if the machine is too large for it."""
-    smaller = smaller_layer_first(machine).n_visible
     if method == "auto":
-        return "exact" if smaller <= LARGEST_AUTO_EXACT else "tempering"
-    if method == "exact" and smaller > LARGEST_EXACT:
+        return "exact" if n_enumerated(machine) <= LARGEST_AUTO_EXACT else "tempering"
+    if method == "exact" and smaller_layer_first(machine).n_visible > LARGEST_EXACT:
         raise ValueError(
             f"method='exact' enumerates the smaller layer, which may have at most "
             f"{LARGEST_EXACT} units; got {machine.n_visible} visible and "

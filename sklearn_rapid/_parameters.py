@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_rapid import negative_phase, optimizers
+from sklearn_rapid import negative_phase, optimizers, positive_phase
 from sklearn_rapid._compat import LARGEST_COUNT
 from sklearn_rapid._reading import as_numbers, readable
 from sklearn_rapid.backends import to_host
@@ -83,15 +83,20 @@ def negative_phase_from(value: Any) -> Any:
     return _validated(value, negative_phase.BY_NAME)
 
 
+def positive_phase_from(value: Any) -> PositivePhase:
+    """The positive phase that a string is shorthand for, or the object itself, validated."""
+    return _validated(value, positive_phase.BY_NAME)
+
+
 def optimizer_from(value: Any) -> Any:
     """The optimizer that a string is shorthand for, or the object itself, validated."""
     return _validated(value, optimizers.BY_NAME)
 
 
-def schedule_from(value: Any) -> Any:
+def schedule_from(value: Any, first_rate: float) -> Any:
     """The schedule that "auto" or a number stands for, or the object itself, validated."""
     if isinstance(value, str):
-        return LinearDecay()
+        return LinearDecay(first_rate)
     return _validated(value if isinstance(value, Schedule) else Constant(value), {})
 
 
@@ -102,7 +107,7 @@ def _validated(value: Any, by_name: dict[str, type]) -> Any:
 
 
 def trainer_of(
-    estimator: Any, n_rows: int | None, positive_phase: PositivePhase = AS_THEY_ARE
+    estimator: Any, n_rows: int | None, completion: PositivePhase = AS_THEY_ARE
 ) -> Trainer:
     """The trainer with the estimator's settings, for so many rows; None if there may be more."""
     return Trainer(
@@ -113,5 +118,5 @@ def trainer_of(
         fit_intercept=estimator.fit_intercept,
         center=estimator.center,
         penalty=Penalty(estimator.l1_penalty, estimator.l2_penalty, n_rows),
-        positive_phase=positive_phase,
+        positive_phase=completion,
     )

@@ -14,6 +14,14 @@ from sklearn_rapid._rbm import CONSTRAINTS, COUNT, POSITIVE
 from sklearn_rapid.couplings import PatternCouplings
 from sklearn_rapid.projections import Projection
 
+PATTERN_CONSTRAINTS: dict[str, list] = {
+    "n_patterns": [COUNT],
+    "init_scale": [StrOptions({"auto"}), POSITIVE],
+    "projection": [StrOptions({"sign", "clip", "gibbs"}), None],
+    "projection_period": [StrOptions({"update", "epoch"}), COUNT],
+    "pattern_bound": [POSITIVE],
+}
+
 
 class RARBM(BaseRBM):
     """Restricted Boltzmann machine with regularized axons: couplings made of patterns.
@@ -52,20 +60,29 @@ class RARBM(BaseRBM):
         None is not known: the rate stays that of a first epoch.
     shuffle : bool, default=True
         Whether rows are shuffled before each epoch.
-    visible : {"binary", "gaussian"}, default="binary"
+    visible : {"binary", "gaussian", "categorical"} or list of (kind, columns), default="binary"
         What the columns of X are. "gaussian": real numbers. Each is v = (x - `mean_`) / `scale_`
         inside, and v is normal around b + Wh with variance one. The mean is that of the rows of
         `fit`, or of the first `partial_fit`; the scale starts at their standard deviation, and is
         trained. All that is returned is in the units of X, and likelihoods are those of densities.
+        "categorical": whole numbers that are codes, such as `OrdinalEncoder` makes. A column has a
+        unit for each code that it has in `fit`, or in the first `partial_fit`, rows of weight zero
+        among them; one of them is on. Other codes are refused afterwards. A list says which columns
+        are of which of these kinds, by numbers, names, masks or slices as in `ColumnTransformer`:
+        each column once.
+    hidden : {"binary", "gaussian"}, default="binary"
+        What hidden units are. "gaussian": real numbers, normal around c + Wᵀv with variance one.
+        With binary columns that is the Hopfield model whose memories are the rows of `components_`.
+        Real columns take binary hidden units only.
     units : {"binary", "spin"}, default="binary"
         X, samples and hidden features are in {0, 1}, or in {-1, +1}; means are in between. With
-        ``visible="gaussian"``, hidden features alone.
+        real columns and categories, hidden features alone.
     binarize : "auto", float, "sample" or None, default="auto"
         What values mean. A number is the threshold above which a value is on. "sample": a value is
         a mean (in binary units, the probability of being on), of which a fresh sample is drawn
         each time a row is used in training. None: values are used as means. "auto" takes two
         values, the ends of the range of `units`, as they are, and values in between as "sample"
-        does; others are on above 0.5, with a warning. Real columns are neither: leave it at "auto".
+        does; others are on above 0.5, with a warning. Without binary columns, leave it at "auto".
     fit_intercept : bool, default=True
         Whether there are biases b and c.
     center : bool, default=True
@@ -121,14 +138,14 @@ class RARBM(BaseRBM):
 
     Attributes
     ----------
-    visible_patterns_ : ndarray of shape (n_patterns, n_features)
+    visible_patterns_ : ndarray of shape (n_patterns, n_units)
         ξ_v.
     hidden_patterns_ : ndarray of shape (n_patterns, n_components)
         ξ_h.
-    components_ : ndarray of shape (n_components, n_features)
+    components_ : ndarray of shape (n_components, n_units)
         Wᵀ, formed from the patterns at each access.
-    intercept_visible_ : ndarray of shape (n_features,)
-        b.
+    intercept_visible_ : ndarray of shape (n_units,)
+        b. A column is one unit, and a categorical one as many as it has codes.
     intercept_hidden_ : ndarray of shape (n_components,)
         c.
     log_partition_ : float
@@ -143,10 +160,19 @@ class RARBM(BaseRBM):
     n_iter_ : int
         Epochs of the last `fit`.
     binarize_ : float, "sample" or None
-        What `binarize` has come to for the rows that were fitted; None for real columns.
-    mean_, scale_ : ndarray of shape (n_features,)
-        Of each column, with ``visible="gaussian"``: its mean, and its standard deviation given the
-        hidden units.
+        What `binarize` has come to for the rows that were fitted; None without binary columns.
+    mean_, scale_ : ndarray of shape (n_units,)
+        Of real columns: their means, and their standard deviations given the hidden units. Of
+        other units beside them, zero and one.
+    categories_ : list of ndarray
+        The codes of each column, sorted, as its units stand; None for a column of another kind.
+    visible_ : list of (kind, ndarray of int)
+        What a list for `visible` has come to: the columns of each kind, by number. Units stand in
+        this order.
+    hidden_ : str
+        What hidden units are, where they are not binary.
+    column_of_unit_ : ndarray of shape (n_units,)
+        The column of X that each visible unit is of.
     n_features_in_ : int
     feature_names_in_ : ndarray of str
         If X has column names.
@@ -173,14 +199,7 @@ class RARBM(BaseRBM):
     (2, 16)
     """
 
-    _parameter_constraints: ClassVar[dict] = {
-        **CONSTRAINTS,
-        "n_patterns": [COUNT],
-        "init_scale": [StrOptions({"auto"}), POSITIVE],
-        "projection": [StrOptions({"sign", "clip", "gibbs"}), None],
-        "projection_period": [StrOptions({"update", "epoch"}), COUNT],
-        "pattern_bound": [POSITIVE],
-    }
+    _parameter_constraints: ClassVar[dict] = {**CONSTRAINTS, **PATTERN_CONSTRAINTS}
 
     _fitted_shapes: ClassVar[dict] = {
         "visible_patterns_": ("K", "V"),
@@ -200,7 +219,8 @@ class RARBM(BaseRBM):
         max_iter: int = 20,
         n_updates: int | None = None,
         shuffle: bool = True,
-        visible: str = "binary",
+        visible: Any = "binary",
+        hidden: str = "binary",
         units: str = "binary",
         binarize: Any = "auto",
         fit_intercept: bool = True,
@@ -233,6 +253,7 @@ class RARBM(BaseRBM):
         self.n_updates = n_updates
         self.shuffle = shuffle
         self.visible = visible
+        self.hidden = hidden
         self.units = units
         self.binarize = binarize
         self.fit_intercept = fit_intercept
@@ -257,26 +278,17 @@ class RARBM(BaseRBM):
 
     @property
     def components_(self) -> np.ndarray:
-        """Wᵀ of shape (n_components, n_features), formed from the patterns."""
+        """Wᵀ of shape (n_components, n_units), formed from the patterns."""
         check_is_fitted(self)
         k = self.visible_patterns_.shape[0]
         return (self.hidden_patterns_.T @ self.visible_patterns_) / np.sqrt(k, dtype=self._dtype)
 
     def _projection(self) -> Projection:
-        period = self.projection_period
-        period = period if isinstance(period, str) else int(period)
-        return Projection(self.projection, period, self.pattern_bound)
+        return projection_of(self)
 
     def _initial_couplings(self, n_visible: int, seed: int, backend: Any) -> PatternCouplings:
-        k, n_hidden = int(self.n_patterns), int(self.n_components)
-        scale = self.init_scale
-        if scale == "auto":
-            scale = amplitude_for_singular_values_below(2.0, n_visible, n_hidden, k)
-        spins = 2.0 * np.random.default_rng(seed).integers(2, size=(k, n_visible + n_hidden)) - 1.0
-        visible, hidden = scale * spins[:, :n_visible], scale * spins[:, n_visible:]
-        return PatternCouplings(
-            backend.asarray(visible, self._dtype), backend.asarray(hidden, self._dtype)
-        )
+        patterns = initial_patterns(self, n_visible, int(self.n_components), seed)
+        return PatternCouplings(*(backend.asarray(xi, self._dtype) for xi in patterns))
 
     def _fitted_couplings(self, backend: Any) -> PatternCouplings:
         patterns = (self.visible_patterns_, self.hidden_patterns_)
@@ -289,6 +301,24 @@ class RARBM(BaseRBM):
             "visible_patterns_": to_numpy(couplings.visible_patterns),
             "hidden_patterns_": to_numpy(couplings.hidden_patterns),
         }
+
+
+def projection_of(estimator: Any) -> Projection:
+    """What an estimator's parameters say is done to its patterns."""
+    period = estimator.projection_period
+    period = period if isinstance(period, str) else int(period)
+    return Projection(estimator.projection, period, estimator.pattern_bound)
+
+
+def initial_patterns(
+    estimator: Any, n_visible: int, n_hidden: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Random patterns of both layers, at the amplitude that an estimator's parameters say."""
+    k, scale = int(estimator.n_patterns), estimator.init_scale
+    if scale == "auto":
+        scale = amplitude_for_singular_values_below(2.0, n_visible, n_hidden, k)
+    spins = 2.0 * np.random.default_rng(seed).integers(2, size=(k, n_visible + n_hidden)) - 1.0
+    return scale * spins[:, :n_visible], scale * spins[:, n_visible:]
 
 
 def amplitude_for_singular_values_below(

@@ -29,7 +29,8 @@ CONSTRAINTS: dict[str, list] = {
     "max_iter": [COUNT],
     "n_updates": [COUNT, None],
     "shuffle": ["boolean"],
-    "visible": [StrOptions({"binary", "gaussian"})],
+    "visible": [StrOptions({"binary", "gaussian", "categorical"}), list, tuple],
+    "hidden": [StrOptions({"binary", "gaussian"})],
     "units": [StrOptions({"binary", "spin"})],
     "binarize": [
         Interval(Real, None, None, closed="neither"),
@@ -59,8 +60,8 @@ class RBM(BaseRBM):
 
     A model of binary data: visible spins v, hidden spins h, and P(v, h) proportional to
     exp(vᵀWh + b·v + c·h). The parameters are always those of spins in {-1, +1}; `units` says
-    what X and the results are measured in. Or one of real columns, with a factor exp(-v·v/2) (see
-    `visible`).
+    what X and the results are measured in. Or one of real columns, with a factor exp(-v·v/2), of
+    categories, or of all of them (see `visible`).
 
     Parameters
     ----------
@@ -91,20 +92,29 @@ class RBM(BaseRBM):
         None is not known: the rate stays that of a first epoch.
     shuffle : bool, default=True
         Whether rows are shuffled before each epoch.
-    visible : {"binary", "gaussian"}, default="binary"
+    visible : {"binary", "gaussian", "categorical"} or list of (kind, columns), default="binary"
         What the columns of X are. "gaussian": real numbers. Each is v = (x - `mean_`) / `scale_`
         inside, and v is normal around b + Wh with variance one. The mean is that of the rows of
         `fit`, or of the first `partial_fit`; the scale starts at their standard deviation, and is
         trained. All that is returned is in the units of X, and likelihoods are those of densities.
+        "categorical": whole numbers that are codes, such as `OrdinalEncoder` makes. A column has a
+        unit for each code that it has in `fit`, or in the first `partial_fit`, rows of weight zero
+        among them; one of them is on. Other codes are refused afterwards. A list says which columns
+        are of which of these kinds, by numbers, names, masks or slices as in `ColumnTransformer`:
+        each column once.
+    hidden : {"binary", "gaussian"}, default="binary"
+        What hidden units are. "gaussian": real numbers, normal around c + Wᵀv with variance one.
+        With binary columns that is the Hopfield model whose memories are the rows of `components_`.
+        Real columns take binary hidden units only.
     units : {"binary", "spin"}, default="binary"
         X, samples and hidden features are in {0, 1}, or in {-1, +1}; means are in between. With
-        ``visible="gaussian"``, hidden features alone.
+        real columns and categories, hidden features alone.
     binarize : "auto", float, "sample" or None, default="auto"
         What values mean. A number is the threshold above which a value is on. "sample": a value is
         a mean (in binary units, the probability of being on), of which a fresh sample is drawn
         each time a row is used in training. None: values are used as means. "auto" takes two
         values, the ends of the range of `units`, as they are, and values in between as "sample"
-        does; others are on above 0.5, with a warning. Real columns are neither: leave it at "auto".
+        does; others are on above 0.5, with a warning. Without binary columns, leave it at "auto".
     fit_intercept : bool, default=True
         Whether there are biases b and c.
     center : bool, default=True
@@ -151,10 +161,10 @@ class RBM(BaseRBM):
 
     Attributes
     ----------
-    components_ : ndarray of shape (n_components, n_features)
+    components_ : ndarray of shape (n_components, n_units)
         Wᵀ.
-    intercept_visible_ : ndarray of shape (n_features,)
-        b.
+    intercept_visible_ : ndarray of shape (n_units,)
+        b. A column is one unit, and a categorical one as many as it has codes.
     intercept_hidden_ : ndarray of shape (n_components,)
         c.
     log_partition_ : float
@@ -169,10 +179,19 @@ class RBM(BaseRBM):
     n_iter_ : int
         Epochs of the last `fit`.
     binarize_ : float, "sample" or None
-        What `binarize` has come to for the rows that were fitted; None for real columns.
-    mean_, scale_ : ndarray of shape (n_features,)
-        Of each column, with ``visible="gaussian"``: its mean, and its standard deviation given the
-        hidden units.
+        What `binarize` has come to for the rows that were fitted; None without binary columns.
+    mean_, scale_ : ndarray of shape (n_units,)
+        Of real columns: their means, and their standard deviations given the hidden units. Of
+        other units beside them, zero and one.
+    categories_ : list of ndarray
+        The codes of each column, sorted, as its units stand; None for a column of another kind.
+    visible_ : list of (kind, ndarray of int)
+        What a list for `visible` has come to: the columns of each kind, by number. Units stand in
+        this order.
+    hidden_ : str
+        What hidden units are, where they are not binary.
+    column_of_unit_ : ndarray of shape (n_units,)
+        The column of X that each visible unit is of.
     n_features_in_ : int
     feature_names_in_ : ndarray of str
         If X has column names.
@@ -218,7 +237,8 @@ class RBM(BaseRBM):
         max_iter: int = 20,
         n_updates: int | None = None,
         shuffle: bool = True,
-        visible: str = "binary",
+        visible: Any = "binary",
+        hidden: str = "binary",
         units: str = "binary",
         binarize: Any = "auto",
         fit_intercept: bool = True,
@@ -247,6 +267,7 @@ class RBM(BaseRBM):
         self.n_updates = n_updates
         self.shuffle = shuffle
         self.visible = visible
+        self.hidden = hidden
         self.units = units
         self.binarize = binarize
         self.fit_intercept = fit_intercept

@@ -95,9 +95,9 @@ def explained(error: Exception, X: Any) -> Exception:
     found = _first_text(X)
     if found is not None:
         return ValueError(
-            f"X must hold numbers, got {found[1]!r} in column {found[0]!r}. Give each category a "
-            "column of zeros and ones (sklearn.preprocessing.OneHotEncoder), or leave the "
-            "column out; strings of digits want X.astype(float)."
+            f"X must hold numbers, got {found[1]!r} in column {found[0]!r}. Code categories by "
+            "whole numbers (sklearn.preprocessing.OrdinalEncoder) for visible='categorical', or "
+            "leave the column out; strings of digits want X.astype(float)."
         )
     if str(error).startswith("at least one array"):
         return ValueError("X must have columns, got a table with none")

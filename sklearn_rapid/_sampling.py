@@ -72,6 +72,7 @@ class SamplingMixin:
         Returns
         -------
         ndarray of shape (n_samples, n_features)
+            Or a frame, where X was one and `set_output` asks for frames.
         Travels
             If asked for: how states travelled while samples were drawn. The effective number of
             samples is `n_round_trips`, so many states came from β = 0 meanwhile, and one more for
@@ -102,6 +103,7 @@ class SamplingMixin:
                 start = self._starting_states(init, n_samples, machine, stream)
                 states = machine.for_rows(2 * n_steps * n_samples).gibbs(start, n_steps, stream)
             samples = self._returned(encoder.decode(states), machine.backend, like=init)
+        samples = self._as_table(samples)
         if not is_tempered:
             return samples
         if n_fresh < SMALLEST_INDEPENDENT_SHARE * n_samples:
@@ -181,7 +183,8 @@ class SamplingMixin:
             v = ClampedChains().states(machine, v, stream) if encoder.gaps else v
             return encoder.decode(machine.gibbs(v, n_steps, stream))
 
-        return self._by_chunks(X, walked, (self.n_features_in_,), self._dtype)
+        states = self._by_chunks(X, walked, (self.n_features_in_,), self._dtype)
+        return self._as_table(states, X)
 
     def reconstruct(
         self,
@@ -210,7 +213,8 @@ class SamplingMixin:
             each other. It costs about ten times as much.
         output : {"sample", "mean"}, default="sample"
             One draw of the missing entries, or the mean of each of them: that of
-            E[v | h] over the second half of the steps.
+            E[v | h] over the second half of the steps. For categories it is the code that is most
+            likely on that mean.
         random_state : int, RandomState instance or None, default=None
 
         Returns
@@ -228,6 +232,7 @@ class SamplingMixin:
                 "Sparse data was passed for X, but dense data is required: zeros are left out "
                 "there, and no entry is missing."
             )
+        given = X
         X = self._validate(X, reset=False, missing=True)
         if mask is not None:
             X = self._hidden_by(mask, X)
@@ -240,10 +245,12 @@ class SamplingMixin:
             for rows in chunks(X.shape[0]):
                 v = encoder.spins(X[rows])
                 missing = machine.backend.asarray(X[rows] != X[rows])  # NaN differs from itself
-                completion = Completion(machine, encoder, v, missing, rungs)
+                completion = Completion(machine, encoder, v, rungs)
+                known = encoder.decode(completion.v)
                 filled = completion.run(n_gibbs_steps, output == "mean", stream)
+                filled = machine.backend.xp.where(missing, filled, known)
                 out[rows] = self._returned(filled, machine.backend, like=X)
-        return out
+        return self._as_table(out, given)
 
     def _hidden_by(self, mask: ArrayLike, X: Any) -> Any:
         """X, with NaN where the mask says that it is not known."""
@@ -265,16 +272,17 @@ class SamplingMixin:
                 fields = xp.zeros((n, machine.n_visible), dtype=machine.visible_bias.dtype)
                 drawn = machine.visible_units.sample(fields, backend, stream, stream.reserve())
                 return xp.astype(drawn, machine.visible_bias.dtype)
-            if not machine.couplings.uses_patterns:
-                raise ValueError(
-                    f"init='patterns' needs a model made of patterns (RARBM), got "
-                    f"{type(self).__name__}: use init='random' or visible states."
-                )
             if not machine.visible_units.are_spins:
                 raise ValueError(
-                    "init='patterns' starts at their signs, which real columns are not"
+                    "init='patterns' starts at their signs, which are no states of real columns "
+                    "or categories"
                 )
-            states = backend.sign(machine.couplings.visible_patterns)
+            if machine.patterns is None:
+                raise ValueError(
+                    f"init='patterns' needs a model made of patterns (RARBM, RABM), got "
+                    f"{type(self).__name__}: use init='random' or visible states."
+                )
+            states = backend.sign(machine.patterns)
         else:
             init = checked_array(init, "init", (None, self.n_features_in_), missing=True)
             encoder = self._encoder(backend, init)
@@ -292,17 +300,15 @@ class Completion:
     encoder : SpinEncoder
     v : array of shape (n, V)
         NaN where a unit is free: what is missing, and what rows never show.
-    missing : boolean array of shape (n, n_features)
-        Where an entry is missing, in the user's columns.
     rungs : Ladder or None
         Whose β and base each row gets.
     """
 
     def __init__(
-        self, machine: Machine, encoder: SpinEncoder, v: Any, missing: Any, rungs: Ladder | None
+        self, machine: Machine, encoder: SpinEncoder, v: Any, rungs: Ladder | None
     ) -> None:
         backend, xp = machine.backend, machine.backend.xp
-        self.machine, self.encoder, self.missing = machine, encoder, missing
+        self.machine, self.encoder = machine, encoder
         self.free, self.ladder = v != v, None
         self.v = xp.where(self.free, xp.zeros_like(v), v)
         if rungs is not None:
@@ -312,7 +318,10 @@ class Completion:
             self.ladder = of_states(backend, rungs.betas, rungs.base, v)
 
     def run(self, n_steps: int, mean: bool, stream: RandomStream) -> Any:
-        """The rows in the user's units after so many steps, or their means over the second half."""
+        """The rows in the user's units after so many steps, or means over the second half of them.
+
+        Means are of all columns, as if none were known.
+        """
         encoder = self.encoder
         if not mean:
             return encoder.decode(self._advance(n_steps, stream))
@@ -320,12 +329,12 @@ class Completion:
         n_draws = min(MEANS_OF_COMPLETION, n_steps)
         apart = max(1, n_steps // (2 * n_draws))
         v = self._advance(max(0, n_steps - n_draws * apart), stream)
-        total = xp.zeros(tuple(self.missing.shape), dtype=v.dtype)
+        total = 0.0
         for _ in range(n_draws):
             v = self._advance(apart, stream)
             h = machine.sample_hidden(v, stream)
-            total += xp.astype(encoder.visible_mean(machine, h), v.dtype)
-        return xp.where(self.missing, total / n_draws, encoder.decode(v))
+            total += xp.astype(encoder.unit_means(machine, h), v.dtype)
+        return encoder.decode_means(total / n_draws)
 
     def _advance(self, n_steps: int, stream: RandomStream) -> Any:
         if self.ladder is None:

@@ -90,7 +90,7 @@ class Stream:
 def stream_of(estimator: Any, batch_size: int) -> Stream:
     """The stream that an estimator's parameters describe."""
     n_updates = None if estimator.n_updates is None else int(estimator.n_updates)
-    schedule = schedule_from(estimator.learning_rate)
+    schedule = schedule_from(estimator.learning_rate, estimator._first_rate)
     return Stream(schedule, int(estimator.max_iter), n_updates, batch_size)
 
 

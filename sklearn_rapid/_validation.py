@@ -18,7 +18,7 @@ from sklearn_rapid.negative_phase import TemperedChains
 from sklearn_rapid.partition import (
     exact_log_partition,
     followed_log_partition,
-    smaller_layer_first,
+    n_enumerated,
     tempered_log_partition,
 )
 from sklearn_rapid.tempering import base_log_partition
@@ -46,8 +46,8 @@ class Verdict:
     Attributes
     ----------
     score : float
-        What is to rise, in nats: the log-likelihood, or the pseudo-likelihood of spins where no
-        ladder knows log Z.
+        What is to rise, in nats: the log-likelihood, its lower bound where rows are not known as a
+        whole, or the pseudo-likelihood of spins where no ladder knows log Z.
     error : float
         Of the score, for what is not known of log Z.
     figures : dict of str to float
@@ -77,12 +77,13 @@ def validate(state: TrainingState, rows: Sequence, weights: Sequence) -> Verdict
     gap = energies[0] - energies[1]
     has_ladder = isinstance(state.chains, TemperedChains)
     is_whole = all(columns_unknown(v, machine.backend).size == 0 for v in rows)
-    if has_ladder or not (machine.has_spins_only and is_whole):
+    if has_ladder or not (machine.has_pseudo_likelihood and is_whole):
         of_state = _log_partition_of_ladder if has_ladder else _quick_log_partition
         log_z, error = of_state(state)
         # Densities are per unit of X.
         score = -energies[0] - log_z - _log_volume_of_known(state, rows[0], _weights_of(weights[0]))
-        figures = {"log_likelihood": score, "log_likelihood_error": error, "free_energy_gap": gap}
+        name = "log_likelihood" if is_whole else "lower_bound"
+        figures = {name: score, f"{name}_error": error, "free_energy_gap": gap}
         return Verdict(score, error, figures)
     log_p = to_numpy(machine.log_pseudo_likelihood(rows[0]))
     score = float(np.average(log_p, weights=_weights_of(weights[0])))
@@ -157,10 +158,14 @@ def _log_likelihood_of_independent_units(state: TrainingState, rows: Any, weight
     if state.visible_scale is not None:
         square = np.sum(shares * np.where(known, v - mean, 0.0) ** 2, axis=0)
         spread = np.sqrt(np.maximum(square, SMALLEST_SQUARE))
+        spread = np.where(units.real(len(mean)), spread, 1.0)
         v, mean = v / spread, mean / spread
         log_volume = float(np.average(known @ np.log(spread), weights=weights))
-    # One row of zero mean is added, as to the biases that training starts from.
-    field = units.field_of_mean(backend.asarray(mean * len(v) / (len(v) + 1)), backend)
+    # One row in no field is added, as to the biases that training starts from.
+    no_field = xp.zeros((1, machine.n_visible), dtype=xp.float64)
+    added = backend.to_numpy(units.mean(no_field, backend))[0, :]
+    mean = (mean * len(v) + added) / (len(v) + 1)
+    field = units.field_of_mean(backend.asarray(mean), backend)
     # No couplings, to one hidden unit.
     no_couplings = DenseCouplings(xp.zeros((machine.n_visible, 1), dtype=xp.float64))
     alone = Machine(
@@ -180,7 +185,7 @@ def _log_partition_of_ladder(state: TrainingState) -> tuple[float, float]:
 
 def _quick_log_partition(state: TrainingState) -> tuple[float, float]:
     machine = state.machine
-    if smaller_layer_first(machine).n_visible <= LARGEST_QUICK_EXACT:
+    if n_enumerated(machine) <= LARGEST_QUICK_EXACT:
         exact = exact_log_partition(machine)
         return exact.value, exact.error
     if isinstance(state.chains, TemperedChains):

@@ -56,19 +56,22 @@ class Clamped:
         """Means of the free units beside the known ones, and the fields that they are means in.
 
         Each step makes hidden means of visible ones, and visible means of these; none lowers the
-        bound of `lower_bound`.
+        bound of `lower_bound`. Where real units couple spins, what they add to a spin's field that
+        comes from itself is left out, and steps go half of the way, or they could swing.
         """
+        own = self._self_couplings
         field = self.machine.backend.xp.zeros_like(self.v) + self.machine.visible_bias
         means = self._means_in(field)
         for _ in range(n_steps):
             h = self.machine.hidden_units.mean(self.hidden_field(means), self.machine.backend)
-            field = self.machine.visible_field(h)
+            following = self.machine.visible_field(h)
+            field = following if own is None else 0.5 * (field + following - own * means)
             means = self._means_in(field)
         return means, field
 
     def gibbs(self, n_steps: int, stream: RandomStream) -> Any:
-        """Visible states, shape (n, F), after so many steps from the mean field."""
-        v, _ = self.mean_field()
+        """Visible states, shape (n, F), after so many steps from as many of mean field."""
+        v, _ = self.mean_field(n_steps)
         no_bias = self.machine.visible_bias
         for _ in range(n_steps):
             v = self._step(v, self.hidden_field(v), 1.0, no_bias, stream)
@@ -82,7 +85,13 @@ class Clamped:
         bias = machine.visible_bias[None, :]
         of_bias = backend.row_dots(self._where_free(means), bias)
         entropy = machine.visible_units.entropy(field, self.free, backend)
-        return self.known_log_weights + of_hidden + of_bias + entropy
+        bound = self.known_log_weights + of_hidden + of_bias + entropy
+        own = self._self_couplings
+        if own is not None:
+            # Of |Wᵀu|²/2 the mean is known: Jensen's inequality is not needed.
+            ones = machine.backend.xp.ones_like(means)
+            bound = bound + 0.5 * backend.row_dots(self._where_free(ones - means * means), own)
+        return bound
 
     def annealed(
         self, stream: RandomStream, n_chains: int, n_temperatures: int
@@ -124,6 +133,14 @@ class Clamped:
         mean = relative.mean(axis=1)
         error = relative.std(axis=1, ddof=1) / mean / np.sqrt(n_chains)
         return largest + np.log(mean), error
+
+    @property
+    def _self_couplings(self) -> Any:
+        """|w_i|², by which real units couple a spin to itself, shape (1, F); None if none do."""
+        if not self.machine.couples_spins:
+            return None
+        W, xp = self.machine.couplings.to_dense().weights, self.machine.backend.xp
+        return xp.sum(W * W, axis=1)[None, :]
 
     def _repeated(self, times: int) -> Clamped:
         """Each row so many times, one after the other."""

@@ -2,6 +2,7 @@
 
 `DenseCouplings` hold W itself. `PatternCouplings` hold K patterns whose products are W; they
 map through the patterns and form W only where the shapes make that the cheaper order.
+`MaskedCouplings` are either of these, with some blocks of W taken out.
 
 A couplings object says how a backend shall multiply (`to_hidden`, `to_visible`) and turns two
 sets of rows into a gradient (`gradient`). Its arrays change in place as a model trains.
@@ -64,6 +65,14 @@ class DenseCouplings:
         """Gradient of Σ_n v_nᵀ W t_n (eq. A6 with its sign), added to another if there is one."""
         total = None if add_to is None else add_to["weights"]
         return {"weights": backend.matmul(v.T, t, total)}
+
+    def pulled_back(self, g: Any, backend: Any, add_to: Arrays | None = None) -> Arrays:
+        """The gradient where that in W is g, added to another if there is one."""
+        return {"weights": g if add_to is None else add_to["weights"] + g}
+
+    def change_of_weights(self, steps: Arrays, backend: Any) -> Any:
+        """First-order change of W that the steps make."""
+        return steps["weights"]
 
     def n_shared_overlaps(self, n_rows: int) -> int:
         """No overlaps are computed on the way to a hidden field."""
@@ -168,21 +177,35 @@ class PatternCouplings:
         add_to : dict, optional
             A gradient to add to, in place.
         """
-        total = add_to or {"visible_patterns": None, "hidden_patterns": None}
         if self._forms_gradient_in_weights(v.shape[0]):
-            g = backend.matmul(v.T, t)
-            g *= self._scale
-            left, right = (self.hidden_patterns, g.T), (self.visible_patterns, g)
-        else:
-            if overlaps is None:
-                overlaps = backend.matmul(v, self.visible_patterns.T)
-            hidden_overlaps = backend.matmul(t, self.hidden_patterns.T)
-            hidden_overlaps *= self._scale
-            left, right = (hidden_overlaps.T, v), ((overlaps * self._scale).T, t)
+            return self.pulled_back(backend.matmul(v.T, t), backend, add_to)
+        total = add_to or {"visible_patterns": None, "hidden_patterns": None}
+        if overlaps is None:
+            overlaps = backend.matmul(v, self.visible_patterns.T)
+        hidden_overlaps = backend.matmul(t, self.hidden_patterns.T)
+        hidden_overlaps *= self._scale
+        left, right = (hidden_overlaps.T, v), ((overlaps * self._scale).T, t)
         return {
             "visible_patterns": backend.matmul(*left, total["visible_patterns"]),
             "hidden_patterns": backend.matmul(*right, total["hidden_patterns"]),
         }
+
+    def pulled_back(self, g: Any, backend: Any, add_to: Arrays | None = None) -> Arrays:
+        """The gradient where that in W is g, which is scaled in place."""
+        total = add_to or {"visible_patterns": None, "hidden_patterns": None}
+        g *= self._scale
+        return {
+            "visible_patterns": backend.matmul(
+                self.hidden_patterns, g.T, total["visible_patterns"]
+            ),
+            "hidden_patterns": backend.matmul(self.visible_patterns, g, total["hidden_patterns"]),
+        }
+
+    def change_of_weights(self, steps: Arrays, backend: Any) -> Any:
+        """First-order change of W that the steps make."""
+        change = backend.matmul(steps["visible_patterns"].T, self.hidden_patterns)
+        change = backend.matmul(self.visible_patterns.T, steps["hidden_patterns"], change)
+        return change * self._scale
 
     def n_shared_overlaps(self, n_rows: int) -> int:
         """K, if mapping so many rows computes overlaps v ξ_vᵀ that their gradient needs too."""
@@ -236,4 +259,112 @@ class PatternCouplings:
         return PatternCouplings(self.hidden_patterns, self.visible_patterns, weights)
 
 
-Couplings = DenseCouplings | PatternCouplings
+@dataclass(frozen=True)
+class MaskedCouplings:
+    """Couplings with only some blocks of W: of a deep machine, those between neighbouring layers.
+
+    W is formed of those that are masked whenever rows are mapped, so that what it is made of may
+    say anything of the other blocks.
+
+    Parameters
+    ----------
+    couplings : DenseCouplings or PatternCouplings
+    mask : array of shape (V, H)
+        One where units are coupled, zero elsewhere.
+    weights : array of shape (V, H), optional
+        W, where `for_rows` has formed it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> couplings = PatternCouplings(np.ones((1, 2)), np.ones((1, 2)))
+    >>> MaskedCouplings(couplings, np.eye(2)).to_dense().weights
+    array([[1., 0.],
+           [0., 1.]])
+    """
+
+    couplings: DenseCouplings | PatternCouplings
+    mask: Any
+    weights: Any = None
+
+    @property
+    def uses_patterns(self) -> bool:
+        """Whether W is made of patterns."""
+        return self.couplings.uses_patterns
+
+    @property
+    def parameters(self) -> Arrays:
+        """The trainable arrays by name."""
+        return self.couplings.parameters
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(V, H)."""
+        return self.couplings.shape
+
+    @property
+    def n_patterns(self) -> int:
+        """K."""
+        return self.couplings.n_patterns
+
+    @property
+    def visible_patterns(self) -> Any:
+        """ξ_v."""
+        return self.couplings.visible_patterns
+
+    @property
+    def hidden_patterns(self) -> Any:
+        """ξ_h."""
+        return self.couplings.hidden_patterns
+
+    def with_parameters(self, parameters: Arrays) -> MaskedCouplings:
+        """Couplings of the same kind with other parameters."""
+        return MaskedCouplings(self.couplings.with_parameters(parameters), self.mask)
+
+    def to_hidden(self, bias: Any) -> Affine:
+        """The map v -> v W + bias."""
+        return Affine(self.to_dense().weights, None, bias)
+
+    def to_visible(self, bias: Any) -> Affine:
+        """The map h -> h Wᵀ + bias."""
+        return Affine(self.to_dense().weights.T, None, bias)
+
+    def gradient(
+        self, v: Any, t: Any, backend: Any, overlaps: Any = None, add_to: Arrays | None = None
+    ) -> Arrays:
+        """Gradient of Σ_n v_nᵀ W t_n, by way of that in W."""
+        return self.couplings.pulled_back(backend.matmul(v.T, t) * self.mask, backend, add_to)
+
+    def n_shared_overlaps(self, n_rows: int) -> int:
+        """No overlaps are computed on the way to a hidden field."""
+        return 0
+
+    def change(self, v: Any, t: Any, steps: Arrays, backend: Any) -> Any:
+        """First-order change of each v_nᵀ W t_n that the steps make, shape (n,)."""
+        change = self.couplings.change_of_weights(steps, backend) * self.mask
+        return backend.row_dots(backend.matmul(v, change), t)
+
+    def to_dense(self) -> DenseCouplings:
+        """W alone, formed as the parameters are now unless `for_rows` has."""
+        if self.weights is not None:
+            return DenseCouplings(self.weights)
+        return DenseCouplings(self.couplings.to_dense().weights * self.mask)
+
+    def for_rows(self, n_rows: int, backend: Any) -> MaskedCouplings:
+        """The couplings with W formed, for any number of rows."""
+        if self.weights is not None:
+            return self
+        return replace(self, weights=self.to_dense().weights)
+
+    def of_visible(self, columns: Any, xp: Any) -> MaskedCouplings:
+        """The couplings of some visible units, by their numbers."""
+        couplings = self.couplings.of_visible(columns, xp)
+        return MaskedCouplings(couplings, xp.take(self.mask, columns, axis=0))
+
+    def transposed(self) -> MaskedCouplings:
+        """The couplings with the layers' roles exchanged."""
+        weights = None if self.weights is None else self.weights.T
+        return MaskedCouplings(self.couplings.transposed(), self.mask.T, weights)
+
+
+Couplings = DenseCouplings | PatternCouplings | MaskedCouplings

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from sklearn_rapid.backends import SPINS, Affine, RandomStream, Units
+from sklearn_rapid.backends import SPINS, Affine, Gaussians, RandomStream, Units
 from sklearn_rapid.couplings import Couplings
 
 
@@ -83,6 +83,29 @@ class Machine:
     def has_spins_only(self) -> bool:
         """Whether both layers are made of spins."""
         return self.visible_units.are_spins and self.hidden_units.are_spins
+
+    @property
+    def couples_spins(self) -> bool:
+        """Whether hidden real units couple visible spins: P(v) ∝ exp(½ |Wᵀv + c|² + b·v)."""
+        return self.visible_units.are_spins and isinstance(self.hidden_units, Gaussians)
+
+    @property
+    def has_pseudo_likelihood(self) -> bool:
+        """Whether visible spins can be flipped one by one at little cost."""
+        return self.has_spins_only or self.couples_spins
+
+    @property
+    def patterns(self) -> Any:
+        """Rows whose signs are states of low energy, shape (K, V), or None if there are none.
+
+        Visible patterns; or, where real units couple spins, W's columns, whose products are these
+        couplings.
+        """
+        if not self.visible_units.are_spins:
+            return None
+        if self.couplings.uses_patterns:
+            return self.couplings.visible_patterns
+        return self.couplings.weights.T if self.couples_spins else None
 
     @property
     def is_symmetric(self) -> bool:
@@ -201,17 +224,32 @@ class Machine:
         """Σ_i log P(v_i | v_{-i}) in nats, exactly, over all sites; float64 of shape (n,).
 
         log P(v_i | v_{-i}) = -log(1 + exp(g_i)), g_i being what F falls by if spin i is flipped.
-        Raises ValueError where a layer is not made of spins.
+        Raises ValueError unless visible units are spins, and hidden ones spins or real.
         """
-        if not self.has_spins_only:
-            raise ValueError("the pseudo-likelihood is taken by flipping spins, in both layers")
-        backend, xp = self.backend, self.backend.xp
-        up = replace(self, couplings=self.couplings.to_dense()).up
-        gain = backend.flipped_log_2cosh(v, up) - backend.log_partition_of(v, up)[:, None]
-        gain -= xp.astype(2.0 * v * self.visible_bias, xp.float64)
+        if not self.has_pseudo_likelihood:
+            raise ValueError(
+                "the pseudo-likelihood is taken by flipping spins: visible units have to be such, "
+                "and hidden ones spins or real"
+            )
+        xp = self.backend.xp
+        dense = replace(self, couplings=self.couplings.to_dense())
+        gain = dense._gains_of_pairs(v) if self.couples_spins else dense._gains_of_flips(v)
+        gain = gain - xp.astype(2.0 * v * self.visible_bias, xp.float64)
         # log(1 + exp(gain)), stable on both sides.
         costs = xp.maximum(gain, xp.zeros_like(gain)) + xp.log1p(xp.exp(-xp.abs(gain)))
         return -xp.sum(costs, axis=1)
+
+    def _gains_of_flips(self, v: Any) -> Any:
+        """What Σ_α log 2cosh θ_α gains if a spin is flipped, float64 of shape (n, V)."""
+        backend = self.backend
+        return backend.flipped_log_2cosh(v, self.up) - backend.log_partition_of(v, self.up)[:, None]
+
+    def _gains_of_pairs(self, v: Any) -> Any:
+        """What |θ|²/2 gains if a spin is flipped: 2 |w_i|² - 2 v_i θ·w_i, θ being Wᵀv + c."""
+        xp = self.backend.xp
+        W, c = (xp.astype(a, xp.float64) for a in (self.couplings.weights, self.hidden_bias))
+        v = xp.astype(v, xp.float64)
+        return 2.0 * xp.sum(W * W, axis=1)[None, :] - 2.0 * v * ((v @ W + c) @ W.T)
 
     def on_bits(self) -> MachineOnBits:
         """The same machine for rows x in {0, 1}, which may be those of a sparse matrix."""

@@ -67,6 +67,11 @@ def _add_operators(scope: Any, operator: Any, container: Any) -> None:
             f"ONNX takes hidden_features='mean', got {model.hidden_features!r}: it has no random "
             "numbers like ours"
         )
+    if model.visible not in ("binary", "gaussian"):
+        raise ValueError(
+            "ONNX takes models of one kind of columns, binary or real ones; got "
+            f"visible={model.visible!r}"
+        )
     how = {"op_version": container.target_opset}
     dtype = np.dtype(model._dtype)
     number = {"float32": 1, "float64": 11}[dtype.name]  # TensorProto's names of types
@@ -82,8 +87,8 @@ def _add_operators(scope: Any, operator: Any, container: Any) -> None:
         bias = bias - model.mean_ @ weights
     elif has_threshold or model.units == "binary":
         weights, bias = 2.0 * weights, bias - weights.sum(axis=0)
-    function = ops.OnnxTanh
-    if model.units == "binary":  # (1 + tanh θ) / 2
+    function = ops.OnnxIdentity if model.hidden == "gaussian" else ops.OnnxTanh
+    if model.units == "binary" and model.hidden == "binary":  # (1 + tanh θ) / 2
         weights, bias, function = 2.0 * weights, 2.0 * bias, ops.OnnxSigmoid
     x = ops.OnnxCast(x, to=number, **how)
     field = ops.OnnxAdd(ops.OnnxMatMul(x, weights.astype(dtype), **how), bias.astype(dtype), **how)

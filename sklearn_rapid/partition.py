@@ -1,4 +1,4 @@
-"""The partition function: exact over the smaller layer of spins, by tempering, or by annealing.
+"""The partition function: exact over the smaller layer of spins, or by tempering.
 
 Likelihoods are in nats. Sums run in float64, and in exact sums the fields too; fields of chains
 keep the machine's precision.
@@ -28,10 +28,6 @@ from sklearn_rapid.tempering import (
 
 # States enumerated at a time: a few megabytes of log-probabilities.
 STATES_PER_CHUNK = 1 << 19
-# Means of annealing's base nearer to ±1 would make spins that next to never turn.
-LARGEST_BASE_MEAN = 0.98
-# An annealed estimate rests on at least so many chains, and on this share of them.
-SMALLEST_TRUSTED_SIZE, SMALLEST_TRUSTED_SHARE = 10.0, 0.05
 
 # A ladder's first round: rungs at equal distances in β, and a few sweeps. Rounds double.
 FIRST_RUNGS, FIRST_SWEEPS = 8, 16
@@ -134,6 +130,13 @@ def smaller_layer_first(machine: Machine) -> Machine:
     return min(found, key=lambda m: m.n_visible)
 
 
+def n_enumerated(machine: Machine) -> float:
+    """Spins whose states an exact sum would enumerate: infinity if no layer is made of spins."""
+    if machine.visible_units.are_spins or machine.hidden_units.are_spins:
+        return smaller_layer_first(machine).n_visible
+    return np.inf
+
+
 def exact_log_partition(machine: Machine) -> LogPartition:
     """log Z by summing exp(-F) over all states of the smaller layer of spins, fields in float64.
 
@@ -189,83 +192,6 @@ def _fields_of_spins(machine: Machine, spins: slice) -> tuple[Any, Any]:
 def dtype_name(machine: Machine) -> str:
     """The name of the type that the machine's fields have."""
     return str(machine.visible_bias.dtype).rpartition(".")[2]
-
-
-def ais_log_partition(
-    machine: Machine,
-    stream: RandomStream,
-    *,
-    base_mean: np.ndarray | None = None,
-    n_chains: int = 200,
-    n_temperatures: int = 2000,
-) -> LogPartition:
-    """log Z by annealed importance sampling (Neal 2001; Salakhutdinov and Murray 2008).
-
-    Chains start from independent units and are annealed to the machine along
-
-        log f_β(v) = (1-β) a·v + β b·v + log base(v) + Γ(β θ)
-
-    with one Gibbs sweep at each β. The logarithm of the mean of their weights is a stochastic
-    lower bound of log Z.
-
-    Parameters
-    ----------
-    machine : Machine
-    stream : RandomStream
-    base_mean : array of shape (V,), optional
-        Means of the visible units in the base distribution, whose fields are a: artanh(mean) of
-        spins. It has no effect on a machine that is symmetric under v -> -v, for want of biases:
-        a base that is not could not reach the mirror image of its modes (log 2 would be missing).
-    n_chains, n_temperatures : int
-        The temperatures are equally spaced in β.
-
-    Returns
-    -------
-    LogPartition
-    """
-    backend = machine.backend
-    base = backend.xp.zeros(machine.n_visible, dtype=backend.xp.float64)
-    if base_mean is not None and not machine.is_symmetric:
-        base = _base_of_mean(machine, base_mean)
-    log_base = base_log_partition(base, machine)
-    base_bias = backend.xp.astype(base, machine.visible_bias.dtype)
-    betas = np.linspace(0.0, 1.0, n_temperatures)
-    n_sweeps = n_temperatures - 1
-    machine = machine.for_rows(2 * n_chains * n_sweeps)
-    first_draw = stream.reserve(1 + 2 * n_sweeps)
-    log_weights = backend.anneal(
-        n_chains, machine.up, machine.down, base_bias, betas, stream, first_draw
-    )
-    return _from_weights(backend.to_numpy(log_weights), log_base, n_temperatures)
-
-
-def _base_of_mean(machine: Machine, mean: np.ndarray) -> Any:
-    """Fields in which independent units have this mean, or nearly."""
-    if machine.visible_units.are_spins:
-        mean = np.clip(mean, -LARGEST_BASE_MEAN, LARGEST_BASE_MEAN)
-    mean = machine.backend.asarray(np.asarray(mean, dtype=np.float64))
-    return machine.visible_units.field_of_mean(mean, machine.backend)
-
-
-def _from_weights(log_weights: np.ndarray, log_base: float, n_temperatures: int) -> LogPartition:
-    n_chains = log_weights.size
-    log_mean = float(logsumexp(log_weights) - np.log(n_chains))
-    relative = np.exp(log_weights - log_mean)
-    size = float(relative.sum() ** 2 / (relative**2).sum())
-    doubts = ()
-    if not size >= max(SMALLEST_TRUSTED_SIZE, SMALLEST_TRUSTED_SHARE * n_chains):
-        doubts = (
-            f"it rests on {size:.1f} effective chains of {n_chains}, and is likely to be too low",
-        )
-    return LogPartition(
-        value=log_base + log_mean,
-        error=float(np.std(relative, ddof=1) / np.sqrt(n_chains)) if n_chains > 1 else np.inf,
-        method="ais",
-        doubts=doubts,
-        effective_sample_size=size,
-        n_chains=n_chains,
-        n_temperatures=n_temperatures,
-    )
 
 
 def tempered_log_partition(

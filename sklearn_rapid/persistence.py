@@ -17,11 +17,15 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_rapid import negative_phase, optimizers
+from sklearn_rapid import negative_phase, optimizers, positive_phase
 from sklearn_rapid._base import BaseRBM
 from sklearn_rapid._compat import ValidatedParameters, validate_parameters
+from sklearn_rapid._dbm import DBM
 from sklearn_rapid._files import write_whole
 from sklearn_rapid._fitted import check_fitted, check_training_state, checked_sizes
+from sklearn_rapid._latent import LatentMixin
+from sklearn_rapid._rabm import RABM
+from sklearn_rapid._radbm import RADBM
 from sklearn_rapid._rarbm import RARBM
 from sklearn_rapid._rbm import RBM
 from sklearn_rapid._tree import Tree
@@ -35,11 +39,12 @@ __all__ = ["load", "save"]
 
 # Entries of the metadata, and the number of the form of the first: another one cannot be read.
 KEY, DIGEST, FORMAT = "sklearn_rapid", "digest", 1
-MODELS = {cls.__name__: cls for cls in (RBM, RARBM)}
+MODELS = {cls.__name__: cls for cls in (RBM, RARBM, DBM, RADBM, RABM)}
 TREE = Tree(
     [
         *negative_phase.BY_NAME.values(),
         *optimizers.BY_NAME.values(),
+        *positive_phase.BY_NAME.values(),
         *(optimizers.Constant, optimizers.ExponentialDecay, optimizers.LinearDecay),
         *(RandomStream, TemperedChains, Ladder),
     ]
@@ -52,12 +57,16 @@ ATTRIBUTES: dict[str, Any] = {
     "_training_state": dict,
     "_kept_log_partition": tuple,
     "binarize_": float | int | str | None,
+    "categories_": list,
     "feature_names_in_": np.ndarray,
+    "hidden_": str,
     "history_": dict,
+    "layer_sizes_": tuple,
     "mean_": np.ndarray,
     "n_features_in_": int,
     "n_iter_": int,
     "scale_": np.ndarray,
+    "visible_": list,
 }
 
 
@@ -71,7 +80,7 @@ def save(model: BaseRBM, path: str | os.PathLike) -> None:
 
     Parameters
     ----------
-    model : RBM or RARBM
+    model : RBM, RARBM, DBM, RADBM or RABM
         Fitted.
     path : str or path
         ``.safetensors`` is usual. What is there is replaced.
@@ -102,13 +111,16 @@ def save(model: BaseRBM, path: str | os.PathLike) -> None:
     """
     numpy_files = _safetensors().numpy
     if type(model) not in MODELS.values():
-        raise TypeError(f"save writes {' and '.join(MODELS)}, got {type(model).__name__}")
+        raise TypeError(f"save writes models of {', '.join(MODELS)}, got {type(model).__name__}")
     check_is_fitted(model)
     check_fitted(model)
     arrays: dict[str, np.ndarray] = {}
     fitted = {name: getattr(model, name) for name in model._fitted_shapes}
     fitted |= {name: vars(model)[name] for name in ATTRIBUTES if name in vars(model)}
     parameters = model.get_params(deep=False)
+    if not isinstance(model.visible, str):
+        # By plain numbers: names, masks and slices have been resolved.
+        parameters["visible"] = [(kind, columns.tolist()) for kind, columns in model.visible_]
     header = {
         "format": FORMAT,
         "version": __version__,
@@ -121,7 +133,7 @@ def save(model: BaseRBM, path: str | os.PathLike) -> None:
     write_whole(Path(path), [content])
 
 
-def load(path: str | os.PathLike) -> RBM | RARBM:
+def load(path: str | os.PathLike) -> BaseRBM:
     """Make a model from a file that `save` has written.
 
     Nothing in the file is run: it may be anybody's. Files of other versions of the package are
@@ -134,7 +146,7 @@ def load(path: str | os.PathLike) -> RBM | RARBM:
 
     Returns
     -------
-    RBM or RARBM
+    RBM, RARBM, DBM, RADBM or RABM
 
     Raises
     ------
@@ -219,7 +231,10 @@ def _checked_arrays(file: Any, header: dict[str, Any]) -> dict[str, np.ndarray]:
     n_features = attributes.get("n_features_in_")
     if not isinstance(n_features, int):
         raise ValueError(f"it says n_features_in_ = {str(n_features)[:80]!r}")
-    checked_sizes(cls._fitted_shapes, found, {"V": n_features})
+    # How many units stand for categories, and how many rows do not show, `check_fitted` knows.
+    has_other_units = "categories_" in attributes or issubclass(cls, LatentMixin)
+    known = {} if has_other_units else {"V": n_features}
+    checked_sizes(cls._fitted_shapes, found, known)
     return {name: file.get_tensor(name) for name in shapes}
 
 
@@ -233,7 +248,7 @@ def _digest(text: str, arrays: dict[str, np.ndarray]) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-def _model_of(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> RBM | RARBM:
+def _model_of(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> BaseRBM:
     """The model, if all that it is made of is known and fits together."""
     cls = MODELS[header["class"]]
     parameters = {k: TREE.read(node, {}) for k, node in header["parameters"].items()}

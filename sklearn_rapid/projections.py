@@ -19,6 +19,8 @@ class Projection:
         An int is a number of updates.
     bound : float
         The x of [-x, x] for "clip".
+    unit : float
+        What "sign" makes of patterns: plus or minus this.
 
     Examples
     --------
@@ -29,6 +31,7 @@ class Projection:
     kind: str | None = None
     period: str | int = "update"
     bound: float = 1.0
+    unit: float = 1.0
 
     def is_due(self, n_updates: int, end_of_epoch: bool) -> bool:
         """Whether to project after update number `n_updates` (counted from one)."""
@@ -38,6 +41,14 @@ class Projection:
             return end_of_epoch
         return self.period == "update" or n_updates % self.period == 0
 
+    def check(self, machine: Machine) -> None:
+        """Raise ValueError if patterns would have to be states, and units are no spins."""
+        if self.kind == "gibbs" and not machine.has_spins_only:
+            raise ValueError(
+                "projection='gibbs' draws patterns as states of the units, which are no patterns "
+                "unless they are spins, in both layers. Use 'clip', 'sign' or None."
+            )
+
     def __call__(self, machine: Machine, stream: RandomStream) -> None:
         """Project the machine's patterns, in place."""
         backend, patterns = machine.backend, machine.couplings.parameters
@@ -45,7 +56,7 @@ class Projection:
             _draw_patterns(machine, stream)
         for p in patterns.values():
             if self.kind == "sign":
-                p[...] = backend.sign(p)
+                p[...] = self.unit * backend.sign(p)
             elif self.kind == "clip":
                 backend.clip(p, self.bound)
 

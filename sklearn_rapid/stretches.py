@@ -133,6 +133,7 @@ def _can_be_told(trainer: Any, machine: Any) -> bool:
         and not trainer.positive_phase.completes
         and type(trainer.penalty) is Penalty
         and trainer.projection.kind in PROJECTIONS
+        and trainer.projection.unit == 1.0
         and type(machine.couplings) in (DenseCouplings, PatternCouplings)
         and machine.has_spins_only
         and machine.backend.makes_stretches(machine.visible_bias.dtype)

@@ -109,6 +109,7 @@ class Trainer:
             hidden_units=hidden_units,
         )
         self.negative_phase.check(machine)
+        self.projection.check(machine)
         return TrainingState(
             machine,
             stream,
@@ -125,6 +126,7 @@ class Trainer:
         is_even = not self.fit_intercept and state.machine.is_symmetric
         machine = state.machine = replace(state.machine, is_even=is_even)
         self.negative_phase.check(machine)
+        self.projection.check(machine)
         state.chains = self.negative_phase.resume(
             state.chains, machine, self.batch_size, state.stream
         )
@@ -347,11 +349,13 @@ class Trainer:
         couplings = machine.couplings.parameters.values()
         self.penalty.shrink(couplings, scale, state.n_rows, state.n_updates, machine.backend)
         if project:
-            self.projection(machine, state.stream)
+            # Without maps that were made of the parameters as they had been.
+            self.projection(replace(machine), state.stream)
         if before is not None:
             after = self._mean_fields(state)
             machine.backend.add_scaled(machine.visible_bias, before[0] - after[0], 1.0)
             machine.backend.add_scaled(machine.hidden_bias, before[1] - after[1], 1.0)
+        state.machine = replace(machine)
         state.is_whole = True
 
     def _mean_fields(self, state: TrainingState) -> tuple[Any, Any] | None:

@@ -26,7 +26,7 @@ def next_scale(scale: Any, machine: Machine, v: Any, weights: Any, rate: float) 
     Parameters
     ----------
     scale : array of shape (V,)
-        σ, float64.
+        σ, float64; it stays as it is where units are not real.
     machine : Machine
     v : array of shape (n, V)
         Rows at these scales.
@@ -55,4 +55,7 @@ def next_scale(scale: Any, machine: Machine, v: Any, weights: Any, rate: float) 
     left = backend.column_sums(v * (v - expected), weights)
     step = (left - 1.0) / (square + xp.abs(left))
     step = xp.where(square > LARGEST_SQUARE, xp.maximum(step, xp.zeros_like(step)), step)
+    real = machine.visible_units.real(machine.n_visible)
+    if not real.all():
+        step = xp.where(backend.constant(real), step, xp.zeros_like(step))
     return scale * xp.exp(min(rate, 1.0) * step)

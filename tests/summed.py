@@ -19,8 +19,18 @@ N_NODES = 40
 def states_of(kind, n_units):
     """States of a layer, and the logarithms of what each weighs in a sum over all of them.
 
-    A kind is "spins", "gaussians" or a tuple with the sizes of groups of categories.
+    A kind is "spins", "gaussians", a tuple with the sizes of groups of categories, or a list of
+    pairs (kind, number of units).
     """
+    if isinstance(kind, list):
+        states, log_weights = np.zeros((1, 0)), np.zeros(1)
+        for part in kind:
+            of_part, log_of_part = states_of(*part)
+            pairs = product(range(len(states)), range(len(of_part)))
+            i, j = np.array(list(pairs)).T
+            states = np.hstack([states[i], of_part[j]])
+            log_weights = log_weights[i] + log_of_part[j]
+        return states, log_weights
     if kind == "spins":
         values, log_weights = np.array([-1.0, 1.0]), np.zeros(2)
     elif kind == "gaussians":
@@ -38,12 +48,20 @@ def states_of(kind, n_units):
 
 def log_base(kind, v):
     """The logarithm of the base measure at each row, of real units."""
+    if isinstance(kind, list):
+        return sum(log_base(part, v[:, where]) for part, where in parts_of(kind))
     return -0.5 * np.sum(v * v, axis=1) if kind == "gaussians" else np.zeros(len(v))
 
 
 def groups_of(kind):
     """The columns of each group of categories."""
     return [slice(*ends) for ends in pairwise(accumulate(kind, initial=0))]
+
+
+def parts_of(kind):
+    """Each kind of a list, and its columns."""
+    ends = pairwise(accumulate((n for _, n in kind), initial=0))
+    return [(part, slice(*where)) for (part, _), where in zip(kind, ends, strict=True)]
 
 
 @dataclass
@@ -55,7 +73,7 @@ class Summed:
     W : array of shape (V, H)
     b : array of shape (V,)
     c : array of shape (H,)
-    visible, hidden : "spins", "gaussians" or tuple of int
+    visible, hidden : "spins", "gaussians", tuple of int or list of pairs
     """
 
     W: np.ndarray
@@ -111,7 +129,22 @@ class Summed:
 
     def sample_visible(self, n_rows, rng):
         """Independent draws from P(v); real units by way of the hidden states."""
+        if isinstance(self.visible, list):
+            h = self.h[rng.choice(len(self.h), size=n_rows, p=self.hidden_probabilities())]
+            return np.hstack([
+                drawn(part, h @ self.W[where].T + self.b[where], rng)
+                for part, where in parts_of(self.visible)
+            ])  # fmt: skip
         if self.visible != "gaussians":
             return self.v[rng.choice(len(self.v), size=n_rows, p=self.probabilities())]
         h = self.h[rng.choice(len(self.h), size=n_rows, p=self.hidden_probabilities())]
         return h @ self.W.T + self.b + rng.normal(size=(n_rows, len(self.b)))
+
+
+def drawn(kind, field, rng):
+    """Units drawn in the field of each row."""
+    if kind == "gaussians":
+        return field + rng.normal(size=field.shape)
+    states, _ = states_of(kind, field.shape[1])
+    # The largest of log-probabilities with Gumbel noise is at a state with its probability.
+    return states[np.argmax(field @ states.T + rng.gumbel(size=(len(field), len(states))), axis=1)]

@@ -133,9 +133,8 @@ def test_grids_and_counts_of_arguments(cupy):
 
 def test_every_kernel_of_the_source_is_known():
     """And each of the words that the launch would have to know to hand over its arguments."""
-    source = SOURCE.read_text()
-    kernels = parameters_of(source)
-    assert len(kernels) == len(re.findall("__global__", source)) >= 10
+    kernels = parameters_of(SOURCE)
+    assert len(kernels) == len(re.findall("__global__", SOURCE)) >= 10
     assert all(parameters for parameters in kernels.values())
 
 

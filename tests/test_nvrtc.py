@@ -62,28 +62,26 @@ def _text(nvrtc, name, program):
 
 @pytest.mark.parametrize("capability", CAPABILITIES)
 def test_every_kernel_compiles(nvrtc, capability):
-    source = SOURCE.read_text()
-    is_taken, log, machine_code = compiled(nvrtc, source, f"sm_{capability}", *COMPILER_OPTIONS)
+    is_taken, log, machine_code = compiled(nvrtc, SOURCE, f"sm_{capability}", *COMPILER_OPTIONS)
     log = [line for line in log.splitlines() if "deprecated" not in line]  # old architectures
     assert (is_taken, log) == (True, [])
-    for name in re.findall(r"__global__ void (\w+)", source):
+    for name in re.findall(r"__global__ void (\w+)", SOURCE):
         assert f".text.{name}\0".encode() in machine_code
 
 
 def test_what_is_wrong_is_refused(nvrtc):
-    wrong = SOURCE.read_text().replace("__umulhi", "umulhi")
+    wrong = SOURCE.replace("__umulhi", "umulhi")
     is_taken, log, _ = compiled(nvrtc, wrong, "sm_80", *COMPILER_OPTIONS)
     assert not is_taken
     assert 'identifier "umulhi" is undefined' in log
 
 
-@pytest.mark.parametrize("kernel", ["sample_spins", "add_scaled"])
+@pytest.mark.parametrize("kernel", ["sample_spins", "sample_categories", "add_scaled"])
 def test_no_multiply_adds_are_fused(nvrtc, kernel):
     """Or spins would not be those of other backends. (log1p and division have some inside.)"""
-    source = SOURCE.read_text()
 
     def count(*options):
-        assembly = compiled(nvrtc, source, "compute_80", *options)[2].decode()
+        assembly = compiled(nvrtc, SOURCE, "compute_80", *options)[2].decode()
         (body,) = re.findall(rf"\.entry {kernel}\((.*?)\n}}", assembly, flags=re.DOTALL)
         assert "mul" in body
         return body.count("fma.rn.f32")

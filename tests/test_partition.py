@@ -9,11 +9,11 @@ from scipy.special import logsumexp
 from sklearn.datasets import load_digits
 
 from sklearn_rapid import RARBM, RBM, partition
+from sklearn_rapid.annealing import ais_log_partition
 from sklearn_rapid.backends import RandomStream, get_backend
 from sklearn_rapid.couplings import DenseCouplings
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.partition import (
-    ais_log_partition,
     exact_log_partition,
     tempered_log_partition,
 )

@@ -14,13 +14,14 @@ import pytest
 from sklearn.exceptions import NotFittedError
 
 import sklearn_rapid
-from sklearn_rapid import RARBM, RBM, load, persistence, save
+from sklearn_rapid import RABM, RARBM, RBM, load, persistence, save
 from sklearn_rapid.negative_phase import (
     ContrastiveDivergence,
     ParallelTempering,
     PatternInducedCorrelations,
 )
 from sklearn_rapid.optimizers import SGD, Adam, ExponentialDecay
+from sklearn_rapid.positive_phase import MeanField
 
 safetensors = pytest.importorskip("safetensors")
 OLD = Path(__file__).parent / "files" / "rarbm_0.1.0.safetensors"
@@ -47,6 +48,8 @@ MODELS = {
     "exact": RBM(**FITTED, negative_phase="exact", binarize="sample", warm_start=True),
     "real": RBM(**FITTED, visible="gaussian"),
     "real chains": RARBM(**FITTED, n_patterns=3, visible="gaussian", negative_phase="pcd"),
+    "full": RABM(n_patterns=3, max_iter=3, random_state=0, negative_phase="pid"),
+    "hidden spins": RABM(2, 3, max_iter=3, random_state=0, positive_phase=MeanField(5)),
     "ladder": RBM(**FITTED, negative_phase=ParallelTempering(n_columns=4, n_rungs=3)),
 }
 
@@ -157,7 +160,7 @@ class OwnPhase(ContrastiveDivergence):
     ("model", "error", "message"),
     [
         (RBM(2), NotFittedError, "not fitted"),
-        (OwnRBM(2).fit(X), TypeError, "RBM and RARBM, got OwnRBM"),
+        (OwnRBM(2).fit(X), TypeError, r"RBM, RARBM, .*, got OwnRBM"),
         (RBM(2, negative_phase=OwnPhase()).fit(X), TypeError, "negative_phase is OwnPhase"),
         (
             RBM(2, random_state=np.random.RandomState(0)).fit(X),

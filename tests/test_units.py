@@ -11,10 +11,19 @@ import numpy as np
 import pytest
 from brute_force import central_difference, p_value, weights_of_patterns
 from scipy import stats
-from scipy.special import logsumexp
+from scipy.special import logsumexp, softmax
 from summed import Summed
 
-from sklearn_rapid.backends import SPINS, Affine, Categories, Gaussians, RandomStream, get_backend
+from sklearn_rapid.annealing import ais_log_partition
+from sklearn_rapid.backends import (
+    SPINS,
+    Affine,
+    Categories,
+    Gaussians,
+    RandomStream,
+    _unit_kernels,
+    get_backend,
+)
 from sklearn_rapid.couplings import DenseCouplings, PatternCouplings
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.negative_phase import (
@@ -25,7 +34,6 @@ from sklearn_rapid.negative_phase import (
 )
 from sklearn_rapid.optimizers import SGD
 from sklearn_rapid.partition import (
-    ais_log_partition,
     exact_log_partition,
     tempered_log_partition,
 )
@@ -184,6 +192,15 @@ def test_pseudo_likelihood_is_of_spins(backend, layers):
     rows = backend.asarray(rows_of(exact))
     if layers == "spins, spins":
         machine.log_pseudo_likelihood(rows)
+        return
+    if layers == "spins, gaussians":
+        p, numbers = exact.probabilities(), exact.v @ [8, 4, 2, 1]
+        at = [
+            np.searchsorted(numbers, numbers - 2 * exact.v[:, i] * 2 ** (3 - i)) for i in range(4)
+        ]
+        expected = sum(np.log(p / (p + p[flipped])) for flipped in at)
+        got = backend.to_numpy(machine.log_pseudo_likelihood(backend.asarray(exact.v)))
+        np.testing.assert_allclose(got, expected, rtol=1e-10)
         return
     with pytest.raises(ValueError, match="flipping spins"):
         machine.log_pseudo_likelihood(rows)
@@ -548,3 +565,138 @@ def test_categories_are_drawn_at_any_field(backend):
     np.testing.assert_allclose(
         backend.to_numpy(units.log_partition(backend.asarray(field), backend)), 5000.0
     )
+
+
+# --- kernels --------------------------------------------------------------------------------
+
+SIZES = {
+    "one column": (1,),
+    "equal": (4,) * 7,
+    "many": (3, 1, 2) * 45,
+    "unequal": (2, 12, 5, 1, 7),
+    "large": (300, 2),
+}
+NAME = {"stream": RandomStream(0x0123456789ABCDEF), "draw": 2**40 + 3, "first_row": 1000}
+
+
+@pytest.fixture(params=SIZES)
+def sizes(request):
+    return SIZES[request.param]
+
+
+def fields_of(width, dtype, n_rows=150):
+    """Fields as the precision has them, of a few units and now and then of many."""
+    rng = np.random.default_rng(width)
+    return (rng.normal(size=(n_rows, width)) * rng.choice([1.0, 20.0], (n_rows, 1))).astype(dtype)
+
+
+def in_groups(field, sizes):
+    return np.split(field.astype(float), np.cumsum(sizes)[:-1], axis=1)
+
+
+def log_sum_exp(field, sizes):
+    return sum(logsumexp(group, axis=1) for group in in_groups(field, sizes))
+
+
+def test_means_and_sums_of_groups(backend, sizes, dtype):
+    field, units = fields_of(sum(sizes), dtype), Categories(sizes)
+    to, start = np.linspace(0.0, 1.0, len(field)), np.linspace(1.0, 0.5, len(field))
+    betas = [backend.asarray(beta) for beta in (to, start)]
+    on_backend = backend.asarray(field.copy())
+    sums = units.log_partition(on_backend, backend)
+    gains = units.log_partition_gain(on_backend, *betas, backend)
+    means = units.mean(on_backend, backend)
+    # Rounding in a sum of so many, and of fields of up to a hundred in the exponent.
+    tolerance = (200 + max(sizes)) * np.finfo(dtype).eps
+    expected = np.concatenate([softmax(group, axis=1) for group in in_groups(field, sizes)], axis=1)
+    np.testing.assert_allclose(backend.to_numpy(means), expected, rtol=tolerance, atol=1e-30)
+    expected = log_sum_exp(field, sizes)
+    np.testing.assert_allclose(backend.to_numpy(sums), expected, atol=tolerance * len(sizes))
+    to, start = (beta.astype(dtype).astype(float)[:, None] for beta in (to, start))
+    expected = log_sum_exp(to * field, sizes) - log_sum_exp(start * field, sizes)
+    np.testing.assert_allclose(backend.to_numpy(gains), expected, atol=tolerance * len(sizes))
+
+
+def test_categories_are_drawn_by_uniform_numbers(backend, sizes, dtype):
+    """One of each group, that which u falls on; the same one by all backends, to the bit."""
+    field, units, reference = fields_of(sum(sizes), dtype), Categories(sizes), get_backend("numpy")
+    got = units.sample(backend.asarray(field.copy()), backend, **NAME)
+    assert got.dtype == getattr(backend.xp, dtype)
+    got = backend.to_numpy(got)
+    np.testing.assert_array_equal(got, units.sample(field.copy(), reference, **NAME))
+    u = reference.random_uniform((len(field), len(sizes)), **NAME).astype(float)
+    n_near = 0
+    for k, (group, drawn) in enumerate(
+        zip(in_groups(field, sizes), in_groups(got, sizes), strict=True)
+    ):
+        summed = np.cumsum(softmax(group, axis=1), axis=1)[:, :-1]
+        expected = np.sum(summed < u[:, k : k + 1], axis=1)
+        # Weights are in float32.
+        is_near = np.any(np.abs(summed / u[:, k : k + 1] - 1.0) < 2e-5, axis=1)
+        expected = np.eye(group.shape[1])[expected]
+        np.testing.assert_array_equal(drawn[~is_near], expected[~is_near])
+        n_near += np.sum(is_near)
+    assert n_near < 0.01 * u.size
+
+
+@pytest.mark.parametrize("width", [1, 2, 71, 300])
+def test_gaussians_are_drawn_by_uniform_numbers(backend, width, dtype):
+    field = fields_of(width, dtype)
+    shape = (len(field), width + width % 2)
+    u = get_backend("numpy").random_uniform(shape, **NAME).astype(float)
+    z = np.sqrt(-2.0 * np.log(u[:, ::2])) * np.exp(2j * np.pi * u[:, 1::2])
+    expected = field + np.stack([z.real, z.imag], axis=2).reshape(shape)[:, :width]
+    got = Gaussians().sample(backend.asarray(field.copy()), backend, **NAME)
+    assert got.dtype == getattr(backend.xp, dtype)
+    eps = np.finfo(dtype).eps
+    # A normal number is at most 6.8, and off by some units in the last place.
+    np.testing.assert_allclose(backend.to_numpy(got), expected, rtol=eps, atol=4 * 6.8 * eps)
+
+
+@pytest.mark.parametrize("units", [Gaussians(), Categories(SIZES["many"])], ids=["real", "groups"])
+def test_units_do_not_depend_on_threads_or_how_rows_are_cut(units):
+    rng = np.random.default_rng(0)
+    x, first = rng.normal(size=(2, 270, 270)).astype("float32")
+    affine = Affine(first, None, np.zeros(270, "float32"), 0.1, units)
+    field = x @ first
+    found = []
+    for n_threads in (1, 2, 3):
+        backend = get_backend("numba", n_threads=n_threads)
+        with backend.running():
+            drawn = backend.sample(x, affine, RandomStream(1), 5)
+            found.append((drawn, *backend.means_and_sums(x, affine)))
+        whole = units.sample(field.copy(), backend, RandomStream(1), 5)
+        cut = units.sample(field[40:].copy(), backend, RandomStream(1), 5, 40)
+        np.testing.assert_array_equal(cut, whole[40:])
+    for other in found[1:]:
+        for a, b in zip(found[0], other, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("units", [Gaussians(), Categories((2, 3))], ids=["real", "groups"])
+def test_fields_that_cannot_be_written_to(units):
+    """A row that serves all, or one of a file."""
+    backend, row = get_backend("numba"), np.linspace(-1.0, 1.0, 5, dtype="float32")[None, :]
+    fixed = np.broadcast_to(row, (1, 5))
+    assert not fixed.flags.writeable
+    for method in (units.mean, units.log_partition, lambda *args: units.sample(*args, **NAME)):
+        np.testing.assert_array_equal(method(fixed, backend), method(row.copy(), backend))
+
+
+def test_chains_of_a_gpu_stay_there(cupy_stand_in, layers):
+    """Once a layer's groups are known on the device, nothing moves."""
+    backend = get_backend("cupy")
+    machine, exact = make(layers, backend, dtype="float32")
+    v = machine.gibbs(backend.asarray(rows_of(exact, 50), "float32"), 1, RandomStream(1))
+    cupy_stand_in.transfers.clear()
+    machine.gibbs(v, 3, RandomStream(2))
+    machine.free_energy_and_hidden_mean(v)
+    assert not cupy_stand_in.transfers
+
+
+def test_cosines_and_sines_of_turns():
+    """At what uniform numbers can be: also at one, and at the ends of each quarter."""
+    turns = np.concatenate([np.linspace(0.0, 1.0, 4097), [2.0**-33], np.geomspace(1e-9, 1.0, 999)])
+    got = np.array([_unit_kernels._cos_and_sin(t) for t in turns])
+    angles = 2.0 * np.pi * turns
+    np.testing.assert_allclose(got, np.stack([np.cos(angles), np.sin(angles)], axis=1), atol=1e-11)

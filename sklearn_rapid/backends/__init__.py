@@ -11,6 +11,7 @@ from typing import Any
 
 from sklearn_rapid.backends._affine import Affine
 from sklearn_rapid.backends._chains import DRAWS_PER_SWEEP, Tempered
+from sklearn_rapid.backends._mixed import Mixed
 from sklearn_rapid.backends._random import RandomStream
 from sklearn_rapid.backends._threads import available_threads
 from sklearn_rapid.backends._units import SPINS, Categories, Gaussians, Spins, Units
@@ -21,6 +22,7 @@ __all__ = [
     "Affine",
     "Categories",
     "Gaussians",
+    "Mixed",
     "RandomStream",
     "Spins",
     "Tempered",

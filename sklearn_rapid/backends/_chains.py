@@ -75,11 +75,13 @@ class Chains:
     def constant(self, values: np.ndarray) -> Any:
         """Host values on the backend, kept: the next sweep will want the same ones."""
         name = (values.dtype.str, values.tobytes())
-        if name not in self._constants:
+        kept = self._constants.get(name)
+        if kept is None:
+            # Another thread may do the same at this moment.
             if len(self._constants) >= KEPT_CONSTANTS:
                 self._constants.clear()
-            self._constants[name] = self.asarray(values)
-        return self._constants[name]
+            kept = self._constants[name] = self.asarray(values)
+        return kept
 
     def gibbs(
         self,

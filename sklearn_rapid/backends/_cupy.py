@@ -1,7 +1,8 @@
 """The backend on NVIDIA GPUs: CuPy arrays, cuBLAS products, kernels of our own.
 
-The kernels are in `_kernels.cu`; what they compute is said by the methods of the reference that
-they replace. Fields in float64, and of units that are not spins, take the reference's own path.
+The kernels are in `_kernels.cu` and `_unit_kernels.cu`; what they compute is said by the methods of
+the reference that they replace. Arrays in float64, and chains of units that are not spins, take the
+reference's own path, with kernels where there are some.
 Nothing here waits for the GPU: sums stay there as arrays without axes, and only `to_numpy` fetches
 anything.
 """
@@ -18,12 +19,16 @@ import numpy as np
 from sklearn_rapid.backends._affine import Affine
 from sklearn_rapid.backends._cupy_chains import LANES, CupyChains, calls, field_of, name_of
 from sklearn_rapid.backends._numpy import NumpyBackend
+from sklearn_rapid.backends._other_units import starts_of
 from sklearn_rapid.backends._random import RandomStream, check_rows
 from sklearn_rapid.backends._threads import Work, finish
 
 f32, u32 = np.float32, np.uint32
 
-SOURCE = Path(__file__).with_name("_kernels.cu")
+SOURCE = "\n".join(
+    Path(__file__).with_name(name).read_text(encoding="utf-8")
+    for name in ("_kernels.cu", "_unit_kernels.cu")
+)
 # Fused multiply-adds would round fields, and what is drawn in them, unlike other backends.
 COMPILER_OPTIONS = ("--fmad=false",)
 
@@ -212,6 +217,55 @@ class CupyBackend(CupyChains, NumpyBackend):
             return super().sum_log_2cosh(field)
         return self._sum_log_2cosh(field, f32(1.0), self._no_bias(field))
 
+    def sample_gaussians(
+        self, field: Any, stream: RandomStream, draw: int, first_row: int = 0
+    ) -> Any:
+        """Field + N(0, 1), in place of a field in float32."""
+        if not self._is_plain(field):
+            return super().sample_gaussians(field, stream, draw, first_row)
+        check_rows(first_row + field.shape[0])
+        name = name_of(stream, draw, first_row)
+        self._launch("sample_gaussians", calls(field.shape), field, *field.shape, *name)
+        return field
+
+    def softmax(self, field: Any, sizes: tuple[int, ...]) -> Any:
+        """The softmax of each group, in place of a field in float32."""
+        if not self._is_plain(field):
+            return super().softmax(field, sizes)
+        shape = field.shape[0], len(sizes)
+        self._launch("softmax", shape, field, self._starts(sizes), *field.shape, len(sizes))
+        return field
+
+    def sum_log_sum_exp(self, field: Any, sizes: tuple[int, ...]) -> Any:
+        """The logsumexp of each group, summed: one float64 a row."""
+        if not self._is_plain(field):
+            return super().sum_log_sum_exp(field, sizes)
+        sums = self._new((field.shape[0], LANES), "float64")
+        groups = self._starts(sizes)
+        self._launch(
+            "sum_log_sum_exp", sums.shape, field, groups, sums, *field.shape, len(sizes), LANES
+        )  # fmt: skip
+        return self.xp.sum(sums, axis=1)
+
+    def sample_categories(
+        self,
+        field: Any,
+        sizes: tuple[int, ...],
+        stream: RandomStream,
+        draw: int,
+        first_row: int = 0,
+    ) -> Any:
+        """1 in one column of each group, 0 elsewhere, in place of a field in float32."""
+        if not self._is_plain(field):
+            return super().sample_categories(field, sizes, stream, draw, first_row)
+        check_rows(first_row + field.shape[0])
+        n_groups = len(sizes)
+        self._launch(
+            "sample_categories", calls((field.shape[0], n_groups)), field, self._starts(sizes),
+            *field.shape, n_groups, *name_of(stream, draw, first_row),
+        )  # fmt: skip
+        return field
+
     def random_uniform(
         self, shape: tuple[int, int], stream: RandomStream, draw: int, first_row: int = 0
     ) -> Any:
@@ -225,6 +279,10 @@ class CupyBackend(CupyChains, NumpyBackend):
 
     def _new(self, shape: tuple[int, int], dtype: str = "float32") -> Any:
         return self.xp.empty(shape, dtype=dtype)
+
+    def _starts(self, sizes: tuple[int, ...]) -> Any:
+        """Where groups of columns start and the last one ends, as kernels take it."""
+        return self.constant(starts_of(sizes).astype(np.int64))
 
     def _no_bias(self, field: Any) -> Any:
         return self.xp.zeros(field.shape[1], dtype=f32)
@@ -292,7 +350,7 @@ def _kernel(cupy: Any, name: str) -> Any:
 
 @lru_cache(maxsize=4)
 def _module(cupy: Any) -> Any:
-    return cupy.RawModule(code=SOURCE.read_text(encoding="utf-8"), options=COMPILER_OPTIONS)
+    return cupy.RawModule(code=SOURCE, options=COMPILER_OPTIONS)
 
 
 def _check_tensor_cores(cupy: Any, products: str) -> None:

@@ -2,8 +2,8 @@
 
 Blocks in float32, of maps to spins, go to the compiled functions of `_pipelines.py`, `_kernels.py`
 and `_linear.py`; what they compute is said by the methods of the reference that they replace.
-Fields in float64, or of other units, take the reference's own path with the compiled kernels where
-there are some.
+Fields in float64, or of other units, take the reference's own path with compiled kernels where
+there are some (those of `_unit_kernels.py`, say).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from sklearn_rapid.backends import _kernels, _pipelines
+from sklearn_rapid.backends import _kernels, _pipelines, _unit_kernels
 from sklearn_rapid.backends._affine import Affine
 from sklearn_rapid.backends._arguments import (
     clamps,
@@ -24,6 +24,7 @@ from sklearn_rapid.backends._arguments import (
 )
 from sklearn_rapid.backends._chains import Tempered, top_of
 from sklearn_rapid.backends._numba_arrays import PRODUCTS_PER_SPIN, CompiledArrays
+from sklearn_rapid.backends._other_units import starts_of
 from sklearn_rapid.backends._random import RandomStream, check_rows
 from sklearn_rapid.backends._stretch_run import Stretches
 
@@ -245,6 +246,47 @@ class NumbaBackend(Stretches, CompiledArrays):
         kernel = _kernels.sum_log_2cosh_float64 if is_double else _kernels.sum_log_2cosh
         kernel(field, field.dtype.type(1.0), np.zeros(field.shape[1], dtype=field.dtype), out)
         return out
+
+    def sample_gaussians(
+        self, field: np.ndarray, stream: RandomStream, draw: int, first_row: int = 0
+    ) -> np.ndarray:
+        """Field + N(0, 1), in place of the field."""
+        if field.dtype != f32:
+            return super().sample_gaussians(field, stream, draw, first_row)
+        check_rows(first_row + field.shape[0])
+        field = writeable(field)
+        _unit_kernels.sample_gaussians(field, *name_of(stream, draw, first_row))
+        return field
+
+    def softmax(self, field: np.ndarray, sizes: tuple[int, ...]) -> np.ndarray:
+        """The softmax of each group, in place of the field."""
+        if field.dtype != f32:
+            return super().softmax(field, sizes)
+        field = writeable(field)
+        _unit_kernels.softmax(field, starts_of(sizes))
+        return field
+
+    def sum_log_sum_exp(self, field: np.ndarray, sizes: tuple[int, ...]) -> np.ndarray:
+        """The logsumexp of each group, summed: one float64 a row."""
+        if field.dtype != f32:
+            return super().sum_log_sum_exp(field, sizes)
+        out = np.empty(field.shape[0])
+        _unit_kernels.sum_log_sum_exp(writeable(field), starts_of(sizes), out)
+        return out
+
+    def sample_categories(
+        self,
+        field: np.ndarray,
+        sizes: tuple[int, ...],
+        stream: RandomStream,
+        draw: int,
+        first_row: int = 0,
+    ) -> np.ndarray:
+        """1 in one column of each group, 0 elsewhere, in place of the field."""
+        check_rows(first_row + field.shape[0])
+        field, starts = writeable(field), starts_of(sizes)
+        _unit_kernels.sample_categories(field, starts, *name_of(stream, draw, first_row))
+        return field
 
     def random_uniform(
         self, shape: tuple[int, int], stream: RandomStream, draw: int, first_row: int = 0

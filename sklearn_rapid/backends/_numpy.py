@@ -8,13 +8,13 @@ with a block is in the methods that end in `_block`, which a faster backend repl
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from math import pi
 from typing import Any
 
 import numpy as np
 
 from sklearn_rapid.backends._affine import Affine
 from sklearn_rapid.backends._chains import Chains
+from sklearn_rapid.backends._other_units import OtherUnits
 from sklearn_rapid.backends._random import (
     COLUMNS_PER_GROUP,
     LANES,
@@ -33,7 +33,7 @@ _SMALLEST_EXPONENT = -80.0
 _EXP_COEFFICIENTS = tuple(1.0 / d for d in (5040, 720, 120, 24, 6, 2, 1, 1))
 
 
-class NumpyBackend(Chains):
+class NumpyBackend(Chains, OtherUnits):
     """Arrays and kernels on one thread, by array-API functions only.
 
     Parameters
@@ -343,20 +343,6 @@ class NumpyBackend(Chains):
         words = self.random_words(shape, stream, draw, first_row)
         half, step = (xp.asarray(c, dtype=xp.float32) for c in (0.5, 2.0**-32))
         return (xp.astype(words, xp.float32) + half) * step
-
-    def random_normal(
-        self, shape: tuple[int, int], stream: RandomStream, draw: int, first_row: int = 0
-    ) -> Any:
-        """Normal float64 numbers, two of two uniform ones (Box and Muller 1958).
-
-        Columns 2k and 2k + 1 are made of the uniform numbers that have their names.
-        """
-        xp, (n_rows, width) = self.xp, shape
-        u = self.random_uniform((n_rows, width + width % 2), stream, draw, first_row)
-        u = xp.astype(u, xp.float64)
-        radius, angle = xp.sqrt(-2.0 * xp.log(u[:, ::2])), 2.0 * pi * u[:, 1::2]
-        pairs = xp.stack([radius * xp.cos(angle), radius * xp.sin(angle)], axis=2)
-        return xp.reshape(pairs, (n_rows, width + width % 2))[:, :width]
 
     def random_words(
         self, shape: tuple[int, int], stream: RandomStream, draw: int, first_row: int = 0

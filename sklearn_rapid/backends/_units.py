@@ -20,6 +20,9 @@ import numpy as np
 
 from sklearn_rapid.backends._random import RandomStream
 
+# Means nearer to their ends would make units that next to never turn.
+LARGEST_MEAN = 0.98
+
 
 @dataclass(frozen=True)
 class Units:
@@ -75,6 +78,18 @@ class Units:
         """The kind of a layer that these columns of this one make."""
         return self
 
+    def inner_mean(self, mean: np.ndarray) -> np.ndarray:
+        """The mean of each unit, or one nearby where units in its field would never turn."""
+        return mean
+
+    def real(self, n_units: int) -> np.ndarray:
+        """Which of so many units are real numbers, on a scale that can be chosen."""
+        return np.zeros(n_units, dtype=bool)
+
+    def are_states(self, v: np.ndarray) -> bool:
+        """Whether rows are states of these units."""
+        raise NotImplementedError
+
 
 @dataclass(frozen=True)
 class Spins(Units):
@@ -123,6 +138,14 @@ class Spins(Units):
         e = xp.exp(-2.0 * a)
         return _sum_of_counted(xp.log1p(e) + 2.0 * a * e / (1.0 + e), counted, xp)
 
+    def inner_mean(self, mean: np.ndarray) -> np.ndarray:
+        """Means no nearer to ±1 than `LARGEST_MEAN`."""
+        return np.clip(mean, -LARGEST_MEAN, LARGEST_MEAN)
+
+    def are_states(self, v: np.ndarray) -> bool:
+        """Whether all are -1 or +1."""
+        return bool(((v == 1) | (v == -1)).all())
+
 
 @dataclass(frozen=True)
 class Gaussians(Units):
@@ -156,8 +179,7 @@ class Gaussians(Units):
         self, field: Any, backend: Any, stream: RandomStream, draw: int, first_row: int = 0
     ) -> Any:
         """θ + N(0, 1)."""
-        noise = backend.random_normal(tuple(field.shape), stream, draw, first_row)
-        return field + backend.xp.astype(noise, field.dtype)
+        return backend.sample_gaussians(field, stream, draw, first_row)
 
     def log_weights(self, v: Any, field: Any, backend: Any) -> Any:
         """Σ_j θ_j v_j - v_j²/2."""
@@ -168,6 +190,14 @@ class Gaussians(Units):
         xp = backend.xp
         theta = xp.astype(field, xp.float64)
         return _sum_of_counted(0.5 * log(2.0 * pi) - 0.5 * theta * theta, counted, xp)
+
+    def real(self, n_units: int) -> np.ndarray:
+        """All of them."""
+        return np.ones(n_units, dtype=bool)
+
+    def are_states(self, v: np.ndarray) -> bool:
+        """Whether all are finite."""
+        return bool(np.isfinite(v).all())
 
 
 @dataclass(frozen=True)
@@ -192,27 +222,17 @@ class Categories(Units):
 
     def log_partition(self, field: Any, backend: Any) -> Any:
         """The logsumexp of each group, summed."""
-        xp = backend.xp
-        total = xp.zeros(field.shape[0], dtype=xp.float64)
-        for group in self._groups():
-            total += xp.astype(_log_sum_exp(field[:, group], xp), xp.float64)
-        return total
+        return backend.sum_log_sum_exp(field, self.sizes)
 
     def log_partition_gain(self, field: Any, to: Any, start: Any, backend: Any) -> Any:
         """The logsumexp of each group at one β less that at the other, summed."""
-        xp = backend.xp
-        to, start = (xp.astype(beta, field.dtype)[:, None] for beta in (to, start))
-        total = xp.zeros(field.shape[0], dtype=xp.float64)
-        for group in self._groups():
-            of_group = field[:, group]
-            gain = _log_sum_exp(to * of_group, xp) - _log_sum_exp(start * of_group, xp)
-            total += xp.astype(gain, xp.float64)
-        return total
+        to, start = (backend.xp.astype(beta, field.dtype)[:, None] for beta in (to, start))
+        at_end = backend.sum_log_sum_exp(to * field, self.sizes)
+        return at_end - backend.sum_log_sum_exp(start * field, self.sizes)
 
     def mean(self, field: Any, backend: Any) -> Any:
         """The softmax of each group."""
-        xp = backend.xp
-        return xp.concat([_softmax(field[:, group], xp) for group in self._groups()], axis=1)
+        return backend.softmax(field, self.sizes)
 
     def field_of_mean(self, mean: Any, backend: Any) -> Any:
         """The logarithm of the mean."""
@@ -221,21 +241,8 @@ class Categories(Units):
     def sample(
         self, field: Any, backend: Any, stream: RandomStream, draw: int, first_row: int = 0
     ) -> Any:
-        """One of each group, by where a uniform number falls among the probabilities summed up."""
-        xp = backend.xp
-        shape = (field.shape[0], len(self.sizes))
-        u = xp.astype(backend.random_uniform(shape, stream, draw, first_row), xp.float64)
-        drawn = []
-        for k, group in enumerate(self._groups()):
-            p = _softmax(xp.astype(field[:, group], xp.float64), xp)
-            size = p.shape[1]
-            number = xp.arange(size, dtype=xp.int64)
-            up_to = xp.astype(number[:, None] <= number[None, :], xp.float64)
-            summed = p @ up_to
-            is_below = summed[:, :-1] < u[:, k : k + 1] * summed[:, -1:]
-            chosen = xp.sum(xp.astype(is_below, xp.int64), axis=1)
-            drawn.append(xp.astype(chosen[:, None] == number[None, :], field.dtype))
-        return xp.concat(drawn, axis=1)
+        """One of each group, with probabilities that are the means."""
+        return backend.sample_categories(field, self.sizes, stream, draw, first_row)
 
     def entropy(self, field: Any, counted: Any, backend: Any) -> Any:
         """-Σ p log p, units being counted in whole groups."""
@@ -254,6 +261,17 @@ class Categories(Units):
         pairs = zip(self.sizes, shares, strict=True)
         return Categories(tuple(size for size, share in pairs if share))
 
+    def inner_mean(self, mean: np.ndarray) -> np.ndarray:
+        """Means with a small share of equal ones in each group."""
+        equal = np.concatenate([np.full(size, 1.0 / size) for size in self.sizes])
+        return LARGEST_MEAN * mean + (1.0 - LARGEST_MEAN) * equal
+
+    def are_states(self, v: np.ndarray) -> bool:
+        """Whether all are 0 or 1, and one of each group is 1."""
+        is_on = v == 1
+        one_each = all((is_on[:, group].sum(axis=1) == 1).all() for group in self._groups())
+        return bool(one_each and (is_on | (v == 0)).all())
+
     def _groups(self) -> Iterator[slice]:
         """The columns of each group."""
         for start, stop in pairwise(accumulate(self.sizes, initial=0)):
@@ -263,15 +281,5 @@ class Categories(Units):
 SPINS = Spins()
 
 
-def _log_sum_exp(x: Any, xp: Any) -> Any:
-    largest = xp.max(x, axis=1, keepdims=True)
-    return largest[:, 0] + xp.log(xp.sum(xp.exp(x - largest), axis=1))
-
-
 def _sum_of_counted(terms: Any, counted: Any, xp: Any) -> Any:
     return xp.sum(xp.where(counted, terms, xp.zeros_like(terms)), axis=1)
-
-
-def _softmax(x: Any, xp: Any) -> Any:
-    e = xp.exp(x - xp.max(x, axis=1, keepdims=True))
-    return e / xp.sum(e, axis=1, keepdims=True)

@@ -48,6 +48,15 @@ def alive(client: Client) -> list[str]:
     return sorted(client.nthreads())
 
 
+def asked(client: Client, actor: Any, method: str, workers: Sequence[str], *args: Any) -> Any:
+    """The future of an actor's answer; LostWorkers if one of the workers is known to be gone."""
+    try:
+        return getattr(actor, method)(*args)
+    except RuntimeError as error:
+        _wait_for_notice(client, workers)
+        raise error
+
+
 def answer(client: Client, future: Any, workers: Sequence[str]) -> Any:
     """What an actor's method returns; LostWorkers if one of the workers is gone meanwhile."""
     while True:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from distributed import Client
 
-from sklearn_rapid.dask._cluster import alive, answer
+from sklearn_rapid.dask._cluster import alive, answer, asked
 from sklearn_rapid.dask._rows import RemoteRows
 from sklearn_rapid.dask._shard import Batch, Settings, Shard
 from sklearn_rapid.dask._shares import n_states, share_of
@@ -49,7 +49,7 @@ class Crew:
         self.shards = [self._answer(future) for future in futures]
         for rank, shard in enumerate(self.shards):
             below = [r for r in (2 * rank + 1, 2 * rank + 2) if r < n]
-            self._answer(shard.link([self.shards[r] for r in below]))
+            self._answer(self._asked(shard, "link", [self.shards[r] for r in below]))
         self._begin(state)
 
     def hold(self, blocks: Sequence[int], next_blocks: Sequence[int] = ()) -> None:
@@ -60,7 +60,7 @@ class Crew:
             self.rows.hold([*blocks, *next_blocks], self.workers)
             held = self.rows.held_by(blocks)
             asked = [
-                shard.hold(held.get(address, []))
+                self._asked(shard, "hold", held.get(address, []))
                 for address, shard in zip(self.workers, self.shards, strict=True)
             ]
             missing = [key for future in asked for key in self._answer(future)]
@@ -72,11 +72,11 @@ class Crew:
 
     def advance(self, batch: Batch) -> None:
         """An update."""
-        self._answer(self.shards[0].advance(batch))
+        self._answer(self._asked(self.shards[0], "advance", batch))
 
     def state(self) -> TrainingState:
         """The state as it is now, with all chains, in arrays of the client's backend."""
-        parameters, rest = self._answer(self.shards[0].whole_state())
+        parameters, rest = self._answer(self._asked(self.shards[0], "whole_state"))
         machine = self._like
         asarray = machine.backend.asarray
         parameters = map_arrays(parameters, lambda p: asarray(np.array(p)))
@@ -99,9 +99,13 @@ class Crew:
         for rank, shard in enumerate(self.shards):
             share, first_row = share_of(chains, rank, len(self.shards))
             own = {**rest, "chains": share, "stream": replace(rest["stream"], first_row=first_row)}
-            begun.append(shard.begin(couplings, biases, machine.is_even, own, n_model))
+            of_all = couplings, biases, machine.is_even
+            begun.append(self._asked(shard, "begin", *of_all, own, n_model))
         for future in begun:
             self._answer(future)
+
+    def _asked(self, shard: Any, method: str, *args: Any) -> Any:
+        return asked(self.client, shard, method, self.workers, *args)
 
     def _answer(self, future: Any) -> Any:
         return answer(self.client, future, self.workers)

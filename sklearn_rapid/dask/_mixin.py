@@ -9,7 +9,6 @@ import numpy as np
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_rapid._fit import Run
 from sklearn_rapid._likelihood import resolved_method, warn_distrusted
 from sklearn_rapid._parameters import (
     check_count,
@@ -18,6 +17,7 @@ from sklearn_rapid._parameters import (
     negative_phase_from,
     new_seed,
 )
+from sklearn_rapid._run import Run
 from sklearn_rapid.dask._checked import rows_that_stand_for
 from sklearn_rapid.dask._cluster import alive, working_client
 from sklearn_rapid.dask._lazy import by_blocks, is_collection, samples
@@ -263,6 +263,11 @@ class DaskMixin:
         if self.visible != "binary":
             raise ValueError(
                 f"visible={self.visible!r} needs all rows at hand, which Dask's are not: use "
+                f"{self._local_class.__name__}"
+            )
+        if self.hidden != "binary":
+            raise ValueError(
+                f"hidden={self.hidden!r} is for rows at hand, which Dask's are not: use "
                 f"{self._local_class.__name__}"
             )
         check_phase(negative_phase_from(self.negative_phase))

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_rapid._fit import Run
 from sklearn_rapid._rows import epoch_order, shuffled
+from sklearn_rapid._run import Run
 from sklearn_rapid._warnings import warn
 from sklearn_rapid.dask._cluster import LostWorkers, alive
 from sklearn_rapid.dask._crew import Crew
@@ -60,7 +60,7 @@ class DaskRun(Run):
             except LostWorkers as error:
                 self.crew = None
                 if not alive(self.X.client):
-                    raise
+                    raise LostWorkers("no workers are left") from error
                 warn(
                     f"{error}. The fit goes on from update {mark.state.n_updates} with the "
                     "workers that are left.",

@@ -17,16 +17,18 @@ from sklearn_rapid.machine import Machine
 def fitted_machine(estimator: Any, *, of_spins: bool = True) -> Machine:
     """The machine of a fitted estimator; TypeError or NotFittedError otherwise.
 
-    ValueError for real columns, unless the diagnostic is of other units than spins too.
+    ValueError for other units than spins, unless the diagnostic is of these too.
     """
     if not isinstance(estimator, BaseRBM):
         raise TypeError(f"estimator must be a fitted RBM or RARBM, got {estimator!r}")
     check_is_fitted(estimator)
-    if of_spins and estimator.visible != "binary":
+    machine = estimator._machine(estimator._backend_at_hand())
+    if of_spins and not machine.has_spins_only:
         raise ValueError(
-            f"this diagnostic is about spins, and visible={estimator.visible!r} makes real columns"
+            f"this diagnostic is about spins, got a model with visible={estimator.visible!r} and "
+            f"hidden={estimator.hidden!r}"
         )
-    return estimator._machine(estimator._backend_at_hand())
+    return machine
 
 
 def machine_of_patterns(estimator: Any) -> Machine:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sklearn_rapid._parameters import check_count
-from sklearn_rapid.couplings import Couplings
+from sklearn_rapid.couplings import Couplings, PatternCouplings
 from sklearn_rapid.diagnostics._common import (
     fitted_machine,
     machine_of_patterns,
@@ -125,8 +125,8 @@ def singular_values(estimator: Any) -> np.ndarray:
 
 
 def _singular_values(couplings: Couplings, to_numpy: Any) -> np.ndarray:
-    if not couplings.uses_patterns:
-        weights = np.asarray(to_numpy(couplings.weights), dtype=np.float64)
+    if not isinstance(couplings, PatternCouplings):
+        weights = np.asarray(to_numpy(couplings.to_dense().weights), dtype=np.float64)
         return np.linalg.svd(weights, compute_uv=False)
     patterns = (couplings.visible_patterns, couplings.hidden_patterns)
     r_visible, r_hidden = (

@@ -15,9 +15,9 @@ from sklearn_rapid.displays._axes import add_legend, figure_and_axes, figure_and
 
 # Columns of a history that tell the time, and others that are drawn only if they are asked for.
 CLOCKS = ("epoch", "seconds", "n_updates")
-DETAILS = ("n_rungs", "n_columns", "step_share", "log_likelihood_error")
+DETAILS = ("n_rungs", "n_columns", "step_share", "log_likelihood_error", "lower_bound_error")
 # Columns that are drawn as a band about another one.
-ERRORS = {"log_likelihood": "log_likelihood_error"}
+ERRORS = {name: f"{name}_error" for name in ("log_likelihood", "lower_bound")}
 
 
 class TrainingHistoryDisplay:

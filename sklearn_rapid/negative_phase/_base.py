@@ -55,7 +55,12 @@ class NegativePhase(_ValidatedParameters):
 
     def check(self, machine: Machine) -> None:
         """Raise ValueError if the phase cannot serve such a model."""
-        if self.needs_patterns and not machine.couplings.uses_patterns:
+        if self.needs_patterns and machine.patterns is None:
+            if machine.couplings.uses_patterns:
+                raise ValueError(
+                    f"{type(self).__name__} takes its states from the signs of the patterns, and "
+                    "these are states of spins only. Use 'auto', 'cd' or 'pcd'."
+                )
             raise ValueError(
                 f"{type(self).__name__} takes its states from the model's patterns, but this "
                 "model has none: RBM has dense couplings. Use RARBM, or one of the negative "

@@ -147,10 +147,10 @@ class PatternInducedCorrelations(NegativePhase):
     def check(self, machine: Machine) -> None:
         """Raise ValueError without patterns of spins, or if the hidden part is not defined."""
         super().check(machine)
-        if not machine.has_spins_only:
+        if self.hidden == "pattern" and not machine.hidden_units.are_spins:
             raise ValueError(
-                "PatternInducedCorrelations takes its states from the signs of the patterns, and "
-                "these are states of spins only. Use 'auto', 'cd' or 'pcd'."
+                "hidden='pattern' takes the hidden part from the signs of the patterns, and these "
+                "are states of spins only. Use hidden='marginal'."
             )
         if self.hidden == "pattern" and self.n_gibbs_steps > 0:
             raise ValueError(
@@ -184,16 +184,17 @@ class PatternInducedCorrelations(NegativePhase):
     ) -> tuple[NegativeStates, Any]:
         """The patterns themselves, or what k steps make of them or of the chains."""
         if self.n_gibbs_steps == 0:
-            from_pattern = self.hidden == "pattern"
-            hidden_patterns = machine.couplings.hidden_patterns
-            hidden = machine.backend.sign(hidden_patterns) if from_pattern else None
+            hidden = None
+            if self.hidden == "pattern":
+                hidden = machine.backend.sign(machine.couplings.hidden_patterns)
             return NegativeStates(self._seeds(machine), hidden=hidden), None
         start = chains if self.persistent else self._seeds(machine)
         states = machine.gibbs(start, self.n_gibbs_steps, stream)
         return NegativeStates(states), states if self.persistent else None
 
     def _n_chains(self, couplings: Couplings, batch_size: int) -> int:
-        return max(couplings.n_patterns, batch_size if self.persistent else 1)
+        n_patterns = couplings.n_patterns if couplings.uses_patterns else couplings.shape[1]
+        return max(n_patterns, batch_size if self.persistent else 1)
 
     def _seeds(self, machine: Machine) -> Any:
-        return machine.backend.sign(machine.couplings.visible_patterns)
+        return machine.backend.sign(machine.patterns)

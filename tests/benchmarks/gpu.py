@@ -16,12 +16,12 @@ import workloads
 from compare import duration
 
 from sklearn_rapid import RBM
+from sklearn_rapid.annealing import ais_log_partition
 from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.negative_phase import (
     PatternInducedCorrelations,
     PersistentContrastiveDivergence,
 )
-from sklearn_rapid.partition import ais_log_partition
 from sklearn_rapid.projections import Projection
 
 

@@ -14,7 +14,8 @@ import numpy as np
 import rivals
 
 from sklearn_rapid import RARBM, RBM
-from sklearn_rapid._fit import BYTES_AT_ONCE
+from sklearn_rapid._run import BYTES_AT_ONCE
+from sklearn_rapid.annealing import ais_log_partition
 from sklearn_rapid.backends import RandomStream, get_backend
 from sklearn_rapid.couplings import DenseCouplings, PatternCouplings
 from sklearn_rapid.datasets import make_bars
@@ -25,7 +26,7 @@ from sklearn_rapid.negative_phase import (
     PersistentContrastiveDivergence,
 )
 from sklearn_rapid.optimizers import SGD, ExponentialDecay
-from sklearn_rapid.partition import ais_log_partition, exact_log_partition
+from sklearn_rapid.partition import exact_log_partition
 from sklearn_rapid.projections import Projection
 from sklearn_rapid.training import Trainer
 

@@ -32,6 +32,8 @@ static thread_local Index threadIdx, blockIdx, blockDim, gridDim;
 static inline unsigned __umulhi(unsigned a, unsigned b)
 { return (unsigned)(((unsigned long long)a * b) >> 32); }
 static inline float __int_as_float(int i) { float f; memcpy(&f, &i, 4); return f; }
+static inline void sincospif(float x, float *sine, float *cosine)
+{ const double a = 3.141592653589793 * x; *sine = (float)sin(a); *cosine = (float)cos(a); }
 """
 # Threads run from last to first: a kernel that relied on the order would show.
 LAUNCH = """

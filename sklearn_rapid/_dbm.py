@@ -1,0 +1,256 @@
+"""The estimator DBM: its parameters and what its couplings are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from sklearn_rapid._base import BaseRBM
+from sklearn_rapid._deep import DEEP_CONSTRAINTS, DeepMixin
+from sklearn_rapid._rbm import NON_NEGATIVE
+from sklearn_rapid.couplings import Couplings, DenseCouplings
+from sklearn_rapid.projections import Projection
+
+
+class DBM(DeepMixin, BaseRBM):
+    """Deep Boltzmann machine: layers of spins, with dense couplings between neighbours.
+
+    A model of binary data: visible spins v, layers of hidden spins h¹, h², ..., and
+    P(v, h¹, h², ...) proportional to exp(vᵀW¹h¹ + h¹ᵀW²h² + ... + biases) (Salakhutdinov, Hinton
+    2009). All layers are trained at once. With one hidden layer it is `RBM`, bit for bit.
+
+    The likelihood of a row is a sum over hidden states that has no closed form: `lower_bound` is
+    below it, `score_samples` estimates it.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : tuple of int, default=(256, 256)
+        Units of each hidden layer, from below.
+    negative_phase : {"auto", "pt", "pcd", "cd", "exact"} or NegativePhase, default="auto"
+        Where the states come from that the model is compared with; see
+        `sklearn_rapid.negative_phase`. "auto" is parallel tempering that adapts to the model:
+        hardly more than "pcd" where chains find their way, and as much more as they need where
+        they do not. "pt" is another name for it.
+    positive_phase : {"mean_field", "clamped"} or PositivePhase, default="mean_field"
+        What hidden layers are taken to be given a row of data, in its part of the gradient:
+        "mean_field" are means by mean field, "clamped" states from Gibbs steps with the row held
+        fast; see `sklearn_rapid.positive_phase`. With a single hidden layer nothing is left to it.
+    optimizer : {"sgd", "adam"} or optimizer, default="sgd"
+        See `sklearn_rapid.optimizers`; ``SGD(scaled=False)`` takes plain gradient steps.
+    learning_rate : "auto", float or schedule, default="auto"
+        How far each update moves the energies of the model's states: the standard deviation
+        of their change in nats, per square root of a visible unit (less by √(n/100) where a
+        batch and the chains have n < 100 rows). Being measured in what a step does, one rate
+        serves every number of units, patterns and rows. A float is a constant rate; "auto" is
+        ``LinearDecay(0.25)``, which falls from 0.25 to zero over `max_iter`.
+    batch_size : int, default=100
+        Rows of an update, and chains of most negative phases. More than there are rows are of no
+        use: beyond 100 they are taken for as many, with a warning.
+    max_iter : int, default=20
+        Epochs.
+    n_updates : int, default=None
+        For `partial_fit`: how many updates there will be in all calls together, counted from the
+        model's first one. They are taken for `max_iter` epochs of equal length, so that the
+        learning rate falls as in `fit`; what goes beyond stays at the last rate, with a warning.
+        None is not known: the rate stays that of a first epoch.
+    shuffle : bool, default=True
+        Whether rows are shuffled before each epoch.
+    units : {"binary", "spin"}, default="binary"
+        X, samples and hidden features are in {0, 1}, or in {-1, +1}; means are in between.
+    binarize : "auto", float, "sample" or None, default="auto"
+        What values mean. A number is the threshold above which a value is on. "sample": a value is
+        a mean (in binary units, the probability of being on), of which a fresh sample is drawn
+        each time a row is used in training. None: values are used as means. "auto" takes two
+        values, the ends of the range of `units`, as they are, and values in between as "sample"
+        does; others are on above 0.5, with a warning.
+    fit_intercept : bool, default=True
+        Whether units have biases.
+    center : bool, default=True
+        Whether gradients are centred (Melchior, Fischer, Wiskott 2016), which is what makes layers
+        learn together (Montavon, Müller 2012). Without biases it has no effect.
+    l1_penalty, l2_penalty : float >= 0, default=0.0
+        What is taken from the log-likelihood of *all* rows, in nats: ``l1_penalty`` · Σ|W| and
+        ``l2_penalty`` · ΣW²/2, the negative logarithms of a Laplace prior of scale 1 / `l1_penalty`
+        and of a Gaussian one of variance 1 / `l2_penalty`. One value serves any number of rows; an
+        `l1_penalty` of 10 suits tables of some hundred columns and up to some thousand rows
+        (docs/design_notes/penalties.md). For `partial_fit`, all rows are those seen so far, counted
+        each time they come.
+    init_scale : float, default=0.01
+        Standard deviation of the initial couplings.
+    early_stopping : bool, default=False
+        Whether to set rows aside, stop when the lower bound of their log-likelihood no longer
+        rises, and keep the best epoch.
+    validation_fraction : float in (0, 1), default=0.1
+        Share of rows set aside by early stopping.
+    n_iter_no_change : int, default=5
+        Epochs without a gain of `tol` after which early stopping stops.
+    tol : float >= 0, default=1e-3
+        In nats.
+    hidden_features : {"mean", "sample"}, default="mean"
+        What `transform` returns: means of hidden units given a row, by mean field; or a sample.
+    output_layers : {"last", "first", "all"}, default="last"
+        Of which hidden layers `transform` returns features.
+    warm_start : bool, default=False
+        Whether `fit` starts from the model that the last one has left, which it then trains for
+        `max_iter` more epochs; the schedule of the learning rate starts anew. A fit that was cut
+        short, `sklearn_rapid.callbacks.resume` takes to its end, on the schedule that it was on.
+    dtype : {"float32", "float64"}, default="float32"
+        Of parameters, fields and results; likelihoods are summed in float64 in any case.
+    backend : {"auto", "numpy", "numba", "cupy", "cupy-tf32", "cupy-bf16"}, default="auto"
+        "numba" runs on the CPU, "cupy" on an NVIDIA GPU, whatever kind of array X is; "numpy"
+        is the slow reference. "auto" is "cupy" for CuPy arrays within
+        ``sklearn.config_context(array_api_dispatch=True)``, and "numba" otherwise. The last two
+        round the factors of products on their way into tensor cores. Results are arrays of the
+        kind that X is, fitted attributes always NumPy's.
+    n_threads : int, default=None
+        None is as many as the process may use. Results do not depend on it.
+    random_state : int, RandomState instance or None, default=None
+    verbose : int, default=0
+        If not zero, a line is printed each epoch.
+
+    Attributes
+    ----------
+    coefs_ : list of ndarray of shape (n_l, n_l+1)
+        Couplings between neighbouring layers, from below.
+    intercepts_ : list of ndarray of shape (n_l,)
+        Biases of each layer, those of the visible one first.
+    components_ : ndarray of shape (n_odd, n_even)
+        The same couplings as one matrix, between the units of odd layers and those of even ones
+        (the visible layer is even); zero where layers are no neighbours.
+    intercept_visible_ : ndarray of shape (n_even,)
+        Biases of the visible layer and of the even hidden ones.
+    intercept_hidden_ : ndarray of shape (n_odd,)
+        Biases of the odd hidden layers.
+    layer_sizes_ : tuple of int
+        Units of each layer, the visible one first.
+    log_partition_ : float
+        log Z in nats, estimated when first asked for; see `log_partition`.
+    history_ : dict of lists
+        A value an epoch each: "epoch", "seconds", "learning_rate", "n_updates". With tempered
+        chains "barrier" (Λ), "lag" (how far chains are behind the model, nats; positive only
+        if they are), "n_rungs", "n_columns" and "step_share". With early stopping "lower_bound" of
+        the log-likelihood of the rows set aside, with "lower_bound_error" for what is not known of
+        log Z (nats), and "free_energy_gap" (of the rows set aside over those trained on, nats: it
+        grows with overfitting).
+    n_iter_ : int
+        Epochs of the last `fit`.
+    binarize_ : float, "sample" or None
+        What `binarize` has come to for the rows that were fitted.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        If X has column names.
+
+    See Also
+    --------
+    RADBM : the same with couplings made of patterns.
+    RBM : with one hidden layer.
+
+    References
+    ----------
+    Salakhutdinov, Hinton (2009), "Deep Boltzmann machines", AISTATS.
+
+    Montavon, Müller (2012), "Deep Boltzmann machines and the centering trick".
+
+    Examples
+    --------
+    >>> from sklearn_rapid import DBM
+    >>> from sklearn_rapid.datasets import make_bars
+    >>> X = make_bars(4)
+    >>> dbm = DBM(hidden_layer_sizes=(12, 6), max_iter=500, random_state=0).fit(X)
+    >>> bool(dbm.lower_bound(X).mean() > -6.0)  # nats; fair coins have -11.1, the best is -2.6
+    True
+    >>> [W.shape for W in dbm.coefs_]
+    [(16, 12), (12, 6)]
+    >>> dbm.transform(X).shape
+    (14, 6)
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        **DEEP_CONSTRAINTS,
+        "init_scale": [NON_NEGATIVE],
+    }
+
+    _fitted_shapes: ClassVar[dict] = {"components_": ("H", "V"), **BaseRBM._fitted_shapes}
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Sequence[int] = (256, 256),
+        *,
+        negative_phase: Any = "auto",
+        positive_phase: Any = "mean_field",
+        optimizer: Any = "sgd",
+        learning_rate: Any = "auto",
+        batch_size: int = 100,
+        max_iter: int = 20,
+        n_updates: int | None = None,
+        shuffle: bool = True,
+        units: str = "binary",
+        binarize: Any = "auto",
+        fit_intercept: bool = True,
+        center: bool = True,
+        l1_penalty: float = 0.0,
+        l2_penalty: float = 0.0,
+        init_scale: float = 0.01,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 5,
+        tol: float = 1e-3,
+        hidden_features: str = "mean",
+        output_layers: str = "last",
+        warm_start: bool = False,
+        dtype: Any = "float32",
+        backend: str = "auto",
+        n_threads: int | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.negative_phase = negative_phase
+        self.positive_phase = positive_phase
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.n_updates = n_updates
+        self.shuffle = shuffle
+        self.units = units
+        self.binarize = binarize
+        self.fit_intercept = fit_intercept
+        self.center = center
+        self.l1_penalty = l1_penalty
+        self.l2_penalty = l2_penalty
+        self.init_scale = init_scale
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.hidden_features = hidden_features
+        self.output_layers = output_layers
+        self.warm_start = warm_start
+        self.dtype = dtype
+        self.backend = backend
+        self.n_threads = n_threads
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _projection(self) -> Projection:
+        return Projection(None)
+
+    def _initial_couplings(self, n_visible: int, seed: int, backend: Any) -> Couplings:
+        shape = (n_visible, self._layers.n_odd)
+        weights = np.random.default_rng(seed).normal(0.0, self.init_scale, shape)
+        if self._layers.are_masked:
+            weights *= self._layers.mask()
+        return self._couplings_of(weights, backend)
+
+    def _fitted_couplings(self, backend: Any) -> Couplings:
+        return self._couplings_of(self.components_.T, backend)
+
+    def _couplings_of(self, weights: np.ndarray, backend: Any) -> Couplings:
+        couplings = DenseCouplings(backend.asarray(weights, self._dtype))
+        return self._masked(couplings, backend)
+
+    def _coupling_attributes(self, couplings: Couplings, to_numpy: Callable) -> dict[str, Any]:
+        return {"components_": to_numpy(couplings.parameters["weights"]).T}
