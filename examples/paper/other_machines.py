@@ -7,11 +7,12 @@ made of patterns, and its outlook is that deep and fully connected machines woul
 which there is more to be frustrated. So: how much of the ground state's energy do ten steps
 from random states reach, in machines of as many spins of each kind?
 
-Untrained machines have couplings of a standard deviation of one, random or of K patterns:
-a restricted one of V + V spins, a deep one of four layers of V/2 spins each, and a full one of V
-spins. In a full machine a step is a sweep, spin by spin; with patterns, spins can also be drawn all
-at once, by way of K real units. Trained machines have learned the 4 x 4 bars by the package's
-defaults. Ground states are found by enumeration. Of 100 chains, the best of each ten and the mean.
+Untrained machines have couplings of a standard deviation of one, random or of K patterns: a
+restricted one of V + V spins, a deep one of four layers of V/2 spins each, and a full one of V
+spins; and wide ones, in which every other layer has 25 times as many. In a full machine a step is
+a sweep, spin by spin; with patterns, spins can also be drawn all at once, by way of K real units.
+Trained machines have learned the 4 x 4 bars by the package's defaults. Ground states are found by
+enumeration. Of 100 chains, the best of each ten and the mean.
 
 Full setting: V = 20, K = 5, ten machines of each kind. Quick: V = 12, two machines.
 
@@ -136,15 +137,24 @@ def trained(model, X, seed):
 def all_machines(n_visible, epochs):
     """What to call each machine, and what measures it, given a seed."""
     half = n_visible // 2
-    restricted, deep = (n_visible, n_visible), (half, half, half, half)
+    wide = 25 * half
+    layers = {
+        "restricted": (n_visible, n_visible),
+        "deep": (half, half, half, half),
+        "restricted, wide": (2 * wide, n_visible),
+        "deep, wide": (wide, half, wide, half),
+    }
     X, how = make_bars(4, units="spin"), {"max_iter": epochs}
     full = ("random", "patterns", "patterns, at once")
     return {
         "untrained": {
-            "restricted, random": lambda seed: untrained_layers(restricted, False, seed),
-            "restricted, patterns": lambda seed: untrained_layers(restricted, True, seed),
-            "deep, random": lambda seed: untrained_layers(deep, False, seed),
-            "deep, patterns": lambda seed: untrained_layers(deep, True, seed),
+            **{
+                f"{name}, {kind}": lambda seed, sizes=sizes, kind=kind: untrained_layers(
+                    sizes, kind == "patterns", seed
+                )
+                for name, sizes in layers.items()
+                for kind in ("random", "patterns")
+            },
             **{f"full, {k}": lambda seed, k=k: untrained_full(n_visible, k, seed) for k in full},
         },
         "trained on bars": {
