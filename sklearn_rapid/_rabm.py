@@ -149,7 +149,8 @@ class RABM(LatentMixin, BaseRBM):
     log_partition_ : float
         log Z in nats, estimated when first asked for; see `log_partition` and Notes.
     history_ : dict of lists
-        A value an epoch each, as of `RBM`; with hidden spins, "log_likelihood" is a lower bound.
+        A value an epoch each, as of `RBM`; with hidden spins, "lower_bound" and its error take the
+        place of "log_likelihood".
     n_iter_ : int
         Epochs of the last `fit`.
     binarize_ : float, "sample" or None
@@ -164,10 +165,10 @@ class RABM(LatentMixin, BaseRBM):
 
     Notes
     -----
-    By the Gaussian integral exp(½ σᵀJσ) = ∫ dz exp(-½ |z|² + K^-¼ zᵀΞσ) / (2π)^(K/2) the model is a
+    By the Gaussian integral exp(½ σᵀJσ) = ∫ dz exp(-½ z·z + K^-¼ zᵀΞσ) / (2π)^(K/2) the model is a
     restricted machine of n spins and K real units: all spins are drawn at once given z, and z given
     them. `log_partition` and `free_energy` are that machine's, with a constant that is not in E:
-    log Z is larger, and F smaller, by ½ Σ_i J_ii + ½ |c|² + ½ K log 2π. Probabilities know nothing
+    log Z is larger, and F smaller, by ½ Σ_i J_ii + ½ c·c + ½ K log 2π. Probabilities know nothing
     of it.
 
     J has no negative eigenvalue, and for spins that is no restriction: J plus any diagonal is the
@@ -324,15 +325,16 @@ class RABM(LatentMixin, BaseRBM):
         -------
         ndarray of shape (n_samples, n_patterns) or (n_samples, n_hidden)
             Without hidden spins E[z | x] = K^-¼ Ξσ + c, of the real units that couple spins. With
-            them, their means by mean field, in the range of `units`.
+            them, their means by mean field, in the range of `units`. Where X has NaN, σ has means
+            by mean field, given what is known of the row.
         """
         check_is_fitted(self)
 
         def features(machine: Any, encoder: Any, v: Any, out: Any) -> Any:
+            v = filled_with_means(machine, v) if encoder.gaps else v
             if self.n_hidden == 0:
                 return machine.hidden_mean(v, out=out)
-            latent = filled_with_means(machine, v)[:, self.n_features_in_ :]
-            return encoder.of_hidden.decode(latent)
+            return encoder.of_hidden.decode(v[:, self.n_features_in_ :])
 
         return self._by_chunks(X, features, (self._n_features_out,), self._dtype, bits_will_do=True)
 
@@ -376,8 +378,9 @@ class RABM(LatentMixin, BaseRBM):
         """Log-likelihood of each row, in nats.
 
         Without hidden spins it is exact but for log Z, which is estimated at the first call (see
-        `log_partition`) and kept. With them, their sum is estimated by annealing with the row held
-        fast (Neal 2001), which is low by about half its squared error; see `lower_bound`.
+        `log_partition`) and kept. With them, or with NaN in X, the sum over what a row does not
+        show is estimated by annealing with the row held fast (Neal 2001), which is low by about
+        half its squared error; see `lower_bound`.
 
         Parameters
         ----------
@@ -386,8 +389,8 @@ class RABM(LatentMixin, BaseRBM):
             Annealed for each row; two at least.
         n_temperatures : int, default=100
         return_error : bool, default=False
-            Whether to return the standard error of each row's sum, too: zero without hidden spins.
-            That of log Z comes on top, the same for all rows (`log_partition`).
+            Whether to return the standard error of each row's sum, too: zero where all spins are
+            known. That of log Z comes on top, the same for all rows (`log_partition`).
 
         Returns
         -------
@@ -395,11 +398,10 @@ class RABM(LatentMixin, BaseRBM):
         ndarray of shape (n_samples,)
             If asked for.
         """
-        if self.n_hidden > 0:
-            how = {"n_chains": n_chains, "n_temperatures": n_temperatures}
-            return super().score_samples(X, **how, return_error=return_error)
-        log_p = BaseRBM.score_samples(self, X)
-        return (log_p, np.zeros(len(log_p))) if return_error else log_p
+        if self.n_hidden == 0 and not return_error:
+            return BaseRBM.score_samples(self, X)
+        how = {"n_chains": n_chains, "n_temperatures": n_temperatures}
+        return super().score_samples(X, **how, return_error=return_error)
 
     def pseudo_likelihood(self, X: ArrayLike) -> np.ndarray:
         """Log pseudo-likelihood Σ_i log P(σ_i | σ_{-i}) of each row, in nats.
