@@ -689,12 +689,14 @@ def test_real_units_on_both_sides_are_refused():
         RBM(hidden="real").fit(BITS)
 
 
-def test_phases_of_patterns_are_refused(hopfield):
+def test_patterns_of_real_units(hopfield):
+    """Their visible part has signs to start chains from; real ones cannot be drawn as spins are."""
     if isinstance(hopfield, RBM):
         pytest.skip("no patterns")
-    for wrong in ({"negative_phase": "pid"}, {"projection": "gibbs"}):
-        with pytest.raises(ValueError, match="patterns"):
-            clone(hopfield).set_params(**wrong).fit(BITS)
+    fitted = clone(hopfield).set_params(negative_phase="pid").fit(BITS)
+    assert np.isfinite(fitted.components_).all()
+    with pytest.raises(ValueError, match="patterns"):
+        clone(hopfield).set_params(projection="gibbs").fit(BITS)
 
 
 # --- all of them, as estimators -------------------------------------------------------------

@@ -20,7 +20,7 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 
-from sklearn_rapid import RARBM, RBM, _fit, diagnostics, load, save
+from sklearn_rapid import RARBM, RBM, _run, diagnostics, load, save
 from sklearn_rapid.negative_phase import PatternInducedCorrelations
 from sklearn_rapid.optimizers import SGD
 
@@ -218,7 +218,7 @@ def transfers_of(cupy, estimator, data, batch_size):
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_training_moves_a_batch_to_the_device_and_nothing_else(cupy_stand_in, setting, monkeypatch):
     """10 more batches an epoch, two epochs: 20 moves more, where X is on the host."""
-    monkeypatch.setattr(_fit, "BYTES_AT_ONCE", 0)
+    monkeypatch.setattr(_run, "BYTES_AT_ONCE", 0)
     data = (X[:200, :8] if "exact, visible" in setting else X[:200]).astype("float32")
     few, many = (transfers_of(cupy_stand_in, SETTINGS[setting], data, n) for n in (20, 10))
     assert many["to_device"] == few["to_device"] + 20
