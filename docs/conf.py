@@ -51,7 +51,7 @@ nitpick_ignore_regex = [("py:obj", r"[^.]+|.*\.py"), ("py:.*", r"sklearn\..*")]
 SHOWN = (
     r"tour|digits|grid_search|mnist|imputation|density_estimation|anomalies|missing_entries"
     r"|synthetic_rows|patterns|chains|completion"
-    r"|(figure|appendix|section)_\w+|probe|ultrametricity"
+    r"|(figure|appendix|section)_\w+|other_machines|probe|ultrametricity"
 )
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",

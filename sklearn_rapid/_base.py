@@ -203,15 +203,18 @@ class BaseRBM(
             categories, the most likely code: codes have no mean.
         """
         check_is_fitted(self)
+        given = H
         H = checked_array(H, "H", (None, self._n_features_out))
         H = H.toarray() if sparse.issparse(H) else H
-        machine, encoder = self._ready(H)
+        machine = self._machine(self._backend_at_hand(H))
+        encoder = self._encoder(machine.backend)
         of_hidden = self._of_hidden(encoder)
         of_hidden.check(H, name="H")
         with machine.backend.running():
             h = self._hidden_side(of_hidden.means(H), machine.backend)
-            means = encoder.unit_means(machine, h)
-            return self._returned(encoder.decode_means(means), machine.backend, like=H)
+            means = encoder.unit_means(machine.for_rows(CHUNK), h)
+            rows = self._returned(encoder.decode_means(means), machine.backend, like=H)
+        return self._as_table(rows, given)
 
     # --- scikit-learn -------------------------------------------------------------------
 

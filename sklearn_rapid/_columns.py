@@ -21,6 +21,8 @@ from sklearn_rapid.backends import is_cupy_array, to_host
 ROUNDINGS = 10.0
 # Beyond, float32 would overflow or lose digits.
 SMALLEST_SCALE, LARGEST_SCALE = 1e-30, 1e30
+# States whose squares float32 holds.
+LARGEST_STATE = 1e15
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,21 @@ class RealEncoder:
     has_threshold = False
 
     def check(self, X: Any, name: str = "X") -> None:
-        """Raise ValueError for a sparse X: zeros mean nothing in real columns."""
+        """Raise ValueError for a sparse X, whose zeros mean nothing; for rows too far away."""
         if sparse.issparse(X):
             raise ValueError(f"visible='gaussian' needs a dense {name}, got a sparse one")
+        if self.mean is None:
+            return
+        where = self.backend.xp if is_cupy_array(X) else np
+        mean, largest = (where.asarray(a) for a in (self.mean, LARGEST_STATE * self.scale))
+        for rows in chunks(X.shape[0]):
+            with np.errstate(over="ignore"):
+                is_far = to_host(where.abs(X[rows] - mean) > largest)
+            if is_far.any():
+                raise ValueError(
+                    f"{name} must be within {LARGEST_STATE:g} standard deviations of the mean of "
+                    f"each column, got a value that is not in column {is_far.any(axis=0).argmax()}"
+                )
 
     def spins(self, X: Any, stream: Any = None, draw: int = 0, n_rows: int = 0) -> Any:
         """Rows as a backend array of states, with rows of zeros added up to `n_rows`."""

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils import _param_validation
 from sklearn.utils._param_validation import Options, StrOptions
+from sklearn.utils._set_output import ADAPTERS_MANAGER, _get_output_config
 
 __all__ = [
     "LARGEST_COUNT",
@@ -19,6 +20,7 @@ __all__ = [
     "Options",
     "StrOptions",
     "ValidatedParameters",
+    "as_set_output",
     "validate_parameters",
     "validates_parameters",
 ]
@@ -69,6 +71,23 @@ validates_parameters = _fit_context(prefer_skip_nested_validation=True)
 def validate_parameters(estimator: BaseEstimator) -> None:
     """Check parameters as the decorator does, which leaves out `partial_fit` on fitted models."""
     estimator._validate_params()
+
+
+def as_set_output(estimator: BaseEstimator, values: Any, names: Any, like: Any) -> Any:
+    """Values in the container that `set_output` asks for, with these names of columns.
+
+    Parameters
+    ----------
+    estimator : estimator
+    values : ndarray of shape (n, n_columns)
+    names : array of str
+    like : array-like or None
+        A frame whose index the rows have.
+    """
+    kind = _get_output_config("transform", estimator)["dense"]
+    if kind == "default":
+        return values
+    return ADAPTERS_MANAGER.adapters[kind].create_container(values, like, columns=names)
 
 
 class ValidatedParameters(BaseEstimator):

@@ -236,8 +236,8 @@ def warn_of_values(X: Any) -> None:
         f"neither two values nor probabilities. With binarize='auto' those above "
         f"{FALLBACK_THRESHOLD:g} are taken as on. Say what they mean: set binarize to the "
         "threshold above which a value is on; or scale X to [0, 1], where a value is the "
-        "probability of being on (sklearn.preprocessing.MinMaxScaler); or give each category or "
-        "range of values a column of zeros and ones (OneHotEncoder, KBinsDiscretizer).",
+        "probability of being on (sklearn.preprocessing.MinMaxScaler); or set visible to "
+        "'categorical' for codes (OrdinalEncoder, KBinsDiscretizer), to 'gaussian' for numbers.",
         DataConversionWarning,
     )
 

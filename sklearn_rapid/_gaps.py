@@ -46,15 +46,14 @@ def weights_of_known(
     if not lacks_entries(X):
         return weights
     known = to_host(X == X)  # NaN differs from itself
+    which = "" if weights is None else " in a row with a sample_weight above 0"
     says_something = known.any(axis=1)
     if not says_something.all():
         weights = says_something * (1.0 if weights is None else weights)
     if weights is not None:
         known = known[weights > 0.0]
     if known.shape[0] == 0:
-        raise ValueError(
-            "X must have an entry that is known in a row with a sample_weight above 0, got only NaN"
-        )
+        raise ValueError(f"X must have an entry that is known{which}, got only NaN")
     if every_column:
         refuse_unknown(known.any(axis=0))
     return weights

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_rapid._categories import CategoryEncoder, categories_of
 from sklearn_rapid._columns import RealEncoder, moments_of_columns
+from sklearn_rapid._compat import as_set_output
 from sklearn_rapid._data import FALLBACK_THRESHOLD, SpinEncoder, meaning_of, warn_of_values
 from sklearn_rapid._gaps import lacks_entries
 from sklearn_rapid._kinds import (
@@ -63,17 +64,19 @@ class InputMixin:
         return parts_of(self.visible, self.n_features_in_) if known is None else known
 
     @property
-    def _sizes(self) -> list[list[int]]:
+    def _sizes(self) -> list[np.ndarray]:
         """How many units each column of each kind has."""
         return [
-            [len(self.categories_[j]) if kind == "categorical" else 1 for j in columns]
+            np.array([len(self.categories_[j]) for j in columns])
+            if kind == "categorical"
+            else np.ones(len(columns), dtype=np.int64)
             for kind, columns in self._parts
         ]
 
     @property
     def _n_visible(self) -> int:
         """How many units are on the visible side of the machine."""
-        return sum(map(sum, self._sizes))
+        return int(sum(sizes.sum() for sizes in self._sizes))
 
     @property
     def _has_densities(self) -> bool:
@@ -82,13 +85,13 @@ class InputMixin:
 
     @property
     def _visible_units(self) -> Units:
-        kinds = {"binary": lambda _: SPINS, "gaussian": lambda _: Gaussians()}
-        kinds["categorical"] = lambda sizes: Categories(tuple(sizes))
-        pairs = list(zip(self._parts, self._sizes, strict=True))
-        units = tuple(kinds[kind](sizes) for (kind, _), sizes in pairs)
+        units, sizes = [], self._sizes
+        for (kind, _), of_kind in zip(self._parts, sizes, strict=True):
+            categories = Categories(tuple(of_kind.tolist()))
+            units.append({"binary": SPINS, "gaussian": Gaussians()}.get(kind, categories))
         if isinstance(self.visible, str):
             return units[0]
-        return Mixed(units, tuple(sum(sizes) for _, sizes in pairs))
+        return Mixed(tuple(units), tuple(int(of_kind.sum()) for of_kind in sizes))
 
     @property
     def _hidden_units(self) -> Units:
@@ -139,7 +142,7 @@ class InputMixin:
         gaps = backend is not None and lacks_entries(X)
         if isinstance(self.visible, str):
             return self._encoder_of(self.visible, slice(None), slice(None), backend, X, gaps)
-        widths = tuple(map(sum, self._sizes))
+        widths = tuple(int(sizes.sum()) for sizes in self._sizes)
         ends = pairwise(accumulate(widths, initial=0))
         encoders = tuple(
             self._encoder_of(kind, columns, slice(*units), backend, X, gaps)
@@ -171,11 +174,16 @@ class InputMixin:
         """X, or some columns of it."""
         return X if isinstance(columns, slice) else columns_of(X, columns, self._backend(X))
 
+    def _as_table(self, values: Any, like: Any = None) -> Any:
+        """Rows as the frame that `set_output` asks for, if X was one."""
+        names = vars(self).get("feature_names_in_")
+        return values if names is None else as_set_output(self, values, names, like)
+
     # --- what a first X says ------------------------------------------------------------
 
     def _resolve_kinds(self, X: Any) -> None:
         """Set what is known of kinds by the first X that is seen; nothing else is left of it."""
-        for name in ("visible_", "categories_", "hidden_"):
+        for name in ("visible_", "categories_", "hidden_", *MOMENTS):
             self.__dict__.pop(name, None)
         names = getattr(self, "feature_names_in_", None)
         parts = parts_of(self.visible, X.shape[1], names)
@@ -217,12 +225,10 @@ class InputMixin:
                 warn_of_values(X)
 
     def _measure_columns(self, X: Any, weights: np.ndarray | None) -> None:
-        """Set `mean_` and `scale_` by the first rows, if columns are real; none are left if not.
+        """Set `mean_` and `scale_` by the first rows, if columns are real.
 
         Of units that are not real they are zero and one.
         """
-        for name in MOMENTS:
-            self.__dict__.pop(name, None)
         if self.visible == "gaussian":
             self.mean_, self.scale_ = moments_of_columns(X, weights, self._backend(X))
         elif self._has_densities:
@@ -248,7 +254,7 @@ class InputMixin:
             if checked.dtype.kind not in "biuf":
                 raise ValueError(f"X must hold numbers, got dtype {checked.dtype}")
         except (TypeError, ValueError) as error:
-            raise explained(error, X, self.visible) from error
+            raise explained(error, X) from error
         X = checked.tocsr() if getattr(checked, "format", None) == "csc" else checked
         return self._checked(X, reset)
 
@@ -259,7 +265,7 @@ class InputMixin:
             self._resolve_binarize(X)
         else:
             check_kinds(self)
-        self._encoder(None, X).check(X)
+        self._encoder(self._backend(X) if is_cupy_array(X) else None, X).check(X)
         return X
 
     def _validate_on_device(self, X: Any, *, reset: bool, missing: bool) -> Any:

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_rapid._data import SpinEncoder
 from sklearn_rapid._parameters import check_count
-from sklearn_rapid.clamped import clamp, columns_unknown, free_energy_bound
+from sklearn_rapid.clamped import free_energy_bound, log_sums
 from sklearn_rapid.positive_phase import PositivePhase
 
 
@@ -105,6 +105,12 @@ class LatentMixin:
         encoder = super()._encoder(backend, X)
         return LatentEncoder(encoder, self._n_latent) if self._n_latent else encoder
 
+    def _by_unit(self, of_columns: Any, backend: Any) -> Any:
+        """Whether units are free, by columns that are: latent units always are."""
+        xp = backend.xp
+        latent = xp.ones((of_columns.shape[0], self._n_latent), dtype=xp.bool)
+        return xp.concat([super()._by_unit(of_columns, backend), latent], axis=1)
+
     def free_energy(self, X: ArrayLike) -> np.ndarray:
         """The variational free energy of each row by mean field, in nats.
 
@@ -174,13 +180,8 @@ class LatentMixin:
         stream = self._own_stream()
 
         def annealed(machine: Any, encoder: Any, v: Any, out: Any) -> Any:
-            backend = machine.backend
-            columns = columns_unknown(v, backend)
-            if columns.size == 0:
-                log_f = backend.to_numpy(-machine.free_energy(v))
-                return backend.asarray(np.column_stack([log_f, np.zeros_like(log_f)]))
-            values = clamp(machine, v, columns).annealed(stream, n_chains, n_temperatures)
-            return backend.asarray(np.column_stack(values))
+            found = log_sums(machine, v, stream, n_chains, n_temperatures)
+            return machine.backend.xp.stack(found, axis=1)
 
         found = self._by_chunks(X, annealed, (2,), "float64")
         log_p, error = found[:, 0] - self.log_partition_, found[:, 1]

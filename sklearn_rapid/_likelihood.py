@@ -21,7 +21,7 @@ from sklearn_rapid._parameters import (
 from sklearn_rapid._warnings import warn
 from sklearn_rapid.annealing import ais_log_partition
 from sklearn_rapid.backends import RandomStream, to_host
-from sklearn_rapid.clamped import clamp, columns_unknown, free_energy_bound
+from sklearn_rapid.clamped import free_energy_bound, log_sums
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.negative_phase import TemperedChains, states_of
 from sklearn_rapid.partition import (
@@ -41,8 +41,8 @@ N_COLUMNS = 24
 # Such a ladder has some 250 rows. By default log Z takes no more sweeps of it than the
 # fit has paid for, but enough to place the β and to measure, and no more than a few minutes' worth.
 ROWS_OF_A_SWEEP, FEWEST_SWEEPS, MOST_SWEEPS = 250, 1000, 4000
-# Chains and temperatures for a row with gaps, and rows that are annealed at a time.
-N_ANNEALED, N_TEMPERATURES, ROWS_ANNEALED = 16, 100, 128
+# Chains and temperatures for a row with gaps.
+N_ANNEALED, N_TEMPERATURES = 16, 100
 # Rounding of float32 fields, and errors of log Z that are none to speak of.
 LARGEST_LOG_TOTAL = 0.05
 
@@ -53,8 +53,7 @@ class LikelihoodMixin:
     def score_samples(self, X: ArrayLike) -> np.ndarray:
         """Log-likelihood of each row, log P(v) = -F(v) - log Z, in nats.
 
-        With ``visible="gaussian"`` it is the logarithm of a density per unit of X: less Σ log
-        `scale_`.
+        With real columns it is the logarithm of a density per unit of X: less Σ log `scale_`.
 
         log Z is estimated at the first call (see `log_partition`) and kept, so that a row has
         one log-likelihood whatever else is in X.
@@ -82,7 +81,9 @@ class LikelihoodMixin:
 
         def of_known(machine: Any, encoder: Any, v: Any, out: Any) -> Any:
             xp = machine.backend.xp
-            log_f = log_sums(machine, v, stream) if encoder.gaps else -machine.free_energy(v)
+            log_f = -machine.free_energy(v)
+            if encoder.gaps:
+                log_f, _ = log_sums(machine, v, stream, N_ANNEALED, N_TEMPERATURES)
             log_volume = xp.zeros_like(log_f) + encoder.log_volume_of(v)
             return xp.concat([log_f[:, None], log_volume[:, None]], axis=1)
 
@@ -111,9 +112,9 @@ class LikelihoodMixin:
     def free_energy(self, X: ArrayLike) -> np.ndarray:
         """F(v) = -b·v - Σ_α log 2cosh θ_α of each row, in nats (eq. A2).
 
-        With ``visible="gaussian"``, v is the standardised row, and v·v/2 is added. Rows with NaN
-        have the variational free energy of mean field: an upper bound of -log Σ exp(-F) over what
-        is not known.
+        Of real columns, v is standardised, and v·v/2 is added. Of real hidden units, θ·θ/2 takes
+        the place of log 2cosh θ, with a constant. Rows with NaN have the variational free energy of
+        mean field: an upper bound of -log Σ exp(-F) over what is not known.
 
         Parameters
         ----------
@@ -138,8 +139,9 @@ class LikelihoodMixin:
         """Log pseudo-likelihood Σ_i log P(v_i | v_{-i}) of each row, in nats.
 
         Exact over all sites and deterministic, unlike the one-site estimate that
-        ``BernoulliRBM.score_samples`` draws. Costs n_features passes over the hidden layer. Real
-        columns have none: a ValueError with ``visible="gaussian"``. Nor have rows with NaN.
+        ``BernoulliRBM.score_samples`` draws. Costs n_features passes over the hidden layer. Units
+        other than spins have none: a ValueError unless `visible` and `hidden` are "binary". Nor
+        have rows with NaN.
 
         Parameters
         ----------
@@ -174,10 +176,10 @@ class LikelihoodMixin:
         Parameters
         ----------
         method : {"auto", "exact", "tempering", "ais"}, default="auto"
-            "exact" sums over the smaller layer (at most 25 units; the hidden one with
-            ``visible="gaussian"``); "tempering" is parallel
-            tempering with bridges between neighbouring temperatures; "ais" is annealed
-            importance sampling; "auto" is exact up to 20 units and tempering beyond.
+            "exact" sums over the smaller layer of spins (at most 25 units; the hidden one if
+            columns are not all binary); "tempering" is parallel tempering with bridges between
+            neighbouring temperatures; "ais" is annealed importance sampling; "auto" is exact up
+            to 20 units and tempering beyond.
         tol : float > 0, default=0.1
             The error in nats at which tempering may stop.
         max_sweeps : int, default=None
@@ -314,20 +316,6 @@ class LikelihoodMixin:
     @property
     def _visible_mean(self) -> np.ndarray | None:
         return self._training_state["visible_offset"]
-
-
-def log_sums(machine: Machine, v: Any, stream: RandomStream) -> Any:
-    """Log Σ exp(-F) over what each row does not know, float64: of the others -F(v) itself."""
-    backend, xp = machine.backend, machine.backend.xp
-    columns = columns_unknown(v, backend)
-    lacking = np.flatnonzero(backend.to_numpy(xp.any(v != v, axis=1)))
-    log_f = backend.to_numpy(-machine.free_energy(xp.where(v != v, xp.zeros_like(v), v))).copy()
-    for start in range(0, lacking.size, ROWS_ANNEALED):
-        rows = lacking[start : start + ROWS_ANNEALED]
-        part = xp.take(v, backend.asarray(rows), axis=0)
-        clamped = clamp(machine, part, columns)
-        log_f[rows], _ = clamped.annealed(stream, N_ANNEALED, N_TEMPERATURES)
-    return backend.asarray(log_f)
 
 
 def resolved_method(method: str, machine: Machine) -> str:

@@ -98,9 +98,10 @@ class RBM(BaseRBM):
         `fit`, or of the first `partial_fit`; the scale starts at their standard deviation, and is
         trained. All that is returned is in the units of X, and likelihoods are those of densities.
         "categorical": whole numbers that are codes, such as `OrdinalEncoder` makes. A column has a
-        unit for each code that it has in `fit`, or in the first `partial_fit`; one of them is on.
-        Other codes are refused afterwards. A list says which columns are of which of these kinds,
-        by numbers, names, masks or slices as in `ColumnTransformer`: each column once.
+        unit for each code that it has in `fit`, or in the first `partial_fit`, rows of weight zero
+        among them; one of them is on. Other codes are refused afterwards. A list says which columns
+        are of which of these kinds, by numbers, names, masks or slices as in `ColumnTransformer`:
+        each column once.
     hidden : {"binary", "gaussian"}, default="binary"
         What hidden units are. "gaussian": real numbers, normal around c + Wᵀv with variance one.
         With binary columns that is the Hopfield model whose memories are the rows of `components_`.
@@ -187,6 +188,8 @@ class RBM(BaseRBM):
     visible_ : list of (kind, ndarray of int)
         What a list for `visible` has come to: the columns of each kind, by number. Units stand in
         this order.
+    hidden_ : str
+        What hidden units are, where they are not binary.
     column_of_unit_ : ndarray of shape (n_units,)
         The column of X that each visible unit is of.
     n_features_in_ : int

@@ -90,27 +90,14 @@ def _check_indices(indices: np.ndarray, n: int, name: str) -> None:
         raise ValueError(f"{name} is a damaged sparse matrix: got index {got}, wanted 0 to {n - 1}")
 
 
-def explained(error: Exception, X: Any, visible: Any = "binary") -> Exception:
-    """An error of scikit-learn's as it is, or one that says more of text and gaps in X.
-
-    Parameters
-    ----------
-    error : Exception
-    X : array-like
-    visible : str or list, default="binary"
-        What its columns are said to be.
-    """
+def explained(error: Exception, X: Any) -> Exception:
+    """An error of scikit-learn's as it is, or one that says more of text and gaps in X."""
     found = _first_text(X)
-    if found is not None and visible not in ("binary", "gaussian"):
-        return ValueError(
-            f"X must hold numbers, got {found[1]!r} in column {found[0]!r}. Code categories by "
-            "whole numbers (sklearn.preprocessing.OrdinalEncoder)."
-        )
     if found is not None:
         return ValueError(
-            f"X must hold numbers, got {found[1]!r} in column {found[0]!r}. Give each category a "
-            "column of zeros and ones (sklearn.preprocessing.OneHotEncoder), or leave the "
-            "column out; strings of digits want X.astype(float)."
+            f"X must hold numbers, got {found[1]!r} in column {found[0]!r}. Code categories by "
+            "whole numbers (sklearn.preprocessing.OrdinalEncoder) for visible='categorical', or "
+            "leave the column out; strings of digits want X.astype(float)."
         )
     if str(error).startswith("at least one array"):
         return ValueError("X must have columns, got a table with none")

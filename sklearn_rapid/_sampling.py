@@ -72,6 +72,7 @@ class SamplingMixin:
         Returns
         -------
         ndarray of shape (n_samples, n_features)
+            Or a frame, where X was one and `set_output` asks for frames.
         Travels
             If asked for: how states travelled while samples were drawn. The effective number of
             samples is `n_round_trips`, so many states came from β = 0 meanwhile, and one more for
@@ -102,6 +103,7 @@ class SamplingMixin:
                 start = self._starting_states(init, n_samples, machine, stream)
                 states = machine.for_rows(2 * n_steps * n_samples).gibbs(start, n_steps, stream)
             samples = self._returned(encoder.decode(states), machine.backend, like=init)
+        samples = self._as_table(samples)
         if not is_tempered:
             return samples
         if n_fresh < SMALLEST_INDEPENDENT_SHARE * n_samples:
@@ -181,7 +183,8 @@ class SamplingMixin:
             v = ClampedChains().states(machine, v, stream) if encoder.gaps else v
             return encoder.decode(machine.gibbs(v, n_steps, stream))
 
-        return self._by_chunks(X, walked, (self.n_features_in_,), self._dtype)
+        states = self._by_chunks(X, walked, (self.n_features_in_,), self._dtype)
+        return self._as_table(states, X)
 
     def reconstruct(
         self,
@@ -229,6 +232,7 @@ class SamplingMixin:
                 "Sparse data was passed for X, but dense data is required: zeros are left out "
                 "there, and no entry is missing."
             )
+        given = X
         X = self._validate(X, reset=False, missing=True)
         if mask is not None:
             X = self._hidden_by(mask, X)
@@ -246,7 +250,7 @@ class SamplingMixin:
                 filled = completion.run(n_gibbs_steps, output == "mean", stream)
                 filled = machine.backend.xp.where(missing, filled, known)
                 out[rows] = self._returned(filled, machine.backend, like=X)
-        return out
+        return self._as_table(out, given)
 
     def _hidden_by(self, mask: ArrayLike, X: Any) -> Any:
         """X, with NaN where the mask says that it is not known."""

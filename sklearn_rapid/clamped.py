@@ -23,6 +23,8 @@ from sklearn_rapid.machine import Machine
 
 # Steps after which mean fields of trained machines have come to rest, to a hundredth of a nat.
 MEAN_FIELD_STEPS = 30
+# Rows that are annealed at a time.
+ROWS_ANNEALED = 128
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,8 @@ class Clamped:
         return means, field
 
     def gibbs(self, n_steps: int, stream: RandomStream) -> Any:
-        """Visible states, shape (n, F), after so many steps from the mean field."""
-        v, _ = self.mean_field()
+        """Visible states, shape (n, F), after so many steps from as many of mean field."""
+        v, _ = self.mean_field(n_steps)
         no_bias = self.machine.visible_bias
         for _ in range(n_steps):
             v = self._step(v, self.hidden_field(v), 1.0, no_bias, stream)
@@ -247,3 +249,22 @@ def free_energy_bound(machine: Machine, v: Any) -> Any:
     xp = machine.backend.xp
     whole = machine.free_energy(xp.where(v != v, xp.zeros_like(v), v))
     return xp.where(xp.any(v != v, axis=1), bound, whole)
+
+
+def log_sums(
+    machine: Machine, v: Any, stream: RandomStream, n_chains: int, n_temperatures: int
+) -> tuple[Any, Any]:
+    """Log Σ_u exp(-F(v, u)) of each row, with its error: annealed; -F(v) itself where all is known.
+
+    Some rows at a time: so many chains, of all hidden units, are in memory at once.
+    """
+    backend, xp = machine.backend, machine.backend.xp
+    unknown = v != v
+    log_f = backend.to_numpy(-machine.free_energy(xp.where(unknown, xp.zeros_like(v), v))).copy()
+    errors, columns = np.zeros_like(log_f), columns_unknown(v, backend)
+    lacking = np.flatnonzero(backend.to_numpy(xp.any(unknown, axis=1)))
+    for start in range(0, lacking.size, ROWS_ANNEALED):
+        rows = lacking[start : start + ROWS_ANNEALED]
+        part = clamp(machine, xp.take(v, backend.asarray(rows), axis=0), columns)
+        log_f[rows], errors[rows] = part.annealed(stream, n_chains, n_temperatures)
+    return backend.asarray(log_f), backend.asarray(errors)

@@ -70,7 +70,7 @@ class ClampedChains(PositivePhase):
 
     Parameters
     ----------
-    n_gibbs_steps : int, default=5
+    n_gibbs_steps : int, default=10
 
     Examples
     --------
@@ -81,7 +81,7 @@ class ClampedChains(PositivePhase):
     completes: ClassVar[bool] = True
     _parameter_constraints: ClassVar[dict] = {"n_gibbs_steps": [Count()]}
 
-    def __init__(self, n_gibbs_steps: int = 5) -> None:
+    def __init__(self, n_gibbs_steps: int = 10) -> None:
         self.n_gibbs_steps = n_gibbs_steps
 
     def states(self, machine: Machine, v: Any, stream: RandomStream) -> Any:

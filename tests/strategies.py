@@ -116,6 +116,17 @@ def estimators(draw, n_odd=0, **fixed):
     return cls(**{**params, **fixed})
 
 
+HIDDEN = ("binary", "binary", "gaussian")
+# The kinds of two columns and more.
+kinds = one_of(
+    *("gaussian", "categorical", "categorical"),
+    [("gaussian", [0]), ("categorical", slice(1, None))],
+    [("categorical", slice(0, 2)), ("binary", slice(2, None))],
+    [("binary", 0), ("categorical", [1]), ("gaussian", slice(2, None))],
+    (("binary", slice(1, None)), ("gaussian", np.array([0]))),
+)
+
+
 # --- tables -----------------------------------------------------------------------------
 
 DTYPES = [bool, "i1", "i2", "i4", "i8", "u1", "f2", "f4", "f8", object]

@@ -361,7 +361,7 @@ DATA = [
         {},
         changed("a", dtype=object),
         ValueError,
-        r"X must hold numbers, got 'a' in column .*OneHotEncoder",
+        r"X must hold numbers, got 'a' in column .*OrdinalEncoder",
         id="object dtype",
     ),
     pytest.param({}, [[0, 1], [1]], ValueError, "inhomogeneous", id="ragged"),

@@ -93,7 +93,7 @@ def test_other_values_are_told_of(estimator, X):
     """They are thresholded as ever, with a warning that names three ways out."""
     message = (
         r"values from .* to .*, which are neither two values nor probabilities.*set binarize.*"
-        r"scale X to \[0, 1\].*OneHotEncoder"
+        r"scale X to \[0, 1\].*OrdinalEncoder"
     )
     with pytest.warns(DataConversionWarning, match=message):
         model = clone(estimator).fit(X)
@@ -134,7 +134,7 @@ TEXT = {
 
 @pytest.mark.parametrize("X", TEXT.values(), ids=TEXT)
 def test_text_is_named(estimator, X):
-    with pytest.raises(ValueError, match=r"got '.*' in column .*OneHotEncoder"):
+    with pytest.raises(ValueError, match=r"got '.*' in column .*OrdinalEncoder"):
         estimator.fit(X)
     assert not hasattr(estimator, "components_")
 

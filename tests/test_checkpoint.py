@@ -29,7 +29,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 import sklearn_rapid
-from sklearn_rapid import RARBM, RBM, _files, _fit
+from sklearn_rapid import RARBM, RBM, _files, _run
 from sklearn_rapid.callbacks import Checkpoint, resume
 from sklearn_rapid.datasets import make_bars
 from sklearn_rapid.negative_phase import (
@@ -261,7 +261,7 @@ def test_interrupted_estimator_goes_on(number, n_updates, monkeypatch):
         return updates(*args, **kwargs)
 
     monkeypatch.setattr(Trainer, "updates", interrupted)
-    monkeypatch.setattr(_fit, "BYTES_AT_ONCE", 0)
+    monkeypatch.setattr(_run, "BYTES_AT_ONCE", 0)
     with pytest.warns(UserWarning, match=r"interrupted by user.*callbacks\.resume"):
         estimator.fit(X)
     n_epochs = estimator.n_iter_

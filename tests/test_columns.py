@@ -11,6 +11,7 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from brute_force import central_difference, p_value
 from callbacks import Silent
@@ -349,6 +350,17 @@ def test_codes_in_other_words():
     assert model.n_features_in_ == 2 and model.components_.shape == (5, 5)
 
 
+def test_codes_of_rows_of_weight_zero_are_known():
+    """Such rows have no say in anything else."""
+    rows, weights = np.vstack([X, [[1, 4, 0]]]), np.append(np.ones(len(X)), 0.0)
+    model = RBM(**HOW, visible="categorical").fit(rows, sample_weight=weights)
+    np.testing.assert_array_equal(model.categories_[1], [0, 1, 2, 4])
+    with_new = ALL_CODES[::3].copy()
+    with_new[:, 1] = 4
+    of_new = np.exp(model.score_samples(with_new))
+    assert of_new.sum() < 0.01
+
+
 def test_constant_columns_say_nothing():
     """A group of one unit, which is always on: nothing of it is learned."""
     model = RBM(**HOW, visible="categorical", negative_phase="exact", init_scale=0.0)
@@ -582,6 +594,29 @@ def test_bits_of_tables_are_thresholded():
         RBM(**HOW, visible=NAMED, binarize=None).fit(rows)
 
 
+@pytest.mark.parametrize(("kind", "frame"), [("pandas", pd.DataFrame), ("polars", pl.DataFrame)])
+def test_frames(kind, frame):
+    """Where `set_output` asks for frames, rows are frames with the columns and index of X."""
+    model = RBM(**HOW, visible=NAMED).fit(T)
+    other = clone_fitted(model).set_output(transform=kind)
+    rows = T[10:20]
+    for method, args in (
+        ("inverse_transform", (model.transform(rows),)),
+        ("reconstruct", (rows, np.zeros(4, dtype=bool))),
+        ("gibbs", (rows, 2)),
+        ("sample", (10,)),
+    ):
+        how = {} if method == "inverse_transform" else {"random_state": 0}
+        expected, table = (getattr(m, method)(*args, **how) for m in (model, other))
+        assert isinstance(expected, np.ndarray) and isinstance(table, frame)
+        assert list(table.columns) == list(T.columns)
+        np.testing.assert_array_equal(table.to_numpy(), expected)
+    if kind == "pandas":
+        assert list(other.reconstruct(rows).index) == list(rows.index)
+    bare = RBM(**HOW, visible="categorical").fit(X).set_output(transform=kind)
+    assert isinstance(bare.sample(3, random_state=0), np.ndarray)
+
+
 # --- real hidden units ----------------------------------------------------------------------
 
 BITS = np.random.default_rng(5).integers(2, size=(300, 1)) ^ (
@@ -654,12 +689,14 @@ def test_real_units_on_both_sides_are_refused():
         RBM(hidden="real").fit(BITS)
 
 
-def test_phases_of_patterns_are_refused(hopfield):
+def test_patterns_of_real_units(hopfield):
+    """Their visible part has signs to start chains from; real ones cannot be drawn as spins are."""
     if isinstance(hopfield, RBM):
         pytest.skip("no patterns")
-    for wrong in ({"negative_phase": "pid"}, {"projection": "gibbs"}):
-        with pytest.raises(ValueError, match="patterns"):
-            clone(hopfield).set_params(**wrong).fit(BITS)
+    fitted = clone(hopfield).set_params(negative_phase="pid").fit(BITS)
+    assert np.isfinite(fitted.components_).all()
+    with pytest.raises(ValueError, match="patterns"):
+        clone(hopfield).set_params(projection="gibbs").fit(BITS)
 
 
 # --- all of them, as estimators -------------------------------------------------------------

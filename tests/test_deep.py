@@ -421,6 +421,28 @@ def test_samples(cls, sizes):
         np.testing.assert_array_equal(signs, model.patterns_[0] > 0)
 
 
+def test_rows_with_gaps(cls, sizes):
+    """What is filled in has its distribution given the rest, and bounds are below sums over it."""
+    model, exact = made(cls, sizes, scale=0.3)
+    p = exact.probabilities()
+    states = all_spins(sizes[0])
+    row = states[3].copy()
+    row[1:] = np.nan
+    is_like = states[:, 0] == row[0]
+    given = np.where(is_like, p, 0.0) / p[is_like].sum()
+    gappy = np.where(np.isnan(row), np.nan, row > 0)
+    filled = model.reconstruct(np.tile(gappy, (4000, 1)), random_state=0)
+    assert np.all(filled[:, 0] == gappy[0])
+    assert np.all(np.bincount(state_numbers(2 * filled - 1), minlength=len(p))[~is_like] == 0)
+    assert p_value_of_states(2 * filled[:, 1:] - 1, given[is_like]) > SMALLEST_P
+    bound = model.lower_bound(gappy[None])[0]
+    assert bound <= np.log(p[is_like].sum()) + 1e-9
+    log_p, error = model.score_samples(gappy[None], n_chains=2000, return_error=True)
+    assert abs(log_p[0] - np.log(p[is_like].sum())) < 5.0 * error[0] + 1e-3
+    H = model.transform(gappy[None])
+    assert np.all(np.isfinite(H))
+
+
 # --- training ---------------------------------------------------------------------------
 
 
@@ -548,8 +570,6 @@ def test_what_a_deep_machine_does_not_do():
         model.pseudo_likelihood(X)
     with pytest.raises(ValueError, match="output_layers='last'"):
         model.inverse_transform(model.transform(X))
-    with pytest.raises(ValueError, match="does not fill in"):
-        model.reconstruct(X)
     with pytest.raises(ValueError, match=r"init must have shape \(any, 9\)"):
         model.sample(2, init=np.ones((2, 12)))
     with pytest.raises(ValueError, match="made of patterns"):

@@ -21,7 +21,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 
-from sklearn_rapid import RARBM, RBM, _fit, stretches
+from sklearn_rapid import RARBM, RBM, _run, stretches
 from sklearn_rapid.backends import _threads, get_backend
 from sklearn_rapid.datasets import make_bars
 from sklearn_rapid.negative_phase import (
@@ -818,7 +818,7 @@ def at_update(monkeypatch, number, action):
         return updates(self, state, data, *args, **kwargs)
 
     monkeypatch.setattr(Trainer, "updates", changed)
-    monkeypatch.setattr(_fit, "BYTES_AT_ONCE", 0)
+    monkeypatch.setattr(_run, "BYTES_AT_ONCE", 0)
 
 
 def interrupt(*args, **kwargs):

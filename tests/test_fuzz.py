@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 from scipy.special import logsumexp
 from sklearn.base import clone
-from strategies import Table, calls, estimators, tables
+from strategies import HIDDEN, Table, calls, estimators, kinds, one_of, tables
 
 RANGES = {"binary": (0.0, 1.0), "spin": (-1.0, 1.0)}
 # Words of Python's and NumPy's own that say nothing of what was wrong with the call.
@@ -51,8 +51,8 @@ def plain(value):
 
 
 def state_of(model):
-    """All that a model is, but for what it keeps to be faster."""
-    return {name: value for name, value in vars(model).items() if not name.startswith("_kept")}
+    """All that a model is, but for what it keeps to be faster, and the order that it came in."""
+    return {name: vars(model)[name] for name in sorted(vars(model)) if name[:5] != "_kept"}
 
 
 def contents(value):
@@ -81,7 +81,8 @@ def check_result(model, method, args, given, result):
         assert result is model
         for name in ("components_", "intercept_visible_", "intercept_hidden_"):
             assert np.isfinite(getattr(model, name)).all(), name
-        assert model.components_.shape == (model.n_components, args[0].shape[1])
+        assert model.components_.shape == (model.n_components, len(model.column_of_unit_))
+        assert set(model.column_of_unit_) == set(range(args[0].shape[1]))
         return
     if method == "score":
         assert isinstance(result, float)
@@ -107,8 +108,11 @@ def check_result(model, method, args, given, result):
         return
     assert np.isfinite(result).all()
     if method not in ("score_samples", "free_energy", "pseudo_likelihood"):
-        low, high = RANGES[model.units]
         assert result.dtype == model.dtype
+        is_hidden = method in ("transform", "fit_transform")
+        if (model.hidden if is_hidden else model.visible) != "binary":
+            return
+        low, high = RANGES[model.units]
         assert result.min() >= low
         assert result.max() <= high
 
@@ -152,6 +156,16 @@ def calls_of(model, n_columns):
 def test_calls_of_a_fitted_model_end_well(data):
     n_columns = data.draw(st.integers(1, 8))
     model = data.draw(estimators())
+    fitted_to = data.draw(tables(n_columns, good=True, units=model.units))
+    check_call(model, "fit", (fitted_to,), {})
+    for _ in range(data.draw(st.integers(1, 4))):
+        check_call(model, *data.draw(calls_of(model, n_columns)))
+
+
+@given(st.data())
+def test_columns_and_units_of_other_kinds_end_well(data):
+    n_columns = data.draw(st.integers(2, 8))
+    model = data.draw(estimators(visible=data.draw(kinds), hidden=data.draw(one_of(*HIDDEN))))
     fitted_to = data.draw(tables(n_columns, good=True, units=model.units))
     check_call(model, "fit", (fitted_to,), {})
     for _ in range(data.draw(st.integers(1, 4))):

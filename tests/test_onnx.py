@@ -42,6 +42,7 @@ def run(model, X):
             RARBM(**HOW, n_patterns=3, visible="gaussian", units="spin", dtype="float64"),
             9.0 * MEANS,
         ),
+        (RBM(**HOW, hidden="gaussian", init_scale=0.3), BITS.astype(np.float32)),
     ],
 )
 def test_features_are_the_same(model, X):
@@ -62,4 +63,16 @@ def test_samples_are_refused():
     X = BITS.astype(np.float32)
     model = RBM(**HOW, hidden_features="sample").fit(X)
     with pytest.raises(ValueError, match="hidden_features='mean', got 'sample'"):
+        run(model, X)
+
+
+@pytest.mark.parametrize(
+    "visible", ["categorical", [("binary", slice(6)), ("gaussian", slice(6, 12))]]
+)
+def test_categories_and_tables_are_refused(visible):
+    X = (BITS if visible == "categorical" else BITS + MEANS * (np.arange(12) > 5)).astype(
+        np.float32
+    )
+    model = RBM(**HOW, visible=visible).fit(X)
+    with pytest.raises(ValueError, match="one kind of columns, binary or real ones"):
         run(model, X)

@@ -392,6 +392,16 @@ def test_bad_columns_are_named(model, change, message):
     assert not hasattr(model, "mean_")
 
 
+def test_rows_far_away_are_refused(model):
+    """In float32 their squares would overflow."""
+    model.fit(X)
+    far = X.copy()
+    far[7, 2] = 1e300
+    for method in ("transform", "score_samples", "partial_fit"):
+        with pytest.raises(ValueError, match=r"1e\+15 standard deviations .* in column 2"):
+            getattr(model, method)(far)
+
+
 def test_a_constant_with_rounding_is_a_constant(model):
     with pytest.raises(ValueError, match="column 1"):
         model.fit(np.column_stack([X[:, 0], np.full(150, 0.1)]))

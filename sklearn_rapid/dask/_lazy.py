@@ -62,4 +62,4 @@ def _called(model: Any, method: str, block: Any, empty: np.ndarray) -> np.ndarra
 
 
 def _sampled(model: Any, n: int, seed: int, how: dict[str, Any]) -> np.ndarray:
-    return model.sample(n, random_state=seed, **how)
+    return np.asarray(model.sample(n, random_state=seed, **how))

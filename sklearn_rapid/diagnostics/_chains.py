@@ -175,8 +175,7 @@ def autocorrelation_time(
     check_option("observable", observable, tuple(OBSERVABLES))
     backend, stream = machine.backend, stream_of(random_state)
     with backend.running():
-        encoder = estimator._encoder(backend)
-        v = estimator._starting_states(init, n_chains, machine, encoder, stream)
+        v = estimator._starting_states(init, n_chains, machine, stream)
         machine = machine.for_rows(2 * n_chains * (n_steps + n_burn_in))
         series = _series(machine, v, OBSERVABLES[observable], n_steps, n_burn_in, stream)
     tau = integrated_autocorrelation_time(series, window_factor=window_factor)

@@ -121,8 +121,7 @@ def gibbs_accessibility(
     ground_energy = _energy_to_divide_by(estimator, ground_energy)
     stream = stream_of(random_state)
     with machine.backend.running():
-        encoder = estimator._encoder(machine.backend)
-        v = estimator._starting_states("random", n_chains, machine, encoder, stream)
+        v = estimator._starting_states("random", n_chains, machine, stream)
         sampler = machine.for_rows(2 * n_gibbs_steps * n_chains)
         # The last step is taken apart: its h is wanted too.
         v = sampler.gibbs(v, n_gibbs_steps - 1, stream)

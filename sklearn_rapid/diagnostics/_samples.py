@@ -300,7 +300,8 @@ def _states(
     """The rows of X or samples of the model, as spins on the backend."""
     with machine.backend.running():
         if X is None:
-            X = estimator.sample(n_samples, n_gibbs_steps=n_gibbs_steps, random_state=random_state)
+            how = {"n_gibbs_steps": n_gibbs_steps, "random_state": random_state}
+            X = np.asarray(estimator.sample(n_samples, **how))
             # They are in the user's units already, whatever the threshold for data is.
             v = machine.backend.sign(estimator._encoder(machine.backend).means(X))
         else:

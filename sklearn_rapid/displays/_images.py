@@ -196,7 +196,7 @@ class SamplesDisplay(_ImagesDisplay):
         images = estimator.sample(
             n_samples, n_gibbs_steps=n_gibbs_steps, init=init, random_state=random_state
         )
-        return cls(images, image_shape).plot(ax, **plot_params)
+        return cls(np.asarray(images), image_shape).plot(ax, **plot_params)
 
 
 class ReconstructionDisplay:
@@ -279,10 +279,9 @@ class ReconstructionDisplay:
         """
         check_is_fitted(estimator)
         # No step leaves the rows as they are, in the units of what is drawn.
-        true = estimator.gibbs(X, n_steps=0)
-        completed = estimator.reconstruct(
-            X, mask, n_gibbs_steps=n_gibbs_steps, random_state=random_state
-        )
+        true = np.asarray(estimator.gibbs(X, n_steps=0))
+        how = {"n_gibbs_steps": n_gibbs_steps, "random_state": random_state}
+        completed = np.asarray(estimator.reconstruct(X, mask, **how))
         undecided = 0.5 if estimator.units == "binary" else 0.0
         corrupted = np.where(np.asarray(mask), true, undecided)
         return cls(corrupted, completed, true, image_shape).plot(ax, **plot_params)

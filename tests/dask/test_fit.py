@@ -290,6 +290,19 @@ def test_rows_are_transformed_and_scored_when_they_are_asked_for(fitted):
     assert remote.score(chunked(X)) == pytest.approx(local.score(X), abs=1e-9)
 
 
+def test_rows_with_gaps_are_refused(fitted):
+    """They would want bounds and estimates, which a lazy result does not tell of."""
+    _, remote = fitted
+    gaps = X.astype(float)
+    gaps[500, 3] = np.nan
+    with pytest.raises(ValueError, match="partition 1 of X holds NaN or infinity in column 3"):
+        clone(remote).fit(chunked(gaps))
+    for method in ("transform", "score_samples"):
+        with pytest.raises(ValueError, match="X contains NaN"):
+            getattr(remote, method)(chunked(gaps)).compute()
+    assert not remote.__sklearn_tags__().input_tags.allow_nan
+
+
 def test_samples_come_in_blocks(fitted):
     _, remote = fitted
     lazy = remote.sample(250, chunk=100, random_state=0)

@@ -235,6 +235,10 @@ def test_phases_that_cannot_be_shared(model):
 def test_real_columns(model):
     with pytest.raises(ValueError, match="visible='gaussian' needs all rows at hand"):
         model.set_params(visible="gaussian").fit(rows())
+    with pytest.raises(ValueError, match="visible='categorical' needs all rows at hand"):
+        model.set_params(visible="categorical").fit(rows())
+    with pytest.raises(ValueError, match="hidden='gaussian' is for rows at hand"):
+        model.set_params(visible="binary", hidden="gaussian").fit(rows())
 
 
 def test_parameters(model):
