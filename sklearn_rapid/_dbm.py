@@ -26,7 +26,7 @@ class DBM(DeepMixin, BaseRBM):
 
     Parameters
     ----------
-    hidden_layer_sizes : tuple of int, default=(256, 256)
+    hidden_layer_sizes : tuple of int, default=(256, 64)
         Units of each hidden layer, from below.
     negative_phase : {"auto", "pt", "pcd", "cd", "exact"} or NegativePhase, default="auto"
         Where the states come from that the model is compared with; see
@@ -176,7 +176,7 @@ class DBM(DeepMixin, BaseRBM):
 
     def __init__(
         self,
-        hidden_layer_sizes: Sequence[int] = (256, 256),
+        hidden_layer_sizes: Sequence[int] = (256, 64),
         *,
         negative_phase: Any = "auto",
         positive_phase: Any = "mean_field",

@@ -27,7 +27,7 @@ class RADBM(DeepMixin, BaseRBM):
 
     Parameters
     ----------
-    hidden_layer_sizes : tuple of int, default=(256, 256)
+    hidden_layer_sizes : tuple of int, default=(256, 64)
         Units of each hidden layer, from below.
     n_patterns : int, default=64
         Number of patterns K.
@@ -194,7 +194,7 @@ class RADBM(DeepMixin, BaseRBM):
 
     def __init__(
         self,
-        hidden_layer_sizes: Sequence[int] = (256, 256),
+        hidden_layer_sizes: Sequence[int] = (256, 64),
         n_patterns: int = 64,
         *,
         negative_phase: Any = "auto",
