@@ -68,6 +68,8 @@ class BaseRBM(
         "intercept_hidden_": ("H",),
     }
 
+    # Units on the visible side beside those of the columns of X.
+    _n_latent = 0
     # Where the learning rate that is "auto" begins.
     _first_rate: ClassVar[float] = 0.25
 

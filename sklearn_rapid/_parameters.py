@@ -119,4 +119,5 @@ def trainer_of(
         center=estimator.center,
         penalty=Penalty(estimator.l1_penalty, estimator.l2_penalty, n_rows),
         positive_phase=completion,
+        n_latent=estimator._n_latent,
     )

@@ -17,6 +17,7 @@ import numpy as np
 from sklearn_rapid import stretches
 from sklearn_rapid.backends import SPINS, RandomStream, Units
 from sklearn_rapid.couplings import Arrays, Couplings
+from sklearn_rapid.latent_means import with_latent_means
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.negative_phase import NegativePhase, NegativeStates
 from sklearn_rapid.penalties import Penalty
@@ -53,6 +54,8 @@ class Trainer:
         On the couplings' parameters.
     positive_phase : PositivePhase
         What completes rows that are not known as a whole.
+    n_latent : int
+        How many of the visible units, the last ones, no row shows.
     """
 
     negative_phase: NegativePhase
@@ -63,6 +66,7 @@ class Trainer:
     center: bool = True
     penalty: Penalty = NO_PENALTY
     positive_phase: PositivePhase = AS_THEY_ARE
+    n_latent: int = 0
 
     def start(
         self,
@@ -222,7 +226,13 @@ class Trainer:
             sampler, data, state.chains, state.stream
         )
         whole = Whole(data.shape[0], negative.visible.shape[0])
-        return self.sums_of(state, sampler, data, negative, whole, weights)
+        sums = self.sums_of(state, sampler, data, negative, whole, weights)
+        are_plain = negative.weights is None and negative.hidden is None
+        if self.n_latent and are_plain and sampler.hidden_units.are_spins:
+            offset = self._visible_offset(state)
+            how = (negative, self.n_latent, offset, state.stream)
+            sums = with_latent_means(sums, sampler, *how)
+        return sums
 
     def sampler(self, state: TrainingState) -> Machine:
         """The machine in the form in which the rows of an update are mapped most cheaply."""

@@ -38,7 +38,7 @@ ORDER = [
     ["penalties", "positive_phase", "projections"],
     ["optimizers"],
     ["statistics"],
-    ["step_length", "visible_scale"],
+    ["latent_means", "step_length", "visible_scale"],
     ["stretches", "training_state"],
     ["training"],
     ["_data", "_parameters", "_rows"],
