@@ -23,6 +23,17 @@ from sklearn_rapid.negative_phase import NegativeStates
 from sklearn_rapid.statistics import Sums
 
 
+def can_be_means(machine: Machine, negative: NegativeStates) -> bool:
+    """Whether latent units of the model's states may be counted by their means.
+
+    Not with patterns, which share their noise between layers: with it gone from one of them, a fit
+    has ended with a mode that chains did not find (docs/design_notes/deep.md). Nor where states
+    have weights or hidden parts of their own, or hidden units are not spins.
+    """
+    are_plain = negative.weights is None and negative.hidden is None
+    return are_plain and machine.hidden_units.are_spins and not machine.couplings.uses_patterns
+
+
 def with_latent_means(
     sums: Sums,
     machine: Machine,

@@ -17,7 +17,7 @@ import numpy as np
 from sklearn_rapid import stretches
 from sklearn_rapid.backends import SPINS, RandomStream, Units
 from sklearn_rapid.couplings import Arrays, Couplings
-from sklearn_rapid.latent_means import with_latent_means
+from sklearn_rapid.latent_means import can_be_means, with_latent_means
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.negative_phase import NegativePhase, NegativeStates
 from sklearn_rapid.penalties import Penalty
@@ -227,11 +227,9 @@ class Trainer:
         )
         whole = Whole(data.shape[0], negative.visible.shape[0])
         sums = self.sums_of(state, sampler, data, negative, whole, weights)
-        are_plain = negative.weights is None and negative.hidden is None
-        if self.n_latent and are_plain and sampler.hidden_units.are_spins:
-            offset = self._visible_offset(state)
-            how = (negative, self.n_latent, offset, state.stream)
-            sums = with_latent_means(sums, sampler, *how)
+        if self.n_latent > 0 and can_be_means(sampler, negative):
+            how = (self.n_latent, self._visible_offset(state), state.stream)
+            sums = with_latent_means(sums, sampler, negative, *how)
         return sums
 
     def sampler(self, state: TrainingState) -> Machine:
