@@ -105,12 +105,6 @@ class LatentMixin:
         encoder = super()._encoder(backend, X)
         return LatentEncoder(encoder, self._n_latent) if self._n_latent else encoder
 
-    def _by_unit(self, of_columns: Any, backend: Any) -> Any:
-        """Whether units are free, by columns that are: latent units always are."""
-        xp = backend.xp
-        latent = xp.ones((of_columns.shape[0], self._n_latent), dtype=xp.bool)
-        return xp.concat([super()._by_unit(of_columns, backend), latent], axis=1)
-
     def free_energy(self, X: ArrayLike) -> np.ndarray:
         """The variational free energy of each row by mean field, in nats.
 
