@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_rapid._base import BaseRBM
 from sklearn_rapid._compat import Count, StrOptions
+from sklearn_rapid._documentation import with_shared_parameters
 from sklearn_rapid._latent import LatentMixin
 from sklearn_rapid._parameters import positive_phase_from
 from sklearn_rapid._rbm import CONSTRAINTS, COUNT, POSITIVE
@@ -35,6 +36,7 @@ OF_LAYERS = {"n_components", "visible", "hidden_features"}
 LARGEST_COUPLING_AT_FIRST, LARGEST_VALUE_AT_FIRST = 0.25, 1.0
 
 
+@with_shared_parameters
 class RABM(LatentMixin, BaseRBM):
     """Fully connected Boltzmann machine with regularized axons: every pair of spins is coupled.
 
@@ -62,25 +64,16 @@ class RABM(LatentMixin, BaseRBM):
     positive_phase : {"clamped", "mean_field"} or PositivePhase, default="clamped"
         Where the states of hidden spins come from in rows: "clamped" chains, with the row held
         fast, or "mean_field". Without hidden spins, rows are taken as they are.
-    optimizer : {"sgd", "adam"} or optimizer, default="sgd"
-        See `sklearn_rapid.optimizers`; ``SGD(scaled=False)`` takes plain gradient steps.
+    {optimizer}
     learning_rate : "auto", float or schedule, default="auto"
         How far each update moves the energies of the model's states: the standard deviation
         of their change in nats, per square root of a spin (less by √(n/100) where a
         batch and the chains have n < 100 rows). A float is a constant rate; "auto" is
         ``LinearDecay(0.1)``, which falls from 0.1 to zero over `max_iter`.
-    batch_size : int, default=100
-        Rows of an update, and chains of most negative phases. More than there are rows are of no
-        use: beyond 100 they are taken for as many, with a warning.
-    max_iter : int, default=20
-        Epochs.
-    n_updates : int, default=None
-        For `partial_fit`: how many updates there will be in all calls together, counted from the
-        model's first one. They are taken for `max_iter` epochs of equal length, so that the
-        learning rate falls as in `fit`; what goes beyond stays at the last rate, with a warning.
-        None is not known: the rate stays that of a first epoch.
-    shuffle : bool, default=True
-        Whether rows are shuffled before each epoch.
+    {batch_size}
+    {max_iter}
+    {n_updates}
+    {shuffle}
     units : {"binary", "spin"}, default="binary"
         X, samples and means of spins are in {0, 1}, or in {-1, +1}; means are in between. J and b
         are those of spins in {-1, +1} in any case.
@@ -103,34 +96,22 @@ class RABM(LatentMixin, BaseRBM):
     projection : {"clip", "sign"} or None, default=None
         What is done to the patterns after updates: nothing, "clip" to `pattern_bound`, or "sign"
         for patterns of spins.
-    projection_period : "update", "epoch" or int, default="update"
-        How often; an int is a number of updates. Without `n_updates`, `partial_fit` has no end
-        of an epoch.
-    pattern_bound : float, default=1.0
-        The x of [-x, x] for "clip".
+    {projection_period}
+    {pattern_bound}
     early_stopping : bool, default=False
         Whether to set rows aside, stop when their log-likelihood no longer rises, and keep the
         best epoch. Negative phases without a ladder go by their pseudo-likelihood, or by a lower
         bound of the likelihood where there are hidden spins.
-    validation_fraction : float in (0, 1), default=0.1
-        Share of rows set aside by early stopping.
-    n_iter_no_change : int, default=5
-        Epochs without a gain of `tol` after which early stopping stops.
-    tol : float >= 0, default=1e-3
-        In nats.
-    warm_start : bool, default=False
-        Whether `fit` starts from the model that the last one has left, which it then trains for
-        `max_iter` more epochs; the schedule of the learning rate starts anew. A fit that was cut
-        short, `sklearn_rapid.callbacks.resume` takes to its end, on the schedule that it was on.
-    dtype : {"float32", "float64"}, default="float32"
-        Of parameters, fields and results; likelihoods are summed in float64 in any case.
+    {validation_fraction}
+    {n_iter_no_change}
+    {tol}
+    {warm_start}
+    {dtype}
     backend : {"auto", "numpy", "numba", "cupy", "cupy-tf32", "cupy-bf16"}, default="auto"
         As for `RBM`.
-    n_threads : int, default=None
-        None is as many as the process may use. Results do not depend on it.
-    random_state : int, RandomState instance or None, default=None
-    verbose : int, default=0
-        If not zero, a line is printed each epoch.
+    {n_threads}
+    {random_state}
+    {verbose}
 
     Attributes
     ----------

@@ -10,11 +10,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_rapid._base import BaseRBM
 from sklearn_rapid._deep import DEEP_CONSTRAINTS, DeepMixin
+from sklearn_rapid._documentation import with_shared_parameters
 from sklearn_rapid._rarbm import PATTERN_CONSTRAINTS, initial_patterns, projection_of
 from sklearn_rapid.couplings import Couplings, PatternCouplings
 from sklearn_rapid.projections import Projection
 
 
+@with_shared_parameters
 class RADBM(DeepMixin, BaseRBM):
     """Deep Boltzmann machine with regularized axons: couplings made of patterns.
 
@@ -27,38 +29,19 @@ class RADBM(DeepMixin, BaseRBM):
 
     Parameters
     ----------
-    hidden_layer_sizes : tuple of int, default=(256, 64)
-        Units of each hidden layer, from below.
-    n_patterns : int, default=64
-        Number of patterns K.
+    {hidden_layer_sizes}
+    {n_patterns}
     negative_phase : {"auto", "pt", "pid", "pcd", "cd", "exact"} or NegativePhase, default="auto"
         Where the states come from that the model is compared with; see
         `sklearn_rapid.negative_phase`. "auto" is parallel tempering that adapts to the model, as
         for `RBM`; "pid" starts chains from the patterns, as the paper has it.
-    positive_phase : {"mean_field", "clamped"} or PositivePhase, default="mean_field"
-        What hidden layers are taken to be given a row of data, in its part of the gradient:
-        "mean_field" are means by mean field, "clamped" states from Gibbs steps with the row held
-        fast; see `sklearn_rapid.positive_phase`. With a single hidden layer nothing is left to it.
-    optimizer : {"sgd", "adam"} or optimizer, default="sgd"
-        See `sklearn_rapid.optimizers`; ``SGD(scaled=False)`` takes plain gradient steps.
-    learning_rate : "auto", float or schedule, default="auto"
-        How far each update moves the energies of the model's states: the standard deviation
-        of their change in nats, per square root of a visible unit (less by √(n/100) where a
-        batch and the chains have n < 100 rows). Being measured in what a step does, one rate
-        serves every number of units, patterns and rows. A float is a constant rate; "auto" is
-        ``LinearDecay(0.25)``, which falls from 0.25 to zero over `max_iter`.
-    batch_size : int, default=100
-        Rows of an update, and chains of most negative phases. More than there are rows are of no
-        use: beyond 100 they are taken for as many, with a warning.
-    max_iter : int, default=20
-        Epochs.
-    n_updates : int, default=None
-        For `partial_fit`: how many updates there will be in all calls together, counted from the
-        model's first one. They are taken for `max_iter` epochs of equal length, so that the
-        learning rate falls as in `fit`; what goes beyond stays at the last rate, with a warning.
-        None is not known: the rate stays that of a first epoch.
-    shuffle : bool, default=True
-        Whether rows are shuffled before each epoch.
+    {positive_phase}
+    {optimizer}
+    {learning_rate}
+    {batch_size}
+    {max_iter}
+    {n_updates}
+    {shuffle}
     units : {"binary", "spin"}, default="binary"
         X, samples and hidden features are in {0, 1}, or in {-1, +1}; means are in between.
     binarize : "auto", float, "sample" or None, default="auto"
@@ -77,49 +60,25 @@ class RADBM(DeepMixin, BaseRBM):
         ``l2_penalty`` · Σξ²/2 over the elements of the patterns, the negative logarithms of a
         Laplace prior of scale 1 / `l1_penalty` and of a Gaussian one of variance 1 / `l2_penalty`.
         For `partial_fit`, all rows are those seen so far, counted each time they come.
-    init_scale : "auto" or float, default="auto"
-        The initial patterns are random, each element plus or minus this amplitude. "auto" is
-        the amplitude at which W is expected to have no singular value above 2: much larger
-        ones leave the model frozen from the start. The paper's is 1.0.
-    projection : {"clip", "sign", "gibbs"} or None, default="clip"
-        What is done to the patterns after updates (appendix B): "clip" to `pattern_bound`,
-        "sign" for patterns of spins, "gibbs" to draw each part from the model given the
-        other.
-    projection_period : "update", "epoch" or int, default="update"
-        How often; an int is a number of updates. Without `n_updates`, `partial_fit` has no end
-        of an epoch.
-    pattern_bound : float, default=1.0
-        The x of [-x, x] for "clip".
+    {init_scale}
+    {projection}
+    {projection_period}
+    {pattern_bound}
     early_stopping : bool, default=False
         Whether to set rows aside, stop when the lower bound of their log-likelihood no longer
         rises, and keep the best epoch.
-    validation_fraction : float in (0, 1), default=0.1
-        Share of rows set aside by early stopping.
-    n_iter_no_change : int, default=5
-        Epochs without a gain of `tol` after which early stopping stops.
-    tol : float >= 0, default=1e-3
-        In nats.
+    {validation_fraction}
+    {n_iter_no_change}
+    {tol}
     hidden_features : {"mean", "sample"}, default="mean"
         What `transform` returns: means of hidden units given a row, by mean field; or a sample.
-    output_layers : {"last", "first", "all"}, default="last"
-        Of which hidden layers `transform` returns features.
-    warm_start : bool, default=False
-        Whether `fit` starts from the model that the last one has left, which it then trains for
-        `max_iter` more epochs; the schedule of the learning rate starts anew. A fit that was cut
-        short, `sklearn_rapid.callbacks.resume` takes to its end, on the schedule that it was on.
-    dtype : {"float32", "float64"}, default="float32"
-        Of parameters, fields and results; likelihoods are summed in float64 in any case.
-    backend : {"auto", "numpy", "numba", "cupy", "cupy-tf32", "cupy-bf16"}, default="auto"
-        "numba" runs on the CPU, "cupy" on an NVIDIA GPU, whatever kind of array X is; "numpy"
-        is the slow reference. "auto" is "cupy" for CuPy arrays within
-        ``sklearn.config_context(array_api_dispatch=True)``, and "numba" otherwise. The last two
-        round the factors of products on their way into tensor cores. Results are arrays of the
-        kind that X is, fitted attributes always NumPy's.
-    n_threads : int, default=None
-        None is as many as the process may use. Results do not depend on it.
-    random_state : int, RandomState instance or None, default=None
-    verbose : int, default=0
-        If not zero, a line is printed each epoch.
+    {output_layers}
+    {warm_start}
+    {dtype}
+    {backend}
+    {n_threads}
+    {random_state}
+    {verbose}
 
     Attributes
     ----------

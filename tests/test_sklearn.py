@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import pickle
+import re
 
 import numpy as np
 import pandas as pd
@@ -434,3 +436,12 @@ def test_components_of_patterns_are_read_only(X):
     estimator = RARBM(**TINY_PATTERNS).fit(X)
     with pytest.raises(AttributeError):
         estimator.components_ = np.zeros((3, 8))
+
+
+@pytest.mark.parametrize("cls", [RBM, RARBM, DBM, RADBM, RABM])
+def test_every_parameter_is_documented(cls):
+    """In full, whatever place its words are from: nothing is left to be filled in."""
+    parameters = inspect.cleandoc(cls.__doc__).split("Parameters\n")[1].split("\nAttributes\n")[0]
+    named = re.findall(r"^(\w+(?:, \w+)*) : ", parameters, flags=re.MULTILINE)
+    assert sorted(", ".join(named).split(", ")) == sorted(cls().get_params())
+    assert not re.search(r"^\{", parameters, flags=re.MULTILINE)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import inspect
-import re
 from typing import Any, ClassVar
 
 from sklearn_rapid._compat import Count
+from sklearn_rapid._documentation import entries_of
 from sklearn_rapid._rarbm import RARBM
 from sklearn_rapid._rbm import RBM
 from sklearn_rapid.dask._mixin import OWN_PARAMETERS, DaskMixin
@@ -146,21 +146,14 @@ def _written_out(cls: type) -> None:
     if cls.__doc__ is None:  # python -OO
         return
     doc, of_local = (inspect.cleandoc(c.__doc__) for c in (cls, cls._local_class))
-    entries = _entries(doc)
-    (rest,) = (entry for entry in entries if entry.startswith("**parameters"))
-    names = {_name(entry) for entry in entries}
-    others = [entry for entry in _entries(of_local) if _name(entry) not in names]
+    entries, of_local = (entries_of(_parameters_in(text)) for text in (doc, of_local))
+    others = [entry for name, entry in of_local.items() if name not in entries]
+    (rest,) = (entry for entry in entries.values() if entry.startswith("**parameters"))
     cls.__doc__ = doc.replace(rest, "\n".join(others)) + "\n"
 
 
-def _entries(doc: str) -> list[str]:
-    """The entries of a docstring's section of parameters."""
-    section = doc.split("Parameters\n----------\n")[1].split("\n\nAttributes")[0]
-    return re.split(r"\n(?=\S)", section)
-
-
-def _name(entry: str) -> str:
-    return entry.split(" : ")[0]
+def _parameters_in(doc: str) -> str:
+    return doc.split("Parameters\n----------\n")[1].split("\n\nAttributes")[0]
 
 
 for _cls in (DaskRBM, DaskRARBM):
