@@ -26,7 +26,7 @@ ORDER = [
     ["backends._numba_arrays"],
     ["backends._numba", "backends._cupy"],
     ["backends"],
-    ["_compat", "_gaps", "_reading", "_warnings"],
+    ["_compat", "_documentation", "_gaps", "_reading", "_warnings"],
     ["couplings"],
     ["machine"],
     ["tempering", "bridges", "clamped"],
