@@ -11,7 +11,6 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_rapid._compat import Counts, StrOptions
 from sklearn_rapid._latent import LatentMixin
 from sklearn_rapid._layers import Layers
-from sklearn_rapid._parameters import positive_phase_from
 from sklearn_rapid._rbm import CONSTRAINTS
 from sklearn_rapid.clamped import filled_with_means
 from sklearn_rapid.couplings import (
@@ -92,10 +91,6 @@ class DeepMixin(LatentMixin):
         if not self._layers.are_masked:
             return couplings
         return MaskedCouplings(couplings, backend.asarray(self._layers.mask(), self._dtype))
-
-    @property
-    def _completion(self) -> PositivePhase:
-        return positive_phase_from(self.positive_phase)
 
     # --- features -----------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_rapid._data import SpinEncoder
-from sklearn_rapid._parameters import check_count
+from sklearn_rapid._parameters import check_count, positive_phase_from
 from sklearn_rapid.clamped import free_energy_bound, log_sums
 from sklearn_rapid.positive_phase import PositivePhase
 
@@ -87,15 +87,16 @@ class LatentEncoder:
 class LatentMixin:
     """Likelihoods and training of a machine with latent units on its visible side.
 
-    To stand before `BaseRBM`; a subclass says how many latent units there are (`_n_latent`) and how
-    they are completed in training (`_completion`).
+    To stand before `BaseRBM`; a subclass says how many latent units there are (`_n_latent`), and
+    has a parameter `positive_phase` for how they are completed in training.
     """
 
     _n_latent: int
-    _completion: PositivePhase
 
     def _positive_phase(self, X: Any) -> PositivePhase:
-        return self._completion if self._n_latent else super()._positive_phase(X)
+        if self._n_latent == 0:
+            return super()._positive_phase(X)
+        return positive_phase_from(self.positive_phase)
 
     @property
     def _n_visible(self) -> int:

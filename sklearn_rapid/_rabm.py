@@ -20,7 +20,6 @@ from sklearn_rapid._base import BaseRBM
 from sklearn_rapid._compat import Count, StrOptions
 from sklearn_rapid._documentation import with_shared_parameters
 from sklearn_rapid._latent import LatentMixin
-from sklearn_rapid._parameters import positive_phase_from
 from sklearn_rapid._rbm import CONSTRAINTS, COUNT, POSITIVE
 from sklearn_rapid._reading import checked_array
 from sklearn_rapid.backends import Gaussians, Units
@@ -192,7 +191,7 @@ class RABM(LatentMixin, BaseRBM):
         "pattern_bound": [POSITIVE],
     }
 
-    # N is all spins, hidden ones among them.
+    # V are all spins, hidden ones among them.
     _fitted_shapes: ClassVar[dict] = {
         "components_": ("K", "V"),
         "intercept_visible_": ("V",),
@@ -411,10 +410,6 @@ class RABM(LatentMixin, BaseRBM):
     @property
     def _n_latent(self) -> int:
         return int(self.n_hidden)
-
-    @property
-    def _completion(self) -> PositivePhase:
-        return positive_phase_from(self.positive_phase)
 
     @property
     def _n_features_out(self) -> int:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from sklearn_rapid._compat import Count
 from sklearn_rapid._compat import ValidatedParameters as _ValidatedParameters
 from sklearn_rapid.backends import RandomStream
-from sklearn_rapid.clamped import clamp, columns_unknown, filled
+from sklearn_rapid.clamped import clamp, columns_unknown, filled, filled_with_means
 from sklearn_rapid.machine import Machine
 
 
@@ -58,11 +58,7 @@ class MeanField(PositivePhase):
 
     def states(self, machine: Machine, v: Any, stream: RandomStream) -> Any:
         """The rows with means."""
-        columns = columns_unknown(v, machine.backend)
-        if columns.size == 0:
-            return v
-        means, _ = clamp(machine, v, columns).mean_field(self.n_steps)
-        return filled(v, columns, means, machine.backend)
+        return filled_with_means(machine, v, self.n_steps)
 
 
 class ClampedChains(PositivePhase):
