@@ -87,6 +87,13 @@ def test_a_mixture_is_a_density():
     assert abs(total - 1.0) < 1e-5
 
 
+def test_several_seeds_have_a_spread_and_one_has_an_error():
+    from density_estimation import over_seeds
+
+    assert over_seeds([(-1.0, 0.3), (-2.0, 0.3), (-3.0, 0.3)]) == "-2.00 ± 1.00"
+    assert over_seeds([(-1.5, 0.3)]) == "-1.50 ± 0.30"
+
+
 def test_digits_take_the_place_of_the_benchmark():
     from binary_rows import rows_of
 
