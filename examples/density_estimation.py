@@ -154,10 +154,10 @@ class Found:
     seconds: float
 
 
-def found(name, data_home, seed):
-    """The mixture and its best member, from a set's name and a seed alone."""
+def found(name, rows, seed):
+    """The mixture and its best member, by a search with this seed."""
     start = time.perf_counter()
-    train, valid, test = rows_of(name, data_home)
+    train, valid, test = rows
     n_rows, n_columns = train.shape
     print(f"{name}, seed {seed}: {n_rows} training rows of {n_columns} columns", flush=True)
     members = members_of(train, valid, seed)
@@ -184,32 +184,24 @@ def found(name, data_home, seed):
     return of_search
 
 
-def reference(name, data_home):
+def reference(name, rows):
     """Nats of the test rows by scikit-learn's BernoulliRBM, and whether its log Z is trusted."""
-    train, _, test = rows_of(name, data_home)
+    train, _, test = rows
     bernoulli = as_rbm(BernoulliRBM(256, n_iter=20, random_state=0).fit(train), train)
     log_z = log_z_of(bernoulli)
     nats = -bernoulli.free_energy(test).astype(float).mean() - log_z.value
-    value, source = published(name)
-    print(
-        f"{name}: BernoulliRBM {nats:.2f} ± {log_z.error:.2f} "
-        f"({log_z.method}, {'trusted' if log_z.is_trusted else 'not trusted'}), "
-        f"best published {value:.2f} ({source})",
-        flush=True,
-    )
+    trust = "trusted" if log_z.is_trusted else "not trusted"
+    print(f"{name}: BernoulliRBM {nats:.2f} ± {log_z.error:.2f}, log Z by {log_z.method}, {trust}")
     return nats, log_z.is_trusted
-
-
-def published(name):
-    """The best published nats, and whose."""
-    return PUBLISHED.get(name, (np.nan, "nothing"))
 
 
 def estimate(name, data_home, seeds):
     """A line of the table: the mixture, its best member, and those to compare with."""
-    searches = [found(name, data_home, seed) for seed in seeds]
-    nats, is_trusted = reference(name, data_home)
-    value, source = published(name)
+    rows = rows_of(name, data_home)
+    searches = [found(name, rows, seed) for seed in seeds]
+    nats, is_trusted = reference(name, rows)
+    value, source = PUBLISHED.get(name, (np.nan, "nothing"))
+    print(f"{name}: best published {value:.2f} ({source})", flush=True)
     return {
         "set": name,
         "mixture": over_seeds([(s.mixture, s.error) for s in searches]),

@@ -87,6 +87,14 @@ def test_a_mixture_is_a_density():
     assert abs(total - 1.0) < 1e-5
 
 
+def test_nothing_is_said_without_a_trusted_log_z(monkeypatch):
+    import density_estimation
+
+    monkeypatch.setattr(density_estimation, "members_of", lambda *_: [])
+    with pytest.raises(SystemExit, match="digits: of no model is the log Z trusted"):
+        density_estimation.found("digits", [rows(20, 7)] * 3, 0)
+
+
 def test_several_seeds_have_a_spread_and_one_has_an_error():
     from density_estimation import over_seeds
 
