@@ -69,8 +69,16 @@ def answer(client: Client, future: Any, workers: Sequence[str]) -> Any:
             raise error
 
 
-def watched(client: Client, futures: list[Future], workers: Sequence[str] = ()) -> list[Future]:
-    """The futures when they are done; LostWorkers if one of the workers is gone meanwhile."""
+def watched(
+    client: Client,
+    futures: list[Future],
+    workers: Sequence[str] = (),
+    lost: str = "rows of X are lost, and cannot be read again",
+) -> list[Future]:
+    """The futures when they are done; LostWorkers if one of the workers is gone meanwhile.
+
+    `lost` is what CutShort says if what they are computed from has gone with its workers.
+    """
     while True:
         try:
             wait(futures, timeout=PATIENCE)
@@ -78,7 +86,7 @@ def watched(client: Client, futures: list[Future], workers: Sequence[str] = ()) 
         except TimeoutError:
             _check_alive(client, workers)
         except CancelledError as error:
-            raise CutShort(f"rows of X are lost, and cannot be read again: {error}") from None
+            raise CutShort(f"{lost}: {error}") from None
     for future in futures:
         if future.status == "error":
             future.result()

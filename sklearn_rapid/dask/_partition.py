@@ -26,7 +26,9 @@ def estimates_of_workers(
     workers = alive(client)
     seeds = np.random.SeedSequence(seed).generate_state(len(workers))
     tol = tol * np.sqrt(len(workers))
-    kept = client.scatter(model, broadcast=True)
+    # Under a key of its own: with one made of the model, which the estimate before had too, the
+    # workers may be told to forget that one's copy after this one's has come.
+    kept = client.scatter(model, broadcast=True, hash=False)
     futures = [
         client.submit(
             _estimate, kept, method, tol, int(own), how,
@@ -34,7 +36,7 @@ def estimates_of_workers(
         )
         for address, own in zip(workers, seeds, strict=True)
     ]  # fmt: skip
-    return client.gather(watched(client, futures))
+    return client.gather(watched(client, futures, lost="the workers have lost the model"))
 
 
 def mean_of(estimates: Sequence[LogPartition]) -> LogPartition:

@@ -327,6 +327,22 @@ def test_log_z_of_many_workers(fitted):
         assert estimate.value == remote.log_partition(method, tol=0.05).value
 
 
+def test_estimates_do_not_share_what_workers_forget(fitted, client, monkeypatch):
+    """Workers told to forget one's model would forget that of the next one, had they one key."""
+    _, remote = fitted
+    keys, scatter = [], client.scatter
+
+    def watched(*args, **how):
+        kept = scatter(*args, **how)
+        keys.append(kept.key)
+        return kept
+
+    monkeypatch.setattr(client, "scatter", watched)
+    for _ in range(2):
+        remote.log_partition("ais", tol=0.5)
+    assert len(set(keys)) == 2
+
+
 def test_frames(client):
     frame = pd.DataFrame(X, columns=[f"x{i}" for i in range(V)])
     local, remote = both(RBM, (8,))

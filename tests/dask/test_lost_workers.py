@@ -143,6 +143,22 @@ def test_when_no_workers_are_left_the_last_epoch_is_kept(fresh_workers):
     )
 
 
+@pytest.mark.slow
+def test_an_estimate_that_loses_a_worker(fresh_workers):
+    """Another takes its part; with the only one, the model is gone, and that is what is said."""
+    how = {"n_temperatures": 20_000, "random_state": 0}
+    remote = DaskRBM(8, **HOW).partial_fit(X)
+    for n in (2, 1):
+        with fresh_workers(n, silence_logs=50) as client:
+            undisturbed = remote.log_partition("ais", **how)
+            kill(min(client.run(os.getpid).values()), 0.5)
+            if n == 2:
+                assert remote.log_partition("ais", **how).value == undisturbed.value
+            else:
+                with pytest.raises(CutShort, match="the workers have lost the model"):
+                    remote.log_partition("ais", **how)
+
+
 # --- what cannot be used ----------------------------------------------------------------------
 
 
