@@ -12,7 +12,9 @@ the mean log-likelihood of the test rows in nats.
 Six models are trained for 800 updates, then for three times as many, and so on, each for as long
 as the validation rows gain by it (and wide sets for less, since their updates take longer); the
 best two are also trained at twice the learning rate. All of these are members of a mixture, with
-the shares that make the validation rows most likely. Nothing is set for one data set.
+the shares that make the validation rows most likely. A second mixture also has copies of the
+training rows, with some entries flipped: in some sets, rows recur more often than machines learn.
+Nothing is set for one data set.
 
     python examples/density_estimation.py [NAME ...] [--all] [--seeds 0 1 2] [--save FILE]
 """
@@ -29,6 +31,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 from binary_rows import rows_of
+from copies_of_rows import Copies
 from joblib import Parallel, delayed
 from scipy.special import logsumexp
 from sklearn.base import clone
@@ -53,6 +56,7 @@ MODELS = [
     *(RARBM(n_components=256, n_patterns=K) for K in (32, 64, 128)),
 ]
 UPDATES = 800, 2400, 7200, 21600
+FLIPPED = 0.0, 0.003, 0.01, 0.03, 0.1  # shares of the entries of copies
 LARGEST_WORK = 4_000_000  # updates times columns: a few minutes for a model
 
 
@@ -136,52 +140,71 @@ def as_rbm(bernoulli, like):
     return model
 
 
-def log_likelihood(members, shares, X):
-    """Of each row under a mixture: the logarithm of the mean of its probabilities."""
-    log_p = np.array([member.log_likelihoods(X) for member in members])
-    return logsumexp(log_p, b=shares[:, None], axis=0)
+class Mixture:
+    """Members with the shares that make the validation rows most likely."""
+
+    def __init__(self, members):
+        self.members, self.shares = members, shares_of(members)
+
+    def log_likelihoods(self, X):
+        """Nats of each row: the logarithm of the mean of its probabilities."""
+        log_p = np.array([member.log_likelihoods(X) for member in self.members])
+        return logsumexp(log_p, b=self.shares[:, None], axis=0)
+
+    @property
+    def error(self):
+        """Of nats: to first order, errors of log Z are averaged as probabilities are."""
+        return self.shares @ [member.log_z.error for member in self.members]
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a search has found: nats of the test rows and their errors, by those of log Z."""
+    """What a search has found: nats of the test rows, each with the error by those of log Z."""
 
-    mixture: float
-    error: float
-    best: float
-    error_of_best: float
+    best: tuple[float, float]
+    mixture: tuple[float, float]
+    with_copies: tuple[float, float]
     n_members: int
+    share_of_copies: float
     seconds: float
 
 
 def found(name, rows, seed):
-    """The mixture and its best member, by a search with this seed."""
+    """The best machine, the mixture, and the one with copies, by a search with this seed."""
     start = time.perf_counter()
     train, valid, test = rows
     n_rows, n_columns = train.shape
     print(f"{name}, seed {seed}: {n_rows} training rows of {n_columns} columns", flush=True)
-    members = members_of(train, valid, seed)
-    if not members:
+    machines = members_of(train, valid, seed)
+    if not machines:
         raise SystemExit(f"{name}: of no model is the log Z trusted, so nothing can be said.")
-    shares = shares_of(members)
-    for share, member in zip(shares, members, strict=True):
-        print(f"  {share:6.1%}  {member}")
+    mixture = Mixture(machines)
+    with_copies = Mixture([*machines, *(Copies(share, train, valid) for share in FLIPPED)])
+    without_copies = [*mixture.shares, *np.zeros(len(FLIPPED))]
+    for *shares, member in zip(
+        without_copies, with_copies.shares, with_copies.members, strict=True
+    ):
+        print("  {:6.1%} {:6.1%}  {}".format(*shares, member))
     of_search = Found(
-        mixture=log_likelihood(members, shares, test).mean(),
-        # To first order, errors of log Z are averaged over rows and members as probabilities are.
-        error=shares @ [member.log_z.error for member in members],
-        best=members[0].log_likelihoods(test).mean(),
-        error_of_best=members[0].log_z.error,
-        n_members=np.sum(shares > 0.01),
+        best=(machines[0].log_likelihoods(test).mean(), machines[0].log_z.error),
+        mixture=(mixture.log_likelihoods(test).mean(), mixture.error),
+        with_copies=(with_copies.log_likelihoods(test).mean(), with_copies.error),
+        n_members=np.sum(mixture.shares > 0.01),
+        share_of_copies=with_copies.shares[len(machines) :].sum(),
         seconds=time.perf_counter() - start,
     )
     print(
-        f"{name}: test {of_search.mixture:.3f} ± {of_search.error:.3f} nats by "
-        f"{of_search.n_members} models, {of_search.best:.3f} ± {of_search.error_of_best:.3f} by "
-        f"the best of them, {of_search.seconds:.0f} s",
+        f"{name}: test {nats(of_search.best)} nats by the best machine, "
+        f"{nats(of_search.mixture)} by {of_search.n_members} machines, "
+        f"{nats(of_search.with_copies)} with {of_search.share_of_copies:.1%} of copies, "
+        f"{of_search.seconds:.0f} s",
         flush=True,
     )
     return of_search
+
+
+def nats(value_and_error):
+    return "{:.3f} ± {:.3f}".format(*value_and_error)
 
 
 def reference(name, rows):
@@ -199,20 +222,23 @@ def estimate(name, data_home, seeds):
     """A line of the table: the mixture, its best member, and those to compare with."""
     rows = rows_of(name, data_home)
     searches = [found(name, rows, seed) for seed in seeds]
-    nats, is_trusted = reference(name, rows)
+    of_reference, is_trusted = reference(name, rows)
     value, source = PUBLISHED.get(name, (np.nan, "nothing"))
     print(f"{name}: best published {value:.2f} ({source})", flush=True)
     return {
         "set": name,
-        "mixture": over_seeds([(s.mixture, s.error) for s in searches]),
+        "best machine": over_seeds([s.best for s in searches]),
+        "mixture": over_seeds([s.mixture for s in searches]),
         "of": ", ".join(str(s.n_members) for s in searches),
-        "its best": over_seeds([(s.best, s.error_of_best) for s in searches]),
-        "BernoulliRBM": f"{nats:.1f}{'' if is_trusted else ' (?)'}",
+        "with copies": over_seeds([s.with_copies for s in searches]),
+        "share of copies": ", ".join(f"{s.share_of_copies:.1%}" for s in searches),
+        "BernoulliRBM": f"{of_reference:.1f}{'' if is_trusted else ' (?)'}",
         "best published": f"{value:.2f}",
         "by": source,
         "seconds": ", ".join(f"{s.seconds:.0f}" for s in searches),
-        "gap": np.mean([s.mixture for s in searches]) - value,
-        "gap of BernoulliRBM": nats - value,
+        "gap": np.mean([s.mixture[0] for s in searches]) - value,
+        "gap with copies": np.mean([s.with_copies[0] for s in searches]) - value,
+        "gap of BernoulliRBM": of_reference - value,
     }
 
 
@@ -225,7 +251,7 @@ def over_seeds(estimates):
 
 def write(rows, file):
     """The table as FILE.md and a figure of it as FILE.png."""
-    columns = list(rows[0])[:-2]
+    columns = [column for column in rows[0] if not column.startswith("gap")]
     lines = [columns, ["---"] * len(columns), *([row[c] for c in columns] for row in rows)]
     table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
     print(table)
@@ -234,8 +260,12 @@ def write(rows, file):
     Path(f"{file}.md").write_text(table)
     names = [row["set"] for row in rows][::-1]
     figure, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-    for name, marker in (("gap", "o"), ("gap of BernoulliRBM", "x")):
-        label = "this package" if name == "gap" else "scikit-learn's BernoulliRBM"
+    labels = {
+        "gap": ("this package", "o"),
+        "gap with copies": ("with copies of rows", "+"),
+        "gap of BernoulliRBM": ("scikit-learn's BernoulliRBM", "x"),
+    }
+    for name, (label, marker) in labels.items():
         ax.plot([row[name] for row in rows][::-1], names, marker, label=label)
     ax.axvline(0.0, color="gray", linestyle=":", label="best published")
     ax.set_xscale("symlog", linthresh=1.0)

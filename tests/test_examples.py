@@ -15,11 +15,14 @@ from sklearn_rapid import RBM
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
+MODULES = "anomalies", "binary_rows", "copies_of_rows", "density_estimation", "synthetic_rows"
+
+
 @pytest.fixture(autouse=True)
 def _examples_can_be_imported(monkeypatch):
     monkeypatch.syspath_prepend(str(EXAMPLES))
     yield
-    for name in ("anomalies", "binary_rows", "density_estimation", "synthetic_rows"):
+    for name in MODULES:
         sys.modules.pop(name, None)
 
 
@@ -76,15 +79,35 @@ def test_shares_of_a_mixture_are_the_most_likely():
     assert np.all(ratios < 1.0 + 1e-6)
 
 
-def test_a_mixture_is_a_density():
-    """Its probabilities add up to one, with log Z of its members by enumeration."""
-    from density_estimation import Member, log_likelihood
+def test_mixtures_are_densities():
+    """Their probabilities add up to one, with log Z of their members by enumeration."""
+    from copies_of_rows import Copies
+    from density_estimation import Member, Mixture
 
     X = rows(200, 6)[:, :8]
-    members = [Member(RBM(H, max_iter=5, random_state=0), X, X[:50]) for H in (3, 6)]
+    machines = [Member(RBM(H, max_iter=5, random_state=0), X, X[:50]) for H in (3, 6)]
+    copies = [Copies(flipped, X, X[:50]) for flipped in (0.0, 0.1)]
     states = (np.arange(256)[:, None] >> np.arange(8)) & 1
-    total = np.exp(log_likelihood(members, np.array([0.3, 0.7]), states)).sum()
-    assert abs(total - 1.0) < 1e-5
+    for members in (machines, copies, machines + copies):
+        mixture = Mixture(members)
+        assert abs(np.exp(mixture.log_likelihoods(states)).sum() - 1.0) < 1e-5
+    assert np.all(mixture.shares > 0.0)
+
+
+def test_copies_are_training_rows_with_entries_flipped(monkeypatch):
+    """Against the sum over training rows of the probability of each flip, one by one."""
+    import copies_of_rows
+
+    monkeypatch.setattr(copies_of_rows, "AT_ONCE", 7)
+    X, others = rows(30, 8)[:, :6], rows(20, 9)[:, :6]
+    for flipped in (0.003, 0.3):
+        p = np.where(others[:, None] == X, 1 - flipped, flipped).prod(axis=2).mean(axis=1)
+        found = copies_of_rows.Copies(flipped, X, others).valid
+        np.testing.assert_allclose(found, np.log(p), rtol=1e-6)
+    shares = [np.mean(np.all(X == row, axis=1)) for row in others]
+    assert 0.0 in shares
+    found = np.exp(copies_of_rows.Copies(0.0, X, others).valid)
+    np.testing.assert_allclose(found, shares, rtol=1e-6)
 
 
 def test_nothing_is_said_without_a_trusted_log_z(monkeypatch):

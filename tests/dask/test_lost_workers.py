@@ -17,7 +17,7 @@ from scipy import sparse
 
 from sklearn_rapid import RARBM, RBM
 from sklearn_rapid._progress import CutShort
-from sklearn_rapid.dask import DaskRARBM, DaskRBM, _cluster
+from sklearn_rapid.dask import DaskRARBM, DaskRBM, _cluster, _partition
 from sklearn_rapid.negative_phase import Exact
 
 X = (np.random.default_rng(0).random((1200, 30)) < 0.3).astype(np.uint8)
@@ -144,19 +144,25 @@ def test_when_no_workers_are_left_the_last_epoch_is_kept(fresh_workers):
 
 
 @pytest.mark.slow
-def test_an_estimate_that_loses_a_worker(fresh_workers):
+@pytest.mark.parametrize("n", [1, 2])
+def test_an_estimate_that_loses_a_worker(fresh_workers, monkeypatch, n):
     """Another takes its part; with the only one, the model is gone, and that is what is said."""
-    how = {"n_temperatures": 20_000, "random_state": 0}
     remote = DaskRBM(8, **HOW).partial_fit(X)
-    for n in (2, 1):
-        with fresh_workers(n, silence_logs=50) as client:
-            undisturbed = remote.log_partition("ais", **how)
-            kill(min(client.run(os.getpid).values()), 0.5)
-            if n == 2:
-                assert remote.log_partition("ais", **how).value == undisturbed.value
-            else:
-                with pytest.raises(CutShort, match="the workers have lost the model"):
-                    remote.log_partition("ais", **how)
+    how = {"n_temperatures": 20_000, "random_state": 0}
+    with fresh_workers(n, silence_logs=50) as client:
+        undisturbed = remote.log_partition("ais", **how)
+        victim = min(client.run(os.getpid).values())
+
+        def watched(*args, **more):
+            kill(victim, 0.3)
+            return _cluster.watched(*args, **more)
+
+        monkeypatch.setattr(_partition, "watched", watched)
+        if n == 2:
+            assert remote.log_partition("ais", **how).value == undisturbed.value
+        else:
+            with pytest.raises(CutShort, match="the workers have lost the model"):
+                remote.log_partition("ais", **how)
 
 
 # --- what cannot be used ----------------------------------------------------------------------
