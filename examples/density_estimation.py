@@ -180,10 +180,9 @@ def found(name, rows, seed):
         raise SystemExit(f"{name}: of no model is the log Z trusted, so nothing can be said.")
     mixture = Mixture(machines)
     with_copies = Mixture([*machines, *(Copies(share, train, valid) for share in FLIPPED)])
-    without_copies = [*mixture.shares, *np.zeros(len(FLIPPED))]
-    for *shares, member in zip(
-        without_copies, with_copies.shares, with_copies.members, strict=True
-    ):
+    print("  shares in a mixture of machines, and with copies")
+    alone = [*mixture.shares, *np.zeros(len(FLIPPED))]
+    for *shares, member in zip(alone, with_copies.shares, with_copies.members, strict=True):
         print("  {:6.1%} {:6.1%}  {}".format(*shares, member))
     of_search = Found(
         best=(machines[0].log_likelihoods(test).mean(), machines[0].log_z.error),
@@ -194,17 +193,18 @@ def found(name, rows, seed):
         seconds=time.perf_counter() - start,
     )
     print(
-        f"{name}: test {nats(of_search.best)} nats by the best machine, "
-        f"{nats(of_search.mixture)} by {of_search.n_members} machines, "
-        f"{nats(of_search.with_copies)} with {of_search.share_of_copies:.1%} of copies, "
+        f"{name}: test {with_error(of_search.best)} nats by the best machine, "
+        f"{with_error(of_search.mixture)} by {of_search.n_members} machines, "
+        f"{with_error(of_search.with_copies)} with {of_search.share_of_copies:.1%} of copies, "
         f"{of_search.seconds:.0f} s",
         flush=True,
     )
     return of_search
 
 
-def nats(value_and_error):
-    return "{:.3f} ± {:.3f}".format(*value_and_error)
+def with_error(estimate):
+    """Nats and their error, as text."""
+    return "{:.3f} ± {:.3f}".format(*estimate)
 
 
 def reference(name, rows):
@@ -219,7 +219,7 @@ def reference(name, rows):
 
 
 def estimate(name, data_home, seeds):
-    """A line of the table: the mixture, its best member, and those to compare with."""
+    """A line of the table: what the searches have found, and what to compare it with."""
     rows = rows_of(name, data_home)
     searches = [found(name, rows, seed) for seed in seeds]
     of_reference, is_trusted = reference(name, rows)
