@@ -5,7 +5,7 @@ from scipy.special import logsumexp, xlog1py, xlogy
 
 from sklearn_rapid.partition import LogPartition
 
-AT_ONCE = 500  # rows, each of which is compared with all training rows
+AT_ONCE = 4_000_000  # pairs of a row and a training row that are compared
 
 
 class Copies:
@@ -20,19 +20,27 @@ class Copies:
     log_z = LogPartition(0.0, 0.0, "exact")  # these probabilities add up to one
 
     def __init__(self, flipped, train, valid):
-        self.flipped, self.train = flipped, train.astype(np.float32)
+        self.flipped = flipped
+        self.rows, self.n_times = np.unique(train, axis=0, return_counts=True)
         self.valid = self.log_likelihoods(valid)
 
     def log_likelihoods(self, X):
         """Nats of each row."""
-        parts = [X[i : i + AT_ONCE].astype(np.float32) for i in range(0, len(X), AT_ONCE)]
-        return np.concatenate([self._log_likelihoods(part) for part in parts])
+        n_columns = X.shape[1]
+        d = np.arange(n_columns + 1)
+        log_p = xlogy(d, self.flipped) + xlog1py(n_columns - d, -self.flipped)
+        parts = np.array_split(X, len(X) * len(self.rows) // AT_ONCE + 1)
+        n_rows = np.concatenate([self._n_rows_by_distance(part) for part in parts])
+        return logsumexp(log_p, b=n_rows, axis=1) - np.log(self.n_times.sum())
 
-    def _log_likelihoods(self, X):
-        n_rows, n_columns = self.train.shape
-        n_other = X @ (1 - self.train).T + (1 - X) @ self.train.T
-        log_p = xlogy(n_other, self.flipped) + xlog1py(n_columns - n_other, -self.flipped)
-        return logsumexp(log_p, axis=1) - np.log(n_rows)
+    def _n_rows_by_distance(self, X):
+        """How many training rows differ from each of these in no entry, in one, in two ..."""
+        X, rows = X.astype(np.float32), self.rows.astype(np.float32)
+        d = (X @ (1 - rows).T + (1 - X) @ rows.T).astype(int)
+        shape = len(X), X.shape[1] + 1
+        cells = np.arange(len(X))[:, None] * shape[1] + d
+        n_times = np.broadcast_to(self.n_times, d.shape)
+        return np.bincount(cells.ravel(), n_times.ravel(), np.prod(shape)).reshape(shape)
 
     def __str__(self):
         return f"valid {self.valid.mean():8.2f}         copies, {self.flipped:.1%} flipped"

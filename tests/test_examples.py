@@ -98,7 +98,7 @@ def test_copies_are_training_rows_with_entries_flipped(monkeypatch):
     """Against the sum over training rows of the probability of each flip, one by one."""
     import copies_of_rows
 
-    monkeypatch.setattr(copies_of_rows, "AT_ONCE", 7)
+    monkeypatch.setattr(copies_of_rows, "AT_ONCE", 100)
     X, others = rows(30, 8)[:, :6], rows(20, 9)[:, :6]
     for flipped in (0.003, 0.3):
         p = np.where(others[:, None] == X, 1 - flipped, flipped).prod(axis=2).mean(axis=1)
