@@ -148,8 +148,8 @@ class Mixture:
 
     def log_likelihoods(self, X):
         """Nats of each row: the logarithm of the mean of its probabilities."""
-        log_p = np.array([member.log_likelihoods(X) for member in self.members])
-        return logsumexp(log_p, b=self.shares[:, None], axis=0)
+        used = [(m, share) for m, share in zip(self.members, self.shares, strict=True) if share > 0]
+        return logsumexp([m.log_likelihoods(X) + np.log(share) for m, share in used], axis=0)
 
     @property
     def error(self):
