@@ -21,6 +21,16 @@ from sklearn_rapid.backends import is_cupy_array, to_host
 ROUNDINGS = 10.0
 # Beyond, float32 would overflow or lose digits.
 SMALLEST_SCALE, LARGEST_SCALE = 1e-30, 1e30
+# A scale may shrink to this share of its column's standard deviation: centres that are further apart
+# than so many scales are too far for chains.
+SMALLEST_SHARE = 0.05
+# No further than this share of what the column's numbers are apart: one of them is as good as any
+# in a step of that width, whose standard deviation it is.
+SHARE_OF_RESOLUTION = 12**-0.5
+# Nor where the variance is that of few rows, which batches do not have: a kurtosis of so much.
+LARGEST_KURTOSIS = 100.0
+# Rows that tell how far a column's numbers are apart.
+ROWS_FOR_RESOLUTION = 2000
 # States whose squares float32 holds.
 LARGEST_STATE = 1e15
 
@@ -186,6 +196,43 @@ def moments_of_columns(
             f"got {scale[column]:g} in column {column}: take another unit."
         )
     return mean, scale
+
+
+def smallest_scales(
+    X: Any, weights: np.ndarray | None, mean: np.ndarray, scale: np.ndarray, backend: Any
+) -> np.ndarray:
+    """How small the scale of each column may become in training, float64 of shape (V,).
+
+    Parameters
+    ----------
+    X : array of shape (n, V)
+        NumPy's, or CuPy's; NaN where an entry is not known.
+    weights : array of shape (n,), optional
+    mean, scale : array of shape (V,)
+        Of the columns, see `moments_of_columns`.
+    backend : backend
+
+    Examples
+    --------
+    >>> X = np.array([[0.0, -1.0], [0.0, -0.999], [0.0, 1.0], [3.0, 0.999]])
+    >>> smallest_scales(X, None, X.mean(axis=0), X.std(axis=0), None).round(3)
+    array([0.866, 0.05 ])
+    """
+    where = backend.xp if is_cupy_array(X) else np
+    shares = np.full(X.shape[0], 1.0 / X.shape[0]) if weights is None else weights / weights.sum()
+    at, unit = where.asarray(mean), where.asarray(scale)
+    known = _weighted_sum(X, shares, lambda x: where.astype(x == x, x.dtype), where)
+    fourth = _weighted_sum(X, shares, lambda x: where.nan_to_num((x - at) / unit) ** 4, where)
+    share = np.clip(fourth / known / LARGEST_KURTOSIS, SMALLEST_SHARE, 1.0)
+    some = to_host(X[:: max(1, X.shape[0] // ROWS_FOR_RESOLUTION)])
+    steps = np.array([_resolution(column) for column in some.T])
+    return np.maximum(share * scale, np.minimum(SHARE_OF_RESOLUTION * steps, scale))
+
+
+def _resolution(column: np.ndarray) -> float:
+    """The least difference of two numbers; zero if there is one alone."""
+    numbers = np.unique(column[column == column])
+    return float(np.diff(numbers).min()) if numbers.size > 1 else 0.0
 
 
 def _weighted_sum(X: Any, weights: np.ndarray, function: Any, where: Any) -> np.ndarray:

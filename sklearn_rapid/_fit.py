@@ -197,6 +197,7 @@ def _start(
         visible_units=estimator._visible_units,
         hidden_units=estimator._hidden_units,
         visible_scale=estimator._visible_scale(backend),
+        smallest_scale=estimator._smallest_scale(X, run.weights, backend),
     )
     try:
         trainer.check(run.state)

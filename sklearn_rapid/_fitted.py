@@ -111,6 +111,10 @@ def check_training_state(rest: Mapping[str, Any], machine: Machine) -> None:
     if units.real(n_visible).any():
         has_scale = scale is not None and scale.shape == (n_visible,)
         _check(has_scale and bool((scale > 0.0).all()), "each column has a scale above zero")
+        for name in ("visible_spread", "smallest_scale"):
+            limit = rest.get(name)
+            is_limit = limit is not None and limit.shape == (n_visible,)
+            _check(is_limit and bool((limit > 0.0).all()), f"{name} is above zero")
     for name, size in (("visible_offset", n_visible), ("hidden_offset", n_hidden)):
         offset = rest[name]
         if offset is not None:

@@ -11,7 +11,7 @@ from sklearn import get_config
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_rapid._categories import CategoryEncoder, categories_of
-from sklearn_rapid._columns import RealEncoder, moments_of_columns
+from sklearn_rapid._columns import RealEncoder, moments_of_columns, smallest_scales
 from sklearn_rapid._compat import as_set_output
 from sklearn_rapid._data import FALLBACK_THRESHOLD, SpinEncoder, meaning_of, warn_of_values
 from sklearn_rapid._gaps import lacks_entries
@@ -106,6 +106,17 @@ class InputMixin:
     def _visible_scale(self, backend: Any) -> Any:
         """Of real columns: the scale that training starts at."""
         return backend.asarray(self.scale_) if self._has_densities else None
+
+    def _smallest_scale(self, X: Any, weights: np.ndarray | None, backend: Any) -> Any:
+        """Of real columns: the least that their scales may become in training on these rows."""
+        if not self._has_densities:
+            return None
+        real, smallest = self._visible_units.real(self._n_visible), np.array(self.scale_)
+        columns = dict(self._parts)["gaussian"]
+        X = X if isinstance(self.visible, str) else self._some(X, columns)
+        moments = self.mean_[real], self.scale_[real]
+        smallest[real] = smallest_scales(X, weights, *moments, self._backend(X))
+        return backend.asarray(smallest)
 
     # --- what reads rows ----------------------------------------------------------------
 

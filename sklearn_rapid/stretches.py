@@ -39,7 +39,12 @@ from sklearn_rapid.negative_phase import (
 from sklearn_rapid.optimizers import SGD
 from sklearn_rapid.penalties import RAMP_UPDATES, Penalty
 from sklearn_rapid.statistics import HIDDEN_OFFSET_RATE, PART_BYTES, PROBED_STATES
-from sklearn_rapid.step_length import LARGEST_OVERSHOOT, ROWS_FOR_FULL_STEP, SMALLEST_CURVATURE
+from sklearn_rapid.step_length import (
+    FULL_VARIANCE,
+    LARGEST_OVERSHOOT,
+    ROWS_FOR_FULL_STEP,
+    SMALLEST_CURVATURE,
+)
 from sklearn_rapid.tempering import after
 
 # The work of a stretch, in multiply-adds: compiled code hears no interrupts.
@@ -256,6 +261,7 @@ def _settings(
         step_share=float(chains.step_share) if isinstance(chains, TemperedChains) else 1.0,
         momentum=np.float32(trainer.optimizer.momentum),
         hidden_offset_rate=HIDDEN_OFFSET_RATE,
+        full_variance=FULL_VARIANCE,
         full_step_rows=float(ROWS_FOR_FULL_STEP),
         largest_overshoot=LARGEST_OVERSHOOT,
         smallest_curvature=SMALLEST_CURVATURE,

@@ -24,7 +24,12 @@ from sklearn_rapid.penalties import Penalty
 from sklearn_rapid.positive_phase import AS_THEY_ARE, PositivePhase, filled_with_column_means
 from sklearn_rapid.projections import Projection
 from sklearn_rapid.statistics import HIDDEN_OFFSET_RATE, Probe, Sums, Whole, row_sums
-from sklearn_rapid.step_length import energy_variance, share_of_full_step, step_scale
+from sklearn_rapid.step_length import (
+    energy_variance,
+    n_varied_units,
+    share_of_full_step,
+    step_scale,
+)
 from sklearn_rapid.training_state import TrainingState
 from sklearn_rapid.visible_scale import next_scale
 
@@ -78,8 +83,11 @@ class Trainer:
         visible_units: Units = SPINS,
         hidden_units: Units = SPINS,
         visible_scale: Any = None,
+        smallest_scale: Any = None,
     ) -> TrainingState:
         """The state before the first update, given the first batch and its weights.
+
+        Of real units, scales are given too: those of the columns, and the smallest ones to come.
 
         Biases start where units without couplings would fit the data: b is the field of the mean,
         its artanh for spins (with one row added that is the mean in no field), and c = -Wᵀμ, so
@@ -123,6 +131,8 @@ class Trainer:
             visible_offset=total / n,
             hidden_offset=None,
             visible_scale=visible_scale,
+            visible_spread=visible_scale,
+            smallest_scale=smallest_scale,
         )
 
     def resume(self, state: TrainingState) -> TrainingState:
@@ -206,7 +216,8 @@ class Trainer:
         state.chains = self.negative_phase.before_update(state.chains, state.machine.backend)
         scale = state.visible_scale
         if scale is not None:
-            scale = next_scale(scale, state.machine, data, data_weights, rate)
+            limits = state.visible_spread, state.smallest_scale
+            scale = next_scale(scale, *limits, state.machine, data, data_weights, rate)
         sums = self.sums(state, data, data_weights)
         self.step(state, sums, rate, end_of_epoch)
         state.visible_scale = scale
@@ -267,7 +278,9 @@ class Trainer:
             variance = energy_variance(machine, self._probe(state, sums), direction)
             length = rate * sums.step_share
             share = share_of_full_step(sums, backend)
-            squared_length = length * length * machine.n_visible * share
+            mean, units = state.visible_offset, machine.visible_units
+            n_units = n_varied_units(units, mean, state.n_rows, backend)
+            squared_length = length * length * n_units * share
             scale = step_scale(squared_length, variance, gradient, direction, backend)
         state.n_updates += 1
         project = self.projection.is_due(state.n_updates, end_of_epoch)

@@ -33,6 +33,9 @@ class TrainingState:
         False in the middle of a step, when parameters have moved and others have yet to follow.
     visible_scale : array of shape (V,) or None
         Of real units: what each is to be multiplied by to be in the units of the data (float64).
+    visible_spread, smallest_scale : array of shape (V,) or None
+        Of real units: the standard deviation of their columns, and the least that a scale may
+        become (float64).
     """
 
     machine: Machine
@@ -45,6 +48,8 @@ class TrainingState:
     n_updates: int = 0
     is_whole: bool = True
     visible_scale: Any = None
+    visible_spread: Any = None
+    smallest_scale: Any = None
 
     def states_of(self, data: Any) -> Any:
         """Rows of data as states of the visible units."""

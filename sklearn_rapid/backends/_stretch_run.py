@@ -177,7 +177,7 @@ def run(
 
         if party == 0:
             measures.length[0] = length_of_step(
-                n_data, n_model, offsets.mu.size, settings, measures.norms, measures.changes
+                n_data, n_model, averages, settings, measures.norms, measures.changes
             )  # fmt: skip
             averages.counts[1] += 1
         all_here &= wait(gate, n_parties)

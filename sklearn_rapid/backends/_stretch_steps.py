@@ -218,8 +218,19 @@ def changes_by_biases(party, n_parties, first, last, rows, step, out):
         out[n] = of_visible + dot(rows.hidden[first + n], step.hidden_bias)
 
 
+@internal
+def _n_varied_units(averages, full_variance):
+    """How many units vary: their number, or less where their variance is small."""
+    n_units, n_rows = averages.visible_offset.size, averages.counts[0]
+    total = 0.0
+    for i in range(n_units):
+        mean = averages.visible_offset[i] * n_rows / (n_rows + 1.0)
+        total += 1.0 - mean * mean
+    return min(total / full_variance, f64(n_units))
+
+
 @inlined
-def length_of_step(n_data, n_model, n_visible, settings, norms, changes):
+def length_of_step(n_data, n_model, averages, settings, norms, changes):
     """How far to go so that energies change by the length wanted, within bounds."""
     if not settings.is_scaled:
         return settings.rate
@@ -250,7 +261,7 @@ def length_of_step(n_data, n_model, n_visible, settings, norms, changes):
         variance += weight / total * (all_changes[n] - mean) ** 2
     share = min(1.0, 2.0 / (of_data + of_model) / settings.full_step_rows)
     length = settings.rate * settings.step_share
-    squared_length = length * length * n_visible * share
+    squared_length = length * length * _n_varied_units(averages, settings.full_variance) * share
     curvature = variance + (settings.smallest_curvature * square + NO_CURVATURE)
     longest = settings.largest_overshoot * abs(gain) / curvature
     return min(math.sqrt(squared_length / curvature), longest)

@@ -82,6 +82,10 @@ class Units:
         """The mean of each unit, or one nearby where units in its field would never turn."""
         return mean
 
+    def total_variance(self, mean: Any, backend: Any) -> Any:
+        """Variances of units of these means, each a share of the largest it can be, added up."""
+        raise NotImplementedError
+
     def real(self, n_units: int) -> np.ndarray:
         """Which of so many units are real numbers, on a scale that can be chosen."""
         return np.zeros(n_units, dtype=bool)
@@ -138,6 +142,10 @@ class Spins(Units):
         e = xp.exp(-2.0 * a)
         return _sum_of_counted(xp.log1p(e) + 2.0 * a * e / (1.0 + e), counted, xp)
 
+    def total_variance(self, mean: Any, backend: Any) -> Any:
+        """Σ_j 1 - m_j²."""
+        return mean.shape[0] - backend.xp.sum(mean * mean)
+
     def inner_mean(self, mean: np.ndarray) -> np.ndarray:
         """Means no nearer to ±1 than `LARGEST_MEAN`."""
         return np.clip(mean, -LARGEST_MEAN, LARGEST_MEAN)
@@ -190,6 +198,10 @@ class Gaussians(Units):
         xp = backend.xp
         theta = xp.astype(field, xp.float64)
         return _sum_of_counted(0.5 * log(2.0 * pi) - 0.5 * theta * theta, counted, xp)
+
+    def total_variance(self, mean: Any, backend: Any) -> Any:
+        """The number of units: real ones can be of any spread."""
+        return float(mean.shape[0])
 
     def real(self, n_units: int) -> np.ndarray:
         """All of them."""
@@ -260,6 +272,12 @@ class Categories(Units):
             raise ValueError(f"columns must make whole groups of {self.sizes}, got {columns}")
         pairs = zip(self.sizes, shares, strict=True)
         return Categories(tuple(size for size, share in pairs if share))
+
+    def total_variance(self, mean: Any, backend: Any) -> Any:
+        """Σ k (1 - Σ_j m_j²) / (1 - 1/k) over groups of k units."""
+        sizes = np.repeat(self.sizes, self.sizes).astype(np.float64)
+        factor = backend.constant(sizes * sizes / np.maximum(sizes - 1.0, 1.0))
+        return backend.xp.sum(factor * (backend.constant(1.0 / sizes) - mean * mean))
 
     def inner_mean(self, mean: np.ndarray) -> np.ndarray:
         """Means with a small share of equal ones in each group."""

@@ -122,7 +122,8 @@ class Settings(NamedTuple):
     is_scaled : bool
         Whether `rate` is the length of a step in nats per square root of a visible unit.
     rate, step_share, momentum : float
-    hidden_offset_rate, full_step_rows, largest_overshoot, smallest_curvature : float
+    hidden_offset_rate, full_variance, full_step_rows : float
+    largest_overshoot, smallest_curvature : float
     n_probed : int
         Of data rows and of model states, for the spread of energy changes.
     l1, l2 : float
@@ -148,6 +149,7 @@ class Settings(NamedTuple):
     step_share: float
     momentum: Any
     hidden_offset_rate: float
+    full_variance: float
     full_step_rows: float
     largest_overshoot: float
     smallest_curvature: float
