@@ -74,6 +74,7 @@ def fit(
         if run.progress.best_state is not None:
             run.state = run.progress.best_state
         if error is None:
+            run.keep_known_states()
             run.check_outcome()
         _set(estimator, run.attributes(is_cut_short=is_cut_short))
     context.call_on_fit_task_end(estimator=estimator, X=X, y=y)
@@ -93,6 +94,7 @@ def partial_fit(estimator: Any, X: Any, weights: np.ndarray | None, *, resumed: 
                 for part, rate, ends_epoch in stream.parts(rows, run.state.n_updates):
                     run.update(part, weights_of_rows, rate, ends_epoch)
             run.trainer.check(run.state)
+            run.keep_known_states()
             stream.warn_if_passed(good.n_updates, run.state.n_updates)
         except Diverged as error:
             run.state = good

@@ -38,9 +38,11 @@ LARGEST_AUTO_EXACT = 20
 LARGEST_EXACT = 25
 
 N_COLUMNS = 24
-# Such a ladder has some 250 rows. By default log Z takes no more sweeps of it than the
-# fit has paid for, but enough to place the β and to measure, and no more than a few minutes' worth.
-ROWS_OF_A_SWEEP, FEWEST_SWEEPS, MOST_SWEEPS = 250, 1000, 4000
+# Such a ladder has some 250 rows. By default log Z takes no more of them than an update's worth for
+# each of the fit, but enough to place the β and to measure (a second's worth of multiply-adds, or a
+# thousand sweeps of a small machine), and no more than a few minutes' worth.
+ROWS_OF_A_SWEEP, FEWEST_SWEEPS, MOST_SWEEPS = 250, 64, 4000
+ROWS_OF_AN_UPDATE, FEWEST_PRODUCTS, FEWEST_ROWS = 4, 1e11, 250_000
 # Chains and temperatures for a row with gaps.
 N_ANNEALED, N_TEMPERATURES = 16, 100
 # Rounding of float32 fields, and errors of log Z that are none to speak of.
@@ -183,8 +185,8 @@ class LikelihoodMixin:
         tol : float > 0, default=0.1
             The error in nats at which tempering may stop.
         max_sweeps : int, default=None
-            Sweeps after which tempering stops. None is as many as cost about what the fit has
-            cost, but at least 1000 and at most 4000. Two are needed: each has every other pair.
+            Sweeps after which tempering stops. None is about as many as the fit did, at most 4000,
+            and at least 1000 of a small model. Two are needed: each has every other pair.
         max_seconds : float > 0, default=None
             Seconds after which tempering stops. With a limit in seconds an estimate cannot be
             repeated exactly.
@@ -209,9 +211,9 @@ class LikelihoodMixin:
         check_is_fitted(self)
         check_option("method", method, ("auto", "exact", "tempering", "ais"))
         tol = check_positive("tol", tol)
-        if max_sweeps is None:
-            max_sweeps = self._sweeps_worth_a_fit()
-        max_sweeps = check_count("max_sweeps", max_sweeps, SWEEPS_OF_ALL_PAIRS)
+        limits = {"max_rows": self._rows_worth_a_fit(), "max_sweeps": MOST_SWEEPS}
+        if max_sweeps is not None:
+            limits = {"max_sweeps": check_count("max_sweeps", max_sweeps, SWEEPS_OF_ALL_PAIRS)}
         if max_seconds is not None:
             max_seconds = check_positive("max_seconds", max_seconds)
         if n_chains is not None:
@@ -224,13 +226,13 @@ class LikelihoodMixin:
         method = resolved_method(method, machine)
         with machine.backend.running():
             if method == "exact":
-                return exact_log_partition(machine)
+                return exact_log_partition(machine, self._known_states)
             if method == "tempering":
-                estimate, _ = self._tempered(
+                estimate, *_ = self._tempered(
                     machine,
                     stream,
                     tol=tol,
-                    max_sweeps=max_sweeps,
+                    **limits,
                     max_seconds=max_seconds or np.inf,
                     n_columns=n_chains or N_COLUMNS,
                 )
@@ -267,12 +269,21 @@ class LikelihoodMixin:
             betas = np.array(ladder.betas[: ladder.top + 1])
         if start is not None:
             start = machine.backend.xp.astype(start, machine.visible_bias.dtype)
-        return tempered_log_partition(machine, stream, start=start, betas=betas, **how)
+        how |= {"start": start, "betas": betas, "states": self._known_states}
+        return tempered_log_partition(machine, stream, **how)
 
-    def _sweeps_worth_a_fit(self) -> int:
-        """Sweeps of a ladder that cost about as much as the updates of the fit, within bounds."""
-        rows_of_fit = 4 * self._training_state["n_updates"] * int(self.batch_size)
-        return int(np.clip(rows_of_fit // ROWS_OF_A_SWEEP, FEWEST_SWEEPS, MOST_SWEEPS))
+    @property
+    def _known_states(self) -> np.ndarray:
+        """Rows that a fit has kept for their great weight, on the host; there may be none."""
+        kept = self._training_state.get("known_states")
+        return np.empty((0, self._n_visible), dtype=np.int8) if kept is None else kept
+
+    def _rows_worth_a_fit(self) -> float:
+        """Rows of a ladder that cost about as much as the updates of the fit, within bounds."""
+        rows_of_fit = ROWS_OF_AN_UPDATE * self._training_state["n_updates"] * int(self.batch_size)
+        a_row = self._n_visible * len(self.intercept_hidden_)
+        fewest = np.clip(FEWEST_PRODUCTS / a_row, FEWEST_SWEEPS * ROWS_OF_A_SWEEP, FEWEST_ROWS)
+        return float(np.clip(rows_of_fit, fewest, MOST_SWEEPS * ROWS_OF_A_SWEEP))
 
     def _check_total_probability(self, X: Any, log_p: np.ndarray) -> None:
         """Warn if the probabilities of the different rows add up to more than one.

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from sklearn_rapid._data import SpinEncoder
+from sklearn_rapid._data import SpinEncoder, chunks
 from sklearn_rapid._progress import (
     Progress,
     digest_of,
@@ -31,9 +31,12 @@ from sklearn_rapid._validation import (
     warn_if_worse_than_independent,
 )
 from sklearn_rapid._warnings import warn
+from sklearn_rapid.known_states import KEPT_STATES, can_be_known, weighed
 from sklearn_rapid.training import Diverged, Trainer, batches
 from sklearn_rapid.training_state import TrainingState
 
+# Rows that are looked at for states of great weight.
+ROWS_LOOKED_AT = 100_000
 # Spins of several batches, in bytes of float32, stay in the processor's cache until they are used.
 BYTES_AT_ONCE = 4_000_000
 
@@ -169,6 +172,40 @@ class Run:
         weights = None if self.weights is None else self.weights[rows]
         v = self.encoder.spins(self.X[row_numbers(rows, self.X, self.encoder.backend)])
         return self.state.states_of(v), weights
+
+    def keep_known_states(self) -> None:
+        """Keep the rows of greatest weight, and such as were kept before."""
+        state, machine, backend = self.state, self.state.machine, self.encoder.backend
+        if not can_be_known(machine):
+            return
+        kept = np.empty((0, machine.n_visible), dtype=np.int8)
+        if state.known_states is not None:
+            kept = backend.to_numpy(state.known_states)
+        rows = self._rows_to_look_at()
+        for part in chunks(rows.size):
+            v = self.encoder.spins(self.X[row_numbers(rows[part], self.X, backend)])
+            kept = weighed(machine, np.concatenate([kept, self._whole_states(v)]))
+            kept = kept.heaviest(KEPT_STATES)
+        state.known_states = backend.asarray(kept)
+
+    def _rows_to_look_at(self) -> np.ndarray:
+        rows = np.arange(self.X.shape[0]) if self.split.train is None else self.split.train
+        rows = rows if self.weights is None else rows[self.weights[rows] > 0.0]
+        return rows[:: -(-rows.size // self.n_looked_at)]
+
+    @property
+    def n_looked_at(self) -> int:
+        """Of how many rows states of great weight are kept."""
+        return ROWS_LOOKED_AT
+
+    def _whole_states(self, v: Any) -> np.ndarray:
+        """The rows that are states of the visible units, int8; means of spins are their signs."""
+        units, v = self.state.machine.visible_units, self.encoder.backend.to_numpy(v)
+        v = v[np.all(v == v, axis=1)]
+        if units.are_spins:
+            return np.where(v >= 0.0, 1, -1).astype(np.int8)
+        is_state = [units.are_states(row[None, :]) for row in v]
+        return v[np.array(is_state, dtype=bool)].astype(np.int8)
 
     def check_outcome(self) -> None:
         """Warn if the chains of training have lost the model, or penalties all its couplings."""

@@ -15,6 +15,7 @@ from sklearn_rapid._parameters import check_count, check_option, new_seed
 from sklearn_rapid._reading import checked_array, readable
 from sklearn_rapid._warnings import warn
 from sklearn_rapid.backends import RandomStream, is_cupy_array
+from sklearn_rapid.known_states import KnownStates
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.negative_phase import states_of
 from sklearn_rapid.positive_phase import ClampedChains
@@ -28,10 +29,15 @@ from sklearn_rapid.tempering import (
     travels,
 )
 
-# The ladder that samples are drawn from is run in until it would tell log Z so well.
+# The ladder that samples are drawn from is run in until it would tell log Z so well; where known states
+# have a share of the samples, until it tells that share.
 TOL_OF_LADDER, SWEEPS_OF_LADDER = 0.2, 1000
+TOL_OF_SHARES, SWEEPS_OF_SHARES = 0.02, 8000
 # Samples are worth so many sweeps of it, or two for each of them.
 SWEEPS_FOR_SAMPLES = 500
+STEPS_FROM_KNOWN = 10
+# Visits of a ladder most of whose states are known ones, for each that would be enough else.
+MOST_VISITS = 20
 SMALLEST_INDEPENDENT_SHARE = 0.1
 # Draws that the mean of a completion is taken over, if there are as many steps.
 MEANS_OF_COMPLETION = 25
@@ -52,8 +58,9 @@ class SamplingMixin:
         """Draw visible states from the model.
 
         By default from parallel tempering: states that have come down from β = 0, where units
-        are independent, to the model's own β = 1. With `n_gibbs_steps` or `init`, from plain
-        chains of Gibbs steps.
+        are independent, to the model's own β = 1. Rows of the fit with much of the model's
+        probability, which chains may never find, are drawn with that probability. With
+        `n_gibbs_steps` or `init`, from plain chains of Gibbs steps.
 
         Parameters
         ----------
@@ -123,34 +130,57 @@ class SamplingMixin:
         With them, how they travelled, and how many have come from β = 0, before or meanwhile.
         """
         backend, xp = machine.backend, machine.backend.xp
-        ladder, travelled = self._ladder(machine)
-        n_fresh = min(ladder.n_columns, travelled.n_round_trips)
+        ladder, travelled, known, share = self._ladder(machine)
+        rng = np.random.default_rng((stream.seed, stream.position))
+        is_known = np.zeros(n_samples, dtype=bool) if known is None else rng.random(n_samples) < share
+        n_free = n_samples - int(is_known.sum())
+        n_fresh = min(ladder.n_columns, travelled.n_round_trips) + int(is_known.sum())
         machine = machine.for_rows(2 * SWEEPS_FOR_SAMPLES * ladder.states.shape[0])
-        n_visits = -(-n_samples // ladder.n_columns)
+        n_visits = -(-n_free // ladder.n_columns)
         # Sweeps until a column's state at β = 1 is a new one.
         n_sweeps = travelled.n_sweeps * ladder.n_columns / max(travelled.n_round_trips, 1)
-        most = max(SWEEPS_FOR_SAMPLES, 2 * n_samples) // n_visits
+        most = max(SWEEPS_FOR_SAMPLES, 2 * n_samples) // max(n_visits, 1)
         n_sweeps = int(np.clip(np.ceil(n_sweeps), 1, max(most, 1)))
-        visited = []
-        for _ in range(n_visits):
+        visited, n_found, n_left = [], 0, MOST_VISITS * n_visits
+        while n_found < n_free and n_left > 0:
             ladder, _ = sweep(ladder, machine, n_sweeps, stream)
-            visited.append(cold_states(ladder, backend))
+            found = cold_states(ladder, backend)
+            if known is not None:
+                unknown = np.flatnonzero(~known.contain(backend.to_numpy(found)))
+                found = xp.take(found, backend.asarray(unknown, "int64"), axis=0)
+            visited.append(found)
+            n_found, n_left = n_found + found.shape[0], n_left - 1
         travelled = travels(ladder, backend)
         n_fresh += travelled.n_round_trips
-        return xp.concat(visited, axis=0)[:n_samples, :], travelled, n_fresh
+        if known is None:
+            return xp.concat(visited, axis=0)[:n_samples, :], travelled, n_fresh
+        # Where the ladder has hardly anything but known states, these are all there is.
+        is_known |= np.cumsum(~is_known) > n_found
+        drawn = known.drawn(int(is_known.sum()), rng)
+        dtype = machine.visible_bias.dtype
+        states = [xp.astype(backend.asarray(drawn), dtype), *visited]
+        order = np.where(is_known, np.cumsum(is_known), len(drawn) + np.cumsum(~is_known)) - 1
+        states = xp.take(xp.concat(states, axis=0), backend.asarray(order, "int64"), axis=0)
+        # Steps of all keep their distribution, and take known states to what lies around them.
+        return machine.gibbs(states, STEPS_FROM_KNOWN, stream), travelled, n_fresh
 
-    def _ladder(self, machine: Machine) -> tuple[Ladder, Travels]:
+    def _ladder(self, machine: Machine) -> tuple[Ladder, Travels, KnownStates | None, float]:
         """The model's ladder after its first rounds, the same whatever was called before.
 
-        Kept in memory for the next call; counters start anew.
+        With it what it has counted, known states where they matter, and their probability. Kept in
+        memory for the next call; counters start anew.
         """
         digest = (self._parameter_digest(), machine.backend.name)
         kept = self.__dict__.get("_kept_ladder")
         if kept is None or kept[0] != digest:
-            _, ladder = self._tempered(
-                machine, self._own_stream(), tol=TOL_OF_LADDER, max_sweeps=SWEEPS_OF_LADDER
-            )
-            kept = digest, (counted_anew(ladder, machine.backend), travels(ladder, machine.backend))
+            how = {"tol": TOL_OF_LADDER, "max_sweeps": SWEEPS_OF_LADDER}
+            estimate, ladder, known = self._tempered(machine, self._own_stream(), **how)
+            if known is not None:
+                how = {"tol": TOL_OF_SHARES, "max_sweeps": SWEEPS_OF_SHARES}
+                estimate, ladder, known = self._tempered(machine, self._own_stream(), **how)
+            share = 0.0 if known is None else float(np.exp(known.log_total - estimate.value))
+            fresh = counted_anew(ladder, machine.backend)
+            kept = digest, (fresh, travels(ladder, machine.backend), known, share)
             self._kept_ladder = kept
         return kept[1]
 

@@ -79,7 +79,7 @@ def validate(state: TrainingState, rows: Sequence, weights: Sequence) -> Verdict
     is_whole = all(columns_unknown(v, machine.backend).size == 0 for v in rows)
     if has_ladder or not (machine.has_pseudo_likelihood and is_whole):
         of_state = _log_partition_of_ladder if has_ladder else _quick_log_partition
-        log_z, error = of_state(state)
+        log_z, error = of_state(state, rows)
         # Densities are per unit of X.
         score = -energies[0] - log_z - _log_volume_of_known(state, rows[0], _weights_of(weights[0]))
         name = "log_likelihood" if is_whole else "lower_bound"
@@ -127,7 +127,7 @@ def warn_if_worse_than_independent(state: TrainingState, rows: Any, weights: Any
     if state.n_updates < FEWEST_UPDATES:
         return
     machine = state.machine
-    log_z, error = _quick_log_partition(state)
+    log_z, error = _quick_log_partition(state, [rows])
     to_numpy = machine.backend.to_numpy
     weights = _weights_of(weights)
     energies = to_numpy(free_energy_bound(machine, rows))
@@ -176,27 +176,39 @@ def _log_likelihood_of_independent_units(state: TrainingState, rows: Any, weight
     return -float(np.average(energies, weights=weights)) - log_z - log_volume
 
 
-def _log_partition_of_ladder(state: TrainingState) -> tuple[float, float]:
-    """log Z and its error by the ladder of training, which stays as it is."""
+def _log_partition_of_ladder(state: TrainingState, rows: Sequence) -> tuple[float, float]:
+    """log Z and its error by the ladder of training, which stays as it is, and by some rows."""
     first = FIRST_DRAW + DRAWS_OF_AN_UPDATE * state.n_updates
     stream = RandomStream(state.stream.seed, first)
-    return followed_log_partition(state.chains.ladder, state.machine, stream)
+    states = _states_among(state, rows)
+    return followed_log_partition(state.chains.ladder, state.machine, stream, states)
 
 
-def _quick_log_partition(state: TrainingState) -> tuple[float, float]:
+def _states_among(state: TrainingState, rows: Sequence) -> np.ndarray:
+    """Rows that are states of the visible units, and those that are kept, on the host."""
+    units, to_numpy = state.machine.visible_units, state.machine.backend.to_numpy
+    kept = [] if state.known_states is None else [to_numpy(state.known_states)]
+    found = [to_numpy(v) for v in rows]
+    found = [v for v in found if np.isfinite(v).all() and units.are_states(v)]
+    none = np.empty((0, state.machine.n_visible), dtype=np.int8)
+    return np.concatenate([none, *(v.astype(np.int8) for v in (*kept, *found))])
+
+
+def _quick_log_partition(state: TrainingState, rows: Sequence) -> tuple[float, float]:
     machine = state.machine
     if n_enumerated(machine) <= LARGEST_QUICK_EXACT:
         exact = exact_log_partition(machine)
         return exact.value, exact.error
     if isinstance(state.chains, TemperedChains):
-        return _log_partition_of_ladder(state)
+        return _log_partition_of_ladder(state, rows)
     stream = RandomStream(state.stream.seed, FIRST_DRAW + DRAWS_OF_AN_UPDATE * state.n_updates)
-    estimate, _ = tempered_log_partition(
+    estimate, *_ = tempered_log_partition(
         machine,
         stream,
         start=state.chains,
         n_columns=ALARM_COLUMNS,
         tol=ALARM_TOL,
         max_sweeps=ALARM_SWEEPS,
+        states=_states_among(state, rows),
     )
     return estimate.value, estimate.error

@@ -87,7 +87,7 @@ def ladder_sum(log_ratios: np.ndarray, first_parity: int = 0) -> LadderSum:
         lower, lower_shares = lower + mean, lower_shares + share
         mean, share = log_mean_exp(losses)
         upper, upper_shares = upper - mean, upper_shares - share
-    errors = [_error(s) for s in (shares, lower_shares, upper_shares)]
+    errors = [standard_error(s) for s in (shares, lower_shares, upper_shares)]
     return LadderSum(value, errors[0], lower, errors[1], upper, errors[2], shares)
 
 
@@ -137,7 +137,13 @@ def log_mean_exp(x: np.ndarray) -> tuple[float, np.ndarray]:
     return mean, (np.exp(x - mean).mean(axis=1) - 1.0) / n_columns
 
 
-def _error(shares: np.ndarray) -> float:
-    """Standard error of a sum of independent shares; infinite for a single one."""
+def standard_error(shares: np.ndarray) -> float:
+    """Standard error of a sum of independent shares; infinite for a single one.
+
+    Few shares know their own spread badly: it is that of Student's distribution.
+    """
     n = shares.size
-    return float(np.sqrt(np.sum(shares**2) * n / (n - 1))) if n > 1 else float("inf")
+    if n < 2:
+        return float("inf")
+    of_student = (n - 1) / (n - 3) if n > 3 else float(n)
+    return float(np.sqrt(np.sum(shares**2) * n / (n - 1) * of_student))

@@ -7,14 +7,24 @@ keep the machine's precision.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from scipy.special import logsumexp
 
 from sklearn_rapid.backends import RandomStream
-from sklearn_rapid.bridges import LadderSum, ladder_sum
+from sklearn_rapid.bridges import LadderSum, ladder_sum, standard_error
+from sklearn_rapid.known_states import (
+    KnownStates,
+    Surroundings,
+    can_be_known,
+    likely,
+    log_weights_of,
+    searched,
+    surroundings,
+    weighed,
+)
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.tempering import (
     Ladder,
@@ -22,6 +32,7 @@ from sklearn_rapid.tempering import (
     adapted,
     base_log_partition,
     build,
+    cold_states,
     sweep,
     travels,
 )
@@ -33,7 +44,19 @@ STATES_PER_CHUNK = 1 << 19
 FIRST_RUNGS, FIRST_SWEEPS = 8, 16
 # Each sweep has every other pair of neighbours.
 SWEEPS_OF_ALL_PAIRS = 2
-SWEEPS_AT_ONCE = 64
+# Rounds go on until one of them calls for no more; the next one, of as many sweeps but no fewer than
+# these, is what counts: whether to stop has not been decided by looking at it.
+FEWEST_MEASURED = 128
+# Sweeps in one call: no more than so many, or so much work in multiply-adds, since calls hear no
+# interrupts; and few where states are looked at in between.
+SWEEPS_AT_ONCE, PRODUCTS_AT_ONCE, SWEEPS_TO_LOOK = 64, 4e9, 4
+# Known states of a smaller share of Z, in nats, are left alone; those of less than that of a ladder
+# that has not been told of them are not even searched for.
+LOG_SHARE_THAT_COUNTS, LOG_SHARE_TO_SEARCH = -9.0, -20.0
+# Known states that the ladder lacks of a smaller share of Z: what is around them does not count.
+SMALLEST_UNFOUND = 1e-3
+# States that tell what the rounding of fields comes to.
+ROUNDED_STATES = 64
 # In training, log Z is taken anew each epoch, in little time.
 FIRST_FOLLOWED_ROUND, LONGEST_FOLLOWED_ROUND, FOLLOWED_TOL = 32, 128, 0.15
 # Differences of more than so many errors are no accident.
@@ -137,13 +160,20 @@ def n_enumerated(machine: Machine) -> float:
     return np.inf
 
 
-def exact_log_partition(machine: Machine) -> LogPartition:
+def exact_log_partition(machine: Machine, states: np.ndarray | None = None) -> LogPartition:
     """log Z by summing exp(-F) over all states of the smaller layer of spins, fields in float64.
 
     The layer is cut in two: the field of a state is the sum of what its halves add to it, so that
     2^(n/2) fields of each half take the place of 2^n products. Without biases a state and its
     negative weigh the same, and half of the states are enough. Raises ValueError if no layer is
     made of spins.
+
+    Parameters
+    ----------
+    machine : Machine
+    states : array of shape (n, V), optional
+        Visible states on the host. How far rounding takes their free energies in the machine's own
+        precision, which their likelihoods are made of, belongs to the error then.
 
     Examples
     --------
@@ -156,6 +186,7 @@ def exact_log_partition(machine: Machine) -> LogPartition:
     5.000
     """
     dtype = dtype_name(machine)
+    of_rows = rounding_of(machine, states[:ROUNDED_STATES]) if _has_rows(states) else 0.0
     machine = smaller_layer_first(machine).in_float64()
     backend, n_low = machine.backend, machine.n_visible // 2
     low, low_energy = _fields_of_spins(machine, slice(0, n_low))
@@ -176,7 +207,12 @@ def exact_log_partition(machine: Machine) -> LogPartition:
     # A few roundings of each term, of which only log(1 + exp(-2|θ|)) is in the machine's type.
     of_logs = 2.0 * machine.n_hidden * float(np.finfo(dtype).eps)
     largest_term = abs(value) + float(backend.xp.sum(backend.xp.abs(machine.visible_bias)))
-    return LogPartition(value, of_logs + 4.0 * float(np.finfo(np.float64).eps) * largest_term)
+    of_sums = 4.0 * float(np.finfo(np.float64).eps) * largest_term
+    return LogPartition(value, of_rows + of_logs + of_sums)
+
+
+def _has_rows(states: np.ndarray | None) -> bool:
+    return states is not None and len(states) > 0
 
 
 def _fields_of_spins(machine: Machine, spins: slice) -> tuple[Any, Any]:
@@ -194,6 +230,60 @@ def dtype_name(machine: Machine) -> str:
     return str(machine.visible_bias.dtype).rpartition(".")[2]
 
 
+@dataclass(frozen=True)
+class Budget:
+    """What tempering may take.
+
+    Attributes
+    ----------
+    max_sweeps : int
+    max_rows : float
+        Rows that sweeps may take through the couplings, there and back, in all.
+    deadline : float
+        In seconds of `time.perf_counter`.
+
+    Examples
+    --------
+    >>> Budget(max_sweeps=100, max_rows=1000.0).sweeps_left(40, 100.0, 10)
+    60
+    """
+
+    max_sweeps: int
+    max_rows: float = np.inf
+    deadline: float = np.inf
+
+    def sweeps_left(self, n_sweeps: int, n_rows: float, rows_of_a_sweep: int) -> int:
+        """How many sweeps are left after so many, which have taken so many rows."""
+        by_rows = (self.max_rows - n_rows) / rows_of_a_sweep
+        return int(max(0, min(self.max_sweeps - n_sweeps, by_rows)))
+
+    @property
+    def is_late(self) -> bool:
+        """Whether time is over."""
+        return time.perf_counter() > self.deadline
+
+
+@dataclass(frozen=True)
+class Round:
+    """What sweeps of one ladder say.
+
+    Attributes
+    ----------
+    total : LadderSum
+        log Z, known states included.
+    share_known : float
+        The share of the states at β = 1 that are known ones.
+    n_sweeps : int
+    unfound : float
+        The share of Z of known states that the ladder has not found.
+    """
+
+    total: LadderSum
+    share_known: float
+    n_sweeps: int
+    unfound: float = 0.0
+
+
 def tempered_log_partition(
     machine: Machine,
     stream: RandomStream,
@@ -203,8 +293,10 @@ def tempered_log_partition(
     n_columns: int = 24,
     tol: float = 0.1,
     max_sweeps: int = 2000,
+    max_rows: float = np.inf,
     max_seconds: float = np.inf,
-) -> tuple[LogPartition, Ladder]:
+    states: np.ndarray | None = None,
+) -> tuple[LogPartition, Ladder, KnownStates | None]:
     """log Z by parallel tempering and bridges between neighbouring temperatures.
 
     Rounds of sweeps, each twice as long as the one before; between rounds the β are placed anew,
@@ -224,92 +316,227 @@ def tempered_log_partition(
         The error at which to stop, in nats.
     max_sweeps : int
         At least two.
+    max_rows : float
+        See `Budget`.
     max_seconds : float
         A limit that depends on the machine's mood: with it results are not repeatable.
+    states : array of shape (n, V), optional
+        Visible states on the host that may be modes, such as rows of the data. Known states are
+        looked for around them, and summed over exactly (see `sklearn_rapid.known_states`).
 
     Returns
     -------
     LogPartition
     Ladder
         After the last sweep.
+    KnownStates or None
+        If they have a share of Z that counts.
     """
-    deadline = time.perf_counter() + max_seconds
+    budget = Budget(max_sweeps, max_rows, time.perf_counter() + max_seconds)
     betas = np.linspace(0.0, 1.0, FIRST_RUNGS) if betas is None else betas
     start = None if start is None else start[: n_columns // 2, :]
     n_started = 0 if start is None else start.shape[0]
     ladder = build(machine, betas, n_columns, stream, start)
     machine = machine.for_rows(2 * max_sweeps * n_columns * len(betas))
-    n_spent, n_sweeps, before, stopped_by = 0, min(FIRST_SWEEPS, max_sweeps), None, ""
+    n_spent, n_rows, n_sweeps = 0, 0.0, min(FIRST_SWEEPS, max_sweeps)
+    known, before, n_rounds, is_last, stopped_by = None, None, 0, False, ""
     while True:
-        ladder, total = _measured_round(ladder, machine, n_sweeps, stream, deadline)
-        n_spent += ladder.n_sweeps
+        ladder, found = _measured_round(ladder, machine, n_sweeps, stream, budget, known)
+        n_spent, n_rounds = n_spent + found.n_sweeps, n_rounds + 1
+        n_rows += float(found.n_sweeps) * ladder.states.shape[0]
         travelled = travels(ladder, machine.backend)
-        doubts = _doubts(total, before, travelled, n_started)
-        if time.perf_counter() > deadline:
+        doubts = _doubts(found, before, travelled, n_started)
+        left = budget.sweeps_left(n_spent, n_rows, ladder.states.shape[0])
+        if budget.is_late:
             stopped_by = "max_seconds"
-        elif total.error <= tol and before is not None and not doubts:
+        elif is_last and not doubts:
             stopped_by = "tol"
-        elif max_sweeps - n_spent < SWEEPS_OF_ALL_PAIRS:
+        elif left < SWEEPS_OF_ALL_PAIRS:
             stopped_by = "max_sweeps"
         if stopped_by:
             break
-        ladder, before = adapted(ladder, machine.backend), total
-        left = max_sweeps - n_spent
-        n_sweeps = left if left < 4 * n_sweeps else 2 * n_sweeps
-    log_base = base_log_partition(ladder.base, machine)
-    return LogPartition(
-        value=log_base + total.value,
-        error=total.error,
+        is_last = n_rounds > 1 and found.total.error <= tol and not doubts
+        before = found.total
+        if n_rounds == 1:
+            known = _known_states(machine, states, found.total.value)
+            # Without them log Z may have been another one.
+            before = None if known is not None else before
+        ladder = adapted(ladder, machine.backend)
+        left = budget.sweeps_left(n_spent, n_rows, ladder.states.shape[0])
+        n_sweeps = _next_sweeps(n_sweeps, left, is_last)
+    total = found.total
+    if found.unfound > SMALLEST_UNFOUND:
+        around = surroundings(machine, known, stream)
+        total = _with_surroundings(total, found.unfound, around)
+        if around.odds * found.unfound > LARGEST_DEVIATION * tol:
+            doubts = (*doubts, "it lacks most of a mode that rows of the fit show, and chains do not")
+    rounding = _rounding(machine, ladder, known)
+    lower = min(total.lower - total.lower_error, total.value - total.error) - rounding
+    upper = max(total.upper + total.upper_error, total.value + total.error) + rounding
+    estimate = LogPartition(
+        value=total.value,
+        error=float(np.hypot(total.error, rounding)),
         method="tempering",
         doubts=doubts,
-        lower=log_base + total.lower,
-        upper=log_base + total.upper,
+        lower=lower,
+        upper=upper,
         barrier=travelled.barrier,
         n_round_trips=travelled.n_round_trips,
         n_chains=n_columns,
         n_temperatures=len(travelled.betas),
         n_sweeps=n_spent,
         stopped_by=stopped_by,
-    ), ladder
+    )
+    return estimate, ladder, known
 
 
 def followed_log_partition(
-    ladder: Ladder, machine: Machine, stream: RandomStream
+    ladder: Ladder, machine: Machine, stream: RandomStream, states: np.ndarray | None = None
 ) -> tuple[float, float]:
     """log Z by the ladder of a model in training, and its error.
 
     Rounds of sweeps from where the ladder is, each twice as long, until the states have caught up
-    with the model. Where they do not, the error says by how much.
+    with the model. Where they do not, the error says by how much. `states` as in
+    `tempered_log_partition`, but looked at as they are.
     """
     machine = machine.for_rows(2 * LONGEST_FOLLOWED_ROUND * ladder.states.shape[0])
-    n_sweeps = FIRST_FOLLOWED_ROUND
+    known = weighed(machine, states) if _has_rows(states) and can_be_known(machine) else None
+    n_sweeps, budget = FIRST_FOLLOWED_ROUND, Budget(LONGEST_FOLLOWED_ROUND)
     while True:
-        ladder, total = _measured_round(ladder, machine, n_sweeps, stream, np.inf)
+        ladder, found = _measured_round(ladder, machine, n_sweeps, stream, budget, known)
+        total = found.total
         is_done = total.error <= FOLLOWED_TOL and total.is_consistent
         if is_done or 2 * n_sweeps > LONGEST_FOLLOWED_ROUND:
-            value = base_log_partition(ladder.base, machine) + total.value
-            return value, float(np.hypot(total.error, max(0.0, -total.gap)))
+            return total.value, float(np.hypot(total.error, max(0.0, -total.gap)))
+        if known is not None and known.log_total < total.value + LOG_SHARE_THAT_COUNTS:
+            known = None
         n_sweeps *= 2
 
 
+def _next_sweeps(n_sweeps: int, n_left: int, is_last: bool) -> int:
+    """Sweeps of the round after one of so many."""
+    if is_last:
+        return max(SWEEPS_OF_ALL_PAIRS, min(max(n_sweeps, FEWEST_MEASURED), n_left))
+    # What would be too little for one more round after the next one belongs to that.
+    wanted = n_left if n_left < 4 * n_sweeps else 2 * n_sweeps
+    return max(SWEEPS_OF_ALL_PAIRS, wanted)
+
+
+def _known_states(
+    machine: Machine, states: np.ndarray | None, log_z: float
+) -> KnownStates | None:
+    """Known states around some, if they have a share of Z that counts."""
+    if states is None or not can_be_known(machine):
+        return None
+    known = likely(machine, states)
+    if known.log_total < log_z + LOG_SHARE_TO_SEARCH:
+        return None
+    known = searched(machine, known)
+    return known if known.log_total >= log_z + LOG_SHARE_THAT_COUNTS else None
+
+
 def _measured_round(
-    ladder: Ladder, machine: Machine, n_sweeps: int, stream: RandomStream, deadline: float
-) -> tuple[Ladder, LadderSum]:
+    ladder: Ladder,
+    machine: Machine,
+    n_sweeps: int,
+    stream: RandomStream,
+    budget: Budget,
+    known: KnownStates | None,
+) -> tuple[Ladder, Round]:
     """The ladder after so many sweeps, fewer if time is over, and what they say of log Z."""
-    seen, parity = [], ladder.n_sweeps % 2
-    while n_sweeps > 0 and (not seen or time.perf_counter() < deadline):
-        n = min(n_sweeps, SWEEPS_AT_ONCE)
+    seen, looks, parity = [], [], ladder.n_sweeps % 2
+    products = 2.0 * ladder.states.shape[0] * machine.n_visible * machine.n_hidden
+    at_once = int(np.clip(PRODUCTS_AT_ONCE / products, 1, SWEEPS_AT_ONCE))
+    if known is not None:
+        at_once = min(at_once, SWEEPS_TO_LOOK)
+    n_left = n_sweeps
+    while n_left > 0 and (sum(map(len, seen)) < SWEEPS_OF_ALL_PAIRS or not budget.is_late):
+        n = min(n_left, at_once)
         ladder, log_ratios = sweep(ladder, machine, n, stream)
         seen.append(machine.backend.to_numpy(log_ratios).reshape(n, ladder.n_columns, -1))
-        n_sweeps -= n
-    return ladder, ladder_sum(np.concatenate(seen), parity)
+        n_left -= n
+        if known is not None:
+            cold = machine.backend.to_numpy(cold_states(ladder, machine.backend))
+            looks.append(known.contain(cold).reshape(ladder.n_columns, -1))
+    total = ladder_sum(np.concatenate(seen), parity)
+    log_base = base_log_partition(ladder.base, machine)
+    total = replace(
+        total,
+        value=total.value + log_base,
+        lower=total.lower + log_base,
+        upper=total.upper + log_base,
+    )
+    share = unfound = 0.0
+    if known is not None:
+        of_columns = np.mean(looks, axis=(0, 2))
+        # Where all are known, no more is certain than that the rest is rarer than could be seen.
+        share = min(float(of_columns.mean()), 1.0 - 0.5 / np.size(looks))
+        total = _with_known(total, known.log_total, of_columns, share)
+        unfound = max(0.0, float(np.exp(known.log_total - total.value)) - share)
+    return ladder, Round(total, share, n_sweeps - n_left, unfound)
+
+
+def _with_known(
+    total: LadderSum, log_known: float, of_columns: np.ndarray, share: float
+) -> LadderSum:
+    """log Z of known states and of the rest, given the ladder's and the known share of its states.
+
+    Where the ladder has more or fewer of the known states than it should, its log Z is off by
+    just what they are: that of the rest, log Z_ladder + log(1 - share), is not.
+    """
+    value, lower, upper = (
+        float(np.logaddexp(log_known, bound + np.log1p(-share)))
+        for bound in (total.value, total.lower, total.upper)
+    )
+    of_rest = float(np.exp(total.value + np.log1p(-share) - value))
+    of_share = (of_columns - of_columns.mean()) / (of_columns.size * (1.0 - share))
+    shares = of_rest * (total.shares - of_share)
+    return LadderSum(
+        value,
+        standard_error(shares),
+        lower,
+        of_rest * total.lower_error,
+        upper,
+        of_rest * total.upper_error,
+        shares,
+    )
+
+
+def _with_surroundings(total: LadderSum, unfound: float, around: Surroundings) -> LadderSum:
+    """log Z with what lies around known states that the ladder has not found."""
+    more = unfound * around.odds
+    added, error = float(np.log1p(more)), unfound * around.error / (1.0 + more)
+    return replace(
+        total,
+        value=total.value + added,
+        error=float(np.hypot(total.error, error)),
+        lower=total.lower + added,
+        lower_error=float(np.hypot(total.lower_error, error)),
+        upper=total.upper + added,
+        upper_error=float(np.hypot(total.upper_error, error)),
+    )
+
+
+def _rounding(machine: Machine, ladder: Ladder, known: KnownStates | None) -> float:
+    """How far rounding takes free energies at most, over states at β = 1 and known ones."""
+    states = machine.backend.to_numpy(cold_states(ladder, machine.backend))[:ROUNDED_STATES]
+    if known is not None:
+        states = np.concatenate([states, known.heaviest(ROUNDED_STATES)])
+    return rounding_of(machine, states)
+
+
+def rounding_of(machine: Machine, states: np.ndarray) -> float:
+    """How far rounding takes the free energies of some states from exact ones, at most, in nats."""
+    exact = log_weights_of(machine.in_float64(), states)
+    off = np.abs(log_weights_of(machine, states) - exact)
+    return float(off.max() + np.finfo(np.float64).eps * np.abs(exact).max())
 
 
 def _doubts(
-    total: LadderSum, before: LadderSum | None, travelled: Travels, n_started: int
+    found: Round, before: LadderSum | None, travelled: Travels, n_started: int
 ) -> tuple[str, ...]:
-    """What speaks against a ladder's sum, if anything does."""
-    doubts = []
+    """What speaks against a round's sum, if anything does."""
+    doubts, total = [], found.total
     if not (total.is_consistent and abs(total.gap) <= LARGEST_GAP):
         doubts.append(
             f"the bounds from both sides, {total.lower - total.value:+.2f} and "
@@ -319,7 +546,8 @@ def _doubts(
         drift = total.value - before.value
         if abs(drift) > LARGEST_DEVIATION * np.hypot(total.error, before.error):
             doubts.append(f"it has moved by {drift:+.2f} nats in the last round")
-    if travelled.n_round_trips < travelled.n_columns:
+    # States that are known need not be found.
+    if travelled.n_round_trips < travelled.n_columns * (1.0 - found.share_known):
         doubts.append(
             f"only {travelled.n_round_trips} states came from β = 0 to β = 1 in "
             f"{travelled.n_columns} columns"

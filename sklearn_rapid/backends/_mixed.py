@@ -114,6 +114,16 @@ class Mixed(Units):
         pairs = zip(self.parts, self._slices(), strict=True)
         return all(part.are_states(v[:, where]) for part, where in pairs)
 
+    def neighbours(self, v: np.ndarray) -> np.ndarray:
+        """Those of each part, beside the others as they are."""
+        found = []
+        for part, where in zip(self.parts, self._slices(), strict=True):
+            own = part.neighbours(v[where])
+            changed = np.tile(v, (own.shape[0], 1))
+            changed[:, where] = own
+            found.append(changed)
+        return np.concatenate(found)
+
     def _slices(self) -> Iterator[slice]:
         """The columns of each part."""
         for start, stop in pairwise(accumulate(self.sizes, initial=0)):

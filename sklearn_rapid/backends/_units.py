@@ -94,6 +94,10 @@ class Units:
         """Whether rows are states of these units."""
         raise NotImplementedError
 
+    def neighbours(self, v: np.ndarray) -> np.ndarray:
+        """All states that differ from a state, of shape (V,), in a single unit or group."""
+        raise NotImplementedError
+
 
 @dataclass(frozen=True)
 class Spins(Units):
@@ -154,6 +158,10 @@ class Spins(Units):
         """Whether all are -1 or +1."""
         return bool(((v == 1) | (v == -1)).all())
 
+    def neighbours(self, v: np.ndarray) -> np.ndarray:
+        """One for each spin, which is flipped."""
+        return v * (1 - 2 * np.eye(v.size, dtype=v.dtype))
+
 
 @dataclass(frozen=True)
 class Gaussians(Units):
@@ -210,6 +218,10 @@ class Gaussians(Units):
     def are_states(self, v: np.ndarray) -> bool:
         """Whether all are finite."""
         return bool(np.isfinite(v).all())
+
+    def neighbours(self, v: np.ndarray) -> np.ndarray:
+        """None: there is no next number."""
+        return np.empty((0, v.size), dtype=v.dtype)
 
 
 @dataclass(frozen=True)
@@ -289,6 +301,14 @@ class Categories(Units):
         is_on = v == 1
         one_each = all((is_on[:, group].sum(axis=1) == 1).all() for group in self._groups())
         return bool(one_each and (is_on | (v == 0)).all())
+
+    def neighbours(self, v: np.ndarray) -> np.ndarray:
+        """One for each unit that is zero, which becomes that of its group."""
+        off = np.flatnonzero(v == 0)
+        group = np.repeat(np.arange(len(self.sizes)), self.sizes)
+        changed = np.where(group[None, :] == group[off, None], 0, v[None, :]).astype(v.dtype)
+        changed[np.arange(off.size), off] = 1
+        return changed
 
     def _groups(self) -> Iterator[slice]:
         """The columns of each group."""

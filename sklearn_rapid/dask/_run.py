@@ -22,6 +22,8 @@ from sklearn_rapid.training_state import TrainingState
 # So long after the state has been fetched it is fetched again, in seconds; and it is not fetched
 # for more than this share of the time.
 SECONDS_BETWEEN_MARKS, SHARE_OF_MARKS = 20.0, 0.05
+# Rows that the client looks at for states of great weight.
+ROWS_FETCHED = 2000
 
 
 Window = tuple[tuple[int, ...], np.ndarray]
@@ -129,6 +131,11 @@ class DaskRun(Run):
             return None
         weights = self.weights[rows]
         return weights / weights.sum()
+
+    @property
+    def n_looked_at(self) -> int:
+        """Few: they are fetched."""
+        return ROWS_FETCHED
 
     @cached_property
     def _settings(self) -> Settings:
