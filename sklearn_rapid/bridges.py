@@ -18,6 +18,9 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import expit, logsumexp
 
+# In nats: what is less, rounding may be.
+SMALLEST_DIFFERENCE = 1e-3
+
 
 @dataclass(frozen=True)
 class LadderSum:
@@ -55,9 +58,9 @@ class LadderSum:
     @property
     def is_consistent(self) -> bool:
         """Whether forward and backward agree with the value within four of their errors."""
-        return self.value - self.lower <= 4.0 * np.hypot(
-            self.error, self.lower_error
-        ) and self.upper - self.value <= 4.0 * np.hypot(self.error, self.upper_error)
+        below = 4.0 * np.hypot(self.error, self.lower_error) + SMALLEST_DIFFERENCE
+        above = 4.0 * np.hypot(self.error, self.upper_error) + SMALLEST_DIFFERENCE
+        return self.value - self.lower <= below and self.upper - self.value <= above
 
 
 def ladder_sum(log_ratios: np.ndarray, first_parity: int = 0) -> LadderSum:

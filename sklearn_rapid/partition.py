@@ -14,7 +14,12 @@ import numpy as np
 from scipy.special import logsumexp
 
 from sklearn_rapid.backends import RandomStream
-from sklearn_rapid.bridges import LadderSum, ladder_sum, standard_error
+from sklearn_rapid.bridges import (
+    SMALLEST_DIFFERENCE,
+    LadderSum,
+    ladder_sum,
+    standard_error,
+)
 from sklearn_rapid.known_states import (
     KnownStates,
     Surroundings,
@@ -544,7 +549,8 @@ def _doubts(
         )
     if before is not None:
         drift = total.value - before.value
-        if abs(drift) > LARGEST_DEVIATION * np.hypot(total.error, before.error):
+        error = np.hypot(total.error, before.error)
+        if abs(drift) > LARGEST_DEVIATION * error + SMALLEST_DIFFERENCE:
             doubts.append(f"it has moved by {drift:+.2f} nats in the last round")
     # States that are known need not be found.
     if travelled.n_round_trips < travelled.n_columns * (1.0 - found.share_known):
@@ -556,7 +562,8 @@ def _doubts(
         parts = total.shares[:n_started], total.shares[n_started:]
         means = [part.mean() * total.shares.size for part in parts]
         errors = [part.std(ddof=1) * total.shares.size / np.sqrt(part.size) for part in parts]
-        if abs(means[0] - means[1]) > LARGEST_DEVIATION * np.hypot(*errors):
+        error = np.hypot(*errors)
+        if abs(means[0] - means[1]) > LARGEST_DEVIATION * error + SMALLEST_DIFFERENCE:
             doubts.append(
                 f"columns that started from chains of training and from independent units "
                 f"differ by {means[0] - means[1]:+.2f} nats"

@@ -261,7 +261,9 @@ def _squares(
         of_data = backend.dot(data_weights, data_weights)
     if negative.weights is None:
         return of_data, negative.visible.shape[0] / whole.n_model / whole.n_model
-    of_model = backend.dot(negative.weights, negative.weights)
+    # Weights that are known bring no noise.
+    drawn = negative.weights[: negative.visible.shape[0] - negative.n_known]
+    of_model = backend.dot(drawn, drawn)
     # Two states of weight w / 2 for each of weight w.
     return of_data, of_model / 2 if negative.stand_for_two else of_model
 

@@ -68,7 +68,7 @@ def n_at_once(trainer: Any, state: Any) -> int:
         return 0
     n = int(STRETCH_PRODUCTS / products)
     if isinstance(chains, TemperedChains):
-        n = min(n, phase.n_updates_to_look(chains))
+        return min(max(1, n), phase.n_updates_to_look(chains))
     return max(1, n)
 
 

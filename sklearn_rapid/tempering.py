@@ -308,6 +308,18 @@ def lags(ladder: Ladder, log_ratios: Any, parity: int, backend: Any) -> Any:
     return out
 
 
+def log_partition_gain(ladder: Ladder, log_ratios: Any, parity: int, backend: Any) -> float:
+    """log Z at β = 1 less that at β = 0, in the middle of the bounds that `lags` compares.
+
+    From few sweeps, two at least, where bridges would take too long. Parameters are those of `lags`.
+    """
+    xp, total = backend.xp, 0.0
+    for _, gains, losses in _pairs(ladder.n_rungs, log_ratios, parity, xp):
+        middle = 0.5 * (_log_mean_exp(gains, xp) - _log_mean_exp(losses, xp))
+        total += float(xp.sum(middle)) / middle.shape[0]
+    return total
+
+
 def placed(travelled: Travels, n_rungs: int) -> np.ndarray:
     """`n_rungs` β from 0 to 1 between which equal shares of exchanges would be rejected.
 

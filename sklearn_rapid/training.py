@@ -236,6 +236,10 @@ class Trainer:
         negative, state.chains = self.negative_phase.states(
             sampler, data, state.chains, state.stream
         )
+        if self.n_latent == 0:
+            negative, state.chains = self.negative_phase.with_known_states(
+                negative, sampler, data, state.chains, state.stream
+            )
         whole = Whole(data.shape[0], negative.visible.shape[0])
         sums = self.sums_of(state, sampler, data, negative, whole, weights)
         if self.n_latent > 0 and can_be_means(sampler, negative):

@@ -33,6 +33,8 @@ class NegativeStates:
         The share of a full step that the states can follow.
     log_ratios : array of shape (n_sweeps, n_columns * n_rungs) or None
         What the exchanges of tempered chains have seen.
+    n_known : int
+        The last of the states, whose weights have been computed, and not drawn.
     """
 
     visible: Any
@@ -41,6 +43,7 @@ class NegativeStates:
     stand_for_two: bool = False
     step_share: float = 1.0
     log_ratios: Any = None
+    n_known: int = 0
 
 
 class NegativePhase(_ValidatedParameters):
@@ -102,6 +105,12 @@ class NegativePhase(_ValidatedParameters):
         """
         raise NotImplementedError
 
+    def with_known_states(
+        self, negative: NegativeStates, machine: Machine, data: Any, chains: Any, stream: RandomStream
+    ) -> tuple[NegativeStates, Any]:
+        """The states, and those that rows show to be modes where no chain finds them."""
+        return negative, chains
+
     def before_update(self, chains: Any, backend: Any) -> Any:
         """All chains as they go into an update."""
         return chains
@@ -126,6 +135,10 @@ class TemperedChains:
         See `NegativeStates`.
     barrier, mean_lag : float
         Of the last window of sweeps that was looked at; NaN before the first.
+    known : array of shape (n, V) or None
+        States that have more probability than the chains show (`sklearn_rapid.known_states`).
+    entropy : float
+        Of the rest of the model, in nats, when that was found.
     """
 
     ladder: Ladder
@@ -134,6 +147,8 @@ class TemperedChains:
     step_share: float = 1.0
     barrier: float = float("nan")
     mean_lag: float = float("nan")
+    known: Any = None
+    entropy: float = float("nan")
 
 
 def states_of(chains: Any, backend: Any) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn_rapid._compat import Count, StrOptions
 from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.couplings import Couplings
+from sklearn_rapid.known_states import can_be_known
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.negative_phase._base import (
     NegativePhase,
@@ -17,6 +18,7 @@ from sklearn_rapid.negative_phase._base import (
     TemperedChains,
     as_dtype_of,
 )
+from sklearn_rapid.negative_phase._known import acquainted, with_known
 from sklearn_rapid.tempering import (
     adapted,
     build,
@@ -156,14 +158,33 @@ class ParallelTempering(NegativePhase):
         negative = NegativeStates(cold, step_share=chains.step_share, log_ratios=log_ratios)
         return negative, replace(chains, ladder=ladder)
 
+    def with_known_states(
+        self,
+        negative: NegativeStates,
+        machine: Machine,
+        data: Any,
+        chains: TemperedChains,
+        stream: RandomStream,
+    ) -> tuple[NegativeStates, TemperedChains]:
+        """The chains and, where they lack them, heavy rows of the data, by their probabilities.
+
+        Which ones is found at the first update of each window.
+        """
+        if chains.ladder.n_sweeps == self.n_sweeps and can_be_known(machine):
+            chains = acquainted(chains, machine, data, stream)
+        if chains.known is None:
+            return negative, chains
+        return with_known(negative, chains.known, chains.entropy, machine), chains
+
     def is_due(self, chains: TemperedChains) -> bool:
         """Whether the ladder is looked at before the next sweep."""
         return chains.ladder.n_sweeps >= WINDOW
 
     def n_updates_to_look(self, chains: TemperedChains) -> int:
-        """In how many updates the ladder is looked at next."""
-        n_sweeps = 0 if self.is_due(chains) else chains.ladder.n_sweeps
-        return -(-(WINDOW - n_sweeps) // self.n_sweeps)
+        """For how many updates neither the ladder nor known states are looked at."""
+        if self.is_due(chains) or chains.ladder.n_sweeps == 0 or chains.known is not None:
+            return 0
+        return -(-(WINDOW - chains.ladder.n_sweeps) // self.n_sweeps)
 
     def before_update(self, chains: TemperedChains, backend: Any) -> TemperedChains:
         """After a window of sweeps, the ladder is looked at."""
@@ -218,8 +239,13 @@ class ParallelTempering(NegativePhase):
             share *= STEP_FACTOR
         else:
             share = min(1.0, share / STEP_FACTOR)
-        return TemperedChains(
-            ladder, _zero(backend), chains.n_wanted, share, travelled.barrier, mean_lag
+        return replace(
+            chains,
+            ladder=ladder,
+            lag=_zero(backend),
+            step_share=share,
+            barrier=travelled.barrier,
+            mean_lag=mean_lag,
         )
 
 
