@@ -58,7 +58,7 @@ def n_at_once(trainer: Any, state: Any) -> int:
     """How many updates may be made in one call: none if they cannot be told to the backend."""
     machine, phase = state.machine, trainer.negative_phase
     steps = _steps_of(phase)
-    if steps is None or not _can_be_told(trainer, machine):
+    if steps is None or state.unusual_rows is not None or not _can_be_told(trainer, machine):
         return 0
     batch_size, chains = trainer.batch_size, state.chains
     n_model = _n_states(phase, machine.couplings, batch_size, chains)

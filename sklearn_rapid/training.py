@@ -8,7 +8,7 @@ that it can be told so (`sklearn_rapid.stretches`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,10 +25,14 @@ from sklearn_rapid.positive_phase import AS_THEY_ARE, PositivePhase, filled_with
 from sklearn_rapid.projections import Projection
 from sklearn_rapid.statistics import HIDDEN_OFFSET_RATE, Probe, Sums, Whole, row_sums
 from sklearn_rapid.step_length import (
-    energy_variance,
+    energy_changes,
+    mean_and_variance,
+    most_unusual,
     n_varied_units,
     share_of_full_step,
+    shortened,
     step_scale,
+    variances,
 )
 from sklearn_rapid.training_state import TrainingState
 from sklearn_rapid.visible_scale import next_scale
@@ -122,6 +126,8 @@ class Trainer:
         )
         self.negative_phase.check(machine)
         self.projection.check(machine)
+        of_units = variances(visible_units, total / n, n, backend)
+        varies = bool(n_varied_units(of_units, backend) == n_visible)
         return TrainingState(
             machine,
             stream,
@@ -133,6 +139,7 @@ class Trainer:
             visible_scale=visible_scale,
             visible_spread=visible_scale,
             smallest_scale=smallest_scale,
+            unusual_rows=None if varies else data[:0, :],
         )
 
     def resume(self, state: TrainingState) -> TrainingState:
@@ -279,16 +286,31 @@ class Trainer:
         )
         scale = rate
         if self.optimizer.scaled:
-            variance = energy_variance(machine, self._probe(state, sums), direction)
-            length = rate * sums.step_share
-            share = share_of_full_step(sums, backend)
-            mean, units = state.visible_offset, machine.visible_units
-            n_units = n_varied_units(units, mean, state.n_rows, backend)
-            squared_length = length * length * n_units * share
-            scale = step_scale(squared_length, variance, gradient, direction, backend)
+            scale = self._scale(state, sums, rate, gradient, direction)
         state.n_updates += 1
         project = self.projection.is_due(state.n_updates, end_of_epoch)
         self._step(state, direction, scale, project)
+
+    def _scale(
+        self, state: TrainingState, sums: Sums, rate: float, gradient: Arrays, direction: Arrays
+    ) -> Any:
+        """How far to go along the direction."""
+        machine, backend = state.machine, state.machine.backend
+        probe = self._probe(sums.probes, state)
+        changes = energy_changes(machine, probe.visible, probe.hidden, direction)
+        mean, variance = mean_and_variance(changes, probe.weights, backend.xp)
+        length = rate * sums.step_share
+        of_units = variances(machine.visible_units, state.visible_offset, state.n_rows, backend)
+        squared_length = length * length * n_varied_units(of_units, backend)
+        squared_length = squared_length * share_of_full_step(sums, backend)
+        scale = step_scale(squared_length, variance, gradient, direction, backend)
+        if state.unusual_rows is None:
+            return scale
+        rows = _joined([state.unusual_rows, *(probe.visible for probe in sums.probes)], backend.xp)
+        state.unusual_rows = most_unusual(rows, state.visible_offset, of_units, backend)
+        unusual = self._probe([Probe(state.unusual_rows, None)], state)
+        changes = energy_changes(machine, unusual.visible, unusual.hidden, direction) - mean
+        return shortened(scale, squared_length, changes, backend)
 
     @property
     def _is_centered(self) -> bool:
@@ -336,18 +358,18 @@ class Trainer:
         r = max(HIDDEN_OFFSET_RATE, 1.0 / (state.n_updates + 1))
         state.hidden_offset = (1.0 - r) * state.hidden_offset + r * mean
 
-    def _probe(self, state: TrainingState, sums: Sums) -> Probe:
+    def _probe(self, probes: Sequence[Probe], state: TrainingState) -> Probe:
         """All probed states, less the offsets."""
         machine, xp = state.machine, state.machine.backend.xp
         visible, hidden = [], []
-        for probe in sums.probes:
+        for probe in probes:
             visible.append(probe.visible)
             is_known = probe.hidden is not None
             hidden.append(probe.hidden if is_known else machine.hidden_mean(probe.visible))
         v, t = _joined(visible, xp), _joined(hidden, xp)
         if self._is_centered:
             v, t = v - self._visible_offset(state), t - state.hidden_offset
-        return Probe(v, _joined([probe.weights for probe in sums.probes], xp), t)
+        return Probe(v, _joined([probe.weights for probe in probes], xp), t)
 
     def check(self, state: TrainingState) -> None:
         """Raise Diverged if a parameter is no longer finite, or too large.

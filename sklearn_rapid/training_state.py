@@ -36,6 +36,8 @@ class TrainingState:
     visible_spread, smallest_scale : array of shape (V,) or None
         Of real units: the standard deviation of their columns, and the least that a scale may
         become (float64).
+    unusual_rows : array of shape (n, V) or None
+        Of units that hardly vary: rows and states of the model that are furthest from the mean.
     known_states : array of shape (n, V) or None
         Different rows of great weight (int8): modes, it may be, that no chain finds.
     """
@@ -52,6 +54,7 @@ class TrainingState:
     visible_scale: Any = None
     visible_spread: Any = None
     smallest_scale: Any = None
+    unusual_rows: Any = None
     known_states: Any = None
 
     def states_of(self, data: Any) -> Any:

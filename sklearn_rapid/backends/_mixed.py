@@ -89,10 +89,10 @@ class Mixed(Units):
         of_parts = self._split(backend, field, counted)
         return sum(part.entropy(f, some, backend) for part, f, some in of_parts)
 
-    def total_variance(self, mean: Any, backend: Any) -> Any:
-        """The sum of the parts'."""
-        pairs = self._split(backend, mean)
-        return sum(part.total_variance(m, backend) for part, m in pairs)
+    def variances(self, mean: Any, backend: Any) -> Any:
+        """The parts', side by side."""
+        found = [part.variances(m, backend) for part, m in self._split(backend, mean)]
+        return backend.xp.concat(found, axis=-1)
 
     def of(self, columns: np.ndarray) -> Units:
         """The parts that the columns are of, each with its own columns."""

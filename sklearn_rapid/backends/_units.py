@@ -82,8 +82,8 @@ class Units:
         """The mean of each unit, or one nearby where units in its field would never turn."""
         return mean
 
-    def total_variance(self, mean: Any, backend: Any) -> Any:
-        """Variances of units of these means, each a share of the largest it can be, added up."""
+    def variances(self, mean: Any, backend: Any) -> Any:
+        """Variances of units of these means, each a share of its variance in no field."""
         raise NotImplementedError
 
     def real(self, n_units: int) -> np.ndarray:
@@ -146,9 +146,9 @@ class Spins(Units):
         e = xp.exp(-2.0 * a)
         return _sum_of_counted(xp.log1p(e) + 2.0 * a * e / (1.0 + e), counted, xp)
 
-    def total_variance(self, mean: Any, backend: Any) -> Any:
-        """Σ_j 1 - m_j²."""
-        return mean.shape[0] - backend.xp.sum(mean * mean)
+    def variances(self, mean: Any, backend: Any) -> Any:
+        """1 - m²."""
+        return 1.0 - mean * mean
 
     def inner_mean(self, mean: np.ndarray) -> np.ndarray:
         """Means no nearer to ±1 than `LARGEST_MEAN`."""
@@ -207,9 +207,9 @@ class Gaussians(Units):
         theta = xp.astype(field, xp.float64)
         return _sum_of_counted(0.5 * log(2.0 * pi) - 0.5 * theta * theta, counted, xp)
 
-    def total_variance(self, mean: Any, backend: Any) -> Any:
-        """The number of units: real ones can be of any spread."""
-        return float(mean.shape[0])
+    def variances(self, mean: Any, backend: Any) -> Any:
+        """One, whatever the mean."""
+        return backend.xp.ones_like(mean)
 
     def real(self, n_units: int) -> np.ndarray:
         """All of them."""
@@ -285,11 +285,11 @@ class Categories(Units):
         pairs = zip(self.sizes, shares, strict=True)
         return Categories(tuple(size for size, share in pairs if share))
 
-    def total_variance(self, mean: Any, backend: Any) -> Any:
-        """Σ k (1 - Σ_j m_j²) / (1 - 1/k) over groups of k units."""
+    def variances(self, mean: Any, backend: Any) -> Any:
+        """m (1 - m) over (1/k) (1 - 1/k), in groups of k units."""
         sizes = np.repeat(self.sizes, self.sizes).astype(np.float64)
-        factor = backend.constant(sizes * sizes / np.maximum(sizes - 1.0, 1.0))
-        return backend.xp.sum(factor * (backend.constant(1.0 / sizes) - mean * mean))
+        in_no_field = np.maximum(sizes - 1.0, 1.0) / (sizes * sizes)
+        return mean * (1.0 - mean) / backend.constant(in_no_field)
 
     def inner_mean(self, mean: np.ndarray) -> np.ndarray:
         """Means with a small share of equal ones in each group."""
