@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from brute_force import weights_of_patterns
 from scipy import stats
 
 from sklearn_rapid import DBM, RABM, RARBM, RBM
@@ -122,10 +123,11 @@ def coverage(z):
 
 def weights_of(model):
     """The arrays of a fitted model, in float64."""
-    W, b, c = (
-        np.asarray(x, dtype=float)
-        for x in (model.components_.T, model.intercept_visible_, model.intercept_hidden_)
-    )
+    b, c = (np.float64(x) for x in (model.intercept_visible_, model.intercept_hidden_))
+    if isinstance(model, RARBM):
+        W = weights_of_patterns(*map(np.float64, (model.visible_patterns_, model.hidden_patterns_)))
+    else:
+        W = np.float64(model.components_.T)
     visible = model.visible
     if visible == "categorical":
         (visible,) = {len(codes) for codes in model.categories_}
@@ -135,6 +137,8 @@ def weights_of(model):
 
 def exact_log_z(model):
     """Exact log Z: by a sum that does not need the package, where that is quick."""
+    if isinstance(model.visible, list):
+        return model.log_partition("exact").value
     weights = weights_of(model)
     if weights.n_enumerated <= MOST_SPINS_HERE:
         return weights.log_z()
@@ -192,7 +196,8 @@ def trained(estimator, X, row=None, note=""):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = estimator.fit(X)
-    return Case(f"{estimator}{note}".replace("\n", ""), model, exact_log_z(model), X, row)
+    name = " ".join(f"{estimator}{note}".split())
+    return Case(name, model, exact_log_z(model), X, row)
 
 
 # --- a: modes far apart -------------------------------------------------------------------------
@@ -294,9 +299,9 @@ def kind_unseen():
 # --- c: transitions of first order --------------------------------------------------------------
 
 
-def a_transition(share, onset, n_visible=40):
-    name = f"an ordered phase of {share}, onset {onset}, {n_visible} columns"
-    return by_hand(name, ordered(share, onset=onset, n_visible=n_visible))
+def a_transition(share, onset, n_visible=40, n_free=0):
+    name = f"an ordered phase of {share}, onset {onset}, {n_visible} columns, {n_free} free"
+    return by_hand(name, ordered(share, onset=onset, n_visible=n_visible, n_free=n_free))
 
 
 def agreeing_codes(share, n_codes):
@@ -313,6 +318,7 @@ def kind_transitions():
     return [
         *(partial(a_transition, s, o) for s in (0.1, 0.5, 0.9) for o in (0.4, 0.6, 0.8)),
         partial(a_transition, 0.5, 0.5, 80),
+        *(partial(a_transition, s, 0.9, 44, 20) for s in (0.1, 0.5, 0.9)),
         *(partial(agreeing_codes, s, q) for s in (0.1, 0.5, 0.9) for q in (3, 5)),
         *(partial(strong_glass, scale, seed) for scale in (1.0, 3.0, 10.0) for seed in (0, 1)),
     ]
@@ -414,6 +420,140 @@ def kind_recurring_others():
     ]  # fmt: skip
 
 
+# --- rows that lead a fit astray ----------------------------------------------------------------
+
+
+def coins(draw, n_rows=2000, n_columns=50):
+    return np.random.default_rng(draw).integers(2, size=(n_rows, n_columns))
+
+
+def zeros_of_a_tenth(draw, n_columns=50):
+    """One row that recurs, as above."""
+    return rows_that_recur(draw, n_columns=n_columns)[0]
+
+
+def copies_with_flips(draw, n_flips, n_columns=50):
+    """Copies of zeros, each with some flips: the mode is where no row is."""
+    X = zeros_of_a_tenth(draw, n_columns)
+    rng = np.random.default_rng(draw)
+    for i in range(200):
+        X[i, rng.choice(n_columns, n_flips, replace=False)] = 1
+    return X
+
+
+def noisy_copies(draw):
+    """Copies of a row whose columns are flipped one time in twenty."""
+    X, row = coins(draw), coins(draw + 100, 1)
+    X[:200] = row ^ (np.random.default_rng(draw).random((200, 50)) < 0.05)
+    return X
+
+
+def copies_with_gaps(draw):
+    """Copies of zeros, of each of which five columns are missing: no row is ever seen whole."""
+    X = zeros_of_a_tenth(draw).astype(float)
+    for i in range(200):
+        X[i, np.random.default_rng(i).choice(50, 5, replace=False)] = np.nan
+    return X
+
+
+def probabilities_of_zeros(draw):
+    """Rows of small probabilities, to be drawn anew each time."""
+    X = zeros_of_a_tenth(draw).astype(float)
+    X[:200] = 0.02
+    return X
+
+
+def a_subcube(draw, n_fixed=30):
+    """A tenth of the rows have zeros in the first columns, and coins in the others."""
+    X = coins(draw)
+    X[:200, :n_fixed] = 0
+    return X
+
+
+def halves(draw):
+    """Zeros in the first half of the columns, or in the second one, and never in both."""
+    X = coins(draw)
+    X[:400, :25], X[400:800, 25:] = 0, 0
+    return X
+
+
+def three_rows(draw):
+    """Three rows that recur."""
+    X = coins(draw)
+    X[:300] = coins(7, 3)[np.arange(300) % 3]
+    return X
+
+
+def three_of_four(draw):
+    """Two halves, each a pattern or its opposite, of which one combination is never seen."""
+    X, k = coins(draw), np.arange(300) % 3
+    left, right = (np.array([p, 1 - p]) for p in coins(draw + 100, 2, 25))
+    X[:300] = np.hstack([left[k // 2], right[k % 2]])
+    return X
+
+
+def codes_of_a_tenth(draw):
+    """Columns of four codes: one row that recurs."""
+    X = np.random.default_rng(draw).integers(4, size=(2000, 20))
+    X[:200] = 0
+    return X
+
+
+def beside_real_columns(draw):
+    """Forty columns with a row that recurs, and five real ones."""
+    noise = np.random.default_rng(draw).normal(size=(2000, 5))
+    return np.hstack([zeros_of_a_tenth(draw, 40), noise])
+
+
+def astray(rows, estimator, draw, **how):
+    X = rows(draw, **how)
+    note = f", {rows.__name__}, draw {draw}, {how}"
+    return trained(estimator.set_params(random_state=0), X, note=note)
+
+
+def later_without(estimator, draw):
+    """A row that recurs in a fit, and is not there when it goes on."""
+    X = zeros_of_a_tenth(draw)
+    trained(estimator.set_params(random_state=0, max_iter=195), X)
+    estimator.set_params(warm_start=True, max_iter=5)
+    return trained(estimator, X[200:], note=f", then without the row, draw {draw}")
+
+
+def kind_rows():
+    """Fits that give much of their probability to what rows show only by halves."""
+    rbm, rarbm = partial(RBM, 16, max_iter=200), partial(RARBM, 16, max_iter=200)
+    cd = {"negative_phase": "cd"}
+    mixed = [("binary", slice(0, 40)), ("gaussian", slice(40, 45))]
+    rows = zeros_of_a_tenth
+    return [
+        *(partial(astray, rows, rbm(**cd), d) for d in range(3)),
+        *(partial(astray, rows, rarbm(16, **cd), d) for d in (1, 2)),
+        *(partial(astray, rows, rbm(), d, n_columns=100) for d in range(2)),
+        *(partial(astray, rows, rbm(**cd), d, n_columns=100) for d in range(2)),
+        partial(astray, rows, rarbm(4, negative_phase="pid"), 2),
+        *(partial(astray, rows, DBM((12, 4), max_iter=n), d) for n, d in ((200, 0), (60, 1))),
+        *(partial(astray, copies_with_flips, rbm(), d, n_flips=f, n_columns=n)
+          for d, f, n in ((0, 2, 50), (1, 3, 100))),
+        *(partial(astray, copies_with_flips, rarbm(k, **cd), d, n_flips=2)
+          for k in (4, 16) for d in range(3)),
+        partial(astray, noisy_copies, rarbm(16), 1),
+        partial(astray, copies_with_gaps, rbm(), 0),
+        partial(astray, probabilities_of_zeros, rbm(binarize="sample"), 0),
+        partial(astray, a_subcube, rarbm(16), 0),
+        *(partial(astray, a_subcube, rbm(**cd), d) for d in (1, 2)),
+        *(partial(astray, a_subcube, rarbm(16, **cd), d, n_fixed=35) for d in (0, 1)),
+        partial(astray, halves, rbm(), 1),
+        partial(astray, halves, rarbm(16), 0),
+        partial(astray, three_rows, rbm(), 1),
+        partial(astray, three_rows, rarbm(16), 0),
+        *(partial(astray, three_of_four, rarbm(k), d) for k in (4, 16) for d in range(2)),
+        *(partial(astray, codes_of_a_tenth, RBM(10, max_iter=100, visible="categorical"), d)
+          for d in (1, 2)),
+        *(partial(astray, beside_real_columns, rbm(visible=mixed, **cd), d) for d in (1, 2)),
+        *(partial(later_without, rarbm(k, **cd), 2) for k in (4, 16)),
+    ]  # fmt: skip
+
+
 # --- g: rare events -----------------------------------------------------------------------------
 
 
@@ -455,10 +595,18 @@ def kind_easy():
 
 
 KINDS = {
-    "easy": kind_easy, "modes": kind_modes, "holes": kind_holes, "near": kind_near,
-    "transitions": kind_transitions, "patterns": kind_patterns, "others": kind_others,
-    "rare": kind_rare, "recurring": kind_recurring, "recurring-others": kind_recurring_others,
+    "easy": kind_easy,
+    "modes": kind_modes,
+    "holes": kind_holes,
+    "near": kind_near,
+    "transitions": kind_transitions,
+    "patterns": kind_patterns,
+    "others": kind_others,
+    "rare": kind_rare,
+    "rows": kind_rows,
+    "recurring": kind_recurring,
+    "recurring-others": kind_recurring_others,
     "unseen": kind_unseen,
-}  # fmt: skip
+}
 # Of the last kind there is nothing to promise.
 PROMISED = [kind for kind in KINDS if kind != "unseen"]

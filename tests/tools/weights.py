@@ -176,22 +176,24 @@ def hole(rows, share, *, n_units=1, radius=1, n_other=4, other=0.1, bias=0.0, se
     return tuned(make, lambda weights: weights.p(rows[0]), share, 0.0, 40.0)
 
 
-def ordered(share, *, n_visible=30, n_units=2, onset=0.5, seed=0):
+def ordered(share, *, n_visible=30, n_free=0, n_units=2, onset=0.5, seed=0):
     """A phase of order around a row, with this share: a transition of first order in β.
 
     Units turn on together where the overlap with the row is above its onset; below it they do
-    nothing, and there is no way to see that there is order beyond.
+    nothing, and there is no way to see that there is order beyond. The last `n_free` columns have
+    nothing to do with it: at an onset near one it is a hole as large as all of their states.
     """
-    row = signs(np.random.default_rng(seed), n_visible)
-    columns = np.repeat(row[:, None], n_units, axis=1)
+    row = signs(np.random.default_rng(seed), n_visible - n_free)
+    columns = np.repeat(np.concatenate([row, np.zeros(n_free)])[:, None], n_units, axis=1)
 
     def make(x):
-        c = np.full(n_units, -x * n_visible * onset)
+        c = np.full(n_units, -x * len(row) * onset)
         return Weights(x * columns, x * columns.sum(axis=1), c)
 
-    return tuned(
-        make, lambda weights: weights.p_of_states(lambda h: np.all(h > 0, axis=1)), share, 0.05, 4.0
-    )
+    def p_of_order(weights):
+        return weights.p_of_states(lambda h: np.all(h > 0, axis=1))
+
+    return tuned(make, p_of_order, share, 0.05, 8.0)
 
 
 def potts(share, *, n_columns=24, n_codes=5, onset=0.7):
