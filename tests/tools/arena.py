@@ -18,10 +18,12 @@ from typing import Any
 import numpy as np
 from brute_force import weights_of_patterns
 from scipy import stats
+from sklearn.base import clone
 
 from sklearn_rapid import DBM, RABM, RARBM, RBM
 from tools.weights import (
     Weights,
+    blocks,
     clusters,
     deep,
     hole,
@@ -166,7 +168,7 @@ def by_hand(name, weights, *, estimator=None, X=None, row=None, n_rows=200):
         if units == "categorical":
             # Each code has to be seen once.
             X[: weights.visible] = np.arange(weights.visible)[:, None]
-    model = estimator.set_params(max_iter=1, random_state=0).fit(X)
+    model = clone(estimator).set_params(max_iter=1, random_state=0).fit(X)
     set_arrays(model, weights)
     return Case(name, model, exact_log_z(model), X, None if row is None else as_rows(row))
 
@@ -304,6 +306,12 @@ def a_transition(share, onset, n_visible=40, n_free=0):
     return by_hand(name, ordered(share, onset=onset, n_visible=n_visible, n_free=n_free))
 
 
+def holes_in_blocks(share, n_blocks):
+    """Each block of 20 columns has its hole: rows show them, and not all of them together."""
+    weights = blocks(ordered(share, n_visible=20, onset=0.9), n_blocks)
+    return by_hand(f"{n_blocks} blocks with a hole of {share} each", weights)
+
+
 def agreeing_codes(share, n_codes):
     return by_hand(f"{n_codes} codes that agree, {share}", potts(share, n_codes=n_codes))
 
@@ -319,6 +327,7 @@ def kind_transitions():
         *(partial(a_transition, s, o) for s in (0.1, 0.5, 0.9) for o in (0.4, 0.6, 0.8)),
         partial(a_transition, 0.5, 0.5, 80),
         *(partial(a_transition, s, 0.9, 44, 20) for s in (0.1, 0.5, 0.9)),
+        *(partial(holes_in_blocks, s, n) for s in (0.1, 0.5) for n in (2, 5)),
         *(partial(agreeing_codes, s, q) for s in (0.1, 0.5, 0.9) for q in (3, 5)),
         *(partial(strong_glass, scale, seed) for scale in (1.0, 3.0, 10.0) for seed in (0, 1)),
     ]
@@ -396,7 +405,7 @@ def rows_that_recur(draw, share=0.1, rows="zeros", n_rows=2000, n_columns=50):
 
 def recurring(estimator, draw, **how):
     X, row = rows_that_recur(draw, **how)
-    return trained(estimator.set_params(random_state=0), X, row, f", draw {draw}, {how}")
+    return trained(clone(estimator).set_params(random_state=0), X, row, f", draw {draw}, {how}")
 
 
 def kind_recurring():
@@ -508,13 +517,13 @@ def beside_real_columns(draw):
 def astray(rows, estimator, draw, **how):
     X = rows(draw, **how)
     note = f", {rows.__name__}, draw {draw}, {how}"
-    return trained(estimator.set_params(random_state=0), X, note=note)
+    return trained(clone(estimator).set_params(random_state=0), X, note=note)
 
 
 def later_without(estimator, draw):
     """A row that recurs in a fit, and is not there when it goes on."""
     X = zeros_of_a_tenth(draw)
-    trained(estimator.set_params(random_state=0, max_iter=195), X)
+    estimator = clone(estimator).set_params(random_state=0, max_iter=195).fit(X)
     estimator.set_params(warm_start=True, max_iter=5)
     return trained(estimator, X[200:], note=f", then without the row, draw {draw}")
 
@@ -567,7 +576,7 @@ def rare(kind, estimator, seed=0):
         "one row": lambda: np.repeat(rng.integers(2, size=(1, 40)), 200, axis=0),
         "bursts": lambda: np.where(rng.random((2000, 1)) < 0.02, 1, rng.random((2000, 40)) < 0.05),
     }[kind]()
-    return trained(estimator.set_params(random_state=0), X.astype(np.int8), note=f", {kind}")
+    return trained(clone(estimator).set_params(random_state=0), X.astype(np.int8), note=f", {kind}")
 
 
 RARE = ["sparse columns", "some always off", "one-hot groups", "duplicates", "one row", "bursts"]

@@ -196,6 +196,13 @@ def ordered(share, *, n_visible=30, n_free=0, n_units=2, onset=0.5, seed=0):
     return tuned(make, p_of_order, share, 0.05, 8.0)
 
 
+def blocks(one, n_blocks):
+    """Several machines side by side, that know nothing of one another: as many phases as 2^n."""
+    zero = np.zeros_like(one.W)
+    W = np.block([[one.W if i == j else zero for i in range(n_blocks)] for j in range(n_blocks)])
+    return Weights(W, np.tile(one.b, n_blocks), np.tile(one.c, n_blocks))
+
+
 def potts(share, *, n_columns=24, n_codes=5, onset=0.7):
     """Columns of codes; where most of them are one code, all should be: this phase has the share.
 
