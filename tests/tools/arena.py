@@ -301,9 +301,10 @@ def kind_unseen():
 # --- c: transitions of first order --------------------------------------------------------------
 
 
-def a_transition(share, onset, n_visible=40, n_free=0):
-    name = f"an ordered phase of {share}, onset {onset}, {n_visible} columns, {n_free} free"
-    return by_hand(name, ordered(share, onset=onset, n_visible=n_visible, n_free=n_free))
+def a_transition(share, onset, n_visible=40, n_free=0, n_rows=200):
+    weights = ordered(share, onset=onset, n_visible=n_visible, n_free=n_free)
+    name = f"a phase of {share}, onset {onset}, {n_visible} columns, {n_free} free, {n_rows} rows"
+    return by_hand(name, weights, n_rows=n_rows)
 
 
 def holes_in_blocks(share, n_blocks):
@@ -327,6 +328,8 @@ def kind_transitions():
         *(partial(a_transition, s, o) for s in (0.1, 0.5, 0.9) for o in (0.4, 0.6, 0.8)),
         partial(a_transition, 0.5, 0.5, 80),
         *(partial(a_transition, s, 0.9, 44, 20) for s in (0.1, 0.5, 0.9)),
+        # So many rows show nearly all of a thousand states, each as likely as the others.
+        *(partial(a_transition, s, 0.9, 44, n, 2000) for s in (0.1, 0.5) for n in (2, 10)),
         *(partial(holes_in_blocks, s, n) for s in (0.1, 0.5) for n in (2, 5)),
         *(partial(agreeing_codes, s, q) for s in (0.1, 0.5, 0.9) for q in (3, 5)),
         *(partial(strong_glass, scale, seed) for scale in (1.0, 3.0, 10.0) for seed in (0, 1)),
@@ -590,6 +593,33 @@ def kind_rare():
     return [partial(rare, kind, estimator) for kind in RARE for estimator in estimators]
 
 
+# --- where there is next to nothing to estimate -------------------------------------------------
+
+
+def independent(size, bias, n_visible):
+    """Next to no couplings, and fields on the columns alone."""
+    weights = random_machine((n_visible, 8), size, seed=1)
+    b = bias * signs(np.random.default_rng(2), n_visible)
+    name = f"{n_visible} independent columns, couplings of {size}, fields of {bias}"
+    return by_hand(name, Weights(weights.W, b, 0.0 * weights.c))
+
+
+def few_columns(n_columns, max_iter):
+    """So few that rows show every state, or half of them."""
+    X = np.random.default_rng(0).random((2000, n_columns)) < np.linspace(0.1, 0.5, n_columns)
+    estimator = RBM(16, max_iter=max_iter, random_state=0)
+    return trained(estimator, X.astype(np.int8), note=f", {n_columns} columns")
+
+
+def kind_trivial():
+    """Machines whose log Z is known nearly without chains: errors of nothing are wrong, too."""
+    return [
+        *(partial(independent, s, b, n) for s in (0.0, 0.01) for b in (0.0, 1.0, 50.0)
+          for n in (20, 200)),
+        *(partial(few_columns, n, k) for n in (1, 4, 12) for k in (20, 200)),
+    ]  # fmt: skip
+
+
 # --- easy ones ----------------------------------------------------------------------------------
 
 
@@ -605,6 +635,7 @@ def kind_easy():
 
 KINDS = {
     "easy": kind_easy,
+    "trivial": kind_trivial,
     "modes": kind_modes,
     "holes": kind_holes,
     "near": kind_near,
