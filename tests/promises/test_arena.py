@@ -38,7 +38,7 @@ from sklearn_rapid import RARBM, RBM
 
 # Of each kind, every so many cases are in the fast part.
 EVERY = {
-    "trivial": 4, "modes": 3, "holes": 4, "near": 3, "transitions": 4, "patterns": 6, "others": 5,
+    "trivial": 4, "modes": 5, "holes": 4, "near": 3, "transitions": 4, "patterns": 6, "others": 5,
     "rare": 7,
 }  # fmt: skip
 FAST = {f"{kind} {i}": make for kind, n in EVERY.items()
