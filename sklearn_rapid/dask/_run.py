@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from sklearn_rapid._cached import cached_property
 from sklearn_rapid._rows import epoch_order, shuffled
 from sklearn_rapid._run import Run
 from sklearn_rapid._warnings import warn
