@@ -254,7 +254,10 @@ class InputMixin:
             if checked.dtype.kind not in "biuf":
                 raise ValueError(f"X must hold numbers, got dtype {checked.dtype}")
         except (TypeError, ValueError) as error:
-            raise explained(error, X) from error
+            clearer = explained(error, X)
+            if clearer is None:
+                raise
+            raise clearer from error
         X = checked.tocsr() if getattr(checked, "format", None) == "csc" else checked
         return self._checked(X, reset)
 

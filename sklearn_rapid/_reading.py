@@ -90,8 +90,8 @@ def _check_indices(indices: np.ndarray, n: int, name: str) -> None:
         raise ValueError(f"{name} is a damaged sparse matrix: got index {got}, wanted 0 to {n - 1}")
 
 
-def explained(error: Exception, X: Any) -> Exception:
-    """An error of scikit-learn's as it is, or one that says more of text and gaps in X."""
+def explained(error: Exception, X: Any) -> Exception | None:
+    """What says more than an error of scikit-learn's of text and gaps in X, if there is more."""
     found = _first_text(X)
     if found is not None:
         return ValueError(
@@ -108,7 +108,7 @@ def explained(error: Exception, X: Any) -> Exception:
             "X contains NaN, and rows are wanted whole here. Fill gaps in (sklearn.impute), or "
             "leave such rows out; a fitted model fills them in by its method reconstruct."
         )
-    return error
+    return None
 
 
 def _first_text(X: Any) -> tuple[Any, str] | None:

@@ -52,9 +52,9 @@ def asked(client: Client, actor: Any, method: str, workers: Sequence[str], *args
     """The future of an actor's answer; LostWorkers if one of the workers is known to be gone."""
     try:
         return getattr(actor, method)(*args)
-    except RuntimeError as error:
+    except RuntimeError:
         _wait_for_notice(client, workers)
-        raise error
+        raise
 
 
 def answer(client: Client, future: Any, workers: Sequence[str]) -> Any:
@@ -64,9 +64,9 @@ def answer(client: Client, future: Any, workers: Sequence[str]) -> Any:
             return future.result(timeout=PATIENCE)
         except TimeoutError:
             _check_alive(client, workers)
-        except (OSError, RuntimeError) as error:
+        except (OSError, RuntimeError):
             _wait_for_notice(client, workers)
-            raise error
+            raise
 
 
 def watched(
