@@ -11,7 +11,23 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from sklearn_rapid._warnings import warn
 from sklearn_rapid.backends import is_cupy_array
+
+
+def in_memory(values: Any, name: str) -> Any:
+    """A Dask collection as what it is computed to, with a warning; anything else as it is."""
+    # Without an import of Dask, which takes its time.
+    kinds = {kind.__module__.partition(".")[0] for kind in type(values).__mro__}
+    if "dask" not in kinds:
+        return values
+    warn(
+        f"{name} is a Dask collection, and is pulled into memory whole: {name}.compute() does so "
+        "without this warning. DaskRBM and DaskRARBM (sklearn_rapid.dask) leave rows with the "
+        "workers, or read few blocks at a time.",
+        UserWarning,
+    )
+    return values.compute()
 
 
 def readable(values: Any, name: str, *, missing: bool = False) -> Any:
@@ -132,7 +148,7 @@ def checked_array(values: Any, name: str, shape: tuple, *, missing: bool = False
     It is NumPy's, or CuPy's or a sparse one if that is what was given. Where entries may be
     missing, a dense one may hold NaN.
     """
-    values = readable(values, name, missing=missing)
+    values = readable(in_memory(values, name), name, missing=missing)
     if not (is_cupy_array(values) or sparse.issparse(values)):
         values = np.asarray(values)
     if sparse.issparse(values):
