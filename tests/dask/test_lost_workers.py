@@ -143,7 +143,7 @@ def test_clusters_are_whole_again_after_a_kill_in_mid_fit(fresh_workers):
             pids = client.run(os.getpid)
             victim = pids[sorted(pids)[rank]]
             remote = DaskRBM(8, **HOW).set_callbacks(After(lambda pid=victim: kill(pid)))
-            with pytest.warns(RuntimeWarning, match="1 of 2 workers are gone.*with 1 worker."):
+            with pytest.warns(RuntimeWarning, match="1 of 2 workers are gone"):
                 remote.fit(rows())
             client.wait_for_workers(2, timeout=300)
 
