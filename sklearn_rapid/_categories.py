@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
+from sklearn_rapid._cached import cached_property
 from sklearn_rapid._data import SpinEncoder
 from sklearn_rapid.backends import is_cupy_array, to_host
 

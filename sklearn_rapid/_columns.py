@@ -7,12 +7,12 @@ standard deviation, and training changes it (`sklearn_rapid.visible_scale`).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
+from sklearn_rapid._cached import cached_property
 from sklearn_rapid._data import SpinEncoder, chunks
 from sklearn_rapid._gaps import lacks_entries, refuse_unknown
 from sklearn_rapid.backends import is_cupy_array, to_host

@@ -25,7 +25,7 @@ from sklearn_rapid._kinds import (
     columns_of,
     parts_of,
 )
-from sklearn_rapid._reading import check_finite, explained, readable
+from sklearn_rapid._reading import as_numbers, check_finite, explained, in_memory, readable
 from sklearn_rapid._warnings import warn
 from sklearn_rapid.backends import (
     SPINS,
@@ -252,6 +252,7 @@ class InputMixin:
     # --- validation ---------------------------------------------------------------------
 
     def _validate(self, X: Any, *, reset: bool, missing: bool = False) -> Any:
+        X = in_memory(X, "X")
         if is_cupy_array(X):
             return self._validate_on_device(X, reset=reset, missing=missing)
         missing = missing and not sparse.issparse(X)
@@ -261,11 +262,14 @@ class InputMixin:
         }
         X = readable(X, "X", missing=missing)
         try:
-            checked = validate_data(self, X, reset=reset, **how)
+            checked = as_numbers(validate_data(self, X, reset=reset, **how))
             if checked.dtype.kind not in "biuf":
                 raise ValueError(f"X must hold numbers, got dtype {checked.dtype}")
         except (TypeError, ValueError) as error:
-            raise explained(error, X) from error
+            clearer = explained(error, X)
+            if clearer is None:
+                raise
+            raise clearer from error
         X = checked.tocsr() if getattr(checked, "format", None) == "csc" else checked
         return self._checked(X, reset)
 

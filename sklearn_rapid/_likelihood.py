@@ -18,6 +18,7 @@ from sklearn_rapid._parameters import (
     checked_weights,
     new_seed,
 )
+from sklearn_rapid._reading import in_memory
 from sklearn_rapid._warnings import warn
 from sklearn_rapid.annealing import ais_log_partition
 from sklearn_rapid.backends import RandomStream, to_host
@@ -79,7 +80,7 @@ class LikelihoodMixin:
             probabilities of different rows of X adding up to more than one.
         """
         check_is_fitted(self)
-        stream = self._own_stream()
+        X, stream = in_memory(X, "X"), self._own_stream()  # rows may be looked at twice
 
         def of_known(machine: Any, encoder: Any, v: Any, out: Any) -> Any:
             xp = machine.backend.xp

@@ -11,7 +11,23 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from sklearn_rapid._warnings import warn
 from sklearn_rapid.backends import is_cupy_array
+
+
+def in_memory(values: Any, name: str) -> Any:
+    """A Dask collection as what it is computed to, with a warning; anything else as it is."""
+    # Without an import of Dask, which takes its time.
+    kinds = {kind.__module__.partition(".")[0] for kind in type(values).__mro__}
+    if "dask" not in kinds:
+        return values
+    warn(
+        f"{name} is a Dask collection, and is pulled into memory whole: {name}.compute() does so "
+        "without this warning. DaskRBM and DaskRARBM (sklearn_rapid.dask) leave rows with the "
+        "workers, or read few blocks at a time.",
+        UserWarning,
+    )
+    return values.compute()
 
 
 def readable(values: Any, name: str, *, missing: bool = False) -> Any:
@@ -90,8 +106,8 @@ def _check_indices(indices: np.ndarray, n: int, name: str) -> None:
         raise ValueError(f"{name} is a damaged sparse matrix: got index {got}, wanted 0 to {n - 1}")
 
 
-def explained(error: Exception, X: Any) -> Exception:
-    """An error of scikit-learn's as it is, or one that says more of text and gaps in X."""
+def explained(error: Exception, X: Any) -> Exception | None:
+    """What says more than an error of scikit-learn's of text and gaps in X, if there is more."""
     found = _first_text(X)
     if found is not None:
         return ValueError(
@@ -108,7 +124,7 @@ def explained(error: Exception, X: Any) -> Exception:
             "X contains NaN, and rows are wanted whole here. Fill gaps in (sklearn.impute), or "
             "leave such rows out; a fitted model fills them in by its method reconstruct."
         )
-    return error
+    return None
 
 
 def _first_text(X: Any) -> tuple[Any, str] | None:
@@ -132,7 +148,7 @@ def checked_array(values: Any, name: str, shape: tuple, *, missing: bool = False
     It is NumPy's, or CuPy's or a sparse one if that is what was given. Where entries may be
     missing, a dense one may hold NaN.
     """
-    values = readable(values, name, missing=missing)
+    values = readable(in_memory(values, name), name, missing=missing)
     if not (is_cupy_array(values) or sparse.issparse(values)):
         values = np.asarray(values)
     if sparse.issparse(values):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from sklearn_rapid._cached import cached_property
 from sklearn_rapid._data import SpinEncoder, chunks
 from sklearn_rapid._progress import (
     Progress,

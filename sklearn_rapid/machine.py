@@ -12,9 +12,9 @@ and nothing knows scikit-learn.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
+from sklearn_rapid._cached import cached_property
 from sklearn_rapid.backends import SPINS, Affine, Gaussians, RandomStream, Units
 from sklearn_rapid.couplings import Couplings
 

@@ -1,4 +1,4 @@
-"""Whether two values are the same, down to dtypes and the attributes of objects."""
+"""Whether two values are the same, down to dtypes and attributes; whether an error has an end."""
 
 from __future__ import annotations
 
@@ -23,3 +23,11 @@ def assert_same(a, b, path=""):
         assert_same(vars(a), vars(b), path)
     elif type(a) is not object:
         assert a is b or a == b or (a != a and b != b), path
+
+
+def assert_ends(error, led_to=()):
+    """No error is among its own causes: who follows them, as Dask does, comes to an end."""
+    assert not any(error is later for later in led_to), f"{error!r} is a cause of itself"
+    for earlier in (error.__cause__, error.__context__):
+        if earlier is not None:
+            assert_ends(earlier, (*led_to, error))

@@ -11,7 +11,7 @@ PACKAGE = Path(sklearn_rapid.__file__).parent
 
 # A module imports only from lines above its own. A new module needs a place here.
 ORDER = [
-    ["_files", "_version"],
+    ["_cached", "_files", "_version", "_warnings"],
     ["backends._random", "backends._threads", "backends._compile"],
     ["backends._other_units", "backends._parties", "backends._units", "backends.stretch"],
     ["backends._affine", "backends._mixed"],
@@ -26,7 +26,7 @@ ORDER = [
     ["backends._numba_arrays"],
     ["backends._numba", "backends._cupy"],
     ["backends"],
-    ["_compat", "_documentation", "_gaps", "_reading", "_warnings"],
+    ["_compat", "_documentation", "_gaps", "_reading"],
     ["couplings"],
     ["machine"],
     ["tempering", "bridges", "clamped"],
@@ -158,6 +158,8 @@ def violations(source, module, is_package=False):
                 found.append(f"{module} imports {name}, which is not above it")
         if module != "_compat" and is_private_of_sklearn(name):
             found.append(f"{module} imports {name}, private to scikit-learn")
+        if name == "functools.cached_property":
+            found.append(f"{module} imports {name}, locked below Python 3.12: see _cached")
         only_importers = ONLY_IMPORTERS.get(name.split(".")[0], [module])
         if module not in only_importers:
             found.append(f"{module} imports {name}, left to {only_importers}")
@@ -193,6 +195,7 @@ def test_imports_only_what_is_above(module):
         ("training", "from sklearn.utils._param_validation import Interval"),
         ("training", "from sklearn.base import _fit_context"),
         ("training", "import sklearn.linear_model._logistic"),
+        ("machine", "from functools import cached_property"),
         ("machine", "import cupy as cp"),
         ("backends._numba", "from cupy import ndarray"),
         ("backends._numpy", "from numba import njit"),

@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 import pandas as pd
 import pytest
-from equality import assert_same
+from equality import assert_ends, assert_same
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.callback import ProgressBar
@@ -50,6 +50,7 @@ def assert_refuses(model, action, error, message):
         action(model)
     # A subclass of the error may be wanted, but NotFittedError would be the wrong ValueError.
     assert isinstance(caught.value, NotFittedError) == (error is NotFittedError)
+    assert_ends(caught.value)
     assert_same(vars(model), before)
 
 

@@ -206,3 +206,31 @@ with backend.running():
     assert visited()
 """
     assert run(IN_CHILD + code) == ["0"]
+
+
+def test_a_child_does_not_wait_for_a_property_that_another_thread_computes():
+    """Before Python 3.12, `functools.cached_property` has one lock for all instances."""
+    code = """
+from sklearn_rapid.couplings import DenseCouplings
+from sklearn_rapid.machine import Machine
+
+entered, may_leave = threading.Event(), threading.Event()
+
+class Slow(DenseCouplings):
+    def to_hidden(self, bias):
+        entered.set()
+        may_leave.wait()
+        return super().to_hidden(bias)
+
+def machine(kind):
+    return Machine(kind(np.eye(2)), np.zeros(2), np.zeros(2), get_backend("numpy"))
+
+slow = machine(Slow)
+user = threading.Thread(target=lambda: slow.up)
+user.start()
+entered.wait()
+print(status_of(lambda: machine(DenseCouplings).up is not None))
+may_leave.set()
+user.join()
+"""
+    assert run(IN_CHILD + code) == ["0"]

@@ -181,6 +181,14 @@ def test_new_patterns_do_not_keep_the_old_weights(backend):
     np.testing.assert_allclose(got, 4.0 * exact.visible @ exact.W + exact.c, atol=1e-13)
 
 
+def test_maps_are_kept_with_the_machine_they_are_of(backend):
+    machine, exact = make_machine("dense", SHAPE, backend)
+    assert machine.up is machine.up and machine.down is machine.down
+    other = replace(machine, hidden_bias=machine.hidden_bias + 1.0)
+    got = backend.to_numpy(other.hidden_field(backend.asarray(exact.visible)))
+    np.testing.assert_allclose(got, exact.visible @ exact.W + exact.c + 1.0, atol=1e-13)
+
+
 def test_for_rows_leaves_dense_machines_alone(backend):
     machine, _ = make_machine("dense", SHAPE, backend)
     assert machine.for_rows(10_000) is machine

@@ -17,6 +17,9 @@ from sklearn_rapid._version import __version__
 PATIENCE = 1.0
 # How long the scheduler may take to notice a worker that does not answer any more.
 NOTICE = 30.0
+# How long a fit without workers waits for one to come back: a nanny starts its own anew, which
+# takes seconds, or many where processors are busy.
+RETURN = 60.0
 
 
 class LostWorkers(CutShort):
@@ -48,13 +51,23 @@ def alive(client: Client) -> list[str]:
     return sorted(client.nthreads())
 
 
+def workers_left(client: Client) -> list[str]:
+    """Addresses of the workers, of the first to come back if there is none; or CutShort."""
+    stop = time.monotonic() + RETURN
+    while not (there := alive(client)):
+        if time.monotonic() > stop:
+            raise CutShort("no workers are left")
+        time.sleep(0.1)
+    return there
+
+
 def asked(client: Client, actor: Any, method: str, workers: Sequence[str], *args: Any) -> Any:
     """The future of an actor's answer; LostWorkers if one of the workers is known to be gone."""
     try:
         return getattr(actor, method)(*args)
-    except RuntimeError as error:
+    except RuntimeError:
         _wait_for_notice(client, workers)
-        raise error
+        raise
 
 
 def answer(client: Client, future: Any, workers: Sequence[str]) -> Any:
@@ -64,9 +77,9 @@ def answer(client: Client, future: Any, workers: Sequence[str]) -> Any:
             return future.result(timeout=PATIENCE)
         except TimeoutError:
             _check_alive(client, workers)
-        except (OSError, RuntimeError) as error:
+        except (OSError, RuntimeError):
             _wait_for_notice(client, workers)
-            raise error
+            raise
 
 
 def watched(
@@ -94,10 +107,7 @@ def watched(
 
 
 def _check_alive(client: Client, workers: Sequence[str]) -> None:
-    there = set(alive(client))
-    if not there:
-        raise LostWorkers("no workers are left")
-    gone = set(workers) - there
+    gone = set(workers) - set(workers_left(client))
     if gone:
         raise LostWorkers(f"{len(gone)} of {len(set(workers))} workers are gone: {sorted(gone)}")
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from distributed import Client
 
-from sklearn_rapid.dask._cluster import alive, answer, asked
+from sklearn_rapid.dask._cluster import answer, asked, workers_left
 from sklearn_rapid.dask._rows import RemoteRows
 from sklearn_rapid.dask._shard import Batch, Settings, Shard
 from sklearn_rapid.dask._shares import n_states, share_of
@@ -35,7 +35,7 @@ class Crew:
         self, client: Client, rows: RemoteRows, settings: Settings, state: TrainingState
     ) -> None:
         self.client, self.rows = client, rows
-        self.workers = alive(client)
+        self.workers = workers_left(client)
         self._like = state.machine
         self._blocks: tuple[int, ...] = ()
         n = len(self.workers)

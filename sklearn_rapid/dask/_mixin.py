@@ -19,7 +19,7 @@ from sklearn_rapid._parameters import (
 )
 from sklearn_rapid._run import Run
 from sklearn_rapid.dask._checked import rows_that_stand_for
-from sklearn_rapid.dask._cluster import alive, working_client
+from sklearn_rapid.dask._cluster import workers_left, working_client
 from sklearn_rapid.dask._lazy import by_blocks, is_collection, samples
 from sklearn_rapid.dask._partition import estimates_of_workers, mean_of
 from sklearn_rapid.dask._rows import RemoteRows, rows_of_collection
@@ -57,8 +57,8 @@ class DaskMixin:
         ValueError, TypeError
             For parameters, data or a cluster that cannot be used. What was fitted before stays.
         RuntimeError
-            If no workers are left, or rows are lost that cannot be read again. The model is then
-            that of the last whole epoch, if there was one.
+            If no workers are left and none comes back within a minute, or rows are lost that cannot
+            be read again. The model is then that of the last whole epoch, if there was one.
 
         Warns
         -----
@@ -274,7 +274,7 @@ class DaskMixin:
         client = working_client(self.client)
         rows = rows_of_collection(client, X)
         if self.blocks_at_once is None:
-            rows.hold(range(len(rows.blocks)), alive(client))
+            rows.hold(range(len(rows.blocks)), workers_left(client))
         rows.few = few = rows_that_stand_for(rows)
         if hasattr(X, "columns"):
             few = type(X._meta)(few, columns=list(X.columns))

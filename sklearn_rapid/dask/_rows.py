@@ -13,7 +13,7 @@ import numpy as np
 from dask.delayed import Delayed
 from distributed import Client, Future, futures_of
 
-from sklearn_rapid.dask._cluster import LostWorkers, alive, watched
+from sklearn_rapid.dask._cluster import LostWorkers, watched, workers_left
 from sklearn_rapid.dask._shard import HeldRows
 
 
@@ -98,10 +98,7 @@ class RemoteRows:
             try:
                 return self.client.gather(watched(self.client, ask(), holders))
             except LostWorkers:
-                there = alive(self.client)
-                if not there:
-                    raise
-                self.hold(list(self._held), there)
+                self.hold(list(self._held), workers_left(self.client))
 
     def _ask(self, function: Callable, block: int, *arguments: Any, **how: Any) -> Future:
         """What a function says of a block, wherever that is held, or read for it."""
@@ -174,6 +171,7 @@ class RemoteRows:
 def rows_of_collection(client: Client, X: Any) -> RemoteRows:
     """A Dask array or data frame as rows; ValueError or TypeError for what cannot be one."""
     if hasattr(X, "to_dask_array"):
+        _check_columns(X)
         X = X.to_dask_array(lengths=True)
     if not isinstance(X, da.Array):
         raise TypeError(
@@ -203,6 +201,21 @@ def rows_of_collection(client: Client, X: Any) -> RemoteRows:
     blocks, found_at = _blocks_of(client, X)
     n_rows = np.array(X.chunks[0], dtype=np.int64)
     return RemoteRows(client, blocks, n_rows, int(X.shape[1]), X.dtype, _found_at=found_at)
+
+
+def _check_columns(frame: Any) -> None:
+    """ValueError if the columns of a data frame are no numbers together, naming one that is why."""
+    if frame.ndim != 2 or frame.to_dask_array().dtype.kind in "biuf":
+        return
+    # Bools are numbers among themselves; beside others Pandas makes objects of them all.
+    for kinds in ("biuf", "iuf"):
+        for name, dtype in frame.dtypes.items():
+            if not (isinstance(dtype, np.dtype) and dtype.kind in kinds):
+                raise ValueError(
+                    f"X must hold numbers, got dtype {dtype} in column {name!r}: make it numbers "
+                    "of NumPy (X.astype), or columns of zeros and ones "
+                    "(dask.dataframe.get_dummies), or leave it out"
+                )
 
 
 def _blocks_of(client: Client, X: da.Array) -> tuple[list[Unread | Future], dict[int, str]]:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from sklearn_rapid._cached import cached_property
 from sklearn_rapid._rows import epoch_order, shuffled
 from sklearn_rapid._run import Run
 from sklearn_rapid._warnings import warn
-from sklearn_rapid.dask._cluster import LostWorkers, alive
+from sklearn_rapid.dask._cluster import LostWorkers, workers_left
 from sklearn_rapid.dask._crew import Crew
 from sklearn_rapid.dask._shard import Batch, Settings, can_be_shared
 from sklearn_rapid.training import batches
@@ -61,11 +61,10 @@ class DaskRun(Run):
                     mark = reached
             except LostWorkers as error:
                 self.crew = None
-                if not alive(self.X.client):
-                    raise LostWorkers("no workers are left") from error
+                n_left = len(workers_left(self.X.client))
                 warn(
-                    f"{error}. The fit goes on from update {mark.state.n_updates} with the "
-                    "workers that are left.",
+                    f"{error}. The fit goes on from update {mark.state.n_updates} with {n_left} "
+                    f"worker{'s' if n_left > 1 else ''}.",
                     RuntimeWarning,
                 )
         self.state = mark.state

@@ -8,11 +8,14 @@ import threading
 import time
 
 import numpy as np
+import pandas as pd
 import pytest
+from equality import assert_ends
 
 pytest.importorskip("distributed")
 import dask
 import dask.array as da
+import dask.dataframe as dd
 from scipy import sparse
 
 from sklearn_rapid import RARBM, RBM
@@ -117,9 +120,38 @@ def slowly(block):
     return block
 
 
+def test_workers_that_were_killed_take_part_again(fresh_workers):
+    """In the fit that has lost its only one, and in the next fit, which loses that again."""
+    local = RBM(8, **HOW).fit(X)
+    with fresh_workers(1, silence_logs=50) as client:
+        for _ in range(2):
+            victim = min(client.run(os.getpid).values())
+            remote = DaskRBM(8, **HOW).set_callbacks(After(lambda pid=victim: kill(pid)))
+            with pytest.warns(RuntimeWarning, match="1 of 1 workers are gone.*with 1 worker."):
+                remote.fit(rows())
+            np.testing.assert_allclose(remote.components_, local.components_, atol=1e-10)
+
+
+@pytest.mark.slow
+def test_clusters_are_whole_again_after_a_kill_in_mid_fit(fresh_workers):
+    """Given the time that busy processors take: `LocalCluster` gives up what comes back later."""
+    with (
+        dask.config.set({"distributed.deploy.lost-worker-timeout": "10 minutes"}),
+        fresh_workers(2, silence_logs=50) as client,
+    ):
+        for rank in range(2):
+            pids = client.run(os.getpid)
+            victim = pids[sorted(pids)[rank]]
+            remote = DaskRBM(8, **HOW).set_callbacks(After(lambda pid=victim: kill(pid)))
+            with pytest.warns(RuntimeWarning, match="1 of 2 workers are gone"):
+                remote.fit(rows())
+            client.wait_for_workers(2, timeout=300)
+
+
 @pytest.mark.filterwarnings("ignore:1 of 2 workers are gone:RuntimeWarning")
-def test_when_no_workers_are_left_the_last_epoch_is_kept(fresh_workers):
+def test_when_no_workers_are_left_the_last_epoch_is_kept(fresh_workers, monkeypatch):
     """The two end within moments of each other, and the first may be missed before the second."""
+    monkeypatch.setattr(_cluster, "RETURN", 1.0)
     with fresh_workers(2, silence_logs=50, processes=True) as client:
         pids = client.run(os.getpid).values()
 
@@ -241,6 +273,78 @@ def test_bad_rows(model, which):
     with pytest.raises(error, match=message):
         model.fit(make())
     assert model.components_ is before and model.n_features_in_ == 30
+
+
+FRAME = pd.DataFrame(X[:, :4], columns=["a", "b", "c", "d"])
+BAD_COLUMNS = {
+    "category": FRAME.assign(b=pd.Categorical(np.where(X[:, 1], "yes", "no"))),
+    "category of numbers": FRAME.astype("category"),
+    "text": FRAME.assign(b=np.where(X[:, 1], "yes", "no")),
+    "bool": FRAME.assign(b=X[:, 1] > 0),
+    "bool and category": FRAME.assign(a=X[:, 0] > 0, b=pd.Categorical(np.where(X[:, 1], "y", "n"))),
+    "Int8": FRAME.assign(b=FRAME.b.astype("Int8")),
+    "datetime64": FRAME.assign(b=pd.to_datetime(X[:, 1])),
+    "complex": FRAME.assign(b=1j * X[:, 1]),
+}
+
+
+@pytest.mark.parametrize("which", BAD_COLUMNS)
+def test_bad_columns_are_named(model, which):
+    dtype = {"bool and category": "category", "text": "(string|object|str)"}.get(which)
+    dtype = which.split()[0] if dtype is None else dtype
+    column = "a" if which == "category of numbers" else "b"
+    with pytest.raises(ValueError, match=f"got dtype {dtype}.* in column '{column}'"):
+        model.fit(dd.from_pandas(BAD_COLUMNS[which], npartitions=2))
+
+
+def in_frames(values, names):
+    return dd.from_pandas(pd.DataFrame(values, columns=list(names)), npartitions=2)
+
+
+def changed(value, dtype):
+    values = X[:, :4].astype(dtype)
+    values[700, 2] = value
+    return rows(values)
+
+
+BAD_BLOCKS = {
+    "too wide": (lambda: rows(X), "X has 30 features, but DaskRBM|RBM is expecting 4"),
+    "too narrow": (lambda: rows(X[:, :3]), "X has 3 features"),
+    "NaN": (lambda: changed(np.nan, float), "X contains NaN"),
+    "infinity": (lambda: changed(np.inf, float), "infinity"),
+    "text": (lambda: rows(X[:, :4].astype(str)), "strings|string|hold numbers"),
+    "objects": (lambda: changed("a", object), "got 'a' in column 2"),
+    "complex": (lambda: rows(1j * X[:, :4]), "Complex data not supported"),
+    "dates": (lambda: rows(X[:, :4].astype("M8[s]")), "X must hold numbers"),
+    "other names": (lambda: in_frames(X[:, :4], "abce"), "feature names should match"),
+    "other columns": (lambda: in_frames(X[:, :5], "abcde"), "feature names should match"),
+    "categories": (lambda: dd.from_pandas(BAD_COLUMNS["category"], 2), "'(yes|no)' in column 'b'"),
+    "an error of their own": (
+        lambda: rows(X[:, :4]).map_blocks(lambda block: 1 // 0, dtype=X.dtype, meta=X[:0]),
+        "division",
+    ),
+    "an array that is none": (
+        lambda: rows(X[:, :4]).map_blocks(lambda block: None, dtype=X.dtype, meta=X[:0]),
+        "NoneType",
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names:UserWarning")
+@pytest.mark.parametrize("method", ["transform", "score_samples", "free_energy"])
+@pytest.mark.parametrize("which", BAD_BLOCKS)
+def test_errors_of_lazy_results_arrive(client, fitted_to_four, which, method):
+    """Dask follows an error's causes to their end, which they must have."""
+    make, message = BAD_BLOCKS[which]
+    error = client.compute(getattr(fitted_to_four, method)(make())).exception(timeout=60)
+    with pytest.raises(type(error), match=message):
+        raise error
+    assert_ends(error)
+
+
+@pytest.fixture(scope="module")
+def fitted_to_four(client):
+    return DaskRBM(3, max_iter=1, random_state=0).fit(dd.from_pandas(FRAME, npartitions=2))
 
 
 def test_other_versions(model, monkeypatch):
