@@ -83,10 +83,13 @@ def save(model: BaseRBM, path: str | os.PathLike) -> None:
     model : RBM, RARBM, DBM, RADBM or RABM
         Fitted.
     path : str or path
-        ``.safetensors`` is usual. What is there is replaced.
+        ``.safetensors`` is usual. What is there is replaced; of a symbolic link, the file that it
+        leads to.
 
     Raises
     ------
+    OSError
+        If the file cannot be written. What was there before stays.
     NotFittedError
         If there is nothing to write.
     TypeError

@@ -190,6 +190,39 @@ def test_a_disk_that_fills_up_leaves_the_old_file(model, path, monkeypatch):
     assert os.listdir(path.parent) == [path.name]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="symbolic links need rights elsewhere")
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_link_leads_to_the_file_that_is_written(model, tmp_path, is_there):
+    """As open() follows it, and one link after the other."""
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    target, link, second = folder / "target", tmp_path / "link", tmp_path / "second"
+    if is_there:
+        target.write_bytes(b"before")
+    link.symlink_to("elsewhere/target")
+    second.symlink_to(link)
+    save(model, second)
+    assert link.is_symlink() and second.is_symlink() and not target.is_symlink()
+    assert os.listdir(folder) == ["target"]
+    assert sorted(os.listdir(tmp_path)) == ["elsewhere", "link", "second"]
+    np.testing.assert_array_equal(load(target).components_, model.components_)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="errors are named otherwise elsewhere")
+def test_what_cannot_be_written_to_is_named_as_open_names_it(model, tmp_path):
+    (tmp_path / "circle").symlink_to("circle")
+    (tmp_path / "folder").mkdir()
+    for name in ("missing/model", "circle", "folder", "x" * 300):
+        path = tmp_path / name
+        with pytest.raises(OSError) as wanted:
+            open(path, "wb")
+        with pytest.raises(OSError) as error:
+            save(model, path)
+        assert type(error.value) is type(wanted.value)
+        assert str(error.value) == str(wanted.value)
+    assert sorted(os.listdir(tmp_path)) == ["circle", "folder"]
+
+
 def test_without_safetensors(model, path, monkeypatch):
     monkeypatch.setitem(sys.modules, "safetensors", None)
     for call in (lambda: save(model, path), lambda: load(path)):
