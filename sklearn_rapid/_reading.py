@@ -91,7 +91,10 @@ def _check_indices(indices: np.ndarray, n: int, name: str) -> None:
 
 
 def explained(error: Exception, X: Any) -> Exception:
-    """An error of scikit-learn's as it is, or one that says more of text and gaps in X."""
+    """An error of scikit-learn's as it is, or one that says more of rows, text and gaps in X."""
+    unlike = _unlike_rows(X, "X")
+    if unlike is not None:
+        return unlike
     found = _first_text(X)
     if found is not None:
         return ValueError(
@@ -109,6 +112,59 @@ def explained(error: Exception, X: Any) -> Exception:
             "leave such rows out; a fitted model fills them in by its method reconstruct."
         )
     return error
+
+
+def as_array(values: Any, name: str) -> np.ndarray:
+    """The values as NumPy's array; ValueError with the name if they make none.
+
+    Examples
+    --------
+    >>> as_array([[0, 1], [1]], "X")
+    Traceback (most recent call last):
+    ...
+    ValueError: rows of X have different lengths: row 1 has 1 entry where row 0 has 2
+    """
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise (_unlike_rows(values, name) or error) from None
+
+
+def _unlike_rows(values: Any, name: str) -> ValueError | None:
+    """What is wrong with values that are rows of different lengths, or with a row in a row."""
+    if not isinstance(values, list | tuple | np.ndarray) or not _length(values):
+        return None
+    if isinstance(values, np.ndarray) and values.dtype != object:
+        return None
+    lengths = [_length(row) for row in values]
+    wanted = lengths[0]
+    i = next((i for i, length in enumerate(lengths) if length != wanted), None)
+    if i is not None and None in (lengths[i], wanted):
+        at = i if lengths[i] is None else 0
+        return ValueError(
+            f"{name} must be rows of numbers, got {type(values[at]).__name__} as row {at}"
+        )
+    if i is not None:
+        entries = "entry" if lengths[i] == 1 else "entries"
+        return ValueError(
+            f"rows of {name} have different lengths: row {i} has {lengths[i]} {entries} where row "
+            f"0 has {wanted}"
+        )
+    for i, row in enumerate(values if wanted is not None else ()):
+        j = next((j for j, value in enumerate(row) if _length(value) is not None), None)
+        if j is not None:
+            return ValueError(
+                f"{name} must be rows of numbers, got {type(row[j]).__name__} in row {i}, column "
+                f"{j}"
+            )
+    return None
+
+
+def _length(row: Any) -> int | None:
+    """How many entries a row has; None if it is none."""
+    if isinstance(row, np.ndarray):
+        return row.shape[0] if row.ndim > 0 else None
+    return len(row) if isinstance(row, list | tuple) else None
 
 
 def _first_text(X: Any) -> tuple[Any, str] | None:
@@ -134,7 +190,7 @@ def checked_array(values: Any, name: str, shape: tuple, *, missing: bool = False
     """
     values = readable(values, name, missing=missing)
     if not (is_cupy_array(values) or sparse.issparse(values)):
-        values = np.asarray(values)
+        values = as_array(values, name)
     if sparse.issparse(values):
         values = values.tocsr()
     expected = "(" + ", ".join("any" if n is None else str(n) for n in shape) + ")"

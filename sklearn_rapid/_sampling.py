@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_rapid._data import SpinEncoder, chunks
 from sklearn_rapid._parameters import check_count, check_option, new_seed
-from sklearn_rapid._reading import checked_array, readable
+from sklearn_rapid._reading import as_array, checked_array, readable
 from sklearn_rapid._warnings import warn
 from sklearn_rapid.backends import RandomStream, is_cupy_array
 from sklearn_rapid.machine import Machine
@@ -347,7 +347,7 @@ class Completion:
 
 def known_entries(mask: ArrayLike, shape: tuple[int, int]) -> np.ndarray:
     """A mask of known entries, True where X is known, for each row of X."""
-    mask = mask.get() if is_cupy_array(mask) else np.asarray(readable(mask, "mask"))
+    mask = mask.get() if is_cupy_array(mask) else as_array(readable(mask, "mask"), "mask")
     if mask.dtype != bool:
         raise ValueError(f"mask must hold booleans, True where X is known; got {mask.dtype}")
     if mask.shape not in (shape, shape[1:]):

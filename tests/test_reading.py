@@ -97,3 +97,16 @@ def test_initial_states_are_read_as_rows_are(model, make):
 def test_hidden_features_are_read_as_rows_are(model, make):
     H = np.random.default_rng(2).random((3, 4))
     np.testing.assert_array_equal(model.inverse_transform(make(H)), model.inverse_transform(H))
+
+
+def test_rows_of_different_lengths_are_told_by_all_methods(model):
+    rows = [[0, 1, 0, 1], [1, 0, 1, 0], [1]]
+    message = r"rows of {} have different lengths: row 2 has 1 entry where row 0 has 4"
+    with pytest.raises(ValueError, match=message.format("init")):
+        model.sample(3, init=rows)
+    with pytest.raises(ValueError, match=message.format("H")):
+        model.inverse_transform(rows)
+    with pytest.raises(ValueError, match=message.format("mask")):
+        model.reconstruct(X, mask=rows)
+    with pytest.raises(ValueError, match=message.format("sample_weight")):
+        model.partial_fit(X, sample_weight=rows)
