@@ -24,14 +24,14 @@ def test_masked_entries_are_missing(model, dtype, output):
     """Whatever lies under the mask."""
     is_masked = np.random.default_rng(1).random(X.shape) < 0.3
     how = {"n_gibbs_steps": 5, "output": output, "random_state": 0}
-    expected = model.reconstruct(X, ~is_masked, **how)
+    expected = model.reconstruct(X.astype(dtype), ~is_masked, **how)
     under = np.where(is_masked, 1 - X, X).astype(dtype)
     masked = np.ma.masked_array(under, is_masked)
     np.testing.assert_array_equal(model.reconstruct(masked, **how), expected)
     np.testing.assert_array_equal(under, np.where(is_masked, 1 - X, X))
     # What a mask says and what an argument says are both missing.
     known = np.arange(6) > 1
-    both = model.reconstruct(X, known & ~is_masked, **how)
+    both = model.reconstruct(X.astype(dtype), known & ~is_masked, **how)
     np.testing.assert_array_equal(model.reconstruct(masked, known, **how), both)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_rapid.backends._random import RandomStream
-from sklearn_rapid.backends._units import Units
+from sklearn_rapid.backends._units import Choices, Units
 
 # The key of each kind's random numbers is the seed's, with so many bits flipped as often as there
 # are kinds before it: kinds share the name of a draw, and no words.
@@ -108,6 +108,11 @@ class Mixed(Units):
         """Whether each part's columns are states of it."""
         pairs = zip(self.parts, self._slices(), strict=True)
         return all(part.are_states(v[:, where]) for part, where in pairs)
+
+    def choices(self, n_units: int) -> Choices:
+        """Those of the parts, side by side."""
+        pairs = zip(self.parts, self.sizes, strict=True)
+        return Choices(*map(np.concatenate, zip(*(p.choices(n) for p, n in pairs), strict=True)))
 
     def _slices(self) -> Iterator[slice]:
         """The columns of each part."""

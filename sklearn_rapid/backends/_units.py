@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from math import log, pi
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -22,6 +22,29 @@ from sklearn_rapid.backends._random import RandomStream
 
 # Means nearer to their ends would make units that next to never turn.
 LARGEST_MEAN = 0.98
+
+
+class Choices(NamedTuple):
+    """What states the units of a layer choose from, alone or in groups of which one is on.
+
+    Attributes
+    ----------
+    n_states : float array of shape (n_units,)
+        Of a unit, or of the group that it is of; infinity of real units.
+    rank : int array of shape (n_units,)
+        The state of its group in which a unit is on; -1 of a spin.
+    ends : boolean array of shape (n_units,)
+        Whether a unit is the last one of its group.
+    """
+
+    n_states: np.ndarray
+    rank: np.ndarray
+    ends: np.ndarray
+
+
+def _chosen_alone(n_units: int, n_states: float) -> Choices:
+    each = np.ones(n_units)
+    return Choices(n_states * each, -each.astype(np.int64), each.astype(bool))
 
 
 @dataclass(frozen=True)
@@ -90,6 +113,10 @@ class Units:
         """Whether rows are states of these units."""
         raise NotImplementedError
 
+    def choices(self, n_units: int) -> Choices:
+        """What so many units choose from."""
+        raise NotImplementedError
+
 
 @dataclass(frozen=True)
 class Spins(Units):
@@ -146,6 +173,10 @@ class Spins(Units):
         """Whether all are -1 or +1."""
         return bool(((v == 1) | (v == -1)).all())
 
+    def choices(self, n_units: int) -> Choices:
+        """Each of two states."""
+        return _chosen_alone(n_units, 2.0)
+
 
 @dataclass(frozen=True)
 class Gaussians(Units):
@@ -198,6 +229,10 @@ class Gaussians(Units):
     def are_states(self, v: np.ndarray) -> bool:
         """Whether all are finite."""
         return bool(np.isfinite(v).all())
+
+    def choices(self, n_units: int) -> Choices:
+        """Each of infinitely many states."""
+        return _chosen_alone(n_units, np.inf)
 
 
 @dataclass(frozen=True)
@@ -271,6 +306,12 @@ class Categories(Units):
         is_on = v == 1
         one_each = all((is_on[:, group].sum(axis=1) == 1).all() for group in self._groups())
         return bool(one_each and (is_on | (v == 0)).all())
+
+    def choices(self, n_units: int) -> Choices:
+        """Each group of as many as it has units."""
+        n_states = np.repeat(np.array(self.sizes, dtype=np.float64), self.sizes)
+        rank = np.concatenate([np.arange(size) for size in self.sizes])
+        return Choices(n_states, rank, rank == n_states - 1)
 
     def _groups(self) -> Iterator[slice]:
         """The columns of each group."""
