@@ -272,7 +272,7 @@ class LikelihoodMixin:
     def _sweeps_worth_a_fit(self) -> int:
         """Sweeps of a ladder that cost about as much as the updates of the fit, within bounds."""
         rows_of_fit = 4 * self._training_state["n_updates"] * int(self.batch_size)
-        return int(np.clip(rows_of_fit // ROWS_OF_A_SWEEP, FEWEST_SWEEPS, MOST_SWEEPS))
+        return min(max(rows_of_fit // ROWS_OF_A_SWEEP, FEWEST_SWEEPS), MOST_SWEEPS)
 
     def _check_total_probability(self, X: Any, log_p: np.ndarray) -> None:
         """Warn if the probabilities of the different rows add up to more than one.

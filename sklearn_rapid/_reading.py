@@ -13,6 +13,26 @@ from scipy import sparse
 
 from sklearn_rapid.backends import is_cupy_array
 
+# Of a value that may be anything, so many characters are shown.
+MOST_SHOWN = 80
+
+
+def shown(value: Any) -> str:
+    """A value in a few words for a message: arrays by type and shape, and no long text.
+
+    Examples
+    --------
+    >>> shown(np.zeros(3)), shown("a" * 1000)[-5:]
+    ('an array of float64 of shape (3,)', 'aa...')
+    """
+    if isinstance(value, np.ndarray):
+        return f"an array of {value.dtype} of shape {value.shape}"
+    try:
+        text = repr(value)
+    except ValueError:  # of an int with too many digits
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 3]}..."
+
 
 def readable(values: Any, name: str, *, missing: bool = False) -> Any:
     """The values with nothing hidden in their container; ValueError if there is what cannot be.
