@@ -140,6 +140,10 @@ class BaseRBM(
         same model (but for penalties). The learning rate falls if `n_updates` is set, and is that
         of a first epoch otherwise.
 
+        A call counts as an epoch in `n_iter_`, and adds a row to `history_` ("seconds" are those of
+        the call, the learning rate is that of its last update), which is printed with `verbose`.
+        Of a long stream the newest 10 000 rows are kept.
+
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)

@@ -14,8 +14,7 @@ import numpy as np
 import pytest
 from test_persistence import forge
 
-from sklearn_rapid import DBM, RABM, RADBM, RARBM, RBM, load, save
-from sklearn_rapid._fitted import STATE
+from sklearn_rapid import DBM, RABM, RADBM, RARBM, RBM, _fitted, load, save
 from sklearn_rapid.callbacks import resume
 from sklearn_rapid.optimizers import SGD
 from sklearn_rapid.training_state import TrainingState
@@ -177,6 +176,7 @@ def assert_works(model, X):
 @pytest.mark.filterwarnings(
     "ignore:X holds values from",
     "ignore:the probabilities of the",
+    "ignore:no couplings are left",
     "ignore:the n_updates=. updates of the stream",
     "ignore:the fitted .* computes with",
 )
@@ -226,4 +226,4 @@ def test_no_forgery_fails_late(name, share, is_cut_short, tmp_path):
 
 
 def test_each_field_of_the_state_is_looked_at():
-    assert STATE.keys() == {f.name for f in fields(TrainingState)} - {"machine"}
+    assert _fitted.STATE.keys() == {f.name for f in fields(TrainingState)} - {"machine"}
