@@ -142,7 +142,7 @@ class BaseRBM(
 
         A call counts as an epoch in `n_iter_`, and adds a row to `history_` ("seconds" are those of
         the call, the learning rate is that of its last update), which is printed with `verbose`.
-        Of a long stream the newest 10 000 rows are kept.
+        Where `history_` has 1000 rows or more, the oldest one makes room for it.
 
         Parameters
         ----------

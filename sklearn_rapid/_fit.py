@@ -32,8 +32,9 @@ from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.training import Diverged
 
-# A stream of calls may have no end, and is not to cost the more the longer it has been.
-MOST_ROWS_AFTER_CALLS = 10_000
+# A stream of calls may have no end, and is not to cost the more the longer it has been: where there
+# are so many rows of a history, a call's row takes the place of the oldest one.
+MOST_ROWS_OF_CALLS = 1000
 
 
 def fit(
@@ -105,7 +106,7 @@ def partial_fit(estimator: Any, X: Any, weights: np.ndarray | None, *, resumed: 
             run.state = good
             _warn_diverged(error, "this call")
         of_calls = {
-            "history_": run.progress.newest(MOST_ROWS_AFTER_CALLS),
+            "history_": run.progress.newest(max(MOST_ROWS_OF_CALLS, run.progress.n_former)),
             "n_iter_": getattr(estimator, "n_iter_", 0) + run.progress.n_epochs,
             "_unfinished": None,
         }

@@ -253,7 +253,7 @@ def test_a_call_that_fails_or_diverges_is_no_row():
 
 
 def test_of_a_long_stream_the_newest_rows_are_kept(monkeypatch):
-    monkeypatch.setattr(_fit, "MOST_ROWS_AFTER_CALLS", 5)
+    monkeypatch.setattr(_fit, "MOST_ROWS_OF_CALLS", 5)
     model = RBM(4, batch_size=20, max_iter=4, random_state=0, warm_start=True)
     for _ in range(8):
         model.partial_fit(X[:20])
@@ -263,3 +263,4 @@ def test_of_a_long_stream_the_newest_rows_are_kept(monkeypatch):
     assert model.n_iter_ == 8
     # A fit keeps all that it finds, and its own.
     assert model.fit(X).history_["epoch"] == list(range(3, 12))
+    assert model.partial_fit(X).history_["epoch"] == list(range(4, 13))
