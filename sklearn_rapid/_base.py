@@ -140,6 +140,10 @@ class BaseRBM(
         same model (but for penalties). The learning rate falls if `n_updates` is set, and is that
         of a first epoch otherwise.
 
+        A call counts as an epoch in `n_iter_`, and adds a row to `history_` ("seconds" are those of
+        the call, the learning rate is that of its last update), which is printed with `verbose`.
+        Where `history_` has 1000 rows or more, the oldest one makes room for it.
+
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
@@ -307,11 +311,15 @@ class BaseRBM(
         couplings = self._fitted_couplings(get_backend("numpy"))
         return [*couplings.parameters.values(), self.intercept_visible_, self.intercept_hidden_]
 
-    def _returned(self, values: Any, backend: Any, like: Any) -> Any:
-        """The backend's values as an array of the caller's kind: CuPy's if `like` is."""
+    def _returned(self, values: Any, backend: Any, like: Any, dtype: Any = None) -> Any:
+        """The backend's values as an array of the caller's kind: CuPy's if `like` is.
+
+        It is of the model's dtype, if no other one is given.
+        """
+        dtype = self._dtype if dtype is None else dtype
         if is_cupy_array(like):
-            return backend.xp.ascontiguousarray(values, dtype=self._dtype)
-        return np.ascontiguousarray(backend.to_numpy(values), dtype=self._dtype)
+            return backend.xp.ascontiguousarray(values, dtype=dtype)
+        return np.ascontiguousarray(backend.to_numpy(values), dtype=dtype)
 
     def _by_chunks(
         self,

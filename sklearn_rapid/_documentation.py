@@ -103,7 +103,7 @@ n_threads : int, default=None
     None is as many as the process may use. Results do not depend on it.
 random_state : int, RandomState instance or None, default=None
 verbose : int, default=0
-    If not zero, a line is printed each epoch.
+    If not zero, a line is printed each epoch, and each call of `partial_fit`.
 n_patterns : int, default=64
     Number of patterns K.
 projection : {"clip", "sign", "gibbs"} or None, default="clip"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import pickle
@@ -22,20 +23,27 @@ class DamagedFile(ValueError):
 def write_whole(path: Path, parts: Iterable[bytes]) -> None:
     """Write a file so that, whatever happens, there is either all of it or what was there before.
 
-    It is written under another name, forced to the disk, and only then given its own.
+    It is written under another name, forced to the disk, and only then given its own. Where that is
+    a symbolic link, it is the file that the link leads to that is written.
     """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    target = Path(os.path.realpath(path))
+    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
     try:
+        if target.is_symlink():  # links that lead in a circle
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
         with open(temporary, "xb") as file:
             file.writelines(parts)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
+        os.replace(temporary, target)
+    except BaseException as error:
         with suppress(OSError):
             temporary.unlink()
+        if isinstance(error, OSError):
+            # The name of the file that was asked for; nobody knows the other one.
+            raise OSError(error.errno, error.strerror, os.fspath(path)) from None
         raise
-    _sync_folder(path.parent)
+    _sync_folder(target.parent)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -32,6 +32,10 @@ from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.training import Diverged
 
+# A stream of calls may have no end, and is not to cost the more the longer it has been: where there
+# are so many rows of a history, a call's row takes the place of the oldest one.
+MOST_ROWS_OF_CALLS = 1000
+
 
 def fit(
     estimator: Any,
@@ -84,8 +88,11 @@ def fit(
 
 
 def partial_fit(estimator: Any, X: Any, weights: np.ndarray | None, *, resumed: bool) -> None:
-    """Train on the rows once, in order, and publish the result on the estimator."""
-    backend = estimator._backend(X)
+    """Train on the rows once, in order, and publish the result on the estimator.
+
+    A call is a row of the history.
+    """
+    start, backend = time.perf_counter(), estimator._backend(X)
     with backend.running(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         run = _start(estimator, X, weights, backend, resumed=resumed, whole_fit=False)
         stream, good = stream_of(estimator, run.trainer.batch_size), run.state.copy()
@@ -96,10 +103,16 @@ def partial_fit(estimator: Any, X: Any, weights: np.ndarray | None, *, resumed: 
             run.trainer.check(run.state)
             run.keep_known_states()
             stream.warn_if_passed(good.n_updates, run.state.n_updates)
+            run.record(rate, time.perf_counter() - start)
         except Diverged as error:
             run.state = good
             _warn_diverged(error, "this call")
-        _set(estimator, {**estimator._publish(run.state), "_unfinished": None})
+        of_calls = {
+            "history_": run.progress.newest(max(MOST_ROWS_OF_CALLS, run.progress.n_former)),
+            "n_iter_": getattr(estimator, "n_iter_", 0) + run.progress.n_epochs,
+            "_unfinished": None,
+        }
+        _set(estimator, {**estimator._publish(run.state), **of_calls})
 
 
 def _run_epochs(run: Run, y: Any, context: Any) -> bool:

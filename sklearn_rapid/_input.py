@@ -181,6 +181,14 @@ class InputMixin:
                 binarize = binarize if found is None else found
         return SpinEncoder(self.units, binarize, backend, self._dtype, gaps)
 
+    def _read_by_threshold(self, encoder: Any) -> np.ndarray:
+        """Which columns stand for spins by a threshold, and not for themselves."""
+        is_read_so = np.zeros(self.n_features_in_, dtype=bool)
+        encoders = getattr(encoder, "encoders", (encoder,))
+        for (_, columns), of_kind in zip(self._parts, encoders, strict=True):
+            is_read_so[columns] = of_kind.has_threshold
+        return is_read_so
+
     def _some(self, X: Any, columns: Any) -> Any:
         """X, or some columns of it."""
         return X if isinstance(columns, slice) else columns_of(X, columns, self._backend(X))

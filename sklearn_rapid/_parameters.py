@@ -9,7 +9,7 @@ import numpy as np
 
 from sklearn_rapid import negative_phase, optimizers, positive_phase
 from sklearn_rapid._compat import LARGEST_COUNT
-from sklearn_rapid._reading import as_numbers, readable
+from sklearn_rapid._reading import as_array, as_numbers, readable
 from sklearn_rapid.backends import to_host
 from sklearn_rapid.optimizers import Constant, LinearDecay, Schedule
 from sklearn_rapid.penalties import Penalty
@@ -50,7 +50,7 @@ def checked_weights(weights: Any, n_rows: int) -> np.ndarray | None:
     """Weights of rows as float64; ValueError if they are not one a row, finite and of some sum."""
     if weights is None:
         return None
-    weights = as_numbers(np.asarray(readable(to_host(weights), "sample_weight")))
+    weights = as_numbers(as_array(readable(to_host(weights), "sample_weight"), "sample_weight"))
     if weights.dtype.kind not in "biuf":
         raise ValueError(f"sample_weight must hold numbers, got dtype {weights.dtype}")
     weights = weights.astype(np.float64)

@@ -66,6 +66,16 @@ class Progress:
         n = self.n_former + self.n_epochs
         return {name: column[:n] for name, column in self.history.items()}
 
+    def newest(self, n_rows: int) -> dict[str, list]:
+        """The last rows of the history, so many at most."""
+        return {name: column[-n_rows:] for name, column in self.history.items()}
+
+    @property
+    def n_recorded(self) -> int:
+        """How many rows there have been, with those that are no longer there."""
+        epochs = self.history.get("epoch", [])
+        return epochs[-1] + 1 if epochs else 0
+
     @property
     def seconds(self) -> float:
         """How long this fit has taken."""

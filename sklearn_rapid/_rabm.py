@@ -132,7 +132,7 @@ class RABM(LatentMixin, BaseRBM):
         A value an epoch each, as of `RBM`; with hidden spins, "lower_bound" and its error take the
         place of "log_likelihood".
     n_iter_ : int
-        Epochs of the last `fit`.
+        Epochs of the last `fit`, and calls of `partial_fit` since.
     binarize_ : float, "sample" or None
         What `binarize` has come to for the rows that were fitted.
     n_features_in_ : int

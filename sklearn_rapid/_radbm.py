@@ -104,14 +104,15 @@ class RADBM(DeepMixin, BaseRBM):
     log_partition_ : float
         log Z in nats, estimated when first asked for; see `log_partition`.
     history_ : dict of lists
-        A value an epoch each: "epoch", "seconds", "learning_rate", "n_updates". With tempered
+        A value an epoch each, and one a call of `partial_fit`: "epoch", "seconds",
+        "learning_rate", "n_updates". With tempered
         chains "barrier" (Λ), "lag" (how far chains are behind the model, nats; positive only
         if they are), "n_rungs", "n_columns" and "step_share". With early stopping "lower_bound" of
         the log-likelihood of the rows set aside, with "lower_bound_error" for what is not known of
         log Z (nats), and "free_energy_gap" (of the rows set aside over those trained on, nats: it
         grows with overfitting).
     n_iter_ : int
-        Epochs of the last `fit`.
+        Epochs of the last `fit`, and calls of `partial_fit` since.
     binarize_ : float, "sample" or None
         What `binarize` has come to for the rows that were fitted.
     n_features_in_ : int

@@ -107,14 +107,15 @@ class RBM(BaseRBM):
     log_partition_ : float
         log Z in nats, estimated when first asked for; see `log_partition`.
     history_ : dict of lists
-        A value an epoch each: "epoch", "seconds", "learning_rate", "n_updates". With tempered
+        A value an epoch each, and one a call of `partial_fit`: "epoch", "seconds",
+        "learning_rate", "n_updates". With tempered
         chains "barrier" (Λ), "lag" (how far chains are behind the model, nats; positive only
         if they are), "n_rungs", "n_columns" and "step_share". With early stopping
         "log_likelihood" of the rows set aside with "log_likelihood_error", or
         "pseudo_likelihood" where there is no ladder (nats), and "free_energy_gap" (of the rows
         set aside over those trained on, nats: it grows with overfitting).
     n_iter_ : int
-        Epochs of the last `fit`.
+        Epochs of the last `fit`, and calls of `partial_fit` since.
     binarize_ : float, "sample" or None
         What `binarize` has come to for the rows that were fitted; None without binary columns.
     mean_, scale_ : ndarray of shape (n_units,)

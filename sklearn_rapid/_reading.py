@@ -14,6 +14,26 @@ from scipy import sparse
 from sklearn_rapid._warnings import warn
 from sklearn_rapid.backends import is_cupy_array
 
+# Of a value that may be anything, so many characters are shown.
+MOST_SHOWN = 80
+
+
+def shown(value: Any) -> str:
+    """A value in a few words for a message: arrays by type and shape, and no long text.
+
+    Examples
+    --------
+    >>> shown(np.zeros(3)), shown("a" * 1000)[-5:]
+    ('an array of float64 of shape (3,)', 'aa...')
+    """
+    if isinstance(value, np.ndarray):
+        return f"an array of {value.dtype} of shape {value.shape}"
+    try:
+        text = repr(value)
+    except ValueError:  # of an int with too many digits
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 3]}..."
+
 
 def in_memory(values: Any, name: str) -> Any:
     """A Dask collection as what it is computed to, with a warning; anything else as it is."""
@@ -107,7 +127,10 @@ def _check_indices(indices: np.ndarray, n: int, name: str) -> None:
 
 
 def explained(error: Exception, X: Any) -> Exception | None:
-    """What says more than an error of scikit-learn's of text and gaps in X, if there is more."""
+    """What says more than an error of scikit-learn's of rows, text and gaps in X, if there is."""
+    unlike = _unlike_rows(X, "X")
+    if unlike is not None:
+        return unlike
     found = _first_text(X)
     if found is not None:
         return ValueError(
@@ -125,6 +148,59 @@ def explained(error: Exception, X: Any) -> Exception | None:
             "leave such rows out; a fitted model fills them in by its method reconstruct."
         )
     return None
+
+
+def as_array(values: Any, name: str) -> np.ndarray:
+    """The values as NumPy's array; ValueError with the name if they make none.
+
+    Examples
+    --------
+    >>> as_array([[0, 1], [1]], "X")
+    Traceback (most recent call last):
+    ...
+    ValueError: rows of X have different lengths: row 1 has 1 entry where row 0 has 2
+    """
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise (_unlike_rows(values, name) or error) from None
+
+
+def _unlike_rows(values: Any, name: str) -> ValueError | None:
+    """What is wrong with values that are rows of different lengths, or with a row in a row."""
+    if not isinstance(values, list | tuple | np.ndarray) or not _length(values):
+        return None
+    if isinstance(values, np.ndarray) and values.dtype != object:
+        return None
+    lengths = [_length(row) for row in values]
+    wanted = lengths[0]
+    i = next((i for i, length in enumerate(lengths) if length != wanted), None)
+    if i is not None and None in (lengths[i], wanted):
+        at = i if lengths[i] is None else 0
+        return ValueError(
+            f"{name} must be rows of numbers, got {type(values[at]).__name__} as row {at}"
+        )
+    if i is not None:
+        entries = "entry" if lengths[i] == 1 else "entries"
+        return ValueError(
+            f"rows of {name} have different lengths: row {i} has {lengths[i]} {entries} where row "
+            f"0 has {wanted}"
+        )
+    for i, row in enumerate(values if wanted is not None else ()):
+        j = next((j for j, value in enumerate(row) if _length(value) is not None), None)
+        if j is not None:
+            return ValueError(
+                f"{name} must be rows of numbers, got {type(row[j]).__name__} in row {i}, column "
+                f"{j}"
+            )
+    return None
+
+
+def _length(row: Any) -> int | None:
+    """How many entries a row has; None if it is none."""
+    if isinstance(row, np.ndarray):
+        return row.shape[0] if row.ndim > 0 else None
+    return len(row) if isinstance(row, list | tuple) else None
 
 
 def _first_text(X: Any) -> tuple[Any, str] | None:
@@ -150,7 +226,7 @@ def checked_array(values: Any, name: str, shape: tuple, *, missing: bool = False
     """
     values = readable(in_memory(values, name), name, missing=missing)
     if not (is_cupy_array(values) or sparse.issparse(values)):
-        values = np.asarray(values)
+        values = as_array(values, name)
     if sparse.issparse(values):
         values = values.tocsr()
     expected = "(" + ", ".join("any" if n is None else str(n) for n in shape) + ")"

@@ -130,7 +130,7 @@ class Run:
         """Append the epoch to the history, and remember the best state of a validated fit."""
         progress = self.progress
         values = {
-            "epoch": len(progress.history.get("epoch", [])),
+            "epoch": progress.n_recorded,
             "seconds": seconds,
             "learning_rate": rate,
             "n_updates": self.state.n_updates,

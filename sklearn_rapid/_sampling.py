@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,12 @@ from scipy import sparse
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_rapid._data import SpinEncoder, chunks
+from sklearn_rapid._data import chunks
 from sklearn_rapid._parameters import check_count, check_option, new_seed
-from sklearn_rapid._reading import checked_array, in_memory, readable
+from sklearn_rapid._reading import as_array, checked_array, in_memory, readable
 from sklearn_rapid._warnings import warn
 from sklearn_rapid.backends import RandomStream, is_cupy_array
+from sklearn_rapid.clamped import MOST_COMPLETIONS, exact_means, n_completions
 from sklearn_rapid.known_states import KnownStates
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.negative_phase import states_of
@@ -242,17 +244,19 @@ class SamplingMixin:
             clamped: for models in which rows can be completed in several ways that are far from
             each other. It costs about ten times as much.
         output : {"sample", "mean"}, default="sample"
-            One draw of the missing entries, or the mean of each of them: that of
-            E[v | h] over the second half of the steps. For categories it is the code that is most
-            likely on that mean.
+            One draw of the missing entries, or the mean of each of them. It is exact where a row
+            can be completed in 1024 ways at most (ten binary entries, say): all of them are
+            enumerated. Otherwise it is that of E[v | h] over the second half of the steps. For
+            categories it is the code that is most likely.
         random_state : int, RandomState instance or None, default=None
 
         Returns
         -------
         ndarray of shape (n_samples, n_features)
-            The missing entries in `units`; the known ones as spins, or as the means that
-            they are where `binarize` is "sample" or None. Real columns in their own units, the
-            known ones as they were but for rounding.
+            Missing entries in the units of X. Known ones are those of X, exactly; but where
+            `binarize` is a threshold, they are the spins that it makes of them, in `units`. It has
+            the floating-point type that holds both X and what has the model's `dtype`: float64 for
+            an X of float64.
         """
         check_is_fitted(self)
         n_gibbs_steps = check_count("n_gibbs_steps", n_gibbs_steps, 1)
@@ -269,17 +273,22 @@ class SamplingMixin:
         machine, encoder = self._ready(X)
         where = machine.backend.xp if is_cupy_array(X) else np
         stream = RandomStream(new_seed(check_random_state(random_state)))
-        out = where.empty(X.shape, dtype=self._dtype)
+        out = where.empty(X.shape, dtype=np.result_type(X.dtype, self._dtype))
+        returned = partial(self._returned, backend=machine.backend, like=X, dtype=out.dtype)
+        by_threshold = self._read_by_threshold(encoder)
         with machine.backend.running():
             rungs = self._ladder(machine)[0] if tempered else None
             for rows in chunks(X.shape[0]):
-                v = encoder.spins(X[rows])
-                missing = machine.backend.asarray(X[rows] != X[rows])  # NaN differs from itself
-                completion = Completion(machine, encoder, v, rungs)
-                known = encoder.decode(completion.v)
-                filled = completion.run(n_gibbs_steps, output == "mean", stream)
-                filled = machine.backend.xp.where(missing, filled, known)
-                out[rows] = self._returned(filled, machine.backend, like=X)
+                x, v = X[rows], encoder.spins(X[rows])
+                if output == "mean":
+                    filled = conditional_means(machine, encoder, v, rungs, n_gibbs_steps, stream)
+                else:
+                    states = Completion(machine, v, rungs).states(n_gibbs_steps, stream)
+                    filled = encoder.decode(states)
+                out[rows] = where.where(x != x, returned(filled), x)  # NaN differs from itself
+                if by_threshold.any():
+                    is_spin = where.asarray(by_threshold) & (x == x)
+                    out[rows] = where.where(is_spin, returned(encoder.decode(v)), out[rows])
         return self._as_table(out, given)
 
     def _hidden_by(self, mask: ArrayLike, X: Any) -> Any:
@@ -327,18 +336,15 @@ class Completion:
     Parameters
     ----------
     machine : Machine
-    encoder : SpinEncoder
     v : array of shape (n, V)
         NaN where a unit is free: what is missing, and what rows never show.
     rungs : Ladder or None
         Whose β and base each row gets.
     """
 
-    def __init__(
-        self, machine: Machine, encoder: SpinEncoder, v: Any, rungs: Ladder | None
-    ) -> None:
+    def __init__(self, machine: Machine, v: Any, rungs: Ladder | None) -> None:
         backend, xp = machine.backend, machine.backend.xp
-        self.machine, self.encoder = machine, encoder
+        self.machine = machine
         self.free, self.ladder = v != v, None
         self.v = xp.where(self.free, xp.zeros_like(v), v)
         if rungs is not None:
@@ -347,26 +353,8 @@ class Completion:
             v = xp.take(self.v, rows, axis=0)
             self.ladder = of_states(backend, rungs.betas, rungs.base, v)
 
-    def run(self, n_steps: int, mean: bool, stream: RandomStream) -> Any:
-        """The rows in the user's units after so many steps, or means over the second half of them.
-
-        Means are of all columns, as if none were known.
-        """
-        encoder = self.encoder
-        if not mean:
-            return encoder.decode(self._advance(n_steps, stream))
-        machine, xp = self.machine, self.machine.backend.xp
-        n_draws = min(MEANS_OF_COMPLETION, n_steps)
-        apart = max(1, n_steps // (2 * n_draws))
-        v = self._advance(max(0, n_steps - n_draws * apart), stream)
-        total = 0.0
-        for _ in range(n_draws):
-            v = self._advance(apart, stream)
-            h = machine.sample_hidden(v, stream)
-            total += xp.astype(encoder.unit_means(machine, h), v.dtype)
-        return encoder.decode_means(total / n_draws)
-
-    def _advance(self, n_steps: int, stream: RandomStream) -> Any:
+    def states(self, n_steps: int, stream: RandomStream) -> Any:
+        """The rows after so many steps."""
         if self.ladder is None:
             self.v = self.machine.gibbs(self.v, n_steps, stream, free=self.free)
         elif n_steps > 0:
@@ -374,12 +362,56 @@ class Completion:
             self.v = cold_states(self.ladder, self.machine.backend)
         return self.v
 
+    def means(self, encoder: Any, n_steps: int, stream: RandomStream) -> Any:
+        """Means over the second half of so many steps, in the user's units.
+
+        They are of all columns, as if none were known.
+        """
+        machine, xp = self.machine, self.machine.backend.xp
+        n_draws = min(MEANS_OF_COMPLETION, n_steps)
+        apart = max(1, n_steps // (2 * n_draws))
+        v = self.states(max(0, n_steps - n_draws * apart), stream)
+        total = 0.0
+        for _ in range(n_draws):
+            v = self.states(apart, stream)
+            h = machine.sample_hidden(v, stream)
+            total += xp.astype(encoder.unit_means(machine, h), v.dtype)
+        return encoder.decode_means(total / n_draws)
+
+
+def conditional_means(
+    machine: Machine,
+    encoder: Any,
+    v: Any,
+    rungs: Ladder | None,
+    n_steps: int,
+    stream: RandomStream,
+) -> Any:
+    """Means of what rows do not know, in the user's units: exact ones where few completions are.
+
+    By chains of so many steps otherwise (see `Completion`).
+    """
+    backend, xp = machine.backend, machine.backend.xp
+    are_few = n_completions(machine, v) <= MOST_COMPLETIONS
+    few, many = (np.flatnonzero(which) for which in (are_few, ~are_few))
+    parts = []
+    if few.size:
+        rows = xp.take(v, backend.asarray(few, "int64"), axis=0)
+        parts.append(encoder.decode(exact_means(machine, rows)))
+    if many.size:
+        rows = xp.take(v, backend.asarray(many, "int64"), axis=0)
+        means = Completion(machine, rows, rungs).means(encoder, n_steps, stream)
+        parts.append(xp.astype(means, xp.float64))
+    place = np.argsort(np.concatenate([few, many]))
+    return xp.take(xp.concat(parts, axis=0), backend.asarray(place, "int64"), axis=0)
+
 
 def known_entries(mask: ArrayLike, shape: tuple[int, int]) -> np.ndarray:
     """A mask of known entries, True where X is known, for each row of X."""
-    mask = (
-        mask.get() if is_cupy_array(mask) else np.asarray(readable(in_memory(mask, "mask"), "mask"))
-    )
+    if is_cupy_array(mask):
+        mask = mask.get()
+    else:
+        mask = as_array(readable(in_memory(mask, "mask"), "mask"), "mask")
     if mask.dtype != bool:
         raise ValueError(f"mask must hold booleans, True where X is known; got {mask.dtype}")
     if mask.shape not in (shape, shape[1:]):

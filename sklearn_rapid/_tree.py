@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_rapid._reading import MOST_SHOWN, shown
+
 DTYPES = {np.dtype(name) for name in ("bool", "int8", "uint8", "int32", "int64")}
 DTYPES |= {np.dtype("float32"), np.dtype("float64")}
 # Annotations of dataclasses whose values are looked at.
@@ -95,7 +97,7 @@ class Tree:
             case {"class": str(kind), "values": dict(items), **rest} if not rest:
                 values = {key: self.read(item, arrays) for key, item in items.items()}
                 return self._made(kind, values)
-        raise ValueError(f"it holds a value that is not known here: {str(node)[:80]}")
+        raise ValueError(f"it holds a value that is not known here: {shown(node)}")
 
     def _written_items(self, items: dict[str, Any], name: str, arrays: dict) -> dict[str, Any]:
         return {key: self.written(v, f"{name}/{key}", arrays) for key, v in items.items()}
@@ -114,18 +116,18 @@ class Tree:
 
     def _made(self, kind: str, values: dict[str, Any]) -> Any:
         if kind not in self.classes:
-            raise ValueError(f"it holds a {kind!r}, which is not known here")
+            raise ValueError(f"it holds a {shown(kind)}, which is not known here")
         cls = self.classes[kind]
         annotations = {f.name: f.type for f in fields(cls)} if is_dataclass(cls) else {}
         for name, value in values.items():
             wanted = PLAIN.get(annotations.get(name), object)
             if not isinstance(value, wanted) or (wanted is Integral and isinstance(value, bool)):
-                raise ValueError(f"it holds a {kind} with {name} = {str(value)[:80]!r}")
+                raise ValueError(f"it holds a {kind} with {shown(name)[1:-1]} = {shown(value)}")
         try:
             return cls(**values)
         except TypeError as error:
             raise ValueError(
-                f"it holds a {kind} that is not one of this version: {error}"
+                f"it holds a {kind} that is not one of this version: {str(error)[:MOST_SHOWN]}"
             ) from None
 
 

@@ -15,6 +15,8 @@ from sklearn_rapid._compat import Count, Interval, ValidatedParameters
 __all__ = ["SGD", "Adam", "ExponentialDecay", "LinearDecay", "Optimizer", "Schedule"]
 
 Arrays = dict[str, Any]
+# Beyond, float32 would overflow; and floats would not hold each whole number.
+LARGEST_MOMENT, LARGEST_COUNT = 1e30, 2**53
 
 
 class Optimizer(ValidatedParameters):
@@ -223,3 +225,37 @@ class Constant(Schedule):
 
 
 BY_NAME = {"sgd": SGD, "adam": Adam}
+
+
+def is_own_state(state: Any) -> bool:
+    """Whether it is a state that an optimizer of this package leaves.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> is_own_state(SGD(0.5).init({"W": np.zeros(3)}, np)), is_own_state({"velocity": 3})
+    (True, False)
+    """
+    match state:
+        case None:
+            return True
+        case {"velocity": dict(velocity), **rest} if not rest:
+            return all(map(_is_bounded, velocity.values()))
+        case {"n_updates": int(n_updates), "moments": dict(moments), **rest} if not rest:
+            are_pairs = all(isinstance(m, tuple) and len(m) == 2 for m in moments.values())
+            is_count = not isinstance(n_updates, bool) and 0 <= n_updates < LARGEST_COUNT
+            return (
+                is_count
+                and are_pairs
+                and all(
+                    _is_bounded(first) and _is_bounded(second) and bool((second >= 0.0).all())
+                    for first, second in moments.values()
+                )
+            )
+    return False
+
+
+def _is_bounded(moment: Any) -> bool:
+    """Whether it is an array of floats, none of which is on its way to infinity."""
+    is_array = getattr(getattr(moment, "dtype", None), "kind", "") == "f"
+    return is_array and bool((abs(moment) <= LARGEST_MOMENT).all())

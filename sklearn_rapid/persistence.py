@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from hashlib import sha256
 from pathlib import Path
@@ -22,16 +22,34 @@ from sklearn_rapid._base import BaseRBM
 from sklearn_rapid._compat import ValidatedParameters, validate_parameters
 from sklearn_rapid._dbm import DBM
 from sklearn_rapid._files import write_whole
-from sklearn_rapid._fitted import check_fitted, check_training_state, checked_sizes
+from sklearn_rapid._fitted import (
+    COUNT,
+    FLOATS,
+    LARGEST,
+    LARGEST_SCALE,
+    Wanted,
+    are_floats,
+    are_scales,
+    check_fitted,
+    check_training_state,
+    check_wanted,
+    checked_sizes,
+    is_count,
+    is_finite,
+    is_number,
+)
+from sklearn_rapid._kinds import KINDS
 from sklearn_rapid._latent import LatentMixin
 from sklearn_rapid._rabm import RABM
 from sklearn_rapid._radbm import RADBM
 from sklearn_rapid._rarbm import RARBM
 from sklearn_rapid._rbm import RBM
+from sklearn_rapid._reading import MOST_SHOWN, shown
 from sklearn_rapid._tree import Tree
 from sklearn_rapid._version import __version__
 from sklearn_rapid.backends import RandomStream, get_backend
 from sklearn_rapid.negative_phase import TemperedChains
+from sklearn_rapid.optimizers import is_own_state
 from sklearn_rapid.tempering import Ladder
 from sklearn_rapid.training_state import TrainingState
 
@@ -51,22 +69,101 @@ TREE = Tree(
 )
 # What reading stumbles over where something is of another type than it should be.
 OF_WRONG_CONTENT = (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
+# Characters of a message, and names in it.
+LONGEST_MESSAGE, FEW = 400, 3
 ARRAYS = {"BOOL", "I8", "U8", "I32", "I64", "F32", "F64"}
-# What a fit leaves beside the arrays of `_fitted_shapes`, and the types of it.
-ATTRIBUTES: dict[str, Any] = {
-    "_training_state": dict,
-    "_kept_log_partition": tuple,
-    "binarize_": float | int | str | None,
-    "categories_": list,
-    "feature_names_in_": np.ndarray,
-    "hidden_": str,
-    "history_": dict,
-    "layer_sizes_": tuple,
-    "mean_": np.ndarray,
-    "n_features_in_": int,
-    "n_iter_": int,
-    "scale_": np.ndarray,
-    "visible_": list,
+
+
+def _is_history(value: Any) -> bool:
+    """Whether it is columns of numbers, equally long, with that of the epochs among them."""
+    if not isinstance(value, dict) or not all(isinstance(c, list) for c in value.values()):
+        return False
+    n_rows = len(value.get("epoch", []))
+    columns = value.values()
+    return all(len(column) == n_rows and all(map(is_number, column)) for column in columns)
+
+
+def _is_kept_log_partition(value: Any) -> bool:
+    is_pair = isinstance(value, tuple) and len(value) == 2
+    return is_pair and isinstance(value[0], bytes) and is_finite(value[1])
+
+
+def _are_names(value: Any, n_names: int) -> bool:
+    is_list = isinstance(value, np.ndarray) and value.dtype == object
+    return is_list and value.shape == (n_names,) and all(isinstance(n, str) for n in value)
+
+
+def _are_codes(value: Any) -> bool:
+    """Whether it is the codes of a column, or None for one that has none."""
+    is_list = isinstance(value, np.ndarray) and value.dtype == np.float64 and value.ndim == 1
+    return value is None or (is_list and bool(np.isfinite(value).all()))
+
+
+def _are_parts(value: Any) -> bool:
+    """Whether it is kinds with the numbers of their columns."""
+    return isinstance(value, list) and all(
+        isinstance(part, tuple)
+        and len(part) == 2
+        and part[0] in KINDS
+        and isinstance(part[1], np.ndarray)
+        and part[1].dtype == np.int64
+        and part[1].ndim == 1
+        for part in value
+    )
+
+
+# What a fit leaves beside the arrays of `_fitted_shapes`; of a model. `check_fitted` knows more of
+# it, and `check_training_state` of the state.
+ATTRIBUTES = {
+    "n_features_in_": Wanted("a whole number above zero", lambda value, _: is_count(value, 1)),
+    "_training_state": Wanted("a dict", lambda value, _: isinstance(value, dict)),
+    "_kept_log_partition": Wanted(
+        "a digest and a number", lambda value, _: _is_kept_log_partition(value)
+    ),
+    "binarize_": Wanted(
+        "a finite number, 'sample' or None",
+        lambda value, _: value is None or is_finite(value) or value == "sample",
+    ),
+    "categories_": Wanted(
+        "a list with the codes of each column, float64, or None",
+        lambda value, model: (
+            isinstance(value, list)
+            and len(value) == model.n_features_in_
+            and all(map(_are_codes, value))
+        ),
+    ),
+    "feature_names_in_": Wanted(
+        "a name for each column", lambda value, model: _are_names(value, model.n_features_in_)
+    ),
+    "hidden_": Wanted("a kind of units", lambda value, _: isinstance(value, str)),
+    "history_": Wanted(
+        "columns of numbers, all as long as 'epoch'", lambda value, _: _is_history(value)
+    ),
+    "layer_sizes_": Wanted(
+        "a tuple of whole numbers above zero",
+        lambda value, _: (
+            isinstance(value, tuple) and len(value) > 1 and all(is_count(size, 1) for size in value)
+        ),
+    ),
+    "mean_": Wanted(
+        "numbers within ±1e36",
+        lambda value, _: are_floats(value, np.shape(value), LARGEST_SCALE),
+    ),
+    "n_iter_": COUNT,
+    "scale_": Wanted(
+        "numbers from 1e-36 to 1e36", lambda value, _: are_scales(value, np.shape(value), FLOATS)
+    ),
+    "visible_": Wanted("pairs of a kind and int64 columns", lambda value, _: _are_parts(value)),
+}
+# Of the state of training, where it is to be without anybody's own optimizers and phases.
+OWN_STATE = {
+    "optimizer_state": Wanted(
+        "what an optimizer of this package leaves", lambda value, _: is_own_state(value)
+    ),
+    "chains": Wanted(
+        "rows of states, tempered chains or None",
+        lambda value, _: value is None or isinstance(value, np.ndarray | TemperedChains),
+    ),
 }
 
 
@@ -83,10 +180,13 @@ def save(model: BaseRBM, path: str | os.PathLike) -> None:
     model : RBM, RARBM, DBM, RADBM or RABM
         Fitted.
     path : str or path
-        ``.safetensors`` is usual. What is there is replaced.
+        ``.safetensors`` is usual. What is there is replaced; of a symbolic link, the file that it
+        leads to.
 
     Raises
     ------
+    OSError
+        If the file cannot be written. What was there before stays.
     NotFittedError
         If there is nothing to write.
     TypeError
@@ -113,7 +213,7 @@ def save(model: BaseRBM, path: str | os.PathLike) -> None:
     if type(model) not in MODELS.values():
         raise TypeError(f"save writes models of {', '.join(MODELS)}, got {type(model).__name__}")
     check_is_fitted(model)
-    check_fitted(model)
+    _check_model(model)
     arrays: dict[str, np.ndarray] = {}
     fitted = {name: getattr(model, name) for name in model._fitted_shapes}
     fitted |= {name: vars(model)[name] for name in ATTRIBUTES if name in vars(model)}
@@ -174,7 +274,7 @@ def load(path: str | os.PathLike) -> BaseRBM:
             raise ValueError("it is damaged: its digest is not that of what it holds")
         return _model_of(header, arrays)
     except (safetensors.SafetensorError, *OF_WRONG_CONTENT) as error:
-        raise ValueError(f"{os.fspath(path)!r} cannot be read as a model: {error}") from error
+        raise ValueError(f"{os.fspath(path)!r} cannot be read as a model: {_cut(error)}") from error
 
 
 def _safetensors() -> Any:
@@ -200,15 +300,15 @@ def _checked_header(metadata: Mapping[str, str]) -> dict[str, Any]:
     version = header.get("version")
     if header.get("format") != FORMAT or str(version).split(".")[0] != __version__.split(".")[0]:
         raise ValueError(
-            f"it is of version {version!r} (format {header.get('format')!r}), and this is "
-            f"sklearn_rapid {__version__} (format {FORMAT})"
+            f"it is of version {shown(version)} (format {shown(header.get('format'))}), and this "
+            f"is sklearn_rapid {__version__} (format {FORMAT})"
         )
     for name, kind in wanted.items():
         if not isinstance(header.get(name), kind):
             raise ValueError(f"its header has no {name!r} of type {kind.__name__}")
     if header.keys() != wanted.keys() or header["class"] not in MODELS:
         unknown = [*(header.keys() - wanted.keys()), header["class"]]
-        raise ValueError(f"it holds what is not known here: {', '.join(map(repr, unknown))}")
+        raise ValueError(f"it holds what is not known here: {_listed(unknown)}")
     return header
 
 
@@ -218,7 +318,7 @@ def _checked_arrays(file: Any, header: dict[str, Any]) -> dict[str, np.ndarray]:
     for name in file.keys():
         part = file.get_slice(name)
         if part.get_dtype() not in ARRAYS:
-            raise ValueError(f"it holds an array {name!r} of type {part.get_dtype()!r}")
+            raise ValueError(f"it holds an array {shown(name)} of type {part.get_dtype()!r}")
         shapes[name] = tuple(part.get_shape())
     cls, attributes = MODELS[header["class"]], header["attributes"]
     found = {}
@@ -230,7 +330,7 @@ def _checked_arrays(file: Any, header: dict[str, Any]) -> dict[str, np.ndarray]:
         found[name] = shapes[name][::-1] if "transposed" in node else shapes[name]
     n_features = attributes.get("n_features_in_")
     if not isinstance(n_features, int):
-        raise ValueError(f"it says n_features_in_ = {str(n_features)[:80]!r}")
+        raise ValueError(f"n_features_in_ must be a whole number, got {shown(n_features)}")
     # How many units stand for categories, and how many rows do not show, `check_fitted` knows.
     has_other_units = "categories_" in attributes or issubclass(cls, LatentMixin)
     known = {} if has_other_units else {"V": n_features}
@@ -255,29 +355,50 @@ def _model_of(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> BaseRBM:
     unknown = parameters.keys() - cls().get_params(deep=False).keys()
     unknown |= header["attributes"].keys() - {*cls._fitted_shapes, *ATTRIBUTES}
     if unknown:
-        raise ValueError(f"it holds what is not known here: {', '.join(map(repr, unknown))}")
+        raise ValueError(f"it holds what is not known here: {_listed(unknown)}")
     model = cls(**parameters)
-    validate_parameters(model)
-    for value in parameters.values():
-        if isinstance(value, ValidatedParameters):
-            value.validate()
+    try:
+        validate_parameters(model)
+        for value in parameters.values():
+            if isinstance(value, ValidatedParameters):
+                value.validate()
+    except ValueError as error:
+        wanted, got, value = str(error).partition(" Got ")
+        raise ValueError(f"{wanted}{got}{value[:MOST_SHOWN]}") from None
     attributes = {k: TREE.read(node, arrays) for k, node in header["attributes"].items()}
-    for name, kind in ATTRIBUTES.items():
-        if name in attributes and not isinstance(attributes[name], kind):
-            raise ValueError(f"it says {name} = {str(attributes[name])[:80]!r}")
-    attributes["_training_state"] = _checked_state(attributes.get("_training_state"))
+    attributes["_training_state"] = _whole_state(attributes.get("_training_state"))
     model.__dict__.update(attributes)
-    check_fitted(model)
-    check_training_state(model._training_state, model._machine(get_backend("numpy")))
+    _check_model(model)
     return model
 
 
-def _checked_state(rest: Any) -> dict[str, Any]:
+def _whole_state(rest: Any) -> dict[str, Any]:
     """What training has left, with defaults for what an older version did not have."""
     known = {f.name: f.default for f in fields(TrainingState) if f.name != "machine"}
     if not isinstance(rest, dict) or rest.keys() - known.keys():
         raise ValueError("it holds a state of training that is not one of this version")
-    stream = rest.get("stream")
-    if not isinstance(stream, RandomStream) or not stream.seed >> 64 == stream.position >> 64 == 0:
-        raise ValueError(f"it holds a state of training with {str(stream)[:80]} as random numbers")
-    return {**known, **rest}
+    return {**known, "stream": None, **rest}
+
+
+def _check_model(model: BaseRBM) -> None:
+    """Raise ValueError unless all that a model is made of is what it has to be."""
+    check_wanted(vars(model), ATTRIBUTES, model)
+    check_fitted(model)
+    for name in model._fitted_shapes:
+        largest = np.abs(getattr(model, name)).max()
+        if largest > LARGEST:
+            raise ValueError(f"{name} must be within ±{LARGEST:g}, got {largest:g}")
+    check_wanted(model._training_state, OWN_STATE, model)
+    check_training_state(model._training_state, model._machine(get_backend("numpy")))
+
+
+def _listed(names: Iterable[str]) -> str:
+    """The first few of some names."""
+    names = sorted(names)
+    return ", ".join(map(shown, names[:FEW])) + (", ..." if len(names) > FEW else "")
+
+
+def _cut(error: Exception) -> str:
+    """What an error says, without the whole of a long text that it may quote from the file."""
+    text = str(error)
+    return text if len(text) <= LONGEST_MESSAGE else f"{text[:LONGEST_MESSAGE]}..."

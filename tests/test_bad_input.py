@@ -365,7 +365,19 @@ DATA = [
         r"X must hold numbers, got 'a' in column .*OrdinalEncoder",
         id="object dtype",
     ),
-    pytest.param({}, [[0, 1], [1]], ValueError, "inhomogeneous", id="ragged"),
+    *(
+        pytest.param({}, data, ValueError, message, id=f"ragged, {data}")
+        for data, message in [
+            ([[0, 1], [1]], "rows of X have different lengths: row 1 has 1 entry where"),
+            (((0, 1), (1, 0), (0, 1, 1)), "row 2 has 3 entries where row 0 has 2"),
+            ([np.array([0, 1]), np.array([1])], "row 1 has 1 entry where row 0 has 2"),
+            (np.array([[0, 1], [1]], dtype=object), "row 1 has 1 entry where row 0 has 2"),
+            ([[0, 1], []], "row 1 has 0 entries where row 0 has 2"),
+            ([[0, 1], 1], "X must be rows of numbers, got int as row 1"),
+            ([None, [0, 1]], "X must be rows of numbers, got NoneType as row 0"),
+            ([[0, 1], [0, [1]]], "X must be rows of numbers, got list in row 1, column 1"),
+        ]
+    ),
     pytest.param({}, X * 1j, ValueError, "Complex data not supported", id="complex"),
     pytest.param({}, changed(np.inf), ValueError, "contains infinity", id="inf"),
     pytest.param({}, changed(-np.inf), ValueError, "contains infinity", id="-inf"),

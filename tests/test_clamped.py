@@ -6,8 +6,16 @@ from brute_force import p_value
 from scipy.special import logsumexp
 from test_units import LAYERS, make, rows_of
 
+from sklearn_rapid import clamped
 from sklearn_rapid.backends import RandomStream, get_backend
-from sklearn_rapid.clamped import clamp, columns_unknown, filled, free_energy_bound
+from sklearn_rapid.clamped import (
+    clamp,
+    columns_unknown,
+    exact_means,
+    filled,
+    free_energy_bound,
+    n_completions,
+)
 
 # Columns that some row does not know, whole groups of categories.
 UNKNOWN = {
@@ -74,11 +82,40 @@ def test_the_bound_is_below_and_close(backend, layers):
     np.testing.assert_allclose(bound, log_sums(exact, v), rtol=1e-9)
 
 
+def means_of_completions(exact, v):
+    """The rows with means over all states that they may be, and how many these are."""
+    means, n_ways = [], []
+    for row in v:
+        known = ~np.isnan(row)
+        alike = exact.v[np.all(exact.v[:, known] == row[known], axis=1)]
+        log_f = exact.log_f(alike)
+        means.append(np.exp(log_f - logsumexp(log_f)) @ alike)
+        n_ways.append(len(alike))
+    return np.array(means), n_ways
+
+
+@pytest.mark.parametrize("at_once", [1, 2**22])
+def test_means_of_all_completions(backend, layers, at_once, monkeypatch):
+    """Rows that do not know one thing, several, all or none."""
+    monkeypatch.setattr(clamped, "NUMBERS_AT_ONCE", at_once)
+    machine, exact = make(layers, backend, scale=1.0)
+    v = with_gaps(layers, exact)
+    if LAYERS[layers][0] == "gaussians":
+        np.testing.assert_array_equal(n_completions(machine, backend.asarray(v))[1:], np.inf)
+        return
+    v[3], v[4, UNKNOWN[layers]] = np.nan, rows_of(exact, 6)[4, UNKNOWN[layers]]
+    expected, n_ways = means_of_completions(exact, v)
+    assert n_ways[0] == n_ways[4] == 1 and n_ways[3] == len(exact.v) >= n_ways[1] > 1
+    np.testing.assert_array_equal(n_completions(machine, backend.asarray(v)), n_ways)
+    means = backend.to_numpy(exact_means(machine, backend.asarray(v)))
+    np.testing.assert_allclose(means, expected, atol=1e-12)
+
+
 def test_steps_of_mean_field_raise_the_bound(backend, layers):
     machine, exact = make(layers, backend, scale=1.0)
     v = backend.asarray(with_gaps(layers, exact))
-    clamped = clamp(machine, v, columns_unknown(v, backend))
-    bounds = [backend.to_numpy(clamped.lower_bound(n)) for n in range(1, 8)]
+    part = clamp(machine, v, columns_unknown(v, backend))
+    bounds = [backend.to_numpy(part.lower_bound(n)) for n in range(1, 8)]
     assert np.all(np.diff(bounds, axis=0) >= -1e-9)
 
 
@@ -88,8 +125,8 @@ def test_annealing(layers):
     machine, exact = make(layers, backend, scale=0.8)
     v = with_gaps(layers, exact)
     rows = backend.asarray(v)
-    clamped = clamp(machine, rows, columns_unknown(rows, backend))
-    value, error = clamped.annealed(RandomStream(3), 2000, 30)
+    part = clamp(machine, rows, columns_unknown(rows, backend))
+    value, error = part.annealed(RandomStream(3), 2000, 30)
     assert np.all(error < 0.05)
     assert np.all(np.abs(value - log_sums(exact, v)) < 5.0 * error + 1e-3)
 

@@ -75,7 +75,7 @@ def test_numpy_in_numpy_out(on_cpu, cupy_stand_in, method):
 @pytest.mark.parametrize("dtype", [bool, "uint8", "float32", "float64"])
 @pytest.mark.parametrize("method", ROW_METHODS)
 def test_cupy_in_cupy_out(on_cpu, cupy_stand_in, method, dtype):
-    expected = ROW_METHODS[method](on_cpu, X)
+    expected = ROW_METHODS[method](on_cpu, X.astype(dtype))
     on_device = cupy_stand_in.asarray(X.astype(dtype))
     got = ROW_METHODS[method](on_cpu.set_params(backend="cupy"), on_device)
     assert isinstance(got, cupy_stand_in.ndarray)

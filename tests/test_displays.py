@@ -253,9 +253,12 @@ def test_ladders_side_by_side(model):
     assert high >= np.max(steeper.local_barrier)
 
 
-def test_there_is_no_history_of_partial_fit():
+def test_calls_of_partial_fit_are_drawn_as_epochs_are():
+    model = RBM(4, random_state=0).partial_fit(X).partial_fit(X)
+    display = TrainingHistoryDisplay.from_estimator(model, x="n_updates", y=["n_rungs"])
+    np.testing.assert_array_equal(display.lines_[0].get_xdata(), model.history_["n_updates"])
     with pytest.raises(NotFittedError):
-        TrainingHistoryDisplay.from_estimator(RBM(4).partial_fit(X))
+        TrainingHistoryDisplay.from_estimator(RBM(4))
 
 
 def test_spectra_side_by_side(model):

@@ -108,7 +108,9 @@ def check_result(model, method, args, given, result):
         return
     assert np.isfinite(result).all()
     if method not in ("score_samples", "free_energy", "pseudo_likelihood"):
-        assert result.dtype == model.dtype
+        # Known entries are returned as they are, in a type that holds them.
+        is_wide = method == "reconstruct" and result.dtype == np.float64
+        assert is_wide or result.dtype == model.dtype
         is_hidden = method in ("transform", "fit_transform")
         if (model.hidden if is_hidden else model.visible) != "binary":
             return

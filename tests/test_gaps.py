@@ -19,7 +19,7 @@ from sklearn.datasets import load_iris
 from sklearn.exceptions import DataConversionWarning
 from summed import Summed
 
-from sklearn_rapid import RARBM, RBM, load, save
+from sklearn_rapid import RARBM, RBM, _sampling, load, save
 from sklearn_rapid._columns import RealEncoder, moments_of_columns
 from sklearn_rapid._data import SpinEncoder
 from sklearn_rapid.backends import Gaussians, RandomStream, get_backend
@@ -519,3 +519,96 @@ def test_other_refusals(model):
 
 def test_tags(model):
     assert model.__sklearn_tags__().input_tags.allow_nan
+
+
+# --- filling in ------------------------------------------------------------------------------
+
+LARGE = np.array([[20000001.0, 0.1, 3.3], [20000003.0, -0.7, 4.1], [20000007.0, 0.3, 1e-9]] * 10)
+SHARES = np.random.default_rng(3).random((20, 4))
+KNOWN = {
+    "real": (RBM(2, max_iter=1, visible="gaussian"), LARGE),
+    "real, patterns": (RARBM(2, 2, max_iter=1, visible="gaussian"), LARGE),
+    "real, float64": (RBM(2, max_iter=1, visible="gaussian", dtype="float64"), LARGE),
+    "real, whole numbers": (
+        RBM(2, max_iter=1, visible="gaussian"),
+        np.round(10.0 * LARGE).astype(np.int64),
+    ),
+    "real, float32": (RBM(2, max_iter=1, visible="gaussian"), IRIS.astype(np.float32)),
+    "shares": (RBM(2, max_iter=1, binarize=None), SHARES),
+    "shares, sampled": (RBM(2, max_iter=1, binarize="sample"), SHARES),
+    "shares of spins": (RBM(2, max_iter=1, binarize=None, units="spin"), 2.0 * SHARES - 1.0),
+    "spins": (RBM(2, max_iter=1, units="spin"), np.where(SHARES > 0.5, 1.0, -1.0)),
+    "bits": (RBM(2, max_iter=1), (SHARES > 0.5).astype(np.uint8)),
+    "codes": (RBM(2, max_iter=1, visible="categorical"), np.floor(3.0 * SHARES) * 5000001.0),
+    "mixed": (
+        RBM(2, max_iter=1, visible=[("gaussian", [2, 0]), ("binary", [1])]),
+        np.where([False, True, False], np.arange(30)[:, None] % 2, LARGE),
+    ),
+}
+
+
+@pytest.mark.parametrize("output", ["sample", "mean"])
+@pytest.mark.parametrize("case", KNOWN)
+def test_what_is_known_is_returned_as_it_is(case, output):
+    """To the last digit, in an array, a frame and a masked array."""
+    model, X = KNOWN[case]
+    model = clone(model).set_params(random_state=0)
+    model.fit(X)
+    is_known = np.random.default_rng(0).random(X.shape) < 0.7
+    gaps = X.astype(X.dtype if X.dtype.kind == "f" else float)
+    gaps[~is_known] = np.nan
+    how = {"n_gibbs_steps": 3, "output": output, "random_state": 0}
+    for filled in (
+        model.reconstruct(X, is_known, **how),
+        model.reconstruct(np.ma.masked_array(X, ~is_known), **how),
+        model.reconstruct(gaps, **how),
+    ):
+        np.testing.assert_array_equal(filled[is_known], X[is_known])
+        assert np.isfinite(filled).all()
+        is_narrow = gaps.dtype == np.float32 and model.dtype == "float32"
+        assert filled.dtype == (np.float32 if is_narrow else np.float64)
+    frame = pd.DataFrame(gaps, columns=[f"c{i}" for i in range(X.shape[1])])
+    of_frames = clone(model).fit(pd.DataFrame(X, columns=frame.columns))
+    table = of_frames.set_output(transform="pandas").reconstruct(frame, **how)
+    np.testing.assert_array_equal(table.to_numpy()[is_known], X[is_known])
+
+
+def test_what_a_threshold_reads_is_returned_as_it_is_read():
+    grey = np.random.default_rng(0).integers(256, size=(20, 4)).astype(float)
+    model = RBM(2, max_iter=1, binarize=127.5, random_state=0).fit(grey)
+    gaps = with_gaps(grey)
+    for output in ("sample", "mean"):
+        filled = model.reconstruct(gaps, output=output, random_state=0)
+        is_known = ~np.isnan(gaps)
+        np.testing.assert_array_equal(filled[is_known], grey[is_known] > 127.5)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 1.0])
+def test_means_of_few_missing_entries_are_exact(model, share):
+    """Those of all states that a row may be: nine bits have 512 at most."""
+    model.set_params(max_iter=30).fit(BARS)
+    gaps, exact = with_gaps(BARS, share), enumerated(model)
+    p, spins = exact.visible_probabilities(), 2.0 * gaps - 1.0
+    expected = []
+    for row in spins:
+        of_row = alike(exact, row)
+        expected.append(p[of_row] @ exact.visible[of_row] / p[of_row].sum())
+    for tempered in (False, True):
+        found = model.reconstruct(gaps, output="mean", tempered=tempered, random_state=0)
+        np.testing.assert_allclose(2.0 * found - 1.0, expected, atol=2e-5)
+
+
+def test_rows_with_many_missing_entries_beside_few(monkeypatch):
+    """Each row has the means of its own, in its place."""
+    model = RBM(**HOW).fit(BARS)
+    gaps, how = with_gaps(BARS, 0.5), {"output": "mean", "random_state": 0, "n_gibbs_steps": 2000}
+    exact = model.reconstruct(gaps, **how)
+    n_missing = np.isnan(gaps).sum(axis=1)
+    monkeypatch.setattr(_sampling, "MOST_COMPLETIONS", 16)
+    some = model.reconstruct(gaps, **how)
+    are_few = n_missing <= 4
+    assert 0.3 < are_few.mean() < 0.7
+    np.testing.assert_array_equal(some[are_few], exact[are_few])
+    # Of 25 draws, half of them alike: an error of 0.14 at most, and of far less in the mean.
+    assert np.sqrt(np.mean((some - exact)[~are_few] ** 2)) < 0.1
+    assert np.any(some[~are_few] != exact[~are_few])

@@ -5,10 +5,13 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 
+import numpy as np
 import pytest
 
-from sklearn_rapid.backends import get_backend
+from sklearn_rapid import RBM
+from sklearn_rapid.backends import _numba, _pipelines, get_backend
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs POSIX's signals and forks")
 
@@ -111,6 +114,40 @@ except KeyboardInterrupt:
 """
     (seconds,) = run(code)
     assert 0.9 < float(seconds) < 6.0
+
+
+@pytest.mark.parametrize("method", ["anneal", "temper", "gibbs"])
+def test_compiled_calls_are_short(method, monkeypatch):
+    """Interrupts are heard between them: few multiply-adds in each, and the same bits as in one."""
+    X = np.random.default_rng(0).random((50, 784)) > 0.5
+    model = RBM(500, max_iter=1, random_state=0, n_threads=2).fit(X)
+    calls = {
+        "anneal": lambda: model.log_partition("ais", n_temperatures=40).value,
+        "temper": lambda: model.log_partition("tempering", max_sweeps=40, tol=1e-9).value,
+        "gibbs": lambda: model.sample(200, n_gibbs_steps=40, random_state=0),
+    }
+    compiled, work = getattr(_pipelines, method), []
+    steps_of = {
+        "anneal": lambda args: args[2].size - 1,
+        "temper": lambda args: args[10].shape[0],
+        "gibbs": lambda args: args[2],
+    }
+
+    def counted(*args):
+        work.append(steps_of[method](args) * 2 * args[0].shape[0] * 784 * 500)
+        compiled(*args)
+
+    monkeypatch.setattr(_pipelines, method, counted)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of an estimate by so few sweeps
+        found = calls[method]()
+    assert 0 < max(work) < 5e8
+    n_short = len(work)
+    monkeypatch.setattr(_numba, "LARGEST_STRETCH", 1e15)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        np.testing.assert_array_equal(calls[method](), found)
+    assert len(work) - n_short < n_short
 
 
 # --- forks ----------------------------------------------------------------------------------

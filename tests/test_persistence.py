@@ -190,6 +190,39 @@ def test_a_disk_that_fills_up_leaves_the_old_file(model, path, monkeypatch):
     assert os.listdir(path.parent) == [path.name]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="symbolic links need rights elsewhere")
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_link_leads_to_the_file_that_is_written(model, tmp_path, is_there):
+    """As open() follows it, and one link after the other."""
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    target, link, second = folder / "target", tmp_path / "link", tmp_path / "second"
+    if is_there:
+        target.write_bytes(b"before")
+    link.symlink_to("elsewhere/target")
+    second.symlink_to(link)
+    save(model, second)
+    assert link.is_symlink() and second.is_symlink() and not target.is_symlink()
+    assert os.listdir(folder) == ["target"]
+    assert sorted(os.listdir(tmp_path)) == ["elsewhere", "link", "second"]
+    np.testing.assert_array_equal(load(target).components_, model.components_)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="errors are named otherwise elsewhere")
+def test_what_cannot_be_written_to_is_named_as_open_names_it(model, tmp_path):
+    (tmp_path / "circle").symlink_to("circle")
+    (tmp_path / "folder").mkdir()
+    for name in ("missing/model", "circle", "folder", "x" * 300):
+        path = tmp_path / name
+        with pytest.raises(OSError) as wanted:
+            open(path, "wb")
+        with pytest.raises(OSError) as error:
+            save(model, path)
+        assert type(error.value) is type(wanted.value)
+        assert str(error.value) == str(wanted.value)
+    assert sorted(os.listdir(tmp_path)) == ["circle", "folder"]
+
+
 def test_without_safetensors(model, path, monkeypatch):
     monkeypatch.setitem(sys.modules, "safetensors", None)
     for call in (lambda: save(model, path), lambda: load(path)):
@@ -287,14 +320,14 @@ FORGERIES = {
     "a method's name": (lambda h, a: h["attributes"].update(fit=3), "'fit'"),
     "an unknown value": (lambda h, a: state(h).update(n_updates={"eval": "1"}), "eval"),
     "an unknown state": (lambda h, a: state(h).update(further=1), "not one of this version"),
-    "no random numbers": (lambda h, a: state(h).pop("stream"), "None as random numbers"),
+    "no random numbers": (lambda h, a: state(h).pop("stream"), "stream must be .* got None"),
     "a seed that is text": (
         lambda h, a: state(h)["stream"]["values"].update(seed="7"),
         "RandomStream with seed = '7'",
     ),
     "a position without end": (
         lambda h, a: state(h)["stream"]["values"].update(position=2**64),
-        "as random numbers",
+        "stream must be random numbers: a seed of 64 bits, a position of 62",
     ),
     "a tree without end": (
         lambda h, a: h["attributes"].update(n_iter_=json.loads("[" * 900 + "]" * 900)),
@@ -308,25 +341,25 @@ FORGERIES = {
     "columns that are text": (lambda h, a: h["attributes"].update(n_features_in_="9"), "'9'"),
     "not a number": (put("intercept_hidden_", np.full(5, np.nan)), "NaN or infinity"),
     "infinite patterns": (put("visible_patterns_", np.full((3, 9), np.inf)), "NaN or infinity"),
-    "chains of another width": (put(f"{LADDER}/states", np.ones((60, 4))), "a state for each rung"),
+    "chains of another width": (put(f"{LADDER}/states", np.ones((60, 4))), "states must be"),
     "states that are no spins": (
         lambda h, a: a[f"{LADDER}/states"].fill(3),
-        "states are -1 or \\+1",
+        "chains.ladder.states must be a state of the visible units",
     ),
-    "short counts": (put(f"{LADDER}/arrivals", np.zeros(1)), "a state for each rung"),
-    "short origins": (put(f"{LADDER}/origin", np.zeros(2)), "each state has an origin"),
-    "short acceptances": (put(f"{LADDER}/accepted", np.zeros(1)), "each pair has acceptances"),
-    "a short base": (put(f"{LADDER}/base", np.zeros(2)), "the base has a field"),
+    "short counts": (put(f"{LADDER}/arrivals", np.zeros(1)), "states must be a state"),
+    "short origins": (put(f"{LADDER}/origin", np.zeros(2)), "origin must be an int8"),
+    "short acceptances": (put(f"{LADDER}/accepted", np.zeros(1)), "accepted must be a float64"),
+    "a short base": (put(f"{LADDER}/base", np.zeros(2)), "base must be a field"),
     "falling temperatures": (
         lambda h, a: ladder(h)["betas"]["tuple"].__setitem__(1, -1.0),
-        "β rises from 0 to 1",
+        "betas must be numbers that rise from 0 to 1",
     ),
     "a ladder that is none": (
         lambda h, a: state(h)["chains"]["values"].update(ladder=3),
-        "'int' object has no attribute 'betas'",
+        "chains.ladder must be a ladder of states, got 3",
     ),
-    "a lag of many": (put("_training_state/chains/lag", np.zeros(3)), "a lag is one number"),
-    "short offsets": (put("_training_state/visible_offset", np.zeros(2)), "visible_offset has 9"),
+    "a lag of many": (put("_training_state/chains/lag", np.zeros(3)), "lag must be one float64"),
+    "short offsets": (put("_training_state/visible_offset", np.zeros(2)), "visible_offset must be"),
     "no array": (lambda h, a: a.pop("visible_patterns_"), "no array 'visible_patterns_'"),
     "an array in place of another": (
         lambda h, a: h["attributes"].update(visible_patterns_={"array": "hidden_patterns_"}),

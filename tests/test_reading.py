@@ -24,14 +24,14 @@ def test_masked_entries_are_missing(model, dtype, output):
     """Whatever lies under the mask."""
     is_masked = np.random.default_rng(1).random(X.shape) < 0.3
     how = {"n_gibbs_steps": 5, "output": output, "random_state": 0}
-    expected = model.reconstruct(X, ~is_masked, **how)
+    expected = model.reconstruct(X.astype(dtype), ~is_masked, **how)
     under = np.where(is_masked, 1 - X, X).astype(dtype)
     masked = np.ma.masked_array(under, is_masked)
     np.testing.assert_array_equal(model.reconstruct(masked, **how), expected)
     np.testing.assert_array_equal(under, np.where(is_masked, 1 - X, X))
     # What a mask says and what an argument says are both missing.
     known = np.arange(6) > 1
-    both = model.reconstruct(X, known & ~is_masked, **how)
+    both = model.reconstruct(X.astype(dtype), known & ~is_masked, **how)
     np.testing.assert_array_equal(model.reconstruct(masked, known, **how), both)
 
 
@@ -97,3 +97,16 @@ def test_initial_states_are_read_as_rows_are(model, make):
 def test_hidden_features_are_read_as_rows_are(model, make):
     H = np.random.default_rng(2).random((3, 4))
     np.testing.assert_array_equal(model.inverse_transform(make(H)), model.inverse_transform(H))
+
+
+def test_rows_of_different_lengths_are_told_by_all_methods(model):
+    rows = [[0, 1, 0, 1], [1, 0, 1, 0], [1]]
+    message = r"rows of {} have different lengths: row 2 has 1 entry where row 0 has 4"
+    with pytest.raises(ValueError, match=message.format("init")):
+        model.sample(3, init=rows)
+    with pytest.raises(ValueError, match=message.format("H")):
+        model.inverse_transform(rows)
+    with pytest.raises(ValueError, match=message.format("mask")):
+        model.reconstruct(X, mask=rows)
+    with pytest.raises(ValueError, match=message.format("sample_weight")):
+        model.partial_fit(X, sample_weight=rows)

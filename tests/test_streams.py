@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 import warnings
 
@@ -9,8 +10,9 @@ import numpy as np
 import pytest
 from scipy import sparse
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 
-from sklearn_rapid import RARBM, RBM, load, save
+from sklearn_rapid import RARBM, RBM, _fit, load, save
 from sklearn_rapid.negative_phase import PatternInducedCorrelations
 from sklearn_rapid.optimizers import SGD, ExponentialDecay, LinearDecay, Schedule
 
@@ -202,3 +204,63 @@ def test_a_stream_shares_penalties_by_the_rows_seen():
     assert_same_model(streamed, fitted)
     fitted.set_params(l1_penalty=0.25, learning_rate=0.125)
     assert_same_model(streamed.partial_fit(X), fitted.fit(X))
+
+
+# --- what a call leaves of itself ------------------------------------------------------------
+
+
+def test_a_call_is_a_row_of_the_history(estimator, capsys):
+    """With the figures of a fit without shuffling whose epochs are the calls."""
+    model = clone(estimator).set_params(verbose=1)
+    fitted = clone(estimator).fit(X)
+    assert capsys.readouterr().out == ""
+    for n_calls in range(1, MAX_ITER + 1):
+        model.partial_fit(X)
+        assert (model.n_iter_, len(model.history_["epoch"])) == (n_calls, n_calls)
+        (line,) = capsys.readouterr().out.splitlines()
+        assert line.startswith(f"[{type(model).__name__}] epoch {n_calls - 1}, seconds ")
+        assert f"n_updates {n_calls * N_BATCHES}" in line
+    assert model.history_.keys() == fitted.history_.keys()
+    for name in fitted.history_.keys() - {"seconds"}:
+        np.testing.assert_array_equal(model.history_[name], fitted.history_[name], err_msg=name)
+    assert all(seconds > 0.0 for seconds in model.history_["seconds"])
+
+
+def test_calls_count_on_after_a_fit_and_a_fit_after_calls(tmp_path):
+    how = {"batch_size": 20, "max_iter": 2, "random_state": 0, "warm_start": True}
+    model = RBM(4, **how).partial_fit(X).partial_fit(X).fit(X)
+    assert (model.n_iter_, model.history_["epoch"]) == (2, [0, 1, 2, 3])
+    kept = model.history_
+    again = pickle.loads(pickle.dumps(model)).partial_fit(X)
+    save(model, tmp_path / "model")
+    loaded = load(tmp_path / "model").partial_fit(X)
+    for twin in (again, loaded):
+        assert (twin.n_iter_, twin.history_["epoch"]) == (3, [0, 1, 2, 3, 4])
+        assert twin.history_["n_updates"] == [9, 18, 27, 36, 45]
+    twin = copy.copy(model).partial_fit(X)
+    assert model.history_ is kept and len(kept["epoch"]) == 4 < len(twin.history_["epoch"])
+
+
+def test_a_call_that_fails_or_diverges_is_no_row():
+    model = RBM(4, batch_size=20, random_state=0).partial_fit(X)
+    before = model.history_
+    with pytest.raises(ValueError, match="X has 3 features"):
+        model.partial_fit(X[:, :3])
+    assert model.history_ is before
+    with pytest.warns(ConvergenceWarning, match="from before this call"):
+        model.set_params(optimizer=SGD(scaled=False), learning_rate=1e9).partial_fit(X)
+    assert (model.n_iter_, model.history_) == (1, before)
+
+
+def test_of_a_long_stream_the_newest_rows_are_kept(monkeypatch):
+    monkeypatch.setattr(_fit, "MOST_ROWS_OF_CALLS", 5)
+    model = RBM(4, batch_size=20, max_iter=4, random_state=0, warm_start=True)
+    for _ in range(8):
+        model.partial_fit(X[:20])
+    assert model.history_["epoch"] == [3, 4, 5, 6, 7]
+    assert model.history_["n_updates"] == [4, 5, 6, 7, 8]
+    assert {len(column) for column in model.history_.values()} == {5}
+    assert model.n_iter_ == 8
+    # A fit keeps all that it finds, and its own.
+    assert model.fit(X).history_["epoch"] == list(range(3, 12))
+    assert model.partial_fit(X).history_["epoch"] == list(range(4, 13))

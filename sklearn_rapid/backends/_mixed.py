@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_rapid.backends._random import RandomStream
-from sklearn_rapid.backends._units import Units
+from sklearn_rapid.backends._units import Choices, Units
 
 # The key of each kind's random numbers is the seed's, with so many bits flipped as often as there
 # are kinds before it: kinds share the name of a draw, and no words.
@@ -123,6 +123,11 @@ class Mixed(Units):
             changed[:, where] = own
             found.append(changed)
         return np.concatenate(found)
+
+    def choices(self, n_units: int) -> Choices:
+        """Those of the parts, side by side."""
+        pairs = zip(self.parts, self.sizes, strict=True)
+        return Choices(*map(np.concatenate, zip(*(p.choices(n) for p, n in pairs), strict=True)))
 
     def _slices(self) -> Iterator[slice]:
         """The columns of each part."""

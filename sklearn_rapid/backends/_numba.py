@@ -33,8 +33,9 @@ u32 = np.uint32
 u64 = np.uint64
 ONE = f32(1.0)
 
-# The work in a stretch of steps, in multiply-adds.
-LARGEST_STRETCH = 2e9
+# The work in a stretch of steps, in multiply-adds: a hundredth of a second, and a tenth where other
+# programs have the processors too.
+LARGEST_STRETCH = 2.5e8
 
 
 class NumbaBackend(Stretches, CompiledArrays):
@@ -97,7 +98,7 @@ class NumbaBackend(Stretches, CompiledArrays):
         return sums
 
     def stretches(self, n_steps: int, rows: slice, up: Affine, down: Affine) -> tuple[slice, ...]:
-        """Steps of a block's chains in stretches of a fraction of a second.
+        """Steps of a block's chains in stretches of some hundredths of a second.
 
         Compiled code hears no interrupts. Stretches of few steps would cost their buffers.
         """

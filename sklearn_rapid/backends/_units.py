@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from math import log, pi
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -22,6 +22,29 @@ from sklearn_rapid.backends._random import RandomStream
 
 # Means nearer to their ends would make units that next to never turn.
 LARGEST_MEAN = 0.98
+
+
+class Choices(NamedTuple):
+    """What states the units of a layer choose from, alone or in groups of which one is on.
+
+    Attributes
+    ----------
+    n_states : float array of shape (n_units,)
+        Of a unit, or of the group that it is of; infinity of real units.
+    rank : int array of shape (n_units,)
+        The state of its group in which a unit is on; -1 of a spin.
+    ends : boolean array of shape (n_units,)
+        Whether a unit is the last one of its group.
+    """
+
+    n_states: np.ndarray
+    rank: np.ndarray
+    ends: np.ndarray
+
+
+def _chosen_alone(n_units: int, n_states: float) -> Choices:
+    each = np.ones(n_units)
+    return Choices(n_states * each, -each.astype(np.int64), each.astype(bool))
 
 
 @dataclass(frozen=True)
@@ -98,6 +121,10 @@ class Units:
         """All states that differ from a state, of shape (V,), in a single unit or group."""
         raise NotImplementedError
 
+    def choices(self, n_units: int) -> Choices:
+        """What so many units choose from."""
+        raise NotImplementedError
+
 
 @dataclass(frozen=True)
 class Spins(Units):
@@ -162,6 +189,10 @@ class Spins(Units):
         """One for each spin, which is flipped."""
         return v * (1 - 2 * np.eye(v.size, dtype=v.dtype))
 
+    def choices(self, n_units: int) -> Choices:
+        """Each of two states."""
+        return _chosen_alone(n_units, 2.0)
+
 
 @dataclass(frozen=True)
 class Gaussians(Units):
@@ -222,6 +253,10 @@ class Gaussians(Units):
     def neighbours(self, v: np.ndarray) -> np.ndarray:
         """None: there is no next number."""
         return np.empty((0, v.size), dtype=v.dtype)
+
+    def choices(self, n_units: int) -> Choices:
+        """Each of infinitely many states."""
+        return _chosen_alone(n_units, np.inf)
 
 
 @dataclass(frozen=True)
@@ -309,6 +344,12 @@ class Categories(Units):
         changed = np.where(group[None, :] == group[off, None], 0, v[None, :]).astype(v.dtype)
         changed[np.arange(off.size), off] = 1
         return changed
+
+    def choices(self, n_units: int) -> Choices:
+        """Each group of as many as it has units."""
+        n_states = np.repeat(np.array(self.sizes, dtype=np.float64), self.sizes)
+        rank = np.concatenate([np.arange(size) for size in self.sizes])
+        return Choices(n_states, rank, rank == n_states - 1)
 
     def _groups(self) -> Iterator[slice]:
         """The columns of each group."""

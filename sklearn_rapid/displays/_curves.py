@@ -64,7 +64,7 @@ class TrainingHistoryDisplay:
         Parameters
         ----------
         estimator : RBM or RARBM
-            Fitted by `fit`: `partial_fit` keeps no history.
+            Fitted; with `partial_fit`, a call stands for an epoch.
         name : str, optional
             For a legend.
         ax : matplotlib Axes or array of them, optional
