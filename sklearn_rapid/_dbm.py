@@ -123,7 +123,7 @@ class DBM(DeepMixin, BaseRBM):
     >>> [W.shape for W in dbm.coefs_]
     [(16, 12), (12, 6)]
     >>> dbm.transform(X).shape
-    (14, 6)
+    (14, 18)
     """
 
     _parameter_constraints: ClassVar[dict] = {
@@ -157,7 +157,7 @@ class DBM(DeepMixin, BaseRBM):
         n_iter_no_change: int = 5,
         tol: float = 1e-3,
         hidden_features: str = "mean",
-        output_layers: str = "last",
+        output_layers: str = "all",
         warm_start: bool = False,
         dtype: Any = "float32",
         backend: str = "auto",

@@ -179,7 +179,7 @@ class RADBM(DeepMixin, BaseRBM):
         n_iter_no_change: int = 5,
         tol: float = 1e-3,
         hidden_features: str = "mean",
-        output_layers: str = "last",
+        output_layers: str = "all",
         warm_start: bool = False,
         dtype: Any = "float32",
         backend: str = "auto",

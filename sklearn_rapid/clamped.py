@@ -100,9 +100,10 @@ class Clamped:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Estimates of log Σ_u exp(-F(v, u)) of each row, and their standard errors.
 
-        Chains of spins are annealed from independent ones to the machine: of the free units, or,
-        where some of these are real, of the hidden units. The logarithm of the mean of their
-        weights is low by about half its squared error.
+        Chains of one side are annealed from independent units to the machine, the other side being
+        summed over: chains of the smaller one, but of spins where the other side has real units
+        (docs/design_notes/gaps.md). The logarithm of the mean of their weights is low by about half
+        its squared error.
 
         Parameters
         ----------
@@ -110,8 +111,7 @@ class Clamped:
         n_chains, n_temperatures : int
             Of each row; the temperatures are equally spaced in β.
         """
-        has_real = self.machine.visible_units.real(self.machine.n_visible).any()
-        path = (_HiddenPath if has_real else _FreePath)(self._repeated(n_chains))
+        path = (_HiddenPath if self._anneals_hidden else _FreePath)(self._repeated(n_chains))
         state, log_w = path.start(stream)
         for beta, after in pairwise(map(float, np.linspace(0.0, 1.0, n_temperatures))):
             field = path.field(state)
@@ -123,6 +123,12 @@ class Clamped:
         mean = relative.mean(axis=1)
         error = relative.std(axis=1, ddof=1) / mean / np.sqrt(n_chains)
         return largest + np.log(mean), error
+
+    @property
+    def _anneals_hidden(self) -> bool:
+        machine = self.machine
+        has_real = machine.visible_units.real(machine.n_visible).any()
+        return machine.hidden_units.are_spins and (has_real or machine.n_hidden < machine.n_visible)
 
     @property
     def _self_couplings(self) -> Any:
@@ -212,10 +218,8 @@ class _FreePath:
 class _HiddenPath:
     """From independent hidden spins to the machine, free units being summed over.
 
-    Real units that are free can be far from their mean field, in modes that chains of unit variance
-    around it do not meet. Given the hidden spins, the integral over them is known; and spins of
-    which none is certain are in all modes. They begin in a quarter of the fields θ' that they have
-    where free units are at their means without couplings:
+    They begin in a quarter of the fields θ' that they have where free units are at their means
+    without couplings, in which none of them is certain and all modes can be reached:
 
         log f_β(h) = ((1-β) θ'/4 + β θ(0))·h + Γ_free(b + β W h).
 
