@@ -27,6 +27,9 @@ class RADBM(DeepMixin, BaseRBM):
     The likelihood of a row is a sum over hidden states that has no closed form: `lower_bound` is
     below it, `score_samples` estimates it.
 
+    Not for features of the last layer alone, which hardly depend on the row, nor for a few patterns
+    far from each other; figures are in docs/guide/deep.md.
+
     Parameters
     ----------
     {hidden_layer_sizes}
