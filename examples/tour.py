@@ -52,12 +52,13 @@ print(f"RARBM, train rows  {model.score(X):.1f} nats")
 
 # %%
 # The partition function is estimated by chains at a ladder of temperatures. It comes with its
-# error, with bounds from both sides, and with the number of states that made their way from no
-# couplings at all to the model; :doc:`/guide/likelihood` says how to read them.
+# error, with estimates from below and from above (bounds in expectation, which may cross within
+# that error), and with the number of states that made their way from no couplings at all to the
+# model; :doc:`/guide/likelihood` says how to read them.
 
 log_z = model.log_partition()
 print(f"log Z = {log_z.value:.2f} ± {log_z.error:.2f}, trusted: {log_z.is_trusted}")
-print(f"bounds: {log_z.lower:.2f} and {log_z.upper:.2f}")
+print(f"from below {log_z.lower:.2f}, from above {log_z.upper:.2f}")
 print(f"round trips: {log_z.n_round_trips} in {log_z.n_chains} ladders, Λ = {log_z.barrier:.1f}")
 
 # %%
