@@ -56,7 +56,7 @@ def report_likelihood(model, X, X_test):
         mean = -model.free_energy(rows).mean() - log_z.value
         print(f"{name} log-likelihood {mean:.2f} ± {log_z.error:.2f} nats, {log_z.method}")
     print(
-        f"effective sample size {log_z.effective_sample_size:.0f} of {log_z.n_chains} chains, "
+        f"{log_z.n_round_trips} round trips in {log_z.n_chains} ladders, "
         f"{time.perf_counter() - start:.0f} s"
     )
 

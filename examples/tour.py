@@ -51,17 +51,20 @@ print(f"RARBM, test rows   {model.score(X_test):.1f} nats")
 print(f"RARBM, train rows  {model.score(X):.1f} nats")
 
 # %%
-# The partition function comes with its error and with the number of chains that carry the
-# estimate; :doc:`/guide/likelihood` says how to read them.
+# The partition function is estimated by chains at a ladder of temperatures. It comes with its
+# error, with estimates from below and from above (bounds in expectation, which may cross within
+# that error), and with the number of states that made their way from no couplings at all to the
+# model; :doc:`/guide/likelihood` says how to read them.
 
 log_z = model.log_partition()
-print(f"log Z = {log_z.value:.2f} ± {log_z.error:.2f}")
-print(f"effective sample size: {log_z.effective_sample_size:.0f} of {log_z.n_chains} chains")
+print(f"log Z = {log_z.value:.2f} ± {log_z.error:.2f}, trusted: {log_z.is_trusted}")
+print(f"from below {log_z.lower:.2f}, from above {log_z.upper:.2f}")
+print(f"round trips: {log_z.n_round_trips} in {log_z.n_chains} ladders, Λ = {log_z.barrier:.1f}")
 
 # %%
 # What does it look like?
 # -----------------------
-# Samples are drawn by Gibbs sampling; patterns are parameters, features that many digits share
+# Samples are drawn by such a ladder too; patterns are parameters, features that many digits share
 # rather than digits.
 
 figure, axes = plt.subplots(1, 2, figsize=(8, 4), layout="constrained")

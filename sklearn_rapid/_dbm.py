@@ -26,6 +26,9 @@ class DBM(DeepMixin, BaseRBM):
     The likelihood of a row is a sum over hidden states that has no closed form: `lower_bound` is
     below it, `score_samples` estimates it.
 
+    Not for features of the last layer alone, which hardly depend on the row, nor for a few patterns
+    far from each other; figures are in docs/guide/deep.md.
+
     Parameters
     ----------
     {hidden_layer_sizes}
@@ -124,7 +127,7 @@ class DBM(DeepMixin, BaseRBM):
     >>> [W.shape for W in dbm.coefs_]
     [(16, 12), (12, 6)]
     >>> dbm.transform(X).shape
-    (14, 6)
+    (14, 18)
     """
 
     _parameter_constraints: ClassVar[dict] = {
@@ -158,7 +161,7 @@ class DBM(DeepMixin, BaseRBM):
         n_iter_no_change: int = 5,
         tol: float = 1e-3,
         hidden_features: str = "mean",
-        output_layers: str = "last",
+        output_layers: str = "all",
         warm_start: bool = False,
         dtype: Any = "float32",
         backend: str = "auto",

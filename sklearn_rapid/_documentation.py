@@ -121,8 +121,9 @@ positive_phase : {"mean_field", "clamped"} or PositivePhase, default="mean_field
     What hidden layers are taken to be given a row of data, in its part of the gradient:
     "mean_field" are means by mean field, "clamped" states from Gibbs steps with the row held
     fast; see `sklearn_rapid.positive_phase`. With a single hidden layer nothing is left to it.
-output_layers : {"last", "first", "all"}, default="last"
-    Of which hidden layers `transform` returns features.
+output_layers : {"all", "first", "last"}, default="all"
+    Of which hidden layers `transform` returns features. Units of upper layers alone may say next
+    to nothing of a row (docs/guide/deep.md).
 """
 
 

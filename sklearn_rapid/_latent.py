@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_rapid._data import SpinEncoder
-from sklearn_rapid._parameters import check_count, positive_phase_from
-from sklearn_rapid.clamped import free_energy_bound, log_sums
+from sklearn_rapid._parameters import positive_phase_from
+from sklearn_rapid.clamped import free_energy_bound
 from sklearn_rapid.positive_phase import PositivePhase
 
 
@@ -139,45 +139,3 @@ class LatentMixin:
         ndarray of shape (n_samples,)
         """
         return -self.free_energy(X) - self.log_partition_
-
-    def score_samples(
-        self,
-        X: ArrayLike,
-        *,
-        n_chains: int = 16,
-        n_temperatures: int = 100,
-        return_error: bool = False,
-    ) -> Any:
-        """An estimate of the log-likelihood of each row, in nats.
-
-        The sum over what X does not show is estimated by annealing with the row held fast (Neal
-        2001); it is low by about half its squared error. See `lower_bound` for a bound.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        n_chains : int, default=16
-            Annealed for each row; two at least.
-        n_temperatures : int, default=100
-        return_error : bool, default=False
-            Whether to return the standard error of each row's sum, too. That of log Z comes on
-            top, the same for all rows (`log_partition`).
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-        ndarray of shape (n_samples,)
-            If asked for.
-        """
-        check_is_fitted(self)
-        n_chains = check_count("n_chains", n_chains, 2)
-        n_temperatures = check_count("n_temperatures", n_temperatures, 2)
-        stream = self._own_stream()
-
-        def annealed(machine: Any, encoder: Any, v: Any, out: Any) -> Any:
-            found = log_sums(machine, v, stream, n_chains, n_temperatures)
-            return machine.backend.xp.stack(found, axis=1)
-
-        found = self._by_chunks(X, annealed, (2,), "float64")
-        log_p, error = found[:, 0] - self.log_partition_, found[:, 1]
-        return (log_p, error) if return_error else log_p

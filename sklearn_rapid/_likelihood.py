@@ -53,7 +53,14 @@ LARGEST_LOG_TOTAL = 0.05
 class LikelihoodMixin:
     """Free energies, log Z, likelihoods and pseudo-likelihoods of a fitted estimator."""
 
-    def score_samples(self, X: ArrayLike) -> np.ndarray:
+    def score_samples(
+        self,
+        X: ArrayLike,
+        *,
+        n_chains: int = N_ANNEALED,
+        n_temperatures: int = N_TEMPERATURES,
+        return_error: bool = False,
+    ) -> Any:
         """Log-likelihood of each row, log P(v) = -F(v) - log Z, in nats.
 
         With real columns it is the logarithm of a density per unit of X: less Σ log `scale_`.
@@ -61,17 +68,28 @@ class LikelihoodMixin:
         log Z is estimated at the first call (see `log_partition`) and kept, so that a row has
         one log-likelihood whatever else is in X.
 
-        Rows with NaN have the log-likelihood of what is known of them. The sum over the rest is
-        estimated by annealing (Neal 2001), with the model's own random numbers: the less is known
-        of a row the larger its error, which is smaller in the mean over rows. It is no bound.
+        Rows with NaN have the log-likelihood of what is known of them. The sum over the rest, and
+        in machines with several layers of hidden units that over the units of upper ones, is
+        estimated by annealing with the row held fast (Neal 2001), with the model's own random
+        numbers: the less is known of a row the larger its error, which is smaller in the mean over
+        rows. It is no bound, and low by about half its squared error.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        n_chains : int, default=16
+            Annealed for each row whose sum has to be estimated; two at least.
+        n_temperatures : int, default=100
+            Through which they are annealed.
+        return_error : bool, default=False
+            Whether to return the standard error of each row's sum, too: zero where nothing is
+            estimated. That of log Z comes on top, the same for all rows (`log_partition`).
 
         Returns
         -------
         ndarray of shape (n_samples,)
+        ndarray of shape (n_samples,)
+            If asked for.
 
         Warns
         -----
@@ -80,20 +98,24 @@ class LikelihoodMixin:
             probabilities of different rows of X adding up to more than one.
         """
         check_is_fitted(self)
+        n_chains = check_count("n_chains", n_chains, 2)
+        n_temperatures = check_count("n_temperatures", n_temperatures, 2)
         X, stream = in_memory(X, "X"), self._own_stream()  # rows may be looked at twice
 
         def of_known(machine: Any, encoder: Any, v: Any, out: Any) -> Any:
             xp = machine.backend.xp
-            log_f = -machine.free_energy(v)
             if encoder.gaps:
-                log_f, _ = log_sums(machine, v, stream, N_ANNEALED, N_TEMPERATURES)
+                log_f, error = log_sums(machine, v, stream, n_chains, n_temperatures)
+            else:
+                log_f = -machine.free_energy(v)
+                error = xp.zeros_like(log_f)
             log_volume = xp.zeros_like(log_f) + encoder.log_volume_of(v)
-            return xp.concat([log_f[:, None], log_volume[:, None]], axis=1)
+            return xp.stack([log_f, log_volume, error], axis=1)
 
-        found = self._by_chunks(X, of_known, (2,), "float64", bits_will_do=True)
+        found = self._by_chunks(X, of_known, (3,), "float64", bits_will_do=True)
         log_p = found[:, 0] - self.log_partition_ - found[:, 1]
         self._check_total_probability(X, log_p)
-        return log_p
+        return (log_p, found[:, 2]) if return_error else log_p
 
     def score(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
         """Mean log-likelihood of the rows of X, in nats.

@@ -347,42 +347,6 @@ class RABM(LatentMixin, BaseRBM):
             means = filled_with_means(machine, xp.concat([unknown, latent], axis=1))
             return self._returned(encoder.decode(means), backend, like=H)
 
-    def score_samples(
-        self,
-        X: ArrayLike,
-        *,
-        n_chains: int = 16,
-        n_temperatures: int = 100,
-        return_error: bool = False,
-    ) -> Any:
-        """Log-likelihood of each row, in nats.
-
-        Without hidden spins it is exact but for log Z, which is estimated at the first call (see
-        `log_partition`) and kept. With them, or with NaN in X, the sum over what a row does not
-        show is estimated by annealing with the row held fast (Neal 2001), which is low by about
-        half its squared error; see `lower_bound`.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        n_chains : int, default=16
-            Annealed for each row; two at least.
-        n_temperatures : int, default=100
-        return_error : bool, default=False
-            Whether to return the standard error of each row's sum, too: zero where all spins are
-            known. That of log Z comes on top, the same for all rows (`log_partition`).
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-        ndarray of shape (n_samples,)
-            If asked for.
-        """
-        if self.n_hidden == 0 and not return_error:
-            return BaseRBM.score_samples(self, X)
-        how = {"n_chains": n_chains, "n_temperatures": n_temperatures}
-        return super().score_samples(X, **how, return_error=return_error)
-
     def pseudo_likelihood(self, X: ArrayLike) -> np.ndarray:
         """Log pseudo-likelihood Σ_i log P(σ_i | σ_{-i}) of each row, in nats.
 

@@ -79,7 +79,7 @@ class Clamped:
         v, _ = self.mean_field(n_steps)
         no_bias = self.machine.visible_bias
         for _ in range(n_steps):
-            v = self._step(v, self.hidden_field(v), 1.0, no_bias, stream)
+            v = self._step(self.hidden_field(v), 1.0, no_bias, stream)
         return v
 
     def lower_bound(self, n_steps: int = MEAN_FIELD_STEPS) -> Any:
@@ -103,12 +103,10 @@ class Clamped:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Estimates of log Σ_u exp(-F(v, u)) of each row, and their standard errors.
 
-        Chains are annealed from independent units in half the mean field φ, in which other modes
-        than its own can be reached, to the machine:
-
-            log f_β(u) = ((1-β) φ/2 + β b)·u + log base(u) + Γ(θ(0) + β (θ(u) - θ(0))).
-
-        The logarithm of the mean of their weights is low by about half its squared error.
+        Chains of one side are annealed from independent units to the machine, the other side being
+        summed over: chains of the smaller one, but of spins where the other side has real units
+        (docs/design_notes/gaps.md). The logarithm of the mean of their weights is low by about half
+        its squared error.
 
         Parameters
         ----------
@@ -116,28 +114,24 @@ class Clamped:
         n_chains, n_temperatures : int
             Of each row; the temperatures are equally spaced in β.
         """
-        machine, backend = self.machine, self.machine.backend
-        gamma, units = machine.hidden_units.log_partition, machine.visible_units
-        chains = self._repeated(n_chains)
-        base = 0.5 * chains.mean_field()[1]
-        bias = machine.visible_bias[None, :] - base
-        drawn = units.sample(1.0 * base, backend, stream, stream.reserve())
-        u, start = chains._with_known(drawn), chains.hidden_field(chains.v)
-        log_w = chains.known_log_weights + gamma(start, backend)
-        log_w = log_w + units.entropy(base, chains.free, backend)
-        log_w = log_w + backend.row_dots(chains._where_free(chains._means_in(base)), base)
+        path = (_HiddenPath if self._anneals_hidden else _FreePath)(self._repeated(n_chains))
+        state, log_w = path.start(stream)
         for beta, after in pairwise(map(float, np.linspace(0.0, 1.0, n_temperatures))):
-            of_free = chains.hidden_field(u) - start
-            theta = start + after * of_free
-            log_w = log_w + gamma(theta, backend) - gamma(start + beta * of_free, backend)
-            log_w = log_w + (after - beta) * backend.row_dots(chains._where_free(u), bias)
-            u = chains._step(u, theta, after, base + after * bias, stream)
-        log_w = backend.to_numpy(log_w).reshape(self.v.shape[0], n_chains)
+            field = path.field(state)
+            log_w = log_w + path.log_f(state, field, after) - path.log_f(state, field, beta)
+            state = path.step(field, after, stream)
+        log_w = self.machine.backend.to_numpy(log_w).reshape(self.v.shape[0], n_chains)
         largest = log_w.max(axis=1)
         relative = np.exp(log_w - largest[:, None])
         mean = relative.mean(axis=1)
         error = relative.std(axis=1, ddof=1) / mean / np.sqrt(n_chains)
         return largest + np.log(mean), error
+
+    @property
+    def _anneals_hidden(self) -> bool:
+        machine = self.machine
+        has_real = machine.visible_units.real(machine.n_visible).any()
+        return machine.hidden_units.are_spins and (has_real or machine.n_hidden < machine.n_visible)
 
     @property
     def _self_couplings(self) -> Any:
@@ -154,7 +148,7 @@ class Clamped:
         names = ("known_field", "v", "free", "known_log_weights")
         return replace(self, **{name: xp.take(getattr(self, name), rows, axis=0) for name in names})
 
-    def _step(self, v: Any, hidden_field: Any, beta: float, bias: Any, stream: RandomStream) -> Any:
+    def _step(self, hidden_field: Any, beta: float, bias: Any, stream: RandomStream) -> Any:
         """One Gibbs step at β, in which free units have these biases."""
         machine, backend = self.machine, self.machine.backend
         h = machine.hidden_units.sample(hidden_field, backend, stream, stream.reserve())
@@ -173,6 +167,117 @@ class Clamped:
     def _where_free(self, v: Any) -> Any:
         xp = self.machine.backend.xp
         return xp.where(self.free, v, xp.zeros_like(v))
+
+
+class _FreePath:
+    """From independent free units to the machine, hidden units being summed over.
+
+    The first ones are in half the mean field φ, in which other modes than its own can be reached:
+
+        log f_β(u) = ((1-β) φ/2 + β b)·u + log base(u) + Γ(θ(0) + β (θ(u) - θ(0))).
+
+    Parameters
+    ----------
+    chains : Clamped
+        Each row as often as it has chains.
+    """
+
+    def __init__(self, chains: Clamped) -> None:
+        self.chains = chains
+        self.base = 0.5 * chains.mean_field()[1]
+        self.without_free = chains.hidden_field(chains.v)
+
+    def start(self, stream: RandomStream) -> tuple[Any, Any]:
+        """States at β = 0, and the logarithm of the sum over them."""
+        chains, machine = self.chains, self.chains.machine
+        backend, units = machine.backend, machine.visible_units
+        drawn = units.sample(1.0 * self.base, backend, stream, stream.reserve())
+        log_z = chains.known_log_weights + units.entropy(self.base, chains.free, backend)
+        means = chains._where_free(chains._means_in(self.base))
+        log_z = log_z + backend.row_dots(means, self.base)
+        of_hidden = machine.hidden_units.log_partition(1.0 * self.without_free, backend)
+        return chains._with_known(drawn), log_z + of_hidden
+
+    def field(self, u: Any) -> Any:
+        """What the free units add to the hidden fields."""
+        return self.chains.hidden_field(u) - self.without_free
+
+    def log_f(self, u: Any, field: Any, beta: float) -> Any:
+        """Log f_β but for log base(u)."""
+        backend = self.chains.machine.backend
+        theta = self.without_free + beta * field
+        of_hidden = self.chains.machine.hidden_units.log_partition(theta, backend)
+        return of_hidden + backend.row_dots(self.chains._where_free(u), self._bias(beta))
+
+    def step(self, field: Any, beta: float, stream: RandomStream) -> Any:
+        """One Gibbs step at β."""
+        theta = self.without_free + beta * field
+        return self.chains._step(theta, beta, self._bias(beta), stream)
+
+    def _bias(self, beta: float) -> Any:
+        return (1.0 - beta) * self.base + beta * self.chains.machine.visible_bias[None, :]
+
+
+class _HiddenPath:
+    """From independent hidden spins to the machine, free units being summed over.
+
+    They begin in a quarter of the fields θ' that they have where free units are at their means
+    without couplings, in which none of them is certain and all modes can be reached:
+
+        log f_β(h) = ((1-β) θ'/4 + β θ(0))·h + Γ_free(b + β W h).
+
+    Parameters
+    ----------
+    chains : Clamped
+        Each row as often as it has chains; its hidden units are spins.
+    """
+
+    def __init__(self, chains: Clamped) -> None:
+        machine, backend = chains.machine, chains.machine.backend
+        self.chains = chains
+        self.without_free = chains.hidden_field(chains.v)
+        no_field = backend.xp.zeros_like(chains.v)
+        means = chains._means_in(no_field + machine.visible_bias)
+        self.base = 0.25 * chains.hidden_field(means)
+        of_all = machine.visible_units.log_partition(1.0 * no_field, backend)
+        # In no field, entropy and log-partition are one.
+        self.of_known = of_all - machine.visible_units.entropy(no_field, chains.free, backend)
+
+    def start(self, stream: RandomStream) -> tuple[Any, Any]:
+        """States at β = 0, and the logarithm of the sum over them."""
+        machine, backend = self.chains.machine, self.chains.machine.backend
+        log_z = machine.hidden_units.log_partition(1.0 * self.base, backend)
+        log_z = log_z + self._of_free(backend.xp.zeros_like(self.chains.v), 0.0)
+        h = machine.hidden_units.sample(1.0 * self.base, backend, stream, stream.reserve())
+        return h, self.chains.known_log_weights + log_z
+
+    def field(self, h: Any) -> Any:
+        """What the hidden units add to the fields of the free ones."""
+        machine = self.chains.machine
+        return machine.visible_field(h) - machine.visible_bias
+
+    def log_f(self, h: Any, field: Any, beta: float) -> Any:
+        """Log f_β."""
+        of_known = self.chains.machine.backend.row_dots(h, self._bias(beta))
+        return of_known + self._of_free(field, beta)
+
+    def step(self, field: Any, beta: float, stream: RandomStream) -> Any:
+        """One Gibbs step at β."""
+        chains, machine, backend = self.chains, self.chains.machine, self.chains.machine.backend
+        phi = beta * field + machine.visible_bias
+        u = machine.visible_units.sample(phi, backend, stream, stream.reserve())
+        of_free = chains.hidden_field(chains._with_known(u)) - self.without_free
+        theta = beta * of_free + self._bias(beta)
+        return machine.hidden_units.sample(theta, backend, stream, stream.reserve())
+
+    def _bias(self, beta: float) -> Any:
+        return (1.0 - beta) * self.base + beta * self.without_free
+
+    def _of_free(self, field: Any, beta: float) -> Any:
+        """Γ of the free units."""
+        machine = self.chains.machine
+        phi = self.chains._where_free(beta * field + machine.visible_bias)
+        return machine.visible_units.log_partition(phi, machine.backend) - self.of_known
 
 
 def columns_unknown(v: Any, backend: Any) -> np.ndarray:

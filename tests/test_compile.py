@@ -36,20 +36,37 @@ for w in caught:
 FULL_DISK = "import resource, joblib, sklearn\nresource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
 
 
-def run(code=USE, package=PACKAGE, **environment):
-    """How many functions came from the cache, and warnings, of a new process."""
+def new_process(code=USE, package=PACKAGE, options=(), **environment):
+    """What a new process has printed."""
     path = os.pathsep.join([str(package.parent), *sys.path])
     environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", **environment}
     done = subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, *options, "-c", code],
         capture_output=True,
         text=True,
         env=environment,
         cwd=package.parent,
     )
     assert done.returncode == 0, done.stderr
-    hits, *warned = done.stdout.splitlines()
+    return done
+
+
+def run(*args, **kwargs):
+    """How many functions came from the cache, and warnings, of a new process."""
+    hits, *warned = new_process(*args, **kwargs).stdout.splitlines()
     return int(hits), warned
+
+
+def test_that_functions_are_compiled_is_said_once(tmp_path):
+    """To whom has set up nothing, also where warnings are errors; not of what is kept."""
+    where = {"NUMBA_CACHE_DIR": str(tmp_path)}
+    strict = ["-W", "error::UserWarning", "-W", "error::RuntimeWarning"]
+    first, second = (new_process(options=strict, **where) for _ in range(2))
+    (line,) = first.stderr.splitlines()
+    assert line.startswith("sklearn_rapid: compiling")
+    assert second.stderr == ""
+    quiet = "import logging; logging.getLogger('sklearn_rapid').setLevel('ERROR')\n"
+    assert new_process(quiet + USE, NUMBA_CACHE_DIR=str(tmp_path / "other")).stderr == ""
 
 
 def test_where_nothing_can_be_kept_functions_are_compiled_all_the_same(tmp_path):

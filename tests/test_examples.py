@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,6 +29,17 @@ def _examples_can_be_imported(monkeypatch):
 
 def rows(n, seed, p=0.5):
     return (np.random.default_rng(seed).random((n, 40)) < p).astype(np.uint8)
+
+
+def test_the_tour_prints_numbers(capsys):
+    """No figure that the method at hand does not have."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    runpy.run_path(str(EXAMPLES / "tour.py"))
+    matplotlib.pyplot.close("all")
+    printed = capsys.readouterr().out
+    assert "nan" not in printed and "trusted: True" in printed
 
 
 def test_adversarial_accuracy():

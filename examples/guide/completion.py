@@ -9,8 +9,9 @@ Drawing new rows, and drawing what is missing of given ones. The text that goes 
 # %%
 # Samples from different starts
 # -----------------------------
-# After enough steps, where chains started no longer shows. From random states, from data, and (the
-# default) from where training left its chains, after 3 and after 1000 steps:
+# `sample` draws from a ladder of temperatures; with `n_gibbs_steps` it takes plain chains. After
+# enough steps, where these started no longer shows. From random states, from data, and (without
+# `init`) from where training left its chains, after 3 and after 1000 steps:
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -3,10 +3,15 @@
 Numba keeps what it has compiled beside the source or in the user's home. Where neither can be
 written to, where a file is damaged or the disk is full, it raises; here such functions are
 compiled for this process alone, and a warning says what was wrong.
+
+That something is compiled is said once a process, for it takes a while. By a logger: at this level
+it is seen without any set-up, on terminals and in notebooks; it is no warning, that some make
+errors of; and `logging.getLogger("sklearn_rapid").setLevel("ERROR")` turns it off.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
 from collections.abc import Callable
@@ -21,6 +26,11 @@ ADVICE = (
     "Functions are compiled anew in each process, which takes some seconds. Set the environment "
     "variable NUMBA_CACHE_DIR to a folder that can be written to, and they are kept."
 )
+NOTICE = (
+    "sklearn_rapid: compiling functions for this processor, once after installation. "
+    "It may take up to a minute."
+)
+LOGGER = logging.getLogger("sklearn_rapid")
 _said: set[str] = set()
 # False with NUMBA_DISABLE_JIT, where functions are the interpreter's.
 IS_COMPILED = not config.DISABLE_JIT
@@ -66,7 +76,22 @@ class ForgivingCache(FunctionCache):
     """Numba's cache of a function, of which no failure is one of the function."""
 
     def load_overload(self, *args: Any) -> Any:
-        """What was compiled before, or None."""
+        """What was compiled before, or None: it is to be compiled now."""
+        kept = self._load(*args)
+        if kept is None and NOTICE not in _said:
+            _said.add(NOTICE)
+            LOGGER.warning(NOTICE)
+        return kept
+
+    def save_overload(self, *args: Any) -> None:
+        """Keep what was compiled, if that can be."""
+        try:
+            super().save_overload(*args)
+        except Exception as error:
+            _warn_once(f"compiled functions cannot be kept in {self.cache_path}", error, ADVICE)
+
+    def _load(self, *args: Any) -> Any:
+        """What is kept; None if there is nothing, or if it is damaged."""
         try:
             return super().load_overload(*args)
         except Exception as error:
@@ -78,13 +103,6 @@ class ForgivingCache(FunctionCache):
             )
             self._forget()
         return None
-
-    def save_overload(self, *args: Any) -> None:
-        """Keep what was compiled, if that can be."""
-        try:
-            super().save_overload(*args)
-        except Exception as error:
-            _warn_once(f"compiled functions cannot be kept in {self.cache_path}", error, ADVICE)
 
     def _forget(self) -> None:
         """Put an empty index in place of one that may be damaged."""

@@ -2,6 +2,7 @@
 
     python tests/benchmarks/deep.py digits
     python tests/benchmarks/deep.py mnist --data-home ../shared/data --rows 20000
+    python tests/benchmarks/deep.py features --seeds 0 1 2   # of layers, for a classifier
 
 Each fit runs in one thread, and its time is that of the processor. Of deep machines the mean
 lower bound is printed, and an estimate by annealing with its error in a row; of all, log Z and
@@ -16,6 +17,7 @@ import warnings
 
 import numpy as np
 from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
 
 from sklearn_rapid import DBM, RADBM, RARBM, RBM
 from sklearn_rapid.datasets import fetch_mnist
@@ -56,7 +58,7 @@ def models(name, epochs):
 def main():
     """A line for each model and seed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("name", choices=["digits", "mnist"])
+    parser.add_argument("name", choices=["digits", "mnist", "features"])
     parser.add_argument("--data-home")
     parser.add_argument("--rows", type=int, default=20000)
     parser.add_argument("--epochs", type=int)
@@ -65,6 +67,10 @@ def main():
     parser.add_argument("--only", nargs="*")
     args = parser.parse_args()
     warnings.simplefilter("ignore")
+    if args.name == "features":
+        for seed in args.seeds:
+            compare_features(seed, args.epochs or 20)
+        return
     epochs = args.epochs or {"digits": 100, "mnist": 20}[args.name]
     for seed in args.seeds:
         train, validation, test = rows_of(args.name, args.data_home, args.rows, 0)
@@ -81,6 +87,28 @@ def main():
             print(f"{called}, seed {seed}: {seconds:.0f} s, log Z ± {log_z.error:.2f}{trust}")
             for of, rows in (("validation", validation), ("test", test)):
                 print(f"    {of:10s} {scores(model, rows)}", flush=True)
+
+
+def compare_features(seed, epochs):
+    """Of all defaults: the accuracy of a regression on each layer of features, and nats."""
+    digits = load_digits()
+    order = np.random.default_rng(0).permutation(len(digits.data))
+    X, y = (digits.data > 8)[order], digits.target[order]
+    how = {**HOW, "max_iter": epochs, "random_state": seed}
+    for model in (RBM(**how), RARBM(**how), DBM(**how), RADBM(**how)):
+        model.fit(X[:1300])
+        layers = ("first", "last", "all") if hasattr(model, "output_layers") else ("",)
+        found = []
+        for shown in layers:
+            if shown:
+                model.set_params(output_layers=shown)
+            features = model.transform(X)
+            classifier = LogisticRegression(max_iter=500).fit(features[:1300], y[:1300])
+            accuracy = classifier.score(features[1300:], y[1300:])
+            spread = features.std(axis=0).mean()
+            found.append(f"{shown} {accuracy:.3f} (features vary by {spread:.3f})")
+        print(f"{type(model).__name__}, seed {seed}: {', '.join(found)}")
+        print(f"    {scores(model, X[1300:])}", flush=True)
 
 
 def scores(model, rows):

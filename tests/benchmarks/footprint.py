@@ -12,17 +12,26 @@ import tempfile
 
 START = """
 import time
-start = time.perf_counter()
+start = time.process_time()
 import numpy as np
-from sklearn_rapid import RARBM
+from sklearn_rapid import DBM, RARBM, RBM
 X = np.random.default_rng(0).random((200, 64)) > 0.5
-imported = time.perf_counter()
-model = RARBM(64, 16, max_iter=1).fit(X)
-fitted = time.perf_counter()
-RARBM(64, 16, max_iter=1).fit(X)
-again = time.perf_counter() - fitted
-first = fitted - imported
-print(f"import {imported - start:.2f} s, first fit {first - again:.2f} s more than a second one")
+R = np.random.default_rng(0).normal(size=(200, 8))
+print(f"import {time.process_time() - start:.2f} s, more than a second one takes:")
+uses = {
+    "RBM": lambda: RBM(64, max_iter=1).fit(X),
+    "then its score": lambda: RBM(64, max_iter=1).fit(X).score(X),
+    "then RARBM": lambda: RARBM(64, 16, max_iter=1).fit(X),
+    "then real columns": lambda: RBM(16, visible="gaussian", max_iter=1).fit(R),
+    "then DBM": lambda: DBM((64, 16), max_iter=1).fit(X),
+}
+for name, use in uses.items():
+    seconds = []
+    for _ in range(2):
+        before = time.process_time()
+        use()
+        seconds.append(time.process_time() - before)
+    print(f"    {name}: {seconds[0] - seconds[1]:.1f} s")
 """
 
 MEMORY = """
@@ -58,7 +67,10 @@ def run(program, **environment):
 
 
 def main():
-    """Start with an empty and a full cache of compiled code; then memory (Linux only)."""
+    """Start with an empty and a full cache of compiled code; then memory (Linux only).
+
+    Seconds are those of the processor.
+    """
     with tempfile.TemporaryDirectory() as folder:
         for which in ("nothing compiled yet", "later processes", "later processes"):
             print(f"{which}: {run(START, NUMBA_CACHE_DIR=folder)}")
