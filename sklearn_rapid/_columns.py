@@ -21,8 +21,8 @@ from sklearn_rapid.backends import is_cupy_array, to_host
 ROUNDINGS = 10.0
 # Beyond, float32 would overflow or lose digits.
 SMALLEST_SCALE, LARGEST_SCALE = 1e-30, 1e30
-# A scale may shrink to this share of its column's standard deviation: centres that are further apart
-# than so many scales are too far for chains.
+# A scale may shrink to this share of its column's standard deviation: centres that are further
+# apart than so many scales are too far for chains.
 SMALLEST_SHARE = 0.05
 # No further than this share of what the column's numbers are apart: one of them is as good as any
 # in a step of that width, whose standard deviation it is.

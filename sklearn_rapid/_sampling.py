@@ -31,8 +31,8 @@ from sklearn_rapid.tempering import (
     travels,
 )
 
-# The ladder that samples are drawn from is run in until it would tell log Z so well; where known states
-# have a share of the samples, until it tells that share.
+# The ladder that samples are drawn from is run in until it would tell log Z so well; where known
+# states have a share of the samples, until it tells that share.
 TOL_OF_LADDER, SWEEPS_OF_LADDER = 0.2, 1000
 TOL_OF_SHARES, SWEEPS_OF_SHARES = 0.02, 8000
 # Samples are worth so many sweeps of it, or two for each of them.
@@ -134,7 +134,9 @@ class SamplingMixin:
         backend, xp = machine.backend, machine.backend.xp
         ladder, travelled, known, share = self._ladder(machine)
         rng = np.random.default_rng((stream.seed, stream.position))
-        is_known = np.zeros(n_samples, dtype=bool) if known is None else rng.random(n_samples) < share
+        is_known = (
+            np.zeros(n_samples, dtype=bool) if known is None else rng.random(n_samples) < share
+        )
         n_free = n_samples - int(is_known.sum())
         n_fresh = min(ladder.n_columns, travelled.n_round_trips) + int(is_known.sum())
         machine = machine.for_rows(2 * SWEEPS_FOR_SAMPLES * ladder.states.shape[0])

@@ -1,12 +1,14 @@
 """Known states: modes that no chain finds, but that rows show.
 
-A row that recurs can become a mode with much of the model's probability, and with none of it at any
-lower β (a first-order transition): no ladder of temperatures finds it. With a set S of known states,
+A row that recurs can become a mode with much of the model's probability, and with none of it at
+any lower β (a first-order transition): no ladder of temperatures finds it. With a set S of known
+states,
 
-    Z = Σ_{v in S} exp(-F(v)) + Z(not S),    Z(not S) = Z_ladder (1 - share of the ladder's states in S),
+    Z = Σ_{v in S} exp(-F(v)) + Z(not S),    Z(not S) = Z_ladder (1 - s),
 
-which holds whether chains visit S or not. Modes are looked for where they are likely: at rows of the
-data, at the signs of patterns and couplings, and at the neighbours of what weighs most.
+s being the share of the ladder's states at β = 1 that are in S. That holds whether chains visit S or
+not. Modes are looked for where they are likely: at rows of the data, at the signs of patterns and
+couplings, and at the neighbours of what weighs most.
 """
 
 from __future__ import annotations

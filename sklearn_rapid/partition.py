@@ -49,8 +49,8 @@ STATES_PER_CHUNK = 1 << 19
 FIRST_RUNGS, FIRST_SWEEPS = 8, 16
 # Each sweep has every other pair of neighbours.
 SWEEPS_OF_ALL_PAIRS = 2
-# Rounds go on until one of them calls for no more; the next one, of as many sweeps but no fewer than
-# these, is what counts: whether to stop has not been decided by looking at it.
+# Rounds go on until one of them calls for no more; the next one, of as many sweeps but no fewer
+# than these, is what counts: whether to stop has not been decided by looking at it.
 FEWEST_MEASURED = 128
 # Sweeps in one call: no more than so many, or so much work in multiply-adds, since calls hear no
 # interrupts; and few where states are looked at in between.
@@ -374,7 +374,10 @@ def tempered_log_partition(
         around = surroundings(machine, known, stream)
         total = _with_surroundings(total, found.unfound, around)
         if around.odds * found.unfound > LARGEST_DEVIATION * tol:
-            doubts = (*doubts, "it lacks most of a mode that rows of the fit show, and chains do not")
+            doubts = (
+                *doubts,
+                "it lacks most of a mode that rows of the fit show, and chains do not",
+            )
     rounding = _rounding(machine, ladder, known)
     lower = min(total.lower - total.lower_error, total.value - total.error) - rounding
     upper = max(total.upper + total.upper_error, total.value + total.error) + rounding
@@ -427,9 +430,7 @@ def _next_sweeps(n_sweeps: int, n_left: int, is_last: bool) -> int:
     return max(SWEEPS_OF_ALL_PAIRS, wanted)
 
 
-def _known_states(
-    machine: Machine, states: np.ndarray | None, log_z: float
-) -> KnownStates | None:
+def _known_states(machine: Machine, states: np.ndarray | None, log_z: float) -> KnownStates | None:
     """Known states around some, if they have a share of Z that counts."""
     if states is None or not can_be_known(machine):
         return None

@@ -4,8 +4,9 @@ To first order a step changes the energy of a state, and the Kullback-Leibler di
 old model to the new one is half the variance of that change. So the learning rate sets the
 change's standard deviation over the states at hand: `rate` nats per square root of a visible unit.
 Units that hardly vary have little to be learned: where all vary by less than a quarter of what they
-can, steps are shorter by the root of what is left of it, and the energies of the most unusual rows seen
-so far limit them too: what such a step does to rare states, a batch without them does not show. Few rows tell little, and what they make a step gain goes with their number: steps from fewer than
+can, steps are shorter by the root of what is left of it. What such a step does to rare states, a
+batch without them does not show: the energies of the most unusual rows seen so far limit it too.
+Few rows tell little, and what they make a step gain goes with their number: steps from fewer than
 a hundred are shorter by the square root. One rate then serves every number of units, patterns and
 rows, rare events or not (docs/design_notes/learning_rate.md).
 """
@@ -26,8 +27,8 @@ from sklearn_rapid.statistics import Sums
 ROWS_FOR_FULL_STEP = 100
 # Units that have this share of the variance that they can have count as whole ones.
 FULL_VARIANCE = 0.25
-# Where they have less, so many unusual rows are remembered. Their energies may change by so many times
-# the standard deviation that is wanted of all.
+# Where they have less, so many unusual rows are remembered. Their energies may change by so many
+# times the standard deviation that is wanted of all.
 UNUSUAL_ROWS, LARGEST_CHANGE = 32, 4.0
 # Where the gradient vanishes (up to rounding, say), a step of a given effect has no bound. It is
 # also kept to so many times the step at which the likelihood's quadratic model, with a curvature

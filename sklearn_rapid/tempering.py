@@ -311,7 +311,7 @@ def lags(ladder: Ladder, log_ratios: Any, parity: int, backend: Any) -> Any:
 def log_partition_gain(ladder: Ladder, log_ratios: Any, parity: int, backend: Any) -> float:
     """log Z at β = 1 less that at β = 0, in the middle of the bounds that `lags` compares.
 
-    From few sweeps, two at least, where bridges would take too long. Parameters are those of `lags`.
+    From few sweeps, two at least, where bridges would take too long. Parameters as of `lags`.
     """
     xp, total = backend.xp, 0.0
     for _, gains, losses in _pairs(ladder.n_rungs, log_ratios, parity, xp):

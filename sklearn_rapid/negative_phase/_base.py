@@ -106,7 +106,12 @@ class NegativePhase(_ValidatedParameters):
         raise NotImplementedError
 
     def with_known_states(
-        self, negative: NegativeStates, machine: Machine, data: Any, chains: Any, stream: RandomStream
+        self,
+        negative: NegativeStates,
+        machine: Machine,
+        data: Any,
+        chains: Any,
+        stream: RandomStream,
     ) -> tuple[NegativeStates, Any]:
         """The states, and those that rows show to be modes where no chain finds them."""
         return negative, chains

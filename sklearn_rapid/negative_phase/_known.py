@@ -3,7 +3,7 @@
 A row that recurs may become a mode that no chain finds (`sklearn_rapid.known_states`). Nothing then
 says that the model gives it too much, and it is given ever more. So its probability is computed:
 from its free energy, and from log Z, which a few sweeps of the ladder tell at the beginning of each
-window. In between, log Z of the rest is taken for its entropy less the mean free energy of its chains: the
+window. In between, log Z of the rest is its entropy less the mean free energy of its chains, and the
 entropy hardly changes.
 """
 
@@ -35,8 +35,8 @@ FIRST_DRAW, DRAWS_OF_A_WINDOW = 1 << 60, 1 << 12
 LOG_SHARE_TO_WEIGH = -12.0
 # So many rows, and as many neighbours of theirs, are weighed.
 MOST_ROWS = 128
-# They join the chains where these lack so much of the probability; they never have more weight than the
-# chains, or an error of log Z would leave the rest of the model to itself.
+# They join the chains where these lack so much of the probability; they never have more weight than
+# the chains, or an error of log Z would leave the rest of the model to itself.
 LARGEST_LACK, LARGEST_SHARE = 0.01, 0.5
 # Where bounds of log Z are crossed by more, in nats, chains lag behind, and do not tell it.
 LARGEST_LAG = 1.0

@@ -169,8 +169,9 @@ TABLES = {
     "one real column": Table(lambda rng: rng.exponential(size=(400, 1)), "gaussian"),
     "three real rows": Table(lambda rng: rng.normal(size=(3, 4)), "gaussian"),
     "codes": Table(
-        lambda rng: np.column_stack([rng.choice(k, 1000, p=rng.dirichlet(np.full(k, 0.4)))
-                                     for k in (2, 4, 9, 20)]).astype(float),
+        lambda rng: np.column_stack(
+            [rng.choice(k, 1000, p=rng.dirichlet(np.full(k, 0.4))) for k in (2, 4, 9, 20)]
+        ).astype(float),
         "categorical",
     ),
     "rare codes": Table(
