@@ -37,6 +37,10 @@ from sklearn_rapid.training import Diverged
 MOST_ROWS_OF_CALLS = 1000
 
 
+# What a fit is repeated with that ends below independent columns: this share of the learning rate.
+SHORTER_STEPS = 0.1
+
+
 def fit(
     estimator: Any,
     X: Any,
@@ -80,6 +84,8 @@ def fit(
         if error is None:
             run.keep_known_states()
             run.check_outcome()
+        if error is None and not is_cut_short:
+            run = _no_worse_than_independent(run)
         _set(estimator, run.attributes(is_cut_short=is_cut_short))
     context.call_on_fit_task_end(estimator=estimator, X=X, y=y)
     if error is not None:
@@ -154,6 +160,57 @@ def _run_epochs(run: Run, y: Any, context: Any) -> bool:
     return False
 
 
+def _no_worse_than_independent(run: Run) -> Run:
+    """The run, or one of shorter steps or independent columns where it has ended below these."""
+    before = run.compared()
+    if not before.is_worse:
+        return run
+    what = (
+        f"the fit has ended at {before.score:.4g} ± {before.error:.2g} nats a row on rows that it was "
+        f"trained on, where independent columns have {before.independent:.4g}."
+        f"{run.culprit(before)}"
+    )
+    if run.first is None or run.trainer.projection.kind == "sign":
+        warn(
+            f"{what} Train with negative_phase='auto' or a lower learning_rate.", ConvergenceWarning
+        )
+        return run
+    shorter = run.again()
+    try:
+        _run_shorter(shorter)
+        after = shorter.compared()
+    except (CutShort, Diverged, KeyboardInterrupt):
+        after = before
+    if not after.is_worse:
+        rate = (
+            f"It was repeated at {SHORTER_STEPS:g} of the learning rate, and has {after.score:.4g}."
+        )
+        warn(f"{what} {rate}", ConvergenceWarning)
+        return shorter
+    run.end_in_independent_columns()
+    run.keep_known_states()
+    warn(
+        f"{what} Shorter steps did not help: the model is one of independent columns. Check what the "
+        "columns of X are, or train longer with a lower learning_rate.",
+        ConvergenceWarning,
+    )
+    return run
+
+
+def _run_shorter(run: Run) -> None:
+    """Train anew with shorter steps, without callbacks."""
+    estimator, start = run.estimator, time.perf_counter()
+    schedule = schedule_from(estimator.learning_rate, estimator._first_rate)
+    while not _has_ended(run):
+        rate = SHORTER_STEPS * schedule.at(run.progress.n_epochs, estimator.max_iter)
+        run.run_epoch(rate)
+        run.record(rate, time.perf_counter() - start)
+    if run.progress.best_state is not None:
+        run.state = run.progress.best_state
+    run.mark()
+    run.keep_known_states()
+
+
 def _has_ended(run: Run) -> bool:
     progress, estimator = run.progress, run.estimator
     is_done = progress.n_epochs >= estimator.max_iter
@@ -221,6 +278,8 @@ def _start(
             f"training cannot start with init_scale={estimator.init_scale!r}: {error} in "
             f"{estimator._dtype}, before the first update. Lower init_scale."
         ) from None
+    if whole_fit:
+        run.first = run.state.copy()
     return run
 
 

@@ -57,6 +57,14 @@ class InputMixin:
         pairs = zip(self._parts, self._sizes, strict=True)
         return np.concatenate([np.repeat(columns, sizes) for (_, columns), sizes in pairs])
 
+    def _name_of_unit(self, unit: int) -> str:
+        """The column of X that a visible unit is of, in words."""
+        if unit >= len(self._column_of_unit):
+            return f"latent unit {unit - len(self._column_of_unit)}"
+        column = int(self._column_of_unit[unit])
+        names = vars(self).get("feature_names_in_")
+        return f"column {column}" if names is None else f"column {column} ({names[column]!r})"
+
     @property
     def _parts(self) -> list[Part]:
         """Kinds, and the columns that are of them, in the order of their units."""

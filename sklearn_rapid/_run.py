@@ -12,6 +12,13 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_rapid._cached import cached_property
 from sklearn_rapid._data import SpinEncoder, chunks
+from sklearn_rapid._independent import (
+    ROWS_COMPARED,
+    Comparison,
+    compared,
+    culprit,
+    independent_columns,
+)
 from sklearn_rapid._progress import (
     Progress,
     digest_of,
@@ -28,7 +35,6 @@ from sklearn_rapid._validation import (
     Verdict,
     figures_of_chains,
     validate,
-    warn_if_worse_than_independent,
 )
 from sklearn_rapid._warnings import warn
 from sklearn_rapid.known_states import KEPT_STATES, can_be_known, weighed
@@ -57,6 +63,7 @@ class Run:
     progress: Progress = field(default_factory=Progress)
     fit_id: str = field(default_factory=new_fit_id)
     last_whole: tuple[TrainingState, Progress] | None = None
+    first: TrainingState | None = None
 
     @cached_property
     def data(self) -> dict[str, Any]:
@@ -168,7 +175,10 @@ class Run:
 
     def _first_of(self, rows: np.ndarray) -> tuple[Any, np.ndarray | None]:
         """The first of some rows as states, as many as tell enough, and their weights."""
-        rows = rows[:VALIDATED_ROWS]
+        return self._states_of(rows[:VALIDATED_ROWS])
+
+    def _states_of(self, rows: np.ndarray) -> tuple[Any, np.ndarray | None]:
+        """Rows as states, and their weights."""
         weights = None if self.weights is None else self.weights[rows]
         v = self.encoder.spins(self.X[row_numbers(rows, self.X, self.encoder.backend)])
         return self.state.states_of(v), weights
@@ -181,17 +191,18 @@ class Run:
         kept = np.empty((0, machine.n_visible), dtype=np.int8)
         if state.known_states is not None:
             kept = backend.to_numpy(state.known_states)
-        rows = self._rows_to_look_at()
+        rows = self._some_rows(self.n_looked_at)
         for part in chunks(rows.size):
             v = self.encoder.spins(self.X[row_numbers(rows[part], self.X, backend)])
             kept = weighed(machine, np.concatenate([kept, self._whole_states(v)]))
             kept = kept.heaviest(KEPT_STATES)
         state.known_states = backend.asarray(kept)
 
-    def _rows_to_look_at(self) -> np.ndarray:
+    def _some_rows(self, n: int) -> np.ndarray:
+        """About so many of the rows that are trained on, by their numbers."""
         rows = np.arange(self.X.shape[0]) if self.split.train is None else self.split.train
         rows = rows if self.weights is None else rows[self.weights[rows] > 0.0]
-        return rows[:: -(-rows.size // self.n_looked_at)]
+        return rows[:: -(-rows.size // n)]
 
     @property
     def n_looked_at(self) -> int:
@@ -207,8 +218,31 @@ class Run:
         is_state = [units.are_states(row[None, :]) for row in v]
         return v[np.array(is_state, dtype=bool)].astype(np.int8)
 
+    def compared(self) -> Comparison:
+        """The model beside independent columns, on rows that it was trained on."""
+        return compared(self.state, *self._states_of(self._some_rows(ROWS_COMPARED)))
+
+    def culprit(self, found: Comparison) -> str:
+        """Which row or column the model has wrong, in words."""
+        rows, _ = self._states_of(self._some_rows(ROWS_COMPARED))
+        return culprit(self.state, rows, found, self.estimator._name_of_unit)
+
+    def again(self) -> Run:
+        """The same fit before its first update."""
+        return replace(
+            self, state=self.first.copy(), progress=Progress(), last_whole=None, fit_id=new_fit_id()
+        )
+
+    def end_in_independent_columns(self) -> None:
+        """Take independent columns for the model."""
+        trainer, stream = self.trainer, self.state.stream
+        self.state = independent_columns(
+            self.state,
+            lambda machine: trainer.negative_phase.start(machine, trainer.batch_size, stream),
+        )
+
     def check_outcome(self) -> None:
-        """Warn if the chains of training have lost the model, or penalties all its couplings."""
+        """Warn if penalties have left no couplings."""
         parameters, xp = self.state.machine.couplings.parameters, self.encoder.backend.xp
         is_left = any(bool(xp.any(p != 0.0)) for p in parameters.values())
         if self.estimator.l1_penalty and not is_left:
@@ -217,10 +251,6 @@ class Run:
                 f"{self.trainer.penalty.n_rows} rows has set all of them to zero. Lower it.",
                 ConvergenceWarning,
             )
-        if self.trainer.negative_phase.is_persistent:
-            train = self.split.train
-            train = np.arange(self.X.shape[0]) if train is None else train
-            warn_if_worse_than_independent(self.state, *self._first_of(train))
 
     def attributes(self, *, is_cut_short: bool = False) -> dict[str, Any]:
         """Fitted attributes as they are now, and what a fit that is cut short leaves."""

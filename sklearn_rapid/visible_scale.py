@@ -6,8 +6,9 @@ A real column x is σ times a unit v of unit variance. The log-likelihood of row
     Σ_n w_n v_ni (v_ni - E[v_i | h]) - 1,    E[v_i | h] = b_i + Σ_α W_iα tanh θ_α,
 
 which the rows alone say: log Z knows no σ. At its maximum σ² is what is left of the column's
-variance given the hidden units, Σ_n w_n σ² v_ni (v_ni - E[v_i | h]). So σ² moves towards what a batch
-says of that: a mean over batches, which a rare value neither drags away by itself nor by its absence.
+variance given the hidden units, Σ_n w_n σ² v_ni (v_ni - E[v_i | h]). So σ² moves towards what a
+batch says of that, and is a mean over batches: a rare value drags it away neither by itself nor by
+its absence.
 """
 
 from __future__ import annotations

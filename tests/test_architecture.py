@@ -46,7 +46,7 @@ ORDER = [
     ["_categories", "_columns", "_kinds", "_latent", "_layers"],
     ["_fitted"],
     ["_input", "_likelihood", "_sampling", "_validation"],
-    ["_progress", "_stream"],
+    ["_independent", "_progress", "_stream"],
     ["_run"],
     ["_fit"],
     ["_base"],
