@@ -166,8 +166,8 @@ def _no_worse_than_independent(run: Run) -> Run:
     if not before.is_worse:
         return run
     what = (
-        f"the fit has ended at {before.score:.4g} ± {before.error:.2g} nats a row on rows that it was "
-        f"trained on, where independent columns have {before.independent:.4g}."
+        f"the fit has ended at {before.score:.4g} ± {before.error:.2g} nats a row on rows that it "
+        f"was trained on, where independent columns have {before.independent:.4g}."
         f"{run.culprit(before)}"
     )
     if run.first is None or run.trainer.projection.kind == "sign":
@@ -182,16 +182,14 @@ def _no_worse_than_independent(run: Run) -> Run:
     except (CutShort, Diverged, KeyboardInterrupt):
         after = before
     if not after.is_worse:
-        rate = (
-            f"It was repeated at {SHORTER_STEPS:g} of the learning rate, and has {after.score:.4g}."
-        )
-        warn(f"{what} {rate}", ConvergenceWarning)
+        then = f"It was repeated with steps {SHORTER_STEPS:g} as long, and has {after.score:.4g}."
+        warn(f"{what} {then}", ConvergenceWarning)
         return shorter
     run.end_in_independent_columns()
     run.keep_known_states()
     warn(
-        f"{what} Shorter steps did not help: the model is one of independent columns. Check what the "
-        "columns of X are, or train longer with a lower learning_rate.",
+        f"{what} Shorter steps did not help: the model is one of independent columns. Check what "
+        "the columns of X are, or train longer with a lower learning_rate.",
         ConvergenceWarning,
     )
     return run

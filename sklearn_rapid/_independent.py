@@ -1,8 +1,8 @@
 """Independent columns: what a fit is at worst.
 
 A fit is compared with them in likelihood of the rows that it was trained on, whatever its negative
-phase. One that ends below them is repeated with shorter steps, and replaced by them if that does not
-help (`sklearn_rapid._fit`).
+phase. One that ends below them is repeated with shorter steps, and replaced by them if that does
+not help (`sklearn_rapid._fit`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sklearn_rapid._validation import (
 )
 from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.clamped import columns_unknown, free_energy_bound, log_sums
-from sklearn_rapid.couplings import DenseCouplings
+from sklearn_rapid.couplings import Couplings, DenseCouplings
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.negative_phase import states_of
 from sklearn_rapid.tempering import base_log_partition
@@ -91,28 +91,27 @@ def compared(state: TrainingState, rows: Any, weights: Any) -> Comparison:
     fewest_rows = min(FEWEST_ROWS, FEWEST_PRODUCTS / (machine.n_visible * machine.n_hidden))
     max_rows = max(fewest_rows, 0.5 * state.n_rows)
     log_z, error = quick_log_partition(state, [rows], tol, max_rows)
-
-    def comparison(log_sums: Any, weights: Any) -> Comparison:
-        mean = float(np.average(machine.backend.to_numpy(log_sums), weights=weights))
-        return Comparison(mean - log_z - log_volume, error, independent - log_volume, log_z)
-
-    found = comparison(-free_energy_bound(machine, rows), weights)
+    bound = -machine.backend.to_numpy(free_energy_bound(machine, rows))
+    score = float(np.average(bound, weights=weights)) - log_z
+    found = Comparison(score - log_volume, error, independent - log_volume, log_z)
     if found.is_worse and columns_unknown(rows, machine.backend).size:
-        some = slice(0, ROWS_ANNEALED)
+        some = rows[:: -(-rows.shape[0] // ROWS_ANNEALED), :]
         stream = RandomStream(state.stream.seed, FIRST_DRAW)
-        sums, _ = log_sums(machine, rows[some, :], stream, N_CHAINS, N_TEMPERATURES)
-        found = comparison(sums, weights_or_none(None if weights is None else weights[some]))
+        sums, _ = log_sums(machine, some, stream, N_CHAINS, N_TEMPERATURES)
+        gain = machine.backend.to_numpy(sums + free_energy_bound(machine, some)).mean()
+        found = replace(found, score=found.score + float(gain))
     return found
 
 
-def independent_columns(state: TrainingState, chains: Any) -> TrainingState:
+def independent_columns(state: TrainingState, couplings: Couplings, chains: Any) -> TrainingState:
     """The state of training of independent columns, with the means of all rows seen.
-
-    Couplings are next to none, in the direction that they have: from none a gradient may vanish.
 
     Parameters
     ----------
     state : TrainingState
+    couplings : Couplings
+        Those that training began with. Next to nothing is left of them: from none at all a gradient
+        may vanish.
     chains : function of a machine
         The chains of training to go on with.
     """
@@ -125,9 +124,9 @@ def independent_columns(state: TrainingState, chains: Any) -> TrainingState:
     if not machine.has_biases:
         mean = _inner_mean(state.visible_offset, machine, 0)
     field = machine.visible_units.field_of_mean(mean, backend)
-    factor = SHARE_OF_COUPLINGS ** (0.5 if machine.couplings.uses_patterns else 1.0)
-    parameters = {name: factor * p for name, p in machine.couplings.parameters.items()}
-    couplings = machine.couplings.with_parameters(parameters)
+    factor = SHARE_OF_COUPLINGS ** (0.5 if couplings.uses_patterns else 1.0)
+    parameters = {name: factor * p for name, p in couplings.parameters.items()}
+    couplings = couplings.with_parameters(parameters)
     dtype, xp = machine.visible_bias.dtype, backend.xp
     machine = replace(
         machine,
@@ -164,14 +163,15 @@ def culprit(state: TrainingState, rows: Any, found: Comparison, name_of_unit: An
     states = states_of(state.chains, machine.backend)
     if states is None:
         return ""
-    mean = np.nanmean(v, axis=0)
-    shift = np.abs(to_numpy(states).mean(axis=0) - mean) / (np.nanstd(v, axis=0) + 1.0 / len(v))
+    shown = np.flatnonzero((v == v).any(axis=0))
+    mean, spread = np.nanmean(v[:, shown], axis=0), np.nanstd(v[:, shown], axis=0)
+    shift = np.abs(to_numpy(states)[:, shown].mean(axis=0) - mean) / (spread + 1.0 / len(v))
     j = int(np.argmax(shift))
     if not shift[j] > LARGEST_SHIFT:
         return ""
     return (
-        f" Its mean is off by most in {name_of_unit(j)}: {shift[j]:.2g} standard deviations of the "
-        "rows."
+        f" Its mean is off by most in {name_of_unit(shown[j])}: {shift[j]:.2g} standard deviations "
+        "of the rows."
     )
 
 

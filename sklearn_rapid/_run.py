@@ -238,6 +238,7 @@ class Run:
         trainer, stream = self.trainer, self.state.stream
         self.state = independent_columns(
             self.state,
+            self.first.machine.couplings,
             lambda machine: trainer.negative_phase.start(machine, trainer.batch_size, stream),
         )
 

@@ -6,9 +6,9 @@ states,
 
     Z = Σ_{v in S} exp(-F(v)) + Z(not S),    Z(not S) = Z_ladder (1 - s),
 
-s being the share of the ladder's states at β = 1 that are in S. That holds whether chains visit S or
-not. Modes are looked for where they are likely: at rows of the data, at the signs of patterns and
-couplings, and at the neighbours of what weighs most.
+s being the share of the ladder's states at β = 1 that are in S. That holds whether chains visit S
+or not. Modes are looked for where they are likely: at rows of the data, at the signs of patterns
+and couplings, and at the neighbours of what weighs most.
 """
 
 from __future__ import annotations

@@ -50,8 +50,9 @@ FIRST_RUNGS, FIRST_SWEEPS = 8, 16
 # Each sweep has every other pair of neighbours.
 SWEEPS_OF_ALL_PAIRS = 2
 # Rounds go on until one of them calls for no more; the next one, of as many sweeps but no fewer
-# than these, is what counts: whether to stop has not been decided by looking at it.
-FEWEST_MEASURED = 128
+# than the first of these, or the second where that is little work in multiply-adds, is what counts:
+# whether to stop has not been decided by looking at it.
+FEWEST_MEASURED, FEWEST_MEASURED_SOON, LITTLE_WORK = 128, 512, 1e10
 # Sweeps in one call: no more than so many, or so much work in multiply-adds, since calls hear no
 # interrupts; and few where states are looked at in between.
 SWEEPS_AT_ONCE, PRODUCTS_AT_ONCE, SWEEPS_TO_LOOK = 64, 4e9, 4
@@ -368,7 +369,9 @@ def tempered_log_partition(
             before = None if known is not None else before
         ladder = adapted(ladder, machine.backend)
         left = budget.sweeps_left(n_spent, n_rows, ladder.states.shape[0])
-        n_sweeps = _next_sweeps(n_sweeps, left, is_last)
+        fewest = LITTLE_WORK / _products_of_a_sweep(ladder, machine)
+        fewest = int(np.clip(fewest, FEWEST_MEASURED, FEWEST_MEASURED_SOON))
+        n_sweeps = _next_sweeps(n_sweeps, left, fewest if is_last else None)
     total = found.total
     if found.unfound > SMALLEST_UNFOUND:
         around = surroundings(machine, known, stream)
@@ -421,10 +424,15 @@ def followed_log_partition(
         n_sweeps *= 2
 
 
-def _next_sweeps(n_sweeps: int, n_left: int, is_last: bool) -> int:
-    """Sweeps of the round after one of so many."""
-    if is_last:
-        return max(SWEEPS_OF_ALL_PAIRS, min(max(n_sweeps, FEWEST_MEASURED), n_left))
+def _products_of_a_sweep(ladder: Ladder, machine: Machine) -> float:
+    """Multiply-adds, about."""
+    return 2.0 * ladder.states.shape[0] * machine.n_visible * machine.n_hidden
+
+
+def _next_sweeps(n_sweeps: int, n_left: int, fewest: int | None) -> int:
+    """Sweeps of the round after one of so many: at least the fewest, if it is to be the last."""
+    if fewest is not None:
+        return max(SWEEPS_OF_ALL_PAIRS, min(max(n_sweeps, fewest), n_left))
     # What would be too little for one more round after the next one belongs to that.
     wanted = n_left if n_left < 4 * n_sweeps else 2 * n_sweeps
     return max(SWEEPS_OF_ALL_PAIRS, wanted)
@@ -451,8 +459,8 @@ def _measured_round(
 ) -> tuple[Ladder, Round]:
     """The ladder after so many sweeps, fewer if time is over, and what they say of log Z."""
     seen, looks, parity = [], [], ladder.n_sweeps % 2
-    products = 2.0 * ladder.states.shape[0] * machine.n_visible * machine.n_hidden
-    at_once = int(np.clip(PRODUCTS_AT_ONCE / products, 1, SWEEPS_AT_ONCE))
+    at_once = PRODUCTS_AT_ONCE / _products_of_a_sweep(ladder, machine)
+    at_once = int(np.clip(at_once, 1, SWEEPS_AT_ONCE))
     if known is not None:
         at_once = min(at_once, SWEEPS_TO_LOOK)
     n_left = n_sweeps

@@ -1,7 +1,8 @@
 """Heavy rows of the data beside tempered chains that never find them.
 
-A row that recurs may become a mode that no chain finds (`sklearn_rapid.known_states`). Nothing then
-says that the model gives it too much, and it is given ever more. So its probability is computed:
+A row that recurs may become a mode that no chain finds (`sklearn_rapid.known_states`). Nothing
+then says that the model gives it too much, and it is given ever more. So its probability is
+computed:
 from its free energy, and from log Z, which a few sweeps of the ladder tell at the beginning of each
 window. In between, log Z of the rest is its entropy less the mean free energy of its chains, and the
 entropy hardly changes.
@@ -88,7 +89,7 @@ def with_known(
 def _swept(
     chains: TemperedChains, machine: Machine, n_sweeps: int, stream: RandomStream
 ) -> tuple[TemperedChains, float, np.ndarray]:
-    """Chains after some sweeps, log Z if they tell it, or NaN, and the states at β = 1 in between."""
+    """Chains after some sweeps, log Z if they tell it, and the states at β = 1 in between."""
     backend, ladder = machine.backend, chains.ladder
     seen, looks, parity = [], [], ladder.n_sweeps % 2
     for _ in range(n_sweeps // 2):
