@@ -127,6 +127,8 @@ def test_a_stretch_is_what_single_updates_are(kind, phase, setting):
     data = spins(3 * BATCH_SIZE + 5)
     with backend.running():
         start = by.start(couplings(kind, backend), data[:BATCH_SIZE], RandomStream(3), backend)
+        # The first update of a window looks for known states.
+        by.update(start, data[:BATCH_SIZE], 0.05)
         assert stretches.n_at_once(by, start) > 1
         for first in range(0, len(data), BATCH_SIZE):
             batch = data[first : first + BATCH_SIZE]
@@ -148,7 +150,9 @@ def test_long_rows_and_few_of_them(phase, setting, batch_size):
     with backend.running():
         made = couplings("dense", backend, n_visible=300, n_hidden=270)
         at_once = by.start(made, data, RandomStream(3), backend)
+        by.update(at_once, data, 0.02)
         one_by_one = at_once.copy()
+        assert stretches.n_at_once(by, at_once) > 0
         by.updates(at_once, data, 0.02)
         by.update(one_by_one, data, 0.02)
     assert_close(at_once, one_by_one)
@@ -163,7 +167,10 @@ def test_no_step_where_data_and_model_agree(n_chains):
     with backend.running():
         made = couplings("dense", backend, n_visible=300, n_hidden=270)
         state = by.start(made, data[:7], RandomStream(3), backend)
+        # Such rows are trained on update by update, but those of another start may become such.
+        state.unusual_rows = None
         state.machine.visible_bias[:] = 60.0
+        assert stretches.n_at_once(by, state) > 1
         before = state.copy()
         by.updates(state, data, 0.25)
     np.testing.assert_array_equal(state.chains, 1.0)
