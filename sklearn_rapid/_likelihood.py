@@ -208,8 +208,9 @@ class LikelihoodMixin:
         tol : float > 0, default=0.1
             The error in nats at which tempering may stop.
         max_sweeps : int, default=None
-            Sweeps after which tempering stops. None is about as many as the fit did, at most 4000,
-            and at least 1000 of a small model. Two are needed: each has every other pair.
+            Sweeps after which tempering stops. None is as many as cost about what the fit has cost,
+            but at least a thousand (of some 250 rows, and of models of moderate size), and at most
+            4000. Two are needed: each has every other pair.
         max_seconds : float > 0, default=None
             Seconds after which tempering stops. With a limit in seconds an estimate cannot be
             repeated exactly.

@@ -81,15 +81,16 @@ class LogPartition:
         log Z in nats.
     error : float
         Standard error of `value` in nats, infinite if unknown. It speaks for the chains that were
-        run, and cannot know of modes that none of them found. For "exact": what rounding may add
-        up to.
+        run, and cannot know of modes that neither they nor rows of the fit have shown. For "exact":
+        what rounding may add up to.
     method : {"exact", "tempering", "ais"}
     doubts : tuple of str
         What speaks against the estimate; empty if nothing does.
     lower, upper : float
         For "tempering": one-sided estimates, from the states of each pair's lower rung and from
-        those of its upper rung. Bounds of log Z in expectation, if chains are at equilibrium; NaN
-        for other methods. (An annealed `value` is itself a lower bound in expectation.)
+        those of its upper rung, each a standard error further out. Without that, bounds of log Z
+        in expectation, if chains are at equilibrium; NaN for other methods. (An annealed `value` is
+        itself a lower bound in expectation.)
     barrier : float
         For "tempering": Λ, the rejections of exchanges along the ladder added up. NaN otherwise.
     n_round_trips : int
@@ -102,7 +103,7 @@ class LogPartition:
     n_temperatures : int
         Rungs of the ladder, or annealing's temperatures; zero if exact.
     n_sweeps : int
-        For "tempering": sweeps in all, about half of them in the last round, which `value` is of.
+        For "tempering": sweeps of all rounds; `value` is of the last one.
     stopped_by : {"tol", "max_sweeps", "max_seconds", ""}
         For "tempering": what ended it.
 
