@@ -31,6 +31,7 @@ from sklearn_rapid._warnings import warn
 from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.training import Diverged
+from sklearn_rapid.training_state import TrainingState
 
 # A stream of calls may have no end, and is not to cost the more the longer it has been: where there
 # are so many rows of a history, a call's row takes the place of the oldest one.
@@ -39,6 +40,8 @@ MOST_ROWS_OF_CALLS = 1000
 
 # What a fit is repeated with that ends below independent columns: this share of the learning rate.
 SHORTER_STEPS = 0.1
+# A model of settings that were chosen, and of fewer updates, may just not have been trained enough.
+FEWEST_UPDATES = 1000
 
 
 def fit(
@@ -161,19 +164,25 @@ def _run_epochs(run: Run, y: Any, context: Any) -> bool:
 
 
 def _no_worse_than_independent(run: Run) -> Run:
-    """The run, or one of shorter steps or independent columns where it has ended below these."""
+    """The run, or one of shorter steps or independent columns where it has ended below these.
+
+    Who has chosen a negative phase, a learning rate or a projection of patterns to signs is told
+    only, and if training was long enough and the model is far below.
+    """
+    is_chosen = not _is_by_default(run)
+    if is_chosen and run.state.n_updates < FEWEST_UPDATES:
+        return run
     before = run.compared()
-    if not before.is_worse:
+    if not (before.is_far_worse if is_chosen else before.is_worse):
         return run
     what = (
         f"the fit has ended at {before.score:.4g} ± {before.error:.2g} nats a row on rows that it "
         f"was trained on, where independent columns have {before.independent:.4g}."
         f"{run.culprit(before)}"
     )
-    if run.first is None or run.trainer.projection.kind == "sign":
-        warn(
-            f"{what} Train with negative_phase='auto' or a lower learning_rate.", ConvergenceWarning
-        )
+    if is_chosen or run.first is None:
+        advice = "Train with negative_phase='auto' or a lower learning_rate."
+        warn(f"{what} {advice}", ConvergenceWarning)
         return run
     shorter = run.again()
     try:
@@ -193,6 +202,14 @@ def _no_worse_than_independent(run: Run) -> Run:
         ConvergenceWarning,
     )
     return run
+
+
+def _is_by_default(run: Run) -> bool:
+    """Whether all that decides if a fit goes well is as it is by default."""
+    estimator = run.estimator
+    is_sign = run.trainer.projection.kind == "sign"
+    by_default = estimator.learning_rate == "auto" and estimator.negative_phase in ("auto", "pt")
+    return by_default and estimator.optimizer == "sgd" and not is_sign
 
 
 def _run_shorter(run: Run) -> None:
@@ -253,14 +270,27 @@ def _start(
     elif resumed:
         history = history_of(estimator)
         run.progress = Progress(history, n_former=len(history.get("epoch", [])))
+    # Of real columns, the scales that training began with are no longer at hand.
+    if goes_on and run.progress.n_former == 0 and not estimator._has_densities:
+        run.first = _first_state(run, backend)
     if resumed or goes_on:
         run.state = trainer.resume(state)
         return run
+    run.state = _first_state(run, backend)
+    if whole_fit:
+        run.first = run.state.copy()
+    return run
+
+
+def _first_state(run: Run, backend: Any) -> TrainingState:
+    """The state before the first update."""
+    estimator, trainer, X = run.estimator, run.trainer, run.X
+    stream = RandomStream(run.seed)
     couplings = estimator._initial_couplings(estimator._n_visible, stream.seed, backend)
     rows, weights, _ = next(run.batches())
-    run.state = trainer.start(
+    state = trainer.start(
         couplings,
-        encoder.spins(X[rows]),
+        run.encoder.spins(X[rows]),
         stream,
         backend,
         weights,
@@ -270,15 +300,13 @@ def _start(
         smallest_scale=estimator._smallest_scale(X, run.weights, backend),
     )
     try:
-        trainer.check(run.state)
+        trainer.check(state)
     except Diverged as error:
         raise ValueError(
             f"training cannot start with init_scale={estimator.init_scale!r}: {error} in "
             f"{estimator._dtype}, before the first update. Lower init_scale."
         ) from None
-    if whole_fit:
-        run.first = run.state.copy()
-    return run
+    return state
 
 
 def _check_resumable(estimator: Any, machine: Machine) -> None:

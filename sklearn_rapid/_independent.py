@@ -29,6 +29,8 @@ from sklearn_rapid.training_state import TrainingState
 ROWS_COMPARED = 2000
 # Below independent columns by less than so many nats, or such a share of theirs, is no matter.
 SLACK, RELATIVE_SLACK = 0.05, 0.02
+# Below them by such a share of what they have is far.
+FAR_WORSE = 0.25
 # log Z is asked for to this part of the slack, at no more rows than half of those of the fit, or so
 # many where these are few, or so many multiply-adds.
 SHARE_OF_SLACK, LARGEST_TOL, FEWEST_ROWS, FEWEST_PRODUCTS = 0.25, 0.5, 2e5, 2e10
@@ -55,18 +57,27 @@ class Comparison:
         Of the model, and what is not known of its log Z.
     independent : float
     log_z : float
+    log_volume : float
+        Of real columns: what densities in the units of X are less by than those of states.
     """
 
     score: float
     error: float
     independent: float
     log_z: float
+    log_volume: float = 0.0
 
     @property
     def is_worse(self) -> bool:
         """Whether the model is below independent columns, by more than is no matter."""
         slack = slack_of(self.independent)
         return not self.score >= self.independent - slack - self.error
+
+    @property
+    def is_far_worse(self) -> bool:
+        """Whether it is below by a quarter of what they have, beyond doubt."""
+        score, independent = (x + self.log_volume for x in (self.score, self.independent))
+        return not score >= (1.0 + FAR_WORSE) * independent - 4.0 * self.error
 
 
 def slack_of(independent: float) -> float:
@@ -93,7 +104,7 @@ def compared(state: TrainingState, rows: Any, weights: Any) -> Comparison:
     log_z, error = quick_log_partition(state, [rows], tol, max_rows)
     bound = -machine.backend.to_numpy(free_energy_bound(machine, rows))
     score = float(np.average(bound, weights=weights)) - log_z
-    found = Comparison(score - log_volume, error, independent - log_volume, log_z)
+    found = Comparison(score - log_volume, error, independent - log_volume, log_z, log_volume)
     if found.is_worse and columns_unknown(rows, machine.backend).size:
         some = rows[:: -(-rows.shape[0] // ROWS_ANNEALED), :]
         stream = RandomStream(state.stream.seed, FIRST_DRAW)
@@ -165,7 +176,10 @@ def culprit(state: TrainingState, rows: Any, found: Comparison, name_of_unit: An
         return ""
     shown = np.flatnonzero((v == v).any(axis=0))
     mean, spread = np.nanmean(v[:, shown], axis=0), np.nanstd(v[:, shown], axis=0)
-    shift = np.abs(to_numpy(states)[:, shown].mean(axis=0) - mean) / (spread + 1.0 / len(v))
+    # Of a column that hardly varies, little is much: no column counts as of less than a tenth of
+    # the usual spread.
+    spread = np.maximum(spread, 0.1 * np.sqrt(np.mean(spread**2)) + 1e-9)
+    shift = np.abs(to_numpy(states)[:, shown].mean(axis=0) - mean) / spread
     j = int(np.argmax(shift))
     if not shift[j] > LARGEST_SHIFT:
         return ""

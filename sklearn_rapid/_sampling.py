@@ -133,12 +133,14 @@ class SamplingMixin:
         """
         backend, xp = machine.backend, machine.backend.xp
         ladder, travelled, known, share = self._ladder(machine)
+        is_trusted = self._kept_ladder[2]
         rng = np.random.default_rng((stream.seed, stream.position))
         is_known = (
             np.zeros(n_samples, dtype=bool) if known is None else rng.random(n_samples) < share
         )
         n_free = n_samples - int(is_known.sum())
-        n_fresh = min(ladder.n_columns, travelled.n_round_trips) + int(is_known.sum())
+        n_fresh = min(ladder.n_columns, travelled.n_round_trips)
+        n_fresh += int(is_known.sum()) if is_trusted else 0
         machine = machine.for_rows(2 * SWEEPS_FOR_SAMPLES * ladder.states.shape[0])
         n_visits = -(-n_free // ladder.n_columns)
         # Sweeps until a column's state at β = 1 is a new one.
@@ -154,8 +156,9 @@ class SamplingMixin:
                 found = xp.take(found, backend.asarray(unknown, "int64"), axis=0)
             visited.append(found)
             n_found, n_left = n_found + found.shape[0], n_left - 1
-        travelled = travels(ladder, backend)
-        n_fresh += travelled.n_round_trips
+        if ladder.n_sweeps > 0:
+            travelled = travels(ladder, backend)
+            n_fresh += travelled.n_round_trips
         if known is None:
             return xp.concat(visited, axis=0)[:n_samples, :], travelled, n_fresh
         # Where the ladder has hardly anything but known states, these are all there is.
@@ -184,8 +187,8 @@ class SamplingMixin:
                 estimate, ladder, known = self._tempered(machine, self._own_stream(), **how)
             share = 0.0 if known is None else float(np.exp(known.log_total - estimate.value))
             fresh = counted_anew(ladder, machine.backend)
-            kept = digest, (fresh, travels(ladder, machine.backend), known, share)
-            self._kept_ladder = kept
+            found = fresh, travels(ladder, machine.backend), known, share
+            kept = self._kept_ladder = digest, found, estimate.is_trusted
         return kept[1]
 
     def __getstate__(self) -> dict[str, Any]:

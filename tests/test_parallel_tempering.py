@@ -229,7 +229,7 @@ def test_chains_that_lose_the_model_are_told_of():
     phase = PersistentContrastiveDivergence(n_chains=2)
     model = RBM(16, negative_phase=phase, max_iter=15_000, batch_size=6, random_state=0)
     model.set_params(learning_rate=0.25)
-    with pytest.warns(ConvergenceWarning, match="independent units have.*chains have lost it"):
+    with pytest.warns(ConvergenceWarning, match="independent columns have.*lower learning_rate"):
         model.fit(X)
     assert nats(model, X) < -8.0
     # The default does not lose it, and does not warn.

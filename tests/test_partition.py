@@ -212,7 +212,7 @@ def test_annealing_of_a_few_chains_is_not_trusted():
 
 def temper(machine, seed, **how):
     with machine.backend.running():
-        return tempered_log_partition(machine, RandomStream(seed), **how)
+        return tempered_log_partition(machine, RandomStream(seed), **how)[:2]
 
 
 @pytest.mark.parametrize("kind", KINDS)
