@@ -40,8 +40,9 @@ MOST_ROWS_OF_CALLS = 1000
 
 # What a fit is repeated with that ends below independent columns: this share of the learning rate.
 SHORTER_STEPS = 0.1
-# A model of settings that were chosen, and of fewer updates, may just not have been trained enough.
-FEWEST_UPDATES = 1000
+# A model of fewer updates, if its settings were chosen, or of fewer epochs in any case, may just not
+# have been trained enough.
+FEWEST_UPDATES, FEWEST_EPOCHS = 1000, 10
 
 
 def fit(
@@ -169,8 +170,8 @@ def _no_worse_than_independent(run: Run) -> Run:
     Who has chosen a negative phase, a learning rate or a projection of patterns to signs is told
     only, and if training was long enough and the model is far below.
     """
-    is_chosen = not _is_by_default(run)
-    if is_chosen and run.state.n_updates < FEWEST_UPDATES:
+    is_chosen, is_long = not _is_by_default(run), run.state.n_updates >= FEWEST_UPDATES
+    if not is_long and (is_chosen or run.progress.n_epochs < FEWEST_EPOCHS):
         return run
     before = run.compared()
     if not (before.is_far_worse if is_chosen else before.is_worse):
@@ -207,9 +208,9 @@ def _no_worse_than_independent(run: Run) -> Run:
 def _is_by_default(run: Run) -> bool:
     """Whether all that decides if a fit goes well is as it is by default."""
     estimator = run.estimator
-    is_sign = run.trainer.projection.kind == "sign"
     by_default = estimator.learning_rate == "auto" and estimator.negative_phase in ("auto", "pt")
-    return by_default and estimator.optimizer == "sgd" and not is_sign
+    is_clipped = run.trainer.projection.kind in (None, "clip")
+    return by_default and estimator.optimizer == "sgd" and is_clipped
 
 
 def _run_shorter(run: Run) -> None:

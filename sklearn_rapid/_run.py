@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_rapid._cached import cached_property
-from sklearn_rapid._data import SpinEncoder, chunks
+from sklearn_rapid._data import SpinEncoder
 from sklearn_rapid._independent import (
     ROWS_COMPARED,
     Comparison,
@@ -42,7 +42,7 @@ from sklearn_rapid.training import Diverged, Trainer, batches
 from sklearn_rapid.training_state import TrainingState
 
 # Rows that are looked at for states of great weight.
-ROWS_LOOKED_AT = 100_000
+ROWS_LOOKED_AT, ROWS_LOOKED_AT_ONCE = 100_000, 256
 # Spins of several batches, in bytes of float32, stay in the processor's cache until they are used.
 BYTES_AT_ONCE = 4_000_000
 
@@ -192,7 +192,7 @@ class Run:
         if state.known_states is not None:
             kept = backend.to_numpy(state.known_states)
         rows = self._some_rows(self.n_looked_at)
-        for part in chunks(rows.size):
+        for part in batches(rows.size, ROWS_LOOKED_AT_ONCE):
             v = self.encoder.spins(self.X[row_numbers(rows[part], self.X, backend)])
             kept = weighed(machine, np.concatenate([kept, self._whole_states(v)]))
             kept = kept.heaviest(KEPT_STATES)

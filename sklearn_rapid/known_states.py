@@ -29,7 +29,7 @@ KEPT_STATES, SEARCHED_STATES = 256, 4096
 NEGLIGIBLE = 12.0
 # Steps from a state towards a minimum of the energy.
 QUENCH_STEPS = 10
-ROWS_AT_ONCE = 4096
+ROWS_AT_ONCE = 512
 # Chains that tell how much lies around known states.
 LOCAL_CHAINS, LOCAL_LOOKS, STEPS_TO_LOOK = 1000, 8, 3
 

@@ -693,6 +693,8 @@ def test_failed_fit_changes_no_result():
         disturbed.partial_fit(changed(np.inf))
     disturbed.partial_fit(X)
     plain.partial_fit(X)
+    for model in (disturbed, plain):
+        assert len(model.history_.pop("seconds")) == 2  # of a clock
     assert_same(vars(disturbed), vars(plain))
 
 
