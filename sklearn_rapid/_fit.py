@@ -40,8 +40,8 @@ MOST_ROWS_OF_CALLS = 1000
 
 # What a fit is repeated with that ends below independent columns: this share of the learning rate.
 SHORTER_STEPS = 0.1
-# A model of fewer updates, if its settings were chosen, or of fewer epochs in any case, may just not
-# have been trained enough.
+# A model of fewer updates, if its settings were chosen, or of fewer epochs in any case, may just
+# not have been trained enough.
 FEWEST_UPDATES, FEWEST_EPOCHS = 1000, 10
 
 
