@@ -68,32 +68,47 @@ class Outcome(NamedTuple):
         return self.independent - self.score - slack - self.error
 
 
-def outcome(model, table, seed, n_errors=1.0):
+def outcome(model, table, seed, n_errors=1.0, n_scored=None):
     """What a model with this seed makes of a table, and so many errors of it.
 
-    A warning that is not in `MAY_SAY` is an error.
+    Scored are all rows, or so many of them, which adds to the error if there are more different
+    ones. A warning that is not in `MAY_SAY` is an error.
     """
     X, weights = table.drawn(seed)
     model = clone(model).set_params(random_state=seed)
     if table.visible != "binary":
         model.set_params(visible=table.visible)
+    shares = np.ones(len(X)) if weights is None else weights
+    some, shares = (np.arange(len(X)), shares) if n_scored is None else chosen(X, shares, n_scored)
+    shares = shares / shares.sum()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("error")
         for category, message in MAY_SAY:
             warnings.filterwarnings("always", message, category)
         model.fit(X, sample_weight=weights)
-        log_z = model.log_partition()
+        log_z = model.log_partition(tol=0.02)
         model.log_partition = lambda: log_z  # not twice
-        log_p, errors = model.score_samples(X, return_error=True)
-    shares = np.full(len(X), 1.0 / len(X)) if weights is None else weights / weights.sum()
-    # Annealing is low by half of its squared error.
-    of_rows = n_errors * np.sqrt(np.sum((shares * errors) ** 2)) + 0.5 * shares @ errors**2
+        log_p, errors = model.score_samples(X[some], return_error=True)
+    independent = log_likelihood_of_columns(X, table.visible, weights)[some]
+    bias = 0.5 * shares @ errors**2  # that of annealing
+    if len(some) == n_scored:
+        errors = np.hypot(errors, np.std(log_p - independent))
+    of_rows = n_errors * np.sqrt(np.sum((shares * errors) ** 2)) + bias
     return Outcome(
         float(shares @ log_p),
-        log_likelihood_of_columns(X, table.visible, weights),
+        float(shares @ independent),
         float(of_rows) + n_errors * log_z.error + doubt(log_z),
         [str(warning.message) for warning in caught],
     )
+
+
+def chosen(X, weights, n):
+    """Numbers of the different rows and their weights; of so many rows if there are more."""
+    _, first, number = np.unique(X, axis=0, return_index=True, return_inverse=True)
+    if len(first) < n:
+        return first, np.bincount(number.ravel(), weights=weights)
+    some = np.linspace(0, len(X) - 1, n).astype(int)
+    return some, weights[some]
 
 
 def doubt(log_z):
@@ -102,20 +117,19 @@ def doubt(log_z):
 
 
 def log_likelihood_of_columns(X, visible, weights=None):
-    """Mean over rows of the log-likelihood of independent columns with their moments, in nats.
+    """Log-likelihood of each row by independent columns with the moments of all, in nats.
 
-    Of real columns: of normal ones. Entries that are NaN are left out.
+    Real columns are normal ones. Entries that are NaN are left out.
     """
     kinds = [visible] * X.shape[1]
     if not isinstance(visible, str):
-        kinds = dict(j for kind, columns in visible for j in dict.fromkeys(columns, kind).items())
-        kinds = [kinds[j] for j in range(X.shape[1])]
+        kinds = {j: kind for kind, columns in visible for j in columns}
     weights = np.ones(len(X)) if weights is None else weights
-    of_columns = [
-        np.sum(weights[x == x] * log_p_of(x[x == x], weights[x == x], kind == "gaussian"))
-        for x, kind in zip(X.T, kinds, strict=True)
-    ]
-    return float(np.sum(of_columns) / weights.sum())
+    total = np.zeros(len(X))
+    for j, x in enumerate(X.T):
+        known = x == x
+        total[known] += log_p_of(x[known], weights[known], kinds[j] == "gaussian")
+    return total
 
 
 def log_p_of(x, weights, is_real):
@@ -125,7 +139,8 @@ def log_p_of(x, weights, is_real):
         return stats.norm(mean, np.sqrt(np.average((x - mean) ** 2, weights=weights))).logpdf(x)
     _, number = np.unique(x, return_inverse=True)
     shares = np.bincount(number, weights=weights) / weights.sum()
-    return np.log(shares[number])
+    # Codes of rows without weight have none: nobody asks for these rows.
+    return np.log(np.maximum(shares, np.finfo(float).tiny))[number]
 
 
 # --- rows ---------------------------------------------------------------------------------------
