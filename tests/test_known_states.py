@@ -218,8 +218,8 @@ def test_likely_states_are_signs_of_patterns_too():
 def test_surroundings_have_the_odds_of_the_rest_of_the_mode(n_outside):
     """One mode whose states are known but for those with some spins turned.
 
-    Within four stated errors (6e-5 for normal ones); chains that start in known states are given a few steps to leave
-    them.
+    Within four stated errors (6e-5 for normal ones); chains that start in known states are given a
+    few steps to leave them.
     """
     weights = Enumerated(np.zeros((12, 2)), np.full(12, 2.5), np.zeros(2))
     weights.b[:n_outside] = 1.2
