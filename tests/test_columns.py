@@ -22,8 +22,8 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 from summed import Summed, drawn
 
 from sklearn_rapid import RARBM, RBM, diagnostics, load, save
+from sklearn_rapid._independent import compared
 from sklearn_rapid._kinds import parts_of
-from sklearn_rapid._validation import _log_likelihood_of_independent_units
 from sklearn_rapid.annealing import ais_log_partition
 from sklearn_rapid.backends import (
     SPINS,
@@ -167,7 +167,7 @@ def test_log_z_is_estimated():
     backend = get_backend("numba")
     machine, exact = make(backend, "float32")
     with backend.running():
-        result, _ = tempered_log_partition(machine, RandomStream(2), tol=0.02, max_sweeps=2000)
+        result, *_ = tempered_log_partition(machine, RandomStream(2), tol=0.02, max_sweeps=2000)
         assert abs(result.value - exact.log_z()) < 5 * result.error < 0.2
         mean = exact.transposed().hidden_mean(exact.h).mean(axis=0)
         mean[1:4] = [0.5, 0.5, 0.0]  # a code that no row has had
@@ -208,7 +208,8 @@ def test_gradient_of_the_log_likelihood(backend):
 def test_scales_of_other_units_stay(backend):
     machine, exact = make(backend)
     rows = backend.asarray(exact.sample_visible(20, np.random.default_rng(4)))
-    got = backend.to_numpy(next_scale(backend.asarray(np.ones(7)), machine, rows, None, 1.0))
+    ones = backend.asarray(np.ones(7))
+    got = backend.to_numpy(next_scale(ones, 2.0 * ones, 0.1 * ones, machine, rows, None, 1.0))
     assert got[0] != 1.0
     np.testing.assert_array_equal(got[1:], 1.0)
 
@@ -372,16 +373,19 @@ def test_constant_columns_say_nothing():
     assert logsumexp(model.score_samples(everything)) == pytest.approx(0.0, abs=1e-5)
 
 
-def test_alarm_compares_with_independent_columns(model):
+def test_a_fit_is_compared_with_independent_columns(model):
     """Log-likelihoods of independent codes, at their frequencies but for one row in no field."""
     model.fit(X)
     backend = get_backend("numpy")
     state = model._state_of(model._machine(backend))
     p = (one_hot(X).sum(axis=0) + np.repeat(1.0 / np.array(SIZES), SIZES)) / 401
-    got = _log_likelihood_of_independent_units(state, one_hot(X), None)
-    assert got == pytest.approx(np.mean(one_hot(X) @ np.log(p)), rel=1e-12)
+    found = compared(state, one_hot(X), None)
+    assert found.independent == pytest.approx(np.mean(one_hot(X) @ np.log(p)), rel=1e-12)
+    assert found.score == pytest.approx(model.score(X), abs=1e-4)
+    assert not found.is_worse
+    assert replace(found, score=found.independent - found.error - 0.06).is_worse
     rare = X[X[:, 0] > 1]
-    assert np.isfinite(_log_likelihood_of_independent_units(state, one_hot(rare), None))
+    assert np.isfinite(compared(state, one_hot(rare), None).independent)
 
 
 @pytest.mark.parametrize(

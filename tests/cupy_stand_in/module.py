@@ -13,8 +13,8 @@ from cupy_stand_in.compiler import RawModule
 # Functions that are NumPy's of the same name, and whose results are new memory of the device.
 FUNCTIONS = """
     abs all any arange argmax astype atanh clip concat cos exp floor full full_like greater isnan
-    log log1p max maximum mean min minimum ones ones_like reshape round sign sin sqrt stack sum
-    take tanh where zeros zeros_like
+    log log1p max maximum mean min minimum nan_to_num ones ones_like reshape round sign sin sqrt
+    stack sum take tanh where zeros zeros_like
 """.split()
 DTYPES = "bool float32 float64 int8 int32 int64 uint8 uint32 uint64".split()
 
