@@ -34,8 +34,9 @@ FAR_WORSE = 0.25
 # log Z is asked for to this part of the slack, at no more rows than half of those of the fit, or so
 # many where these are few, or so many multiply-adds.
 SHARE_OF_SLACK, LARGEST_TOL, FEWEST_ROWS, FEWEST_PRODUCTS = 0.25, 0.5, 2e5, 2e10
-# The weight of a row that is added in no field: it costs no more nats than this over all columns.
-COST_OF_ADDED_ROW = 0.05
+# A row that is added in no field costs so many nats over all columns: in a model of independent
+# columns, and in what others are compared with.
+COST_OF_ADDED_ROW, COST_IN_COMPARISON = 0.02, 0.002
 # Rows whose latent units are summed over by annealing, where a bound alone speaks against a model.
 ROWS_ANNEALED, N_CHAINS, N_TEMPERATURES = 100, 16, 100
 # Couplings of independent columns are the others times this: later fits can go on from them.
@@ -114,12 +115,16 @@ def compared(state: TrainingState, rows: Any, weights: Any) -> Comparison:
     return found
 
 
-def independent_columns(state: TrainingState, couplings: Couplings, chains: Any) -> TrainingState:
-    """The state of training of independent columns, with the means of all rows seen.
+def independent_columns(
+    state: TrainingState, mean: Any, couplings: Couplings, chains: Any
+) -> TrainingState:
+    """The state of training of independent columns.
 
     Parameters
     ----------
     state : TrainingState
+    mean : array of shape (V,)
+        Of the rows, float64.
     couplings : Couplings
         Those that training began with. Next to nothing is left of them: from none at all a gradient
         may vanish.
@@ -127,13 +132,13 @@ def independent_columns(state: TrainingState, couplings: Couplings, chains: Any)
         The chains of training to go on with.
     """
     machine, backend = state.machine, state.machine.backend
-    mean = _inner_mean(state.visible_offset, machine, state.n_rows)
+    mean = _inner_mean(mean, machine, state.n_rows, COST_OF_ADDED_ROW)
     if state.visible_scale is not None:
         # Real columns have a mean of zero.
         real = machine.visible_units.real(machine.n_visible)
         mean = backend.xp.where(backend.constant(real), backend.xp.zeros_like(mean), mean)
     if not machine.has_biases:
-        mean = _inner_mean(state.visible_offset, machine, 0)
+        mean = _inner_mean(mean, machine, 0, COST_OF_ADDED_ROW)
     field = machine.visible_units.field_of_mean(mean, backend)
     factor = SHARE_OF_COUPLINGS ** (0.5 if couplings.uses_patterns else 1.0)
     parameters = {name: factor * p for name, p in couplings.parameters.items()}
@@ -189,12 +194,12 @@ def culprit(state: TrainingState, rows: Any, found: Comparison, name_of_unit: An
     )
 
 
-def _inner_mean(mean: Any, machine: Machine, n_rows: int) -> Any:
+def _inner_mean(mean: Any, machine: Machine, n_rows: int, cost: float) -> Any:
     """A mean over rows with a row in no field added, whose weight is small where rows are few."""
     xp, n_units = machine.backend.xp, machine.n_visible
     no_field = xp.zeros((1, n_units), dtype=xp.float64)
     added = machine.visible_units.mean(no_field, machine.backend)[0, :]
-    weight = min(1.0, 2.0 * COST_OF_ADDED_ROW * n_rows / n_units) if n_rows else 1.0
+    weight = min(1.0, 2.0 * cost * n_rows / n_units) if n_rows else 1.0
     return (n_rows * mean + weight * added) / (n_rows + weight)
 
 
@@ -214,7 +219,8 @@ def _log_likelihood_of_independent_units(state: TrainingState, rows: Any, weight
         v, mean = v / spread, mean / spread
         log_volume = float(np.average(known @ np.log(spread), weights=weights))
     n_rows = len(v) if machine.has_biases else 0
-    field = units.field_of_mean(_inner_mean(backend.asarray(mean), machine, n_rows), backend)
+    mean = _inner_mean(backend.asarray(mean), machine, n_rows, COST_IN_COMPARISON)
+    field = units.field_of_mean(mean, backend)
     # No couplings, to one hidden unit.
     no_couplings = DenseCouplings(xp.zeros((machine.n_visible, 1), dtype=xp.float64))
     alone = Machine(

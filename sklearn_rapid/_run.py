@@ -238,9 +238,30 @@ class Run:
         trainer, stream = self.trainer, self.state.stream
         self.state = independent_columns(
             self.state,
+            self._mean_of_rows(),
             self.first.machine.couplings,
             lambda machine: trainer.negative_phase.start(machine, trainer.batch_size, stream),
         )
+
+    def _mean_of_rows(self) -> Any:
+        """The mean of each unit over the rows that are trained on, by their weights.
+
+        Weights count within batches in training, so that the mean of all rows seen is another one.
+        """
+        mean = self.state.visible_offset
+        if self.weights is None:
+            return mean
+        backend = self.encoder.backend
+        total, known = (np.zeros(mean.shape[0]) for _ in range(2))
+        rows = self._some_rows(self.n_looked_at)
+        for part in batches(rows.size, ROWS_LOOKED_AT_ONCE):
+            v, weights = self._states_of(rows[part])
+            v = backend.to_numpy(v)
+            total += weights @ np.where(v == v, v, 0.0)
+            known += weights @ (v == v)
+        shown = known > 0.0
+        found = np.where(shown, total / np.where(shown, known, 1.0), backend.to_numpy(mean))
+        return backend.asarray(found)
 
     def check_outcome(self) -> None:
         """Warn if penalties have left no couplings."""

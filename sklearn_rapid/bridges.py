@@ -149,4 +149,6 @@ def standard_error(shares: np.ndarray) -> float:
     if n < 2:
         return float("inf")
     of_student = (n - 1) / (n - 3) if n > 3 else float(n)
-    return float(np.sqrt(np.sum(shares**2) * n / (n - 1) * of_student))
+    # Where neighbours hardly overlap, shares may be larger than squares can be.
+    largest = max(float(np.abs(shares).max()), np.finfo(float).tiny)
+    return largest * float(np.sqrt(np.sum((shares / largest) ** 2) * n / (n - 1) * of_student))

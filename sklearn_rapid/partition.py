@@ -484,21 +484,24 @@ def _measured_round(
     share = unfound = 0.0
     if known is not None:
         of_columns = np.mean(looks, axis=(0, 2))
-        # Where all are known, no more is certain than that the rest is rarer than could be seen.
-        share = min(float(of_columns.mean()), 1.0 - 0.5 / np.size(looks))
-        total = _with_known(total, known.log_total, of_columns, share)
+        share = float(of_columns.mean())
+        total = _with_known(total, known.log_total, of_columns, 0.5 / np.size(looks))
         unfound = max(0.0, float(np.exp(known.log_total - total.value)) - share)
     return ladder, Round(total, share, n_sweeps - n_left, unfound)
 
 
 def _with_known(
-    total: LadderSum, log_known: float, of_columns: np.ndarray, share: float
+    total: LadderSum, log_known: float, of_columns: np.ndarray, least: float
 ) -> LadderSum:
     """log Z of known states and of the rest, given the ladder's and the known share of its states.
 
     Where the ladder has more or fewer of the known states than it should, its log Z is off by
-    just what they are: that of the rest, log Z_ladder + log(1 - share), is not.
+    just what they are: that of the rest, log Z_ladder + log(1 - share), is not. Where all states
+    are known, the rest is rarer than the least share that could be seen, which is the error then.
     """
+    share = float(of_columns.mean())
+    if share == 1.0:
+        return LadderSum(log_known, *(least, log_known, least) * 2, np.zeros_like(of_columns))
     value, lower, upper = (
         float(np.logaddexp(log_known, bound + np.log1p(-share)))
         for bound in (total.value, total.lower, total.upper)
