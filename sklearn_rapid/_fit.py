@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,9 @@ SHORTER_STEPS = 0.1
 # A model of fewer updates, if its settings were chosen, or of fewer epochs in any case, may just
 # not have been trained enough.
 FEWEST_UPDATES, FEWEST_EPOCHS = 1000, 10
+# Parameters that decide whether training goes well.
+DECISIVE = {"init_scale", "learning_rate", "negative_phase", "optimizer", "pattern_bound"}
+DECISIVE |= {"positive_phase", "projection", "projection_period"}
 
 
 def fit(
@@ -167,8 +171,8 @@ def _run_epochs(run: Run, y: Any, context: Any) -> bool:
 def _no_worse_than_independent(run: Run) -> Run:
     """The run, or one of shorter steps or independent columns where it has ended below these.
 
-    Who has chosen a negative phase, a learning rate or a projection of patterns to signs is told
-    only, and if training was long enough and the model is far below.
+    Who has chosen what decides of it is told only, and if training was long enough and the model is
+    far below.
     """
     is_chosen, is_long = not _is_by_default(run), run.state.n_updates >= FEWEST_UPDATES
     if not is_long and (is_chosen or run.progress.n_epochs < FEWEST_EPOCHS):
@@ -207,10 +211,14 @@ def _no_worse_than_independent(run: Run) -> Run:
 
 def _is_by_default(run: Run) -> bool:
     """Whether all that decides if a fit goes well is as it is by default."""
-    estimator = run.estimator
-    by_default = estimator.learning_rate == "auto" and estimator.negative_phase in ("auto", "pt")
-    is_clipped = run.trainer.projection.kind in (None, "clip")
-    return by_default and estimator.optimizer == "sgd" and is_clipped
+    chosen = run.estimator.get_params(deep=False)
+    defaults = signature(type(run.estimator)).parameters
+    names = DECISIVE & defaults.keys()
+    return all(
+        isinstance(chosen[name], type(defaults[name].default))
+        and chosen[name] == defaults[name].default
+        for name in names
+    )
 
 
 def _run_shorter(run: Run) -> None:

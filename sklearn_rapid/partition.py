@@ -501,7 +501,8 @@ def _with_known(
     """
     share = float(of_columns.mean())
     if share == 1.0:
-        return LadderSum(log_known, *(least, log_known, least) * 2, np.zeros_like(of_columns))
+        none = np.zeros_like(of_columns)
+        return LadderSum(log_known, least, log_known, least, log_known, least, none)
     value, lower, upper = (
         float(np.logaddexp(log_known, bound + np.log1p(-share)))
         for bound in (total.value, total.lower, total.upper)
