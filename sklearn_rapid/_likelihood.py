@@ -38,7 +38,8 @@ from sklearn_rapid.partition import (
 LARGEST_AUTO_EXACT = 20
 LARGEST_EXACT = 25
 
-N_COLUMNS = 24
+# Columns of a ladder; half of them start from training, and a third of these from rows of the data.
+N_COLUMNS, N_STARTED_FROM_ROWS = 24, 4
 # Such a ladder has some 250 rows. By default log Z takes no more of them than an update's worth for
 # each of the fit, but enough to place the β and to measure (a second's worth of multiply-adds, or a
 # thousand sweeps of a small machine), and no more than a few minutes' worth.
@@ -284,15 +285,20 @@ class LikelihoodMixin:
         return kept[1]
 
     def _tempered(self, machine: Machine, stream: RandomStream, **how: Any) -> tuple:
-        """log Z by tempering, half of it from the chains of training, and the ladder."""
+        """log Z by tempering, half of it from rows and chains of training, the ladder and more."""
         state = self._state_of(machine)
         start = states_of(state.chains, machine.backend)
         betas = None
         if isinstance(state.chains, TemperedChains):
             ladder = state.chains.ladder
             betas = np.array(ladder.betas[: ladder.top + 1])
-        if start is not None:
-            start = machine.backend.xp.astype(start, machine.visible_bias.dtype)
+        xp, dtype = machine.backend.xp, machine.visible_bias.dtype
+        starts = [] if start is None else [xp.astype(start, dtype)]
+        rows = self._known_states[:N_STARTED_FROM_ROWS]
+        if len(rows):
+            # Where chains of training never were, rows may be.
+            starts.insert(0, xp.astype(machine.backend.asarray(rows), dtype))
+        start = xp.concat(starts, axis=0) if starts else None
         how |= {"start": start, "betas": betas, "states": self._known_states}
         return tempered_log_partition(machine, stream, **how)
 

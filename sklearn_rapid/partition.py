@@ -369,6 +369,13 @@ def tempered_log_partition(
             # Without them log Z may have been another one.
             before = None if known is not None else before
         ladder = adapted(ladder, machine.backend)
+        if n_rounds == 1 and known is not None and start is not None:
+            # What is summed over exactly need not be started from, and would hold columns fast.
+            unknown = np.flatnonzero(~known.contain(machine.backend.to_numpy(start)))
+            rows = machine.backend.asarray(unknown, "int64")
+            start = machine.backend.xp.take(start, rows, axis=0) if unknown.size else None
+            n_started = unknown.size
+            ladder = build(machine, np.array(ladder.betas), n_columns, stream, start)
         left = budget.sweeps_left(n_spent, n_rows, ladder.states.shape[0])
         fewest = LITTLE_WORK / _products_of_a_sweep(ladder, machine)
         fewest = int(np.clip(fewest, FEWEST_MEASURED, FEWEST_MEASURED_SOON))
@@ -383,6 +390,7 @@ def tempered_log_partition(
                 "it lacks most of a mode that rows of the fit show, and chains do not",
             )
     rounding = _rounding(machine, ladder, known)
+    rounding += float(np.finfo(dtype_name(machine)).eps) * abs(total.value)
     lower = min(total.lower - total.lower_error, total.value - total.error) - rounding
     upper = max(total.upper + total.upper_error, total.value + total.error) + rounding
     estimate = LogPartition(
@@ -522,9 +530,13 @@ def _with_known(
 
 
 def _with_surroundings(total: LadderSum, unfound: float, around: Surroundings) -> LadderSum:
-    """log Z with what lies around known states that the ladder has not found."""
-    more = unfound * around.odds
-    added, error = float(np.log1p(more)), unfound * around.error / (1.0 + more)
+    """log Z with half of what lies around known states that the ladder has not found.
+
+    The ladder may have found some of that, or nothing: the other half is an error.
+    """
+    half = 0.5 * unfound * around.odds
+    added = float(np.log1p(half))
+    error = np.hypot(half, 0.5 * unfound * around.error) / (1.0 + half)
     return replace(
         total,
         value=total.value + added,
@@ -579,7 +591,7 @@ def _doubts(
         error = np.hypot(*errors)
         if abs(means[0] - means[1]) > LARGEST_DEVIATION * error + SMALLEST_DIFFERENCE:
             doubts.append(
-                f"columns that started from chains of training and from independent units "
+                f"columns that started from rows or chains of training and from independent units "
                 f"differ by {means[0] - means[1]:+.2f} nats"
             )
     return tuple(doubts)
