@@ -530,13 +530,13 @@ def _with_known(
 
 
 def _with_surroundings(total: LadderSum, unfound: float, around: Surroundings) -> LadderSum:
-    """log Z with half of what lies around known states that the ladder has not found.
+    """log Z with what lies around known states that the ladder has not found.
 
-    The ladder may have found some of that, or nothing: the other half is an error.
+    The ladder may have found some of that after all: half of it counts as an error.
     """
-    half = 0.5 * unfound * around.odds
-    added = float(np.log1p(half))
-    error = np.hypot(half, 0.5 * unfound * around.error) / (1.0 + half)
+    more = unfound * around.odds
+    added = float(np.log1p(more))
+    error = np.hypot(0.5 * more, unfound * around.error) / (1.0 + more)
     return replace(
         total,
         value=total.value + added,
