@@ -18,6 +18,8 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import expit, logsumexp
 
+# Where neighbours hardly overlap: errors are then larger than anything, and can still be squared.
+SMALLEST_SLOPE = 1e-100
 # In nats: what is less, rounding may be.
 SMALLEST_DIFFERENCE = 1e-3
 
@@ -129,7 +131,7 @@ def bridge(gains: np.ndarray, losses: np.ndarray) -> tuple[float, np.ndarray]:
     x = float(brentq(imbalance, low, high, xtol=1e-9))
     up, down = expit(gains - x), expit(losses + x)
     slope = np.sum(up * (1.0 - up)) + np.sum(down * (1.0 - down))
-    shares = (up.sum(axis=1) - down.sum(axis=1)) / max(slope, np.finfo(float).tiny)
+    shares = (up.sum(axis=1) - down.sum(axis=1)) / max(slope, SMALLEST_SLOPE)
     return x - m, shares
 
 
@@ -149,6 +151,4 @@ def standard_error(shares: np.ndarray) -> float:
     if n < 2:
         return float("inf")
     of_student = (n - 1) / (n - 3) if n > 3 else float(n)
-    # Where neighbours hardly overlap, shares may be larger than squares can be.
-    largest = max(float(np.abs(shares).max()), np.finfo(float).tiny)
-    return largest * float(np.sqrt(np.sum((shares / largest) ** 2) * n / (n - 1) * of_student))
+    return float(np.sqrt(np.sum(shares**2) * n / (n - 1) * of_student))

@@ -31,7 +31,7 @@ NEGLIGIBLE = 12.0
 QUENCH_STEPS = 10
 ROWS_AT_ONCE = 512
 # Chains that tell how much lies around known states.
-LOCAL_CHAINS, LOCAL_LOOKS, STEPS_TO_LOOK = 1000, 8, 3
+LOCAL_CHAINS, LOCAL_LOOKS, STEPS_TO_LOOK = 1000, 6, 3
 
 
 @dataclass(frozen=True)
@@ -172,11 +172,9 @@ def surroundings(machine: Machine, known: KnownStates, stream: RandomStream) -> 
     for _ in range(LOCAL_LOOKS):
         v = machine.gibbs(v, STEPS_TO_LOOK, stream)
         looks.append(~known.contain(backend.to_numpy(v)))
-    # Chains leave for good at a steady rate: the line through all looks but the first, which is too
-    # early, says what it was at the start.
-    times = np.arange(2.0, LOCAL_LOOKS + 1)
-    outside = np.linalg.pinv(np.column_stack([np.ones_like(times), times]))[0] @ looks[1:]
-    share = float(np.clip(outside.mean(), 0.0, 1.0 - 0.5 / LOCAL_CHAINS))
+    # The first look is too early.
+    outside = np.mean(looks[1:], axis=0)
+    share = min(float(outside.mean()), 1.0 - 0.5 / LOCAL_CHAINS)
     # That none was seen outside is no proof that there is nothing.
     error = np.hypot(outside.std(), LOCAL_CHAINS**-0.5) / LOCAL_CHAINS**0.5
     return Surroundings(share / (1.0 - share), float(error) / (1.0 - share) ** 2)

@@ -22,7 +22,7 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 from summed import Summed, drawn
 
 from sklearn_rapid import RARBM, RBM, diagnostics, load, save
-from sklearn_rapid._independent import compared
+from sklearn_rapid._independent import COST_IN_COMPARISON, compared
 from sklearn_rapid._kinds import parts_of
 from sklearn_rapid.annealing import ais_log_partition
 from sklearn_rapid.backends import (
@@ -374,11 +374,13 @@ def test_constant_columns_say_nothing():
 
 
 def test_a_fit_is_compared_with_independent_columns(model):
-    """Log-likelihoods of independent codes, at their frequencies but for one row in no field."""
+    """Log-likelihoods of independent codes, at their frequencies but for a row in no field."""
     model.fit(X)
     backend = get_backend("numpy")
     state = model._state_of(model._machine(backend))
-    p = (one_hot(X).sum(axis=0) + np.repeat(1.0 / np.array(SIZES), SIZES)) / 401
+    weight = 2.0 * COST_IN_COMPARISON * 400 / sum(SIZES)
+    in_no_field = np.repeat(1.0 / np.array(SIZES), SIZES)
+    p = (one_hot(X).sum(axis=0) + weight * in_no_field) / (400 + weight)
     found = compared(state, one_hot(X), None)
     assert found.independent == pytest.approx(np.mean(one_hot(X) @ np.log(p)), rel=1e-12)
     assert found.score == pytest.approx(model.score(X), abs=1e-4)

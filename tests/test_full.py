@@ -160,7 +160,7 @@ def test_couplings_are_found():
     J, b = J + J.T, rng.normal(scale=0.3, size=8)
     pairs = Pairs(J, b, 8)
     rows = pairs.visible[rng.choice(256, size=20_000, p=pairs.p)]
-    model = RABM(n_patterns=8, units="spin", max_iter=30, learning_rate=LinearDecay(0.05),
+    model = RABM(n_patterns=8, units="spin", max_iter=60, learning_rate=LinearDecay(0.05),
                  random_state=0).fit(rows)  # fmt: skip
     upper = np.triu_indices(8, 1)
     mean_field = -np.linalg.inv(np.cov(rows.T))

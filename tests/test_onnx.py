@@ -37,7 +37,7 @@ def run(model, X):
         (RBM(**HOW, units="spin", init_scale=0.3), (2 * BITS - 1).astype(np.float32)),
         (RBM(**HOW, units="spin", binarize=None), (2 * MEANS - 1).astype(np.float32)),
         (RBM(**HOW, units="spin", binarize=0.2, init_scale=0.3), MEANS.astype(np.float32)),
-        (RBM(**HOW, visible="gaussian", init_scale=0.3), (5.0 + MEANS).astype(np.float32)),
+        (RBM(**HOW, visible="gaussian", init_scale=0.3), (1.0 + MEANS).astype(np.float32)),
         (
             RARBM(**HOW, n_patterns=3, visible="gaussian", units="spin", dtype="float64"),
             9.0 * MEANS,

@@ -38,6 +38,8 @@ MOST_ROWS = 128
 # They join the chains where these lack so much of the probability; they never have more weight than
 # the chains, or an error of log Z would leave the rest of the model to itself.
 LARGEST_LACK, LARGEST_SHARE = 0.01, 0.5
+# A state that is expected so many times in looks at the chains, and never seen, is none of theirs.
+EXPECTED_COUNT = 6.0
 # Where bounds of log Z are crossed by more, in nats, chains lag behind, and do not tell it.
 LARGEST_LAG = 1.0
 
@@ -61,7 +63,11 @@ def acquainted(
     known = searched(machine, known, n_states=MOST_ROWS + 1).heaviest(2 * MOST_ROWS)
     _, log_z, looks = _swept(swept, machine, SWEEPS_TO_WEIGH, own)
     unseen = weighed(machine, known[~weighed(machine, looks).contain(known)])
-    if np.isnan(log_z) or unseen.log_total < log_z + np.log(LARGEST_LACK):
+    if np.isnan(log_z) or not len(unseen.states):
+        return nobody
+    # One state that had to be seen, or all may have been missed by chance.
+    had_to = unseen.log_weights.max() >= log_z + np.log(EXPECTED_COUNT / len(looks))
+    if not had_to or unseen.log_total < log_z + np.log(LARGEST_LACK):
         return nobody
     entropy = log_z - log_weights_of(machine, looks).mean()
     states = backend.xp.astype(backend.asarray(unseen.states), machine.visible_bias.dtype)
