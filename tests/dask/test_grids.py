@@ -35,6 +35,11 @@ ESTIMATORS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def small_work_is_shared_too():
+    """Not here: workers are processes of their own, and share work as it is without a patch."""
+
+
 @pytest.fixture(params=ESTIMATORS)
 def estimator(request):
     return clone(ESTIMATORS[request.param])
