@@ -348,7 +348,7 @@ def tempered_log_partition(
     n_spent, n_rows, n_sweeps = 0, 0.0, min(FIRST_SWEEPS, max_sweeps)
     known, before, n_rounds, is_last, stopped_by = None, None, 0, False, ""
     while True:
-        ladder, found = _measured_round(ladder, machine, n_sweeps, stream, budget, known)
+        ladder, found = _measured_round(ladder, machine, n_sweeps, stream, budget, known, n_started)
         n_spent, n_rounds = n_spent + found.n_sweeps, n_rounds + 1
         n_rows += float(found.n_sweeps) * ladder.states.shape[0]
         travelled = travels(ladder, machine.backend)
@@ -465,8 +465,12 @@ def _measured_round(
     stream: RandomStream,
     budget: Budget,
     known: KnownStates | None,
+    n_started: int = 0,
 ) -> tuple[Ladder, Round]:
-    """The ladder after so many sweeps, fewer if time is over, and what they say of log Z."""
+    """The ladder after so many sweeps, fewer if time is over, and what they say of log Z.
+
+    The first columns, so many, have started elsewhere than at the base.
+    """
     seen, looks, parity = [], [], ladder.n_sweeps % 2
     at_once = PRODUCTS_AT_ONCE / _products_of_a_sweep(ladder, machine)
     at_once = int(np.clip(at_once, 1, SWEEPS_AT_ONCE))
@@ -494,7 +498,9 @@ def _measured_round(
         of_columns = np.mean(looks, axis=(0, 2))
         share = float(of_columns.mean())
         total = _with_known(total, known.log_total, of_columns, 0.5 / np.size(looks))
-        unfound = max(0.0, float(np.exp(known.log_total - total.value)) - share)
+        # What columns have started in, they need not have found.
+        found = of_columns[n_started:].mean() if n_started < of_columns.size else 0.0
+        unfound = max(0.0, float(np.exp(known.log_total - total.value)) - float(found))
     return ladder, Round(total, share, n_sweeps - n_left, unfound)
 
 
