@@ -61,6 +61,8 @@ SWEEPS_AT_ONCE, PRODUCTS_AT_ONCE, SWEEPS_TO_LOOK = 64, 4e9, 4
 LOG_SHARE_THAT_COUNTS, LOG_SHARE_TO_SEARCH = -9.0, -20.0
 # Known states that the ladder lacks of a smaller share of Z: what is around them does not count.
 SMALLEST_UNFOUND = 1e-3
+# Where more is around them than this, chains leave them for good.
+LARGEST_LOCAL_ODDS = 0.5
 # States that tell what the rounding of fields comes to.
 ROUNDED_STATES = 64
 # In training, log Z is taken anew each epoch, in little time.
@@ -381,10 +383,11 @@ def tempered_log_partition(
         fewest = int(np.clip(fewest, FEWEST_MEASURED, FEWEST_MEASURED_SOON))
         n_sweeps = _next_sweeps(n_sweeps, left, fewest if is_last else None)
     total = found.total
-    if found.unfound > SMALLEST_UNFOUND:
+    if known is not None:
         around = surroundings(machine, known, stream)
-        total = _with_surroundings(total, found.unfound, around)
-        if around.odds * found.unfound > LARGEST_DEVIATION * tol:
+        lacking = _lacking(known.log_total - total.value, found.unfound, around)
+        total = _with_surroundings(total, lacking, around)
+        if lacking * around.odds > LARGEST_DEVIATION * tol:
             doubts = (
                 *doubts,
                 "it lacks most of a mode that rows of the fit show, and chains do not",
@@ -533,6 +536,20 @@ def _with_known(
         of_rest * total.upper_error,
         shares,
     )
+
+
+def _lacking(log_share: float, unfound: float, around: Surroundings) -> float:
+    """The share of Z of known states whose surroundings the ladder has not found.
+
+    No less than what is unfound; and where chains that start from known states stay with them, what
+    lies around these can be no more than the ladder's states that are not known.
+    """
+    share = float(np.exp(min(log_share, 0.0)))
+    unfound = unfound if unfound > SMALLEST_UNFOUND else 0.0
+    beyond = share * around.odds - (1.0 - share)
+    if around.odds > LARGEST_LOCAL_ODDS or beyond < 3.0 * share * around.error:
+        return unfound
+    return max(unfound, beyond / around.odds)
 
 
 def _with_surroundings(total: LadderSum, unfound: float, around: Surroundings) -> LadderSum:
