@@ -502,7 +502,9 @@ def _measured_round(
         share = float(of_columns.mean())
         total = _with_known(total, known.log_total, of_columns, 0.5 / np.size(looks))
         # What columns have started in, they need not have found.
-        found = of_columns[n_started:].mean() if n_started < of_columns.size else 0.0
+        others = of_columns[n_started:] if n_started < of_columns.size else np.zeros(1)
+        # Nor is it lacking what they may have missed by chance.
+        found = others.mean() + LARGEST_DEVIATION * others.std() / np.sqrt(others.size)
         unfound = max(0.0, float(np.exp(known.log_total - total.value)) - float(found))
     return ladder, Round(total, share, n_sweeps - n_left, unfound)
 
