@@ -118,19 +118,19 @@ def test_sums_of_some_rows_add_up_to_those_of_all(backend, kind):
 
 @pytest.mark.parametrize("rows_in_part", [90, 1000])
 def test_probed_states(backend, monkeypatch, rows_in_part):
-    """64 of each, less their offsets, with weights that are not signed."""
+    """128 of each, less their offsets, with weights that are not signed."""
     monkeypatch.setattr(statistics, "PART_BYTES", 4 * (V + H) * rows_in_part)
     machine, exact = make_machine("patterns", (V, H), backend)
-    data, model = rows(100, 1), rows(70, 2)
+    data, model = rows(200, 1), rows(150, 2)
     offset, lam = (np.random.default_rng(3).normal(size=n) for n in (V, H))
     sums = sums_of(machine, data, NegativeStates(backend.asarray(model)), offset)
     state = TrainingState(machine, RandomStream(0), visible_offset=backend.asarray(offset))
     state.hidden_offset = backend.asarray(lam)
-    result = Trainer(ContrastiveDivergence(), SGD())._probe(state, sums)
+    result = Trainer(ContrastiveDivergence(), SGD())._probe(sums.probes, state)
     v, t, weights = (backend.to_numpy(x) for x in (result.visible, result.hidden, result.weights))
-    v_data, v_model = v[weights == 1 / 100] + offset, v[weights == 1 / 70] + offset
-    assert len(v_data) <= 64 and len(v_model) <= 64 and len(v) == len(v_data) + len(v_model)
-    assert len(v_data) >= 50 - 14 and len(v_model) >= 35
+    v_data, v_model = v[weights == 1 / 200] + offset, v[weights == 1 / 150] + offset
+    assert len(v_data) <= 128 and len(v_model) <= 128 and len(v) == len(v_data) + len(v_model)
+    assert len(v_data) >= 60 and len(v_model) >= 70
     np.testing.assert_allclose(t, np.tanh((v + offset) @ exact.W + exact.c) - lam, atol=1e-13)
     np.testing.assert_allclose(v_data, data[len(data) - len(v_data) :], atol=1e-13)
     np.testing.assert_allclose(v_model, model[: len(v_model)], atol=1e-13)
