@@ -193,7 +193,11 @@ def _no_worse_than_independent(run: Run) -> Run:
     try:
         _run_shorter(shorter)
         after = shorter.compared()
-    except (CutShort, Diverged, KeyboardInterrupt):
+    except KeyboardInterrupt:
+        # What has been learned is kept, as it is where the fit itself is interrupted.
+        warn(f"{what} Its repetition was interrupted by the user.", ConvergenceWarning)
+        return run
+    except (CutShort, Diverged):
         after = before
     if not after.is_worse:
         then = f"It was repeated with steps {SHORTER_STEPS:g} as long, and has {after.score:.4g}."
