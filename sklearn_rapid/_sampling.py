@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -16,8 +17,8 @@ from sklearn_rapid._parameters import check_count, check_option, new_seed
 from sklearn_rapid._reading import as_array, checked_array, in_memory, readable
 from sklearn_rapid._warnings import warn
 from sklearn_rapid.backends import RandomStream, is_cupy_array
+from sklearn_rapid.basins import Basin
 from sklearn_rapid.clamped import MOST_COMPLETIONS, exact_means, n_completions
-from sklearn_rapid.known_states import KnownStates
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.negative_phase import states_of
 from sklearn_rapid.positive_phase import ClampedChains
@@ -37,12 +38,63 @@ TOL_OF_LADDER, SWEEPS_OF_LADDER = 0.2, 1000
 TOL_OF_SHARES, SWEEPS_OF_SHARES = 0.02, 8000
 # Samples are worth so many sweeps of it, or two for each of them.
 SWEEPS_FOR_SAMPLES = 500
-STEPS_FROM_KNOWN = 10
-# Visits of a ladder most of whose states are known ones, for each that would be enough else.
+# Visits of a ladder most of whose states are of the basin, for each that would be enough else.
 MOST_VISITS = 20
 SMALLEST_INDEPENDENT_SHARE = 0.1
 # Draws that the mean of a completion is taken over, if there are as many steps.
 MEANS_OF_COMPLETION = 25
+
+
+@dataclass(frozen=True)
+class Source:
+    """What samples are drawn from.
+
+    Attributes
+    ----------
+    ladder : Ladder
+        After its first rounds, with counters at zero.
+    travelled : Travels
+        What it had counted.
+    basin : Basin or None
+        Of known states, if they have a share of Z that counts.
+    share : float
+        The probability of the basin.
+    is_trusted : bool
+        Whether log Z is, which that probability is made of.
+    """
+
+    ladder: Ladder
+    travelled: Travels
+    basin: Basin | None
+    share: float
+    is_trusted: bool
+
+    def visited(
+        self, machine: Machine, n_wanted: int, n_samples: int, stream: RandomStream
+    ) -> tuple[Any, Ladder]:
+        """States at β = 1 outside of the basin, so many if there are, and the ladder after them.
+
+        All sweeps together are what so many samples are worth.
+        """
+        ladder, backend, xp = self.ladder, machine.backend, machine.backend.xp
+        machine = machine.for_rows(2 * SWEEPS_FOR_SAMPLES * ladder.states.shape[0])
+        n_visits = -(-n_wanted // ladder.n_columns)
+        # Sweeps until a column's state at β = 1 is a new one.
+        travelled = self.travelled
+        n_sweeps = travelled.n_sweeps * ladder.n_columns / max(travelled.n_round_trips, 1)
+        most = max(SWEEPS_FOR_SAMPLES, 2 * n_samples) // max(n_visits, 1)
+        n_sweeps = int(np.clip(np.ceil(n_sweeps), 1, max(most, 1)))
+        found, n_found, n_left = [ladder.states[:0, :]], 0, MOST_VISITS * n_visits
+        while n_found < n_wanted and n_left > 0:
+            ladder, _ = sweep(ladder, machine, n_sweeps, stream)
+            states = cold_states(ladder, backend)
+            if self.basin is not None:
+                is_inside = self.basin.contain(machine, backend.to_numpy(states), stream)
+                outside = backend.asarray(np.flatnonzero(~is_inside), "int64")
+                states = xp.take(states, outside, axis=0)
+            found.append(states)
+            n_found, n_left = n_found + states.shape[0], n_left - 1
+        return xp.concat(found, axis=0), ladder
 
 
 class SamplingMixin:
@@ -131,64 +183,47 @@ class SamplingMixin:
 
         With them, how they travelled, and how many have come from β = 0, before or meanwhile.
         """
-        backend, xp = machine.backend, machine.backend.xp
-        ladder, travelled, known, share = self._ladder(machine)
-        is_trusted = self._kept_ladder[2]
+        source, backend, xp = self._source(machine), machine.backend, machine.backend.xp
         rng = np.random.default_rng((stream.seed, stream.position))
-        is_known = (
-            np.zeros(n_samples, dtype=bool) if known is None else rng.random(n_samples) < share
-        )
-        n_free = n_samples - int(is_known.sum())
-        n_fresh = min(ladder.n_columns, travelled.n_round_trips)
-        n_fresh += int(is_known.sum()) if is_trusted else 0
-        machine = machine.for_rows(2 * SWEEPS_FOR_SAMPLES * ladder.states.shape[0])
-        n_visits = -(-n_free // ladder.n_columns)
-        # Sweeps until a column's state at β = 1 is a new one.
-        n_sweeps = travelled.n_sweeps * ladder.n_columns / max(travelled.n_round_trips, 1)
-        most = max(SWEEPS_FOR_SAMPLES, 2 * n_samples) // max(n_visits, 1)
-        n_sweeps = int(np.clip(np.ceil(n_sweeps), 1, max(most, 1)))
-        visited, n_found, n_left = [], 0, MOST_VISITS * n_visits
-        while n_found < n_free and n_left > 0:
-            ladder, _ = sweep(ladder, machine, n_sweeps, stream)
-            found = cold_states(ladder, backend)
-            if known is not None:
-                unknown = np.flatnonzero(~known.contain(backend.to_numpy(found)))
-                found = xp.take(found, backend.asarray(unknown, "int64"), axis=0)
-            visited.append(found)
-            n_found, n_left = n_found + found.shape[0], n_left - 1
+        of_basin = rng.random(n_samples) < source.share
+        n_wanted = n_samples - int(of_basin.sum())
+        n_fresh = min(source.ladder.n_columns, source.travelled.n_round_trips)
+        n_fresh += int(of_basin.sum()) if source.is_trusted else 0
+        visited, ladder = source.visited(machine, n_wanted, n_samples, stream)
+        travelled = source.travelled
         if ladder.n_sweeps > 0:
             travelled = travels(ladder, backend)
             n_fresh += travelled.n_round_trips
-        if known is None:
-            return xp.concat(visited, axis=0)[:n_samples, :], travelled, n_fresh
-        # Where the ladder has hardly anything but known states, these are all there is.
-        is_known |= np.cumsum(~is_known) > n_found
-        drawn = known.drawn(int(is_known.sum()), rng)
-        dtype = machine.visible_bias.dtype
-        states = [xp.astype(backend.asarray(drawn), dtype), *visited]
-        order = np.where(is_known, np.cumsum(is_known), len(drawn) + np.cumsum(~is_known)) - 1
-        states = xp.take(xp.concat(states, axis=0), backend.asarray(order, "int64"), axis=0)
-        # Steps of all keep their distribution, and take known states to what lies around them.
-        return machine.gibbs(states, STEPS_FROM_KNOWN, stream), travelled, n_fresh
+        if source.basin is None:
+            return visited[:n_samples, :], travelled, n_fresh
+        # Where the ladder has hardly anything but the basin, this is all there is.
+        of_basin |= np.cumsum(~of_basin) > visited.shape[0]
+        drawn = source.basin.drawn(machine, int(of_basin.sum()), rng, stream)
+        drawn = xp.astype(backend.asarray(drawn), machine.visible_bias.dtype)
+        order = np.where(of_basin, np.cumsum(of_basin), len(drawn) + np.cumsum(~of_basin)) - 1
+        states = xp.concat([drawn, visited], axis=0)
+        return xp.take(states, backend.asarray(order, "int64"), axis=0), travelled, n_fresh
 
-    def _ladder(self, machine: Machine) -> tuple[Ladder, Travels, KnownStates | None, float]:
-        """The model's ladder after its first rounds, the same whatever was called before.
+    def _source(self, machine: Machine) -> Source:
+        """What samples are drawn from, the same whatever was called before.
 
-        With it what it has counted, known states where they matter, and their probability. Kept in
-        memory for the next call; counters start anew.
+        Kept in memory for the next call; counters start anew.
         """
         digest = (self._parameter_digest(), machine.backend.name)
         kept = self.__dict__.get("_kept_ladder")
         if kept is None or kept[0] != digest:
             how = {"tol": TOL_OF_LADDER, "max_sweeps": SWEEPS_OF_LADDER}
-            estimate, ladder, known = self._tempered(machine, self._own_stream(), **how)
-            if known is not None:
+            estimate, ladder, basin = self._tempered(machine, self._own_stream(), **how)
+            if basin is not None:
                 how = {"tol": TOL_OF_SHARES, "max_sweeps": SWEEPS_OF_SHARES}
-                estimate, ladder, known = self._tempered(machine, self._own_stream(), **how)
-            share = 0.0 if known is None else float(np.exp(known.log_total - estimate.value))
-            fresh = counted_anew(ladder, machine.backend)
-            found = fresh, travels(ladder, machine.backend), known, share
-            kept = self._kept_ladder = digest, found, estimate.is_trusted
+                estimate, ladder, basin = self._tempered(machine, self._own_stream(), **how)
+            travelled, fresh = (
+                travels(ladder, machine.backend),
+                counted_anew(ladder, machine.backend),
+            )
+            share = 0.0 if basin is None else float(np.exp(basin.log_total - estimate.value))
+            kept = digest, Source(fresh, travelled, basin, share, estimate.is_trusted)
+            self._kept_ladder = kept
         return kept[1]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -282,7 +317,7 @@ class SamplingMixin:
         returned = partial(self._returned, backend=machine.backend, like=X, dtype=out.dtype)
         by_threshold = self._read_by_threshold(encoder)
         with machine.backend.running():
-            rungs = self._ladder(machine)[0] if tempered else None
+            rungs = self._source(machine).ladder if tempered else None
             for rows in chunks(X.shape[0]):
                 x, v = X[rows], encoder.spins(X[rows])
                 if output == "mean":

@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 from scipy.special import logsumexp
 
-from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.machine import Machine
 
 # So many states are kept of a fit, and as many in all are looked at around them.
@@ -30,8 +29,6 @@ NEGLIGIBLE = 12.0
 # Steps from a state towards a minimum of the energy.
 QUENCH_STEPS = 10
 ROWS_AT_ONCE = 512
-# Chains that tell how much lies around known states.
-LOCAL_CHAINS, LOCAL_LOOKS, STEPS_TO_LOOK = 1000, 6, 3
 
 
 @dataclass(frozen=True)
@@ -72,6 +69,10 @@ class KnownStates:
         rows = np.ascontiguousarray(states, dtype=np.int8)
         return np.array([row.tobytes() in self.numbers for row in rows], dtype=bool)
 
+    def mean(self) -> np.ndarray:
+        """The mean state by their weights, shape (V,)."""
+        return np.exp(self.log_weights - self.log_total) @ self.states
+
     def heaviest(self, n: int) -> np.ndarray:
         """The states of greatest weight, at most so many of them."""
         return self.states[np.argsort(-self.log_weights, kind="stable")[:n]]
@@ -80,20 +81,6 @@ class KnownStates:
         """So many states by their weights, shape (n, V)."""
         p = np.exp(self.log_weights - self.log_total)
         return self.states[rng.choice(p.size, size=n, p=p / p.sum())]
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """States around known ones that belong to the same modes and are not known.
-
-    Attributes
-    ----------
-    odds, error : float
-        Their weight over that of the known states, and its standard error.
-    """
-
-    odds: float = 0.0
-    error: float = 0.0
 
 
 def can_be_known(machine: Machine) -> bool:
@@ -158,26 +145,6 @@ def searched(machine: Machine, known: KnownStates, n_states: int = SEARCHED_STAT
         log_weights.append(of_found)
         total = float(logsumexp([total, *of_found]))
     return KnownStates(np.concatenate(states), np.concatenate(log_weights), numbers)
-
-
-def surroundings(machine: Machine, known: KnownStates, stream: RandomStream) -> Surroundings:
-    """How much lies around known states, by chains that start from these.
-
-    After a few steps they have come to rest in their modes, but have hardly left them.
-    """
-    backend, xp, dtype = machine.backend, machine.backend.xp, machine.visible_bias.dtype
-    rng = np.random.default_rng((stream.seed, stream.position))
-    v = xp.astype(backend.asarray(known.drawn(LOCAL_CHAINS, rng)), dtype)
-    looks = []
-    for _ in range(LOCAL_LOOKS):
-        v = machine.gibbs(v, STEPS_TO_LOOK, stream)
-        looks.append(~known.contain(backend.to_numpy(v)))
-    # The first look is too early.
-    outside = np.mean(looks[1:], axis=0)
-    share = min(float(outside.mean()), 1.0 - 0.5 / LOCAL_CHAINS)
-    # That none was seen outside is no proof that there is nothing.
-    error = np.hypot(outside.std(), LOCAL_CHAINS**-0.5) / LOCAL_CHAINS**0.5
-    return Surroundings(share / (1.0 - share), float(error) / (1.0 - share) ** 2)
 
 
 def _quenched(machine: Machine, states: np.ndarray) -> np.ndarray:

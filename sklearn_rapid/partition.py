@@ -8,28 +8,21 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 
 import numpy as np
 from scipy.special import logsumexp
 
 from sklearn_rapid.backends import RandomStream
+from sklearn_rapid.basins import Basin, basin_of
 from sklearn_rapid.bridges import (
     SMALLEST_DIFFERENCE,
     LadderSum,
     ladder_sum,
     standard_error,
 )
-from sklearn_rapid.known_states import (
-    KnownStates,
-    Surroundings,
-    can_be_known,
-    likely,
-    log_weights_of,
-    searched,
-    surroundings,
-    weighed,
-)
+from sklearn_rapid.known_states import can_be_known, likely, log_weights_of, searched, weighed
 from sklearn_rapid.machine import Machine
 from sklearn_rapid.tempering import (
     Ladder,
@@ -55,14 +48,15 @@ SWEEPS_OF_ALL_PAIRS = 2
 FEWEST_MEASURED, FEWEST_MEASURED_SOON, LITTLE_WORK = 128, 512, 1e10
 # Sweeps in one call: no more than so many, or so much work in multiply-adds, since calls hear no
 # interrupts; and few where states are looked at in between.
-SWEEPS_AT_ONCE, PRODUCTS_AT_ONCE, SWEEPS_TO_LOOK = 64, 4e9, 4
+SWEEPS_AT_ONCE, PRODUCTS_AT_ONCE, SWEEPS_TO_LOOK = 64, 4e9, 8
 # Known states of a smaller share of Z, in nats, are left alone; those of less than that of a ladder
 # that has not been told of them are not even searched for.
 LOG_SHARE_THAT_COUNTS, LOG_SHARE_TO_SEARCH = -9.0, -20.0
-# Known states that the ladder lacks of a smaller share of Z: what is around them does not count.
-SMALLEST_UNFOUND = 1e-3
-# Where more is around them than this, chains leave them for good.
-LARGEST_LOCAL_ODDS = 0.5
+# The errors of a basin's weight and of log Z: one part of `tol` in so many. Its chains take no more
+# than a part of all rows.
+BASIN_TOL, BASIN_ROWS = 4.0, 4.0
+# What no look has seen is as likely as so many looks in all, or less: but once in e² times.
+UNSEEN_LOOKS = 2.0
 # States that tell what the rounding of fields comes to.
 ROUNDED_STATES = 64
 # In training, log Z is taken anew each epoch, in little time.
@@ -279,18 +273,127 @@ class Round:
     Attributes
     ----------
     total : LadderSum
-        log Z, known states included.
-    share_known : float
-        The share of the states at β = 1 that are known ones.
+        log Z, that of the basin of known states included.
+    travelled : Travels
     n_sweeps : int
-    unfound : float
-        The share of Z of known states that the ladder has not found.
+    share : float
+        The share of the states at β = 1 that are of the basin.
+    lacking : float
+        Of Z: what may lie around known states beyond their basin, and the ladder has not found.
     """
 
     total: LadderSum
-    share_known: float
+    travelled: Travels
     n_sweeps: int
-    unfound: float = 0.0
+    share: float = 0.0
+    lacking: float = 0.0
+
+
+class Tempering:
+    """A ladder, round after round of sweeps, and a basin of known states beside it.
+
+    Parameters
+    ----------
+    machine : Machine
+    stream : RandomStream
+    ladder : Ladder
+    budget : Budget
+    basin : Basin, optional
+    n_started : int, default=0
+        The first columns, so many, have started elsewhere than at the base.
+    """
+
+    def __init__(
+        self,
+        machine: Machine,
+        stream: RandomStream,
+        ladder: Ladder,
+        budget: Budget,
+        basin: Basin | None = None,
+        n_started: int = 0,
+    ) -> None:
+        self.machine, self.stream, self.ladder, self.budget = machine, stream, ladder, budget
+        self.basin, self.n_started = basin, n_started
+        self.n_sweeps, self.n_rows = 0, 0.0
+
+    @property
+    def sweeps_left(self) -> int:
+        """How many sweeps the budget has left."""
+        return self.budget.sweeps_left(self.n_sweeps, self.n_rows, self.ladder.states.shape[0])
+
+    @property
+    def products_of_a_sweep(self) -> float:
+        """Multiply-adds of a sweep, about."""
+        machine = self.machine
+        return 2.0 * self.ladder.states.shape[0] * machine.n_visible * machine.n_hidden
+
+    def measured(self, n_sweeps: int) -> Round:
+        """So many sweeps, fewer if time is over, and what they say."""
+        log_ratios, looks, parity = [], [], self.ladder.n_sweeps % 2
+        at_once = int(np.clip(PRODUCTS_AT_ONCE / self.products_of_a_sweep, 1, SWEEPS_AT_ONCE))
+        if self.basin is not None:
+            at_once = min(at_once, SWEEPS_TO_LOOK)
+        n_left = n_sweeps
+        while n_left > 0 and (n_sweeps - n_left < SWEEPS_OF_ALL_PAIRS or not self.budget.is_late):
+            n = min(n_left, at_once)
+            log_ratios.append(self._swept(n))
+            n_left -= n
+            if self.basin is not None:
+                cold = cold_states(self.ladder, self.machine.backend)
+                looks.append(self.machine.backend.to_numpy(cold).astype(np.int8))
+        n_sweeps -= n_left
+        self.n_sweeps += n_sweeps
+        self.n_rows += float(n_sweeps) * self.ladder.states.shape[0]
+        total = ladder_sum(np.concatenate(log_ratios), parity)
+        log_base = base_log_partition(self.ladder.base, self.machine)
+        total = replace(
+            total,
+            value=total.value + log_base,
+            lower=total.lower + log_base,
+            upper=total.upper + log_base,
+        )
+        travelled = travels(self.ladder, self.machine.backend)
+        if self.basin is None:
+            return Round(total, travelled, n_sweeps)
+        return self._with_basin(Round(total, travelled, n_sweeps), np.array(looks), self.basin)
+
+    def adapt(self) -> None:
+        """Place the β anew, by what the ladder has counted."""
+        self.ladder = adapted(self.ladder, self.machine.backend)
+
+    def meet(self, basin: Basin, start: Any) -> None:
+        """Go on with a basin, and with new states, started from those of `start` outside of it."""
+        # What is summed over exactly need not be started from, and would hold columns fast.
+        self.basin, machine, xp = basin, self.machine, self.machine.backend.xp
+        if start is None:
+            return
+        unknown = np.flatnonzero(~basin.known.contain(machine.backend.to_numpy(start)))
+        start = xp.take(start, machine.backend.asarray(unknown, "int64"), axis=0)
+        self.n_started = unknown.size
+        betas, start = np.array(self.ladder.betas), start if unknown.size else None
+        self.ladder = build(machine, betas, self.ladder.n_columns, self.stream, start)
+
+    def _swept(self, n: int) -> np.ndarray:
+        """The log ratios of so many sweeps, shape (n, n_columns, n_rungs)."""
+        self.ladder, log_ratios = sweep(self.ladder, self.machine, n, self.stream)
+        log_ratios = self.machine.backend.to_numpy(log_ratios)
+        return log_ratios.reshape(n, self.ladder.n_columns, -1)
+
+    def _with_basin(self, found: Round, looks: np.ndarray, basin: Basin) -> Round:
+        """A round with the basin, given looks at the states at β = 1: (n_looks, n_cold, V)."""
+        states = looks.reshape(-1, self.machine.n_visible)
+        in_basin = basin.contain(self.machine, states, self.stream)
+        self.n_rows += float(basin.n_steps) * len(states)
+        of_columns = in_basin.reshape(len(looks), self.ladder.n_columns, -1).mean(axis=(0, 2))
+        total = _with_basin(found.total, basin, of_columns, UNSEEN_LOOKS / in_basin.size)
+        # What columns have started in, they need not have found.
+        others = of_columns[self.n_started :]
+        others = others if others.size else np.zeros(1)
+        unfound = float(np.exp(basin.log_total - total.value) - others.mean())
+        if in_basin.all() or unfound <= 0.0:
+            return replace(found, total=total, share=float(of_columns.mean()))
+        beyond = basin.beyond(states[~in_basin].mean(axis=0)) / (1.0 + basin.odds)
+        return replace(found, total=total, share=float(of_columns.mean()), lacking=unfound * beyond)
 
 
 def tempered_log_partition(
@@ -305,7 +408,7 @@ def tempered_log_partition(
     max_rows: float = np.inf,
     max_seconds: float = np.inf,
     states: np.ndarray | None = None,
-) -> tuple[LogPartition, Ladder, KnownStates | None]:
+) -> tuple[LogPartition, Ladder, Basin | None]:
     """log Z by parallel tempering and bridges between neighbouring temperatures.
 
     Rounds of sweeps, each twice as long as the one before; between rounds the β are placed anew,
@@ -331,86 +434,42 @@ def tempered_log_partition(
         A limit that depends on the machine's mood: with it results are not repeatable.
     states : array of shape (n, V), optional
         Visible states on the host that may be modes, such as rows of the data. Known states are
-        looked for around them, and summed over exactly (see `sklearn_rapid.known_states`).
+        looked for around them, and summed over exactly (see `sklearn_rapid.known_states` and
+        `sklearn_rapid.basins`).
 
     Returns
     -------
     LogPartition
     Ladder
         After the last sweep.
-    KnownStates or None
-        If they have a share of Z that counts.
+    Basin or None
+        Of known states, if they have a share of Z that counts.
     """
     budget = Budget(max_sweeps, max_rows, time.perf_counter() + max_seconds)
     betas = np.linspace(0.0, 1.0, FIRST_RUNGS) if betas is None else betas
     start = None if start is None else start[: n_columns // 2, :]
-    n_started = 0 if start is None else start.shape[0]
     ladder = build(machine, betas, n_columns, stream, start)
     machine = machine.for_rows(2 * max_sweeps * n_columns * len(betas))
-    n_spent, n_rows, n_sweeps = 0, 0.0, min(FIRST_SWEEPS, max_sweeps)
-    known, before, n_rounds, is_last, stopped_by = None, None, 0, False, ""
-    while True:
-        ladder, found = _measured_round(ladder, machine, n_sweeps, stream, budget, known, n_started)
-        n_spent, n_rounds = n_spent + found.n_sweeps, n_rounds + 1
-        n_rows += float(found.n_sweeps) * ladder.states.shape[0]
-        travelled = travels(ladder, machine.backend)
-        doubts = _doubts(found, before, travelled, n_started)
-        left = budget.sweeps_left(n_spent, n_rows, ladder.states.shape[0])
-        if budget.is_late:
-            stopped_by = "max_seconds"
-        elif is_last and not doubts:
-            stopped_by = "tol"
-        elif left < SWEEPS_OF_ALL_PAIRS:
-            stopped_by = "max_sweeps"
+    n_started = 0 if start is None else start.shape[0]
+    run = Tempering(machine, stream, ladder, budget, n_started=n_started)
+    before, is_last, n_sweeps = None, False, min(FIRST_SWEEPS, max_sweeps)
+    for n_rounds in count(1):
+        found = run.measured(n_sweeps)
+        doubts = _doubts(found, before, run.n_started)
+        stopped_by = _stopped_by(run, is_last and not doubts)
         if stopped_by:
             break
         is_last = n_rounds > 1 and found.total.error <= tol and not doubts
         before = found.total
+        run.adapt()
         if n_rounds == 1:
-            known = _known_states(machine, states, found.total.value)
-            # Without them log Z may have been another one.
-            before = None if known is not None else before
-        ladder = adapted(ladder, machine.backend)
-        if n_rounds == 1 and known is not None and start is not None:
-            # What is summed over exactly need not be started from, and would hold columns fast.
-            unknown = np.flatnonzero(~known.contain(machine.backend.to_numpy(start)))
-            rows = machine.backend.asarray(unknown, "int64")
-            start = machine.backend.xp.take(start, rows, axis=0) if unknown.size else None
-            n_started = unknown.size
-            ladder = build(machine, np.array(ladder.betas), n_columns, stream, start)
-        left = budget.sweeps_left(n_spent, n_rows, ladder.states.shape[0])
-        fewest = LITTLE_WORK / _products_of_a_sweep(ladder, machine)
-        fewest = int(np.clip(fewest, FEWEST_MEASURED, FEWEST_MEASURED_SOON))
-        n_sweeps = _next_sweeps(n_sweeps, left, fewest if is_last else None)
-    total = found.total
-    if known is not None:
-        around = surroundings(machine, known, stream)
-        lacking = _lacking(known.log_total - total.value, found.unfound, around)
-        total = _with_surroundings(total, lacking, around)
-        if lacking * around.odds > LARGEST_DEVIATION * tol:
-            doubts = (
-                *doubts,
-                "it lacks most of a mode that rows of the fit show, and chains do not",
-            )
-    rounding = _rounding(machine, ladder, known)
-    rounding += float(np.finfo(dtype_name(machine)).eps) * abs(total.value)
-    lower = min(total.lower - total.lower_error, total.value - total.error) - rounding
-    upper = max(total.upper + total.upper_error, total.value + total.error) + rounding
-    estimate = LogPartition(
-        value=total.value,
-        error=float(np.hypot(total.error, rounding)),
-        method="tempering",
-        doubts=doubts,
-        lower=lower,
-        upper=upper,
-        barrier=travelled.barrier,
-        n_round_trips=travelled.n_round_trips,
-        n_chains=n_columns,
-        n_temperatures=len(travelled.betas),
-        n_sweeps=n_spent,
-        stopped_by=stopped_by,
-    )
-    return estimate, ladder, known
+            basin = _basin(machine, states, found.total.value, tol, stream, budget)
+            if basin is not None:
+                # Without it log Z may have been another one.
+                before = None
+                run.meet(basin, start)
+        n_sweeps = _next_sweeps(n_sweeps, run, is_last)
+    return _estimate(run, found, doubts, stopped_by, tol), run.ladder, run.basin
 
 
 def followed_log_partition(
@@ -423,161 +482,127 @@ def followed_log_partition(
     `tempered_log_partition`, but looked at as they are.
     """
     machine = machine.for_rows(2 * LONGEST_FOLLOWED_ROUND * ladder.states.shape[0])
-    known = weighed(machine, states) if _has_rows(states) and can_be_known(machine) else None
-    n_sweeps, budget = FIRST_FOLLOWED_ROUND, Budget(LONGEST_FOLLOWED_ROUND)
+    run = Tempering(machine, stream, ladder, Budget(LONGEST_FOLLOWED_ROUND))
+    if _has_rows(states) and can_be_known(machine):
+        run.basin = Basin(weighed(machine, states))
+    n_sweeps = FIRST_FOLLOWED_ROUND
     while True:
-        ladder, found = _measured_round(ladder, machine, n_sweeps, stream, budget, known)
-        total = found.total
+        total = run.measured(n_sweeps).total
         is_done = total.error <= FOLLOWED_TOL and total.is_consistent
         if is_done or 2 * n_sweeps > LONGEST_FOLLOWED_ROUND:
             return total.value, float(np.hypot(total.error, max(0.0, -total.gap)))
-        if known is not None and known.log_total < total.value + LOG_SHARE_THAT_COUNTS:
-            known = None
+        if run.basin is not None and run.basin.log_total < total.value + LOG_SHARE_THAT_COUNTS:
+            run.basin = None
         n_sweeps *= 2
 
 
-def _products_of_a_sweep(ladder: Ladder, machine: Machine) -> float:
-    """Multiply-adds, about."""
-    return 2.0 * ladder.states.shape[0] * machine.n_visible * machine.n_hidden
+def _stopped_by(run: Tempering, is_done: bool) -> str:
+    """What ends it now, if anything does."""
+    if run.budget.is_late:
+        return "max_seconds"
+    if is_done:
+        return "tol"
+    return "max_sweeps" if run.sweeps_left < SWEEPS_OF_ALL_PAIRS else ""
 
 
-def _next_sweeps(n_sweeps: int, n_left: int, fewest: int | None) -> int:
-    """Sweeps of the round after one of so many: at least the fewest, if it is to be the last."""
-    if fewest is not None:
-        return max(SWEEPS_OF_ALL_PAIRS, min(max(n_sweeps, fewest), n_left))
-    # What would be too little for one more round after the next one belongs to that.
-    wanted = n_left if n_left < 4 * n_sweeps else 2 * n_sweeps
+def _next_sweeps(n_sweeps: int, run: Tempering, is_last: bool) -> int:
+    """Sweeps of the round after one of so many: no fewer than it takes, if it is to be the last."""
+    n_left = run.sweeps_left
+    if is_last:
+        fewest = LITTLE_WORK / run.products_of_a_sweep
+        wanted = max(n_sweeps, int(np.clip(fewest, FEWEST_MEASURED, FEWEST_MEASURED_SOON)))
+        wanted = min(wanted, n_left)
+    else:
+        # What would be too little for one more round after the next one belongs to that.
+        wanted = n_left if n_left < 4 * n_sweeps else 2 * n_sweeps
     return max(SWEEPS_OF_ALL_PAIRS, wanted)
 
 
-def _known_states(machine: Machine, states: np.ndarray | None, log_z: float) -> KnownStates | None:
-    """Known states around some, if they have a share of Z that counts."""
+def _basin(
+    machine: Machine,
+    states: np.ndarray | None,
+    log_z: float,
+    tol: float,
+    stream: RandomStream,
+    budget: Budget,
+) -> Basin | None:
+    """The basin of known states around some, if these have a share of Z that counts."""
     if states is None or not can_be_known(machine):
         return None
     known = likely(machine, states)
     if known.log_total < log_z + LOG_SHARE_TO_SEARCH:
         return None
     known = searched(machine, known)
-    return known if known.log_total >= log_z + LOG_SHARE_THAT_COUNTS else None
+    if known.log_total < log_z + LOG_SHARE_THAT_COUNTS:
+        return None
+    how = {"tol": tol / BASIN_TOL, "max_rows": budget.max_rows / BASIN_ROWS}
+    return basin_of(known, machine, log_z, stream, **how)
 
 
-def _measured_round(
-    ladder: Ladder,
-    machine: Machine,
-    n_sweeps: int,
-    stream: RandomStream,
-    budget: Budget,
-    known: KnownStates | None,
-    n_started: int = 0,
-) -> tuple[Ladder, Round]:
-    """The ladder after so many sweeps, fewer if time is over, and what they say of log Z.
+def _with_basin(total: LadderSum, basin: Basin, of_columns: np.ndarray, least: float) -> LadderSum:
+    """log Z of a basin and of the rest, given the basin's share of each column's states.
 
-    The first columns, so many, have started elsewhere than at the base.
+    Where the ladder has more or fewer of the basin than it should, its log Z is off by just what
+    they are: that of the rest, log Z_ladder + log(1 - share), is not. Where all states are of the
+    basin, the rest is rarer than the least share that could be seen, which is the error then.
     """
-    seen, looks, parity = [], [], ladder.n_sweeps % 2
-    at_once = PRODUCTS_AT_ONCE / _products_of_a_sweep(ladder, machine)
-    at_once = int(np.clip(at_once, 1, SWEEPS_AT_ONCE))
-    if known is not None:
-        at_once = min(at_once, SWEEPS_TO_LOOK)
-    n_left = n_sweeps
-    while n_left > 0 and (sum(map(len, seen)) < SWEEPS_OF_ALL_PAIRS or not budget.is_late):
-        n = min(n_left, at_once)
-        ladder, log_ratios = sweep(ladder, machine, n, stream)
-        seen.append(machine.backend.to_numpy(log_ratios).reshape(n, ladder.n_columns, -1))
-        n_left -= n
-        if known is not None:
-            cold = machine.backend.to_numpy(cold_states(ladder, machine.backend))
-            looks.append(known.contain(cold).reshape(ladder.n_columns, -1))
-    total = ladder_sum(np.concatenate(seen), parity)
-    log_base = base_log_partition(ladder.base, machine)
-    total = replace(
-        total,
-        value=total.value + log_base,
-        lower=total.lower + log_base,
-        upper=total.upper + log_base,
-    )
-    share = unfound = 0.0
-    if known is not None:
-        of_columns = np.mean(looks, axis=(0, 2))
-        share = float(of_columns.mean())
-        total = _with_known(total, known.log_total, of_columns, 0.5 / np.size(looks))
-        # What columns have started in, they need not have found.
-        others = of_columns[n_started:] if n_started < of_columns.size else np.zeros(1)
-        # Nor is it lacking what they may have missed by chance.
-        found = others.mean() + LARGEST_DEVIATION * others.std() / np.sqrt(others.size)
-        unfound = max(0.0, float(np.exp(known.log_total - total.value)) - float(found))
-    return ladder, Round(total, share, n_sweeps - n_left, unfound)
-
-
-def _with_known(
-    total: LadderSum, log_known: float, of_columns: np.ndarray, least: float
-) -> LadderSum:
-    """log Z of known states and of the rest, given the ladder's and the known share of its states.
-
-    Where the ladder has more or fewer of the known states than it should, its log Z is off by
-    just what they are: that of the rest, log Z_ladder + log(1 - share), is not. Where all states
-    are known, the rest is rarer than the least share that could be seen, which is the error then.
-    """
-    share = float(of_columns.mean())
+    share, log_basin = float(of_columns.mean()), basin.log_total
     if share == 1.0:
+        error = float(np.hypot(least, basin.relative_error))
         none = np.zeros_like(of_columns)
-        return LadderSum(log_known, least, log_known, least, log_known, least, none)
+        return LadderSum(log_basin, error, log_basin, error, log_basin, error, none)
     value, lower, upper = (
-        float(np.logaddexp(log_known, bound + np.log1p(-share)))
+        float(np.logaddexp(log_basin, bound + np.log1p(-share)))
         for bound in (total.value, total.lower, total.upper)
     )
     of_rest = float(np.exp(total.value + np.log1p(-share) - value))
     of_share = (of_columns - of_columns.mean()) / (of_columns.size * (1.0 - share))
     shares = of_rest * (total.shares - of_share)
+    of_basin = (1.0 - of_rest) * basin.relative_error
     return LadderSum(
         value,
-        standard_error(shares),
+        float(np.hypot(standard_error(shares), of_basin)),
         lower,
-        of_rest * total.lower_error,
+        float(np.hypot(of_rest * total.lower_error, of_basin)),
         upper,
-        of_rest * total.upper_error,
+        float(np.hypot(of_rest * total.upper_error, of_basin)),
         shares,
     )
 
 
-def _lacking(log_share: float, unfound: float, around: Surroundings) -> float:
-    """The share of Z of known states whose surroundings the ladder has not found.
-
-    No less than what is unfound; and where chains that start from known states stay with them, what
-    lies around these can be no more than the ladder's states that are not known.
-    """
-    share = float(np.exp(min(log_share, 0.0)))
-    unfound = unfound if unfound > SMALLEST_UNFOUND else 0.0
-    beyond = share * around.odds - (1.0 - share)
-    if around.odds > LARGEST_LOCAL_ODDS or beyond < 3.0 * share * around.error:
-        return unfound
-    return max(unfound, beyond / around.odds)
-
-
-def _with_surroundings(total: LadderSum, unfound: float, around: Surroundings) -> LadderSum:
-    """log Z with what lies around known states that the ladder has not found.
-
-    The ladder may have found some of that after all: half of it counts as an error.
-    """
-    more = unfound * around.odds
-    added = float(np.log1p(more))
-    error = np.hypot(0.5 * more, unfound * around.error) / (1.0 + more)
-    return replace(
-        total,
-        value=total.value + added,
-        error=float(np.hypot(total.error, error)),
-        lower=total.lower + added,
-        lower_error=float(np.hypot(total.lower_error, error)),
-        upper=total.upper + added,
-        upper_error=float(np.hypot(total.upper_error, error)),
+def _estimate(
+    run: Tempering, found: Round, doubts: tuple[str, ...], stopped_by: str, tol: float
+) -> LogPartition:
+    """What the last round comes to."""
+    total, travelled = found.total, found.travelled
+    if found.lacking > tol:
+        doubts = (*doubts, "it lacks much of a mode that rows of the fit show, and chains do not")
+    rounding = _rounding(run.machine, run.ladder, run.basin)
+    rounding += float(np.finfo(dtype_name(run.machine)).eps) * abs(total.value)
+    error = float(np.hypot(total.error, found.lacking))
+    lower = min(total.lower - total.lower_error, total.value - error) - rounding
+    upper = max(total.upper + total.upper_error, total.value + error) + rounding
+    return LogPartition(
+        value=total.value,
+        error=float(np.hypot(error, rounding)),
+        method="tempering",
+        doubts=doubts,
+        lower=lower,
+        upper=upper,
+        barrier=travelled.barrier,
+        n_round_trips=travelled.n_round_trips,
+        n_chains=travelled.n_columns,
+        n_temperatures=len(travelled.betas),
+        n_sweeps=run.n_sweeps,
+        stopped_by=stopped_by,
     )
 
 
-def _rounding(machine: Machine, ladder: Ladder, known: KnownStates | None) -> float:
+def _rounding(machine: Machine, ladder: Ladder, basin: Basin | None) -> float:
     """How far rounding takes free energies at most, over states at β = 1 and known ones."""
     states = machine.backend.to_numpy(cold_states(ladder, machine.backend))[:ROUNDED_STATES]
-    if known is not None:
-        states = np.concatenate([states, known.heaviest(ROUNDED_STATES)])
+    if basin is not None:
+        states = np.concatenate([states, basin.known.heaviest(ROUNDED_STATES)])
     return rounding_of(machine, states)
 
 
@@ -588,11 +613,9 @@ def rounding_of(machine: Machine, states: np.ndarray) -> float:
     return float(off.max() + np.finfo(np.float64).eps * np.abs(exact).max())
 
 
-def _doubts(
-    found: Round, before: LadderSum | None, travelled: Travels, n_started: int
-) -> tuple[str, ...]:
+def _doubts(found: Round, before: LadderSum | None, n_started: int) -> tuple[str, ...]:
     """What speaks against a round's sum, if anything does."""
-    doubts, total = [], found.total
+    doubts, total, travelled = [], found.total, found.travelled
     if not (total.is_consistent and abs(total.gap) <= LARGEST_GAP):
         doubts.append(
             f"the bounds from both sides, {total.lower - total.value:+.2f} and "
@@ -603,8 +626,8 @@ def _doubts(
         error = np.hypot(total.error, before.error)
         if abs(drift) > LARGEST_DEVIATION * error + SMALLEST_DIFFERENCE:
             doubts.append(f"it has moved by {drift:+.2f} nats in the last round")
-    # States that are known need not be found.
-    if travelled.n_round_trips < travelled.n_columns * (1.0 - found.share_known):
+    # States of the basin need not be found.
+    if travelled.n_round_trips < travelled.n_columns * (1.0 - found.share):
         doubts.append(
             f"only {travelled.n_round_trips} states came from β = 0 to β = 1 in "
             f"{travelled.n_columns} columns"

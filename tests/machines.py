@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from brute_force import Enumerated, weights_of_patterns
 
+from sklearn_rapid.backends import get_backend
 from sklearn_rapid.couplings import DenseCouplings, PatternCouplings
 from sklearn_rapid.machine import Machine
 
@@ -34,3 +35,10 @@ def make_machine(kind, shape, backend, *, biases="both", dtype="float64", **how)
     c *= biases in ("both", "hidden")
     machine = Machine(couplings, backend.asarray(b), backend.asarray(c), backend)
     return machine, Enumerated(W, b.astype(float), c.astype(float))
+
+
+def machine_of(weights, dtype="float32", backend="numba"):
+    """The package's machine of the same numbers as those of W, b and c."""
+    backend = get_backend(backend, n_threads=2) if backend == "numba" else get_backend(backend)
+    W, b, c = (backend.asarray(a, dtype) for a in (weights.W, weights.b, weights.c))
+    return Machine(DenseCouplings(W), b, c, backend)

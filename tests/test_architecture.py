@@ -30,6 +30,7 @@ ORDER = [
     ["couplings"],
     ["machine"],
     ["bridges", "clamped", "known_states", "tempering"],
+    ["basins"],
     ["partition"],
     ["annealing"],
     ["negative_phase._base"],

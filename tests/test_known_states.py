@@ -8,8 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from brute_force import Enumerated, all_spins, p_value
-from machines import make_machine
-from scipy import stats
+from machines import machine_of, make_machine
 from scipy.special import logsumexp
 from summed import Summed, groups_of, states_of
 from tools.weights import hole, signs
@@ -21,7 +20,6 @@ from sklearn_rapid.known_states import (
     likely,
     log_weights_of,
     searched,
-    surroundings,
     weighed,
 )
 from sklearn_rapid.machine import Machine
@@ -44,13 +42,6 @@ LAYERS = {
 @pytest.fixture(params=LAYERS.values(), ids=LAYERS)
 def layer(request):
     return request.param
-
-
-def machine_of(weights, dtype="float32", backend="numba"):
-    """The package's machine of the same numbers."""
-    backend = get_backend(backend, n_threads=2) if backend == "numba" else get_backend(backend)
-    W, b, c = (backend.asarray(a, dtype) for a in (weights.W, weights.b, weights.c))
-    return Machine(DenseCouplings(W), b, c, backend)
 
 
 # --- neighbours -----------------------------------------------------------------------------
@@ -214,23 +205,6 @@ def test_likely_states_are_signs_of_patterns_too():
     assert known.contain(modes).all()
 
 
-@pytest.mark.parametrize("n_outside", [1, 9])
-def test_surroundings_have_the_odds_of_the_rest_of_the_mode(n_outside):
-    """One mode whose states are known but for those with some spins turned.
-
-    Within four stated errors (6e-5 for normal ones); chains that start in known states are given a
-    few steps to leave them.
-    """
-    weights = Enumerated(np.zeros((12, 2)), np.full(12, 2.5), np.zeros(2))
-    weights.b[:n_outside] = 1.2
-    machine = machine_of(weights)
-    states = all_spins(12).astype(np.int8)
-    known = weighed(machine, states[(states[:, :n_outside] > 0).all(axis=1)])
-    p_out = 1.0 - stats.logistic.cdf(2.0 * 1.2) ** n_outside
-    around = surroundings(machine, known, RandomStream(3))
-    assert abs(around.odds - p_out / (1.0 - p_out)) < 4.0 * around.error < 0.4
-
-
 # --- sums -----------------------------------------------------------------------------------
 
 
@@ -250,8 +224,8 @@ def test_a_hole_is_lost_without_states_and_not_with_them(a_hole):
         assert without.value - exact == pytest.approx(np.log(0.5), abs=5.0 * without.error)
         assert without.value - exact < -5.0 * without.error
         for states in (rows, flipped(row, 4, 9)[None]):
-            found, _, known = temper(machine, seed, states=states.astype(np.int8))
-            assert found.is_trusted and known.contain(row[None])[0]
+            found, _, basin = temper(machine, seed, states=states.astype(np.int8))
+            assert found.is_trusted and basin.known.contain(row[None])[0]
             assert abs(found.value - exact) < 5.0 * found.error < 0.5
 
 
@@ -266,9 +240,9 @@ def test_known_states_are_not_counted_twice():
     exact, deviations = exact.log_z(), []
     for seed in range(40):
         states = all_spins(13)[seed::2000].astype(np.int8)
-        found, _, known = temper(machine, seed, states=states, tol=0.1, max_sweeps=200)
+        found, _, basin = temper(machine, seed, states=states, tol=0.1, max_sweeps=200)
         # Some half of the states, and of the weight.
-        assert 4096 <= len(known.states) < 4200
+        assert 4096 <= len(basin.known.states) < 4200
         deviations.append((found.value - exact) / found.error)
     assert np.max(np.abs(deviations)) < 5.0
     assert abs(np.mean(deviations)) < 4.0 * np.std(deviations) / np.sqrt(40)
@@ -278,16 +252,16 @@ def test_where_all_states_are_known_log_z_is_their_sum():
     """Nothing is left of which only chains could say something."""
     machine, exact = make_machine("dense", (9, 4), get_backend("numba"), dtype="float32")
     states = all_spins(9)[:1].astype(np.int8)
-    found, _, known = temper(machine, 0, states=states)
-    assert len(known.states) == 2**9
+    found, _, basin = temper(machine, 0, states=states)
+    assert len(basin.known.states) == 2**9
     assert abs(found.value - exact.log_z()) < 5.0 * found.error < 0.01
 
 
 def test_what_no_look_has_seen_is_in_the_error():
     """One state has all but e^-36 of the probability."""
     lonely = Enumerated(np.zeros((12, 1)), np.full(12, 20.0), np.zeros(1))
-    found, _, known = temper(machine_of(lonely), 0, states=np.ones((1, 12), dtype=np.int8))
-    assert known is not None
+    found, _, basin = temper(machine_of(lonely), 0, states=np.ones((1, 12), dtype=np.int8))
+    assert basin is not None
     assert abs(found.value - (240.0 + np.log(2.0))) < 5.0 * found.error < 0.01
 
 
@@ -334,6 +308,6 @@ def test_categories_are_known_too():
     machine = Machine(DenseCouplings(weights), *biases, backend, visible_units=Categories(sizes))
     start = row.copy()
     start[:4] = np.roll(start[:4], 1)
-    found, _, known = temper(machine, 0, states=start[None].astype(np.int8))
-    assert known.contain(row[None])[0]
+    found, _, basin = temper(machine, 0, states=start[None].astype(np.int8))
+    assert basin.known.contain(row[None])[0]
     assert abs(found.value - exact) < 5.0 * found.error < 0.5

@@ -337,7 +337,7 @@ def test_stated_errors_cover_as_often_as_they_say(digits_model):
     machine = model._machine(get_backend("numba", n_threads=2))
     deviations = []
     for seed in range(200):
-        result, _ = temper(machine, seed, tol=0.1, max_sweeps=500)
+        result, _ = temper(machine, seed, tol=0.1)
         assert result.stopped_by == "tol"
         deviations.append((result.value - exact) / result.error)
     deviations = np.abs(deviations)

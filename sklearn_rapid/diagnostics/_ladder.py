@@ -63,7 +63,7 @@ def ladder_travels(estimator: Any, *, n_sweeps: int = 200, random_state: Any = N
     n_sweeps = check_count("n_sweeps", n_sweeps, 2)
     stream = stream_of(random_state)
     with machine.backend.running():
-        ladder, *_ = estimator._ladder(machine)
+        ladder = estimator._source(machine).ladder
         sampler = machine.for_rows(2 * n_sweeps * ladder.states.shape[0])
         for start in range(0, n_sweeps, SWEEPS_AT_ONCE):
             n = min(SWEEPS_AT_ONCE, n_sweeps - start)
