@@ -25,7 +25,7 @@ from sklearn_rapid.known_states import KnownStates
 from sklearn_rapid.machine import Machine
 
 # Chains that start in known states, and the most steps that they take.
-N_CHAINS, MOST_STEPS = 1000, 32
+N_CHAINS, MOST_STEPS = 4000, 32
 STATES_AT_ONCE = 4096
 # For states that hardly any chain comes to, chains start so often.
 MOST_WALKS = 100

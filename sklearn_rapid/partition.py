@@ -54,7 +54,9 @@ SWEEPS_AT_ONCE, PRODUCTS_AT_ONCE, SWEEPS_TO_LOOK = 64, 4e9, 8
 LOG_SHARE_THAT_COUNTS, LOG_SHARE_TO_SEARCH = -9.0, -20.0
 # The errors of a basin's weight and of log Z: one part of `tol` in so many. Its chains take no more
 # than a part of all rows.
-BASIN_TOL, BASIN_ROWS = 4.0, 4.0
+BASIN_TOL, BASIN_ROWS = 8.0, 4.0
+# Columns that start from where chains from known states have gone.
+N_STARTED_FROM_BASIN = 4
 # What no look has seen is as likely as so many looks in all, or less: but once in e² times.
 UNSEEN_LOOKS = 2.0
 # States that tell what the rounding of fields comes to.
@@ -362,16 +364,21 @@ class Tempering:
         self.ladder = adapted(self.ladder, self.machine.backend)
 
     def meet(self, basin: Basin, start: Any) -> None:
-        """Go on with a basin, and with new states, started from those of `start` outside of it."""
-        # What is summed over exactly need not be started from, and would hold columns fast.
-        self.basin, machine, xp = basin, self.machine, self.machine.backend.xp
-        if start is None:
-            return
-        unknown = np.flatnonzero(~basin.known.contain(machine.backend.to_numpy(start)))
-        start = xp.take(start, machine.backend.asarray(unknown, "int64"), axis=0)
-        self.n_started = unknown.size
-        betas, start = np.array(self.ladder.betas), start if unknown.size else None
-        self.ladder = build(machine, betas, self.ladder.n_columns, self.stream, start)
+        """Go on with a basin, and with new states, half of them from outside of it.
+
+        Those are of `start`, and of where chains have gone that have left the basin. What is summed
+        over exactly need not be started from, and would hold columns fast.
+        """
+        self.basin, backend, dtype = basin, self.machine.backend, self.machine.visible_bias.dtype
+        starts = [basin.left[:N_STARTED_FROM_BASIN]]
+        if start is not None:
+            states = backend.to_numpy(start)
+            starts.append(states[~basin.known.contain(states)])
+        states = np.concatenate(starts)[: self.ladder.n_columns // 2]
+        self.n_started = len(states)
+        start = backend.xp.astype(backend.asarray(states), dtype) if len(states) else None
+        betas = np.array(self.ladder.betas)
+        self.ladder = build(self.machine, betas, self.ladder.n_columns, self.stream, start)
 
     def _swept(self, n: int) -> np.ndarray:
         """The log ratios of so many sweeps, shape (n, n_columns, n_rungs)."""
