@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.special import logsumexp, xlog1py, xlogy
 
-from sklearn_rapid.partition import LogPartition
+from sklearn_rapid.machine.partition import LogPartition
 
 AT_ONCE = 4_000_000  # pairs of a row and a training row that are compared
 

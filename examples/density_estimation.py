@@ -38,7 +38,7 @@ from sklearn.base import clone
 from sklearn.neural_network import BernoulliRBM
 
 from sklearn_rapid import RARBM, RBM
-from sklearn_rapid.optimizers import LinearDecay
+from sklearn_rapid.training.optimizers import LinearDecay
 
 # Best published test log-likelihoods, in nats (Proceedings of Machine Learning Research).
 PUBLISHED = {

@@ -22,7 +22,11 @@ from sklearn.pipeline import make_pipeline
 
 from sklearn_rapid import RARBM
 from sklearn_rapid.diagnostics import autocorrelation_time
-from sklearn_rapid.displays import PatternsDisplay, ReconstructionDisplay, SamplesDisplay
+from sklearn_rapid.diagnostics.displays import (
+    PatternsDisplay,
+    ReconstructionDisplay,
+    SamplesDisplay,
+)
 
 grey, y = load_digits(return_X_y=True)
 X, X_test = train_test_split(grey > 8, random_state=0)

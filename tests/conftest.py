@@ -7,11 +7,12 @@ import sys
 
 import array_api_strict
 import pytest
-from cupy_stand_in import compiler, make_cupy
+from tools.cupy_stand_in import compiler, make_cupy
 from hypothesis import HealthCheck, settings
 
-from sklearn_rapid.backends import _threads, get_backend
-from sklearn_rapid.backends._numpy import NumpyBackend
+from sklearn_rapid.backends import get_backend
+from sklearn_rapid.backends import threads as _threads
+from sklearn_rapid.backends.reference.arrays import NumpyBackend
 
 # Cases are tiny, but what is compiled takes its time. Those of the suite are always the same.
 HOW = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}

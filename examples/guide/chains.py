@@ -24,7 +24,7 @@ from sklearn.model_selection import train_test_split
 
 from sklearn_rapid import RARBM
 from sklearn_rapid.diagnostics import autocorrelation_time, overlap_distribution, singular_values
-from sklearn_rapid.displays import (
+from sklearn_rapid.diagnostics.displays import (
     LadderDisplay,
     SamplesDisplay,
     SpectrumDisplay,

@@ -19,7 +19,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 from sklearn_rapid import RARBM
-from sklearn_rapid.displays import ReconstructionDisplay, SamplesDisplay
+from sklearn_rapid.diagnostics.displays import ReconstructionDisplay, SamplesDisplay
 
 X, X_test = train_test_split(load_digits().data > 8, random_state=0)
 model = RARBM(n_components=256, n_patterns=64, max_iter=100, random_state=0).fit(X)

@@ -21,8 +21,8 @@ from sklearn.datasets import load_digits
 from sklearn_rapid import RARBM
 from sklearn_rapid.datasets import make_bars
 from sklearn_rapid.diagnostics import mattis_magnetization, singular_values
-from sklearn_rapid.displays import PatternsDisplay, SamplesDisplay
-from sklearn_rapid.negative_phase import PatternInducedCorrelations
+from sklearn_rapid.diagnostics.displays import PatternsDisplay, SamplesDisplay
+from sklearn_rapid.training.negative_phase import PatternInducedCorrelations
 
 bars = make_bars(4)
 model = RARBM(n_components=32, n_patterns=8, batch_size=7, max_iter=1000, random_state=0)

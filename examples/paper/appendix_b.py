@@ -24,7 +24,7 @@ import numpy as np
 import paper
 from appendix_c import WAYS, distance, paper_split, rapid
 
-from sklearn_rapid.optimizers import ExponentialDecay
+from sklearn_rapid.training.optimizers import ExponentialDecay
 
 FIGURES = ("train", "test", "share of changed signs", "mean |ξ_v|")
 TEXT = next(iter(WAYS.values()))

@@ -29,9 +29,9 @@ import paper
 from sklearn_rapid import RARBM
 from sklearn_rapid.datasets import make_bars, train_test_split_by_negation
 from sklearn_rapid.diagnostics import reconstruction_distance
-from sklearn_rapid.displays import ReconstructionDisplay
-from sklearn_rapid.negative_phase import PatternInducedCorrelations
-from sklearn_rapid.optimizers import SGD, ExponentialDecay
+from sklearn_rapid.diagnostics.displays import ReconstructionDisplay
+from sklearn_rapid.training.negative_phase import PatternInducedCorrelations
+from sklearn_rapid.training.optimizers import SGD, ExponentialDecay
 
 SIDE = 4
 FIRST_ROW = np.arange(SIDE**2) < SIDE

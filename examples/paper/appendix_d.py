@@ -37,10 +37,10 @@ import paper
 
 from sklearn_rapid import RARBM, RBM
 from sklearn_rapid.backends import RandomStream, get_backend
-from sklearn_rapid.couplings import DenseCouplings, PatternCouplings
-from sklearn_rapid.machine import Machine
-from sklearn_rapid.negative_phase import ContrastiveDivergence, PatternInducedCorrelations
-from sklearn_rapid.optimizers import SGD
+from sklearn_rapid.machine.couplings import DenseCouplings, PatternCouplings
+from sklearn_rapid.machine.machine import Machine
+from sklearn_rapid.training.negative_phase import ContrastiveDivergence, PatternInducedCorrelations
+from sklearn_rapid.training.optimizers import SGD
 
 BACKEND = get_backend("numba", 1)
 PID = PatternInducedCorrelations(n_gibbs_steps=0, persistent=False)

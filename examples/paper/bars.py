@@ -26,12 +26,12 @@ from sklearn_rapid.diagnostics import (
     reconstruction_distance,
     singular_values,
 )
-from sklearn_rapid.negative_phase import (
+from sklearn_rapid.training.negative_phase import (
     ContrastiveDivergence,
     PatternInducedCorrelations,
     PersistentContrastiveDivergence,
 )
-from sklearn_rapid.optimizers import SGD, Adam, ExponentialDecay
+from sklearn_rapid.training.optimizers import SGD, Adam, ExponentialDecay
 
 DEFAULT_CACHE = Path(tempfile.gettempdir()) / "sklearn_rapid_paper"
 memory = joblib.Memory(os.environ.get("SKLEARN_RAPID_PAPER_CACHE", DEFAULT_CACHE), verbose=0)

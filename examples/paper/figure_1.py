@@ -28,7 +28,7 @@ from paper import finish, options, report
 
 from sklearn_rapid import RBM
 from sklearn_rapid.diagnostics import gibbs_accessibility, ground_state_energy
-from sklearn_rapid.displays import AccessibilityDisplay
+from sklearn_rapid.diagnostics.displays import AccessibilityDisplay
 
 N_MODELS = 100
 N_HIDDEN, N_PATTERNS = 1000, 10

@@ -21,7 +21,7 @@ import matplotlib.pyplot as plt
 from bars import COLORS, epochs_and, legend_below, report_at, runs
 from paper import finish, options
 
-from sklearn_rapid.displays import AccessibilityDisplay
+from sklearn_rapid.diagnostics.displays import AccessibilityDisplay
 
 MEASURES = {"gibbs_best_of_ten": "best of ten chains", "gibbs": "mean of chains"}
 

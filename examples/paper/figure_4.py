@@ -27,7 +27,7 @@ from bars import COLORS, METHODS, runs, split
 from paper import finish, options, report
 from sklearn.base import clone
 
-from sklearn_rapid.displays import SpectrumDisplay
+from sklearn_rapid.diagnostics.displays import SpectrumDisplay
 
 
 def report_spectrum(method, spectra):

@@ -39,8 +39,8 @@ from matplotlib.patches import Rectangle
 from sklearn_rapid import RARBM
 from sklearn_rapid.datasets import make_bars_and_stripes, train_test_split_by_negation
 from sklearn_rapid.diagnostics import reconstruction_distance
-from sklearn_rapid.negative_phase import PatternInducedCorrelations
-from sklearn_rapid.optimizers import SGD, ExponentialDecay
+from sklearn_rapid.training.negative_phase import PatternInducedCorrelations
+from sklearn_rapid.training.optimizers import SGD, ExponentialDecay
 
 SIDE = 12
 MEASURED_EPOCHS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 45, 65, 100)

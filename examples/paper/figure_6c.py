@@ -28,7 +28,7 @@ from mnist_runs import available, data_options, last_models, load_images
 from paper import finish, options, report
 from sklearn.exceptions import ConvergenceWarning
 
-from sklearn_rapid.displays import SamplesDisplay
+from sklearn_rapid.diagnostics.displays import SamplesDisplay
 
 N_SAMPLES, N_DRAWN, N_GIBBS_STEPS = 100, 25, 200
 # Readings of the recipe, numbers of patterns and epochs where they are not the reading's.

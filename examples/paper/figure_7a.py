@@ -21,7 +21,7 @@ from mnist_measures import stuck_share
 from mnist_runs import available, data_options, last_models, load_images
 from paper import finish, options, report
 
-from sklearn_rapid.displays import PatternsDisplay
+from sklearn_rapid.diagnostics.displays import PatternsDisplay
 
 N_PATTERNS = 8
 N_TEST = 500

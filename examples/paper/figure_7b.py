@@ -28,7 +28,7 @@ from mnist_runs import available, data_options, last_models, load_images
 from paper import finish, options, report
 from sklearn.exceptions import ConvergenceWarning
 
-from sklearn_rapid.displays import SamplesDisplay
+from sklearn_rapid.diagnostics.displays import SamplesDisplay
 
 N_SEEDING, N_CHAINS, N_GIBBS_STEPS = 20, 24, 200
 

@@ -33,8 +33,8 @@ from sklearn.model_selection import train_test_split
 
 from sklearn_rapid import RARBM, RBM
 from sklearn_rapid.datasets import fetch_mnist
-from sklearn_rapid.negative_phase import PatternInducedCorrelations
-from sklearn_rapid.optimizers import SGD, ExponentialDecay
+from sklearn_rapid.training.negative_phase import PatternInducedCorrelations
+from sklearn_rapid.training.optimizers import SGD, ExponentialDecay
 
 THRESHOLD = 0.3
 FULL_EPOCHS = 500

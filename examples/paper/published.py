@@ -11,8 +11,8 @@ github.com/apozas/rapid: `SGD_xi` in rapid.py, and "MNIST training.ipynb".
 
 from __future__ import annotations
 
-from sklearn_rapid.negative_phase import NegativeStates, PatternInducedCorrelations
-from sklearn_rapid.optimizers import SGD
+from sklearn_rapid.training.negative_phase import NegativeStates, PatternInducedCorrelations
+from sklearn_rapid.training.optimizers import SGD
 
 
 class PublishedPhase(PatternInducedCorrelations):

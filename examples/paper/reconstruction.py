@@ -7,7 +7,7 @@ import numpy as np
 from bars import COLORS, cold_runs, epochs_and, first_epoch, legend_below, report_at, runs
 from paper import finish, report
 
-from sklearn_rapid.displays import AccessibilityDisplay
+from sklearn_rapid.diagnostics.displays import AccessibilityDisplay
 
 WAYS = {"distance": "first row kept, 10 Gibbs steps", "distance_one_step": "one step, all free"}
 # Methods beside those drawn: what is run, and whether on the published split.

@@ -9,12 +9,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from sklearn_rapid.backends._affine import Affine
-from sklearn_rapid.backends._chains import DRAWS_PER_SWEEP, Tempered
-from sklearn_rapid.backends._mixed import Mixed
-from sklearn_rapid.backends._random import RandomStream
-from sklearn_rapid.backends._threads import available_threads
-from sklearn_rapid.backends._units import SPINS, Categories, Gaussians, Spins, Units
+from sklearn_rapid.backends.affine import Affine
+from sklearn_rapid.backends.mixed import Mixed
+from sklearn_rapid.backends.random import RandomStream
+from sklearn_rapid.backends.reference.chains import DRAWS_PER_SWEEP, Tempered
+from sklearn_rapid.backends.threads import available_threads
+from sklearn_rapid.backends.units import SPINS, Categories, Gaussians, Spins, Units
 
 __all__ = [
     "DRAWS_PER_SWEEP",
@@ -35,11 +35,11 @@ __all__ = [
 
 # The module and class of each backend, and how it is made.
 BACKENDS: dict[str, tuple[str, str, dict[str, Any]]] = {
-    "numpy": ("_numpy", "NumpyBackend", {}),
-    "numba": ("_numba", "NumbaBackend", {}),
-    "cupy": ("_cupy", "CupyBackend", {}),
-    "cupy-tf32": ("_cupy", "CupyBackend", {"products": "tf32"}),
-    "cupy-bf16": ("_cupy", "CupyBackend", {"products": "bf16"}),
+    "numpy": ("reference.arrays", "NumpyBackend", {}),
+    "numba": ("compiled.backend", "NumbaBackend", {}),
+    "cupy": ("gpu.backend", "CupyBackend", {}),
+    "cupy-tf32": ("gpu.backend", "CupyBackend", {"products": "tf32"}),
+    "cupy-bf16": ("gpu.backend", "CupyBackend", {"products": "bf16"}),
 }
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from distributed import CancelledError, Client, Future, get_client, wait
 
-from sklearn_rapid._progress import CutShort
-from sklearn_rapid._version import __version__
+from sklearn_rapid.checks.version import __version__
+from sklearn_rapid.training.fit.progress import CutShort
 
 # Between two looks at whether workers that have not answered are still there, in seconds.
 PATIENCE = 1.0

@@ -13,7 +13,7 @@ from sklearn_rapid.dask._cluster import answer, asked, workers_left
 from sklearn_rapid.dask._rows import RemoteRows
 from sklearn_rapid.dask._shard import Batch, Settings, Shard
 from sklearn_rapid.dask._shares import n_states, share_of
-from sklearn_rapid.training_state import TrainingState, map_arrays
+from sklearn_rapid.training.state import TrainingState, map_arrays
 
 # Times that a block is asked for which Dask has moved before it was taken.
 ATTEMPTS = 5

@@ -10,7 +10,7 @@ import numpy as np
 from distributed import Client
 
 from sklearn_rapid.dask._cluster import alive, watched
-from sklearn_rapid.partition import LogPartition
+from sklearn_rapid.machine.partition import LogPartition
 
 # Estimates that differ by more of their errors are not of one number.
 LARGEST_DEVIATION = 4.0

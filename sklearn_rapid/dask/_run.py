@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_rapid._cached import cached_property
-from sklearn_rapid._rows import epoch_order, shuffled
-from sklearn_rapid._run import Run
-from sklearn_rapid._warnings import warn
+from sklearn_rapid.checks.cached import cached_property
+from sklearn_rapid.checks.warnings import warn
 from sklearn_rapid.dask._cluster import LostWorkers, workers_left
 from sklearn_rapid.dask._crew import Crew
 from sklearn_rapid.dask._shard import Batch, Settings, can_be_shared
-from sklearn_rapid.training import batches
-from sklearn_rapid.training_state import TrainingState
+from sklearn_rapid.training.fit.batches import epoch_order, shuffled
+from sklearn_rapid.training.fit.run import Run
+from sklearn_rapid.training.state import TrainingState
+from sklearn_rapid.training.trainer import batches
 
 # So long after the state has been fetched it is fetched again, in seconds; and it is not fetched
 # for more than this share of the time.

@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 from distributed import get_worker
 
-from sklearn_rapid._data import SpinEncoder
 from sklearn_rapid.backends import RandomStream, get_backend
-from sklearn_rapid.couplings import Arrays, Couplings
 from sklearn_rapid.dask._memory import give_freed_memory_back, keep_freed_memory
 from sklearn_rapid.dask._shares import joined, n_states, share_of
-from sklearn_rapid.machine import Machine
-from sklearn_rapid.negative_phase import (
+from sklearn_rapid.machine.couplings import Arrays, Couplings
+from sklearn_rapid.machine.machine import Machine
+from sklearn_rapid.tables.spins import SpinEncoder
+from sklearn_rapid.training.negative_phase import (
     ContrastiveDivergence,
     NegativeStates,
     ParallelTempering,
@@ -32,9 +32,9 @@ from sklearn_rapid.negative_phase import (
     PersistentContrastiveDivergence,
     TemperedChains,
 )
-from sklearn_rapid.statistics import PROBED_STATES, Probe, Sums, Whole
-from sklearn_rapid.training import Trainer
-from sklearn_rapid.training_state import TrainingState, map_arrays
+from sklearn_rapid.training.state import TrainingState, map_arrays
+from sklearn_rapid.training.statistics import PROBED_STATES, Probe, Sums, Whole
+from sklearn_rapid.training.trainer import Trainer
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_rapid.negative_phase import TemperedChains
+from sklearn_rapid.training.negative_phase import TemperedChains
 
 
 def even_slice(n: int, rank: int, n_shares: int) -> slice:

@@ -35,7 +35,7 @@ from sklearn_rapid.diagnostics._samples import (
     reconstruction_distance,
     ultrametricity,
 )
-from sklearn_rapid.tempering import Travels
+from sklearn_rapid.machine.tempering import Travels
 
 __all__ = [
     "AutocorrelationTime",

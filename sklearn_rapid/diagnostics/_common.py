@@ -8,10 +8,10 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_rapid._base import BaseRBM
-from sklearn_rapid._parameters import new_seed
 from sklearn_rapid.backends import RandomStream
-from sklearn_rapid.machine import Machine
+from sklearn_rapid.estimators.base import BaseRBM
+from sklearn_rapid.machine.machine import Machine
+from sklearn_rapid.training.fit.settings import new_seed
 
 
 def fitted_machine(estimator: Any, *, of_spins: bool = True) -> Machine:

@@ -16,7 +16,7 @@ import numpy as np
 from sklearn.neural_network import BernoulliRBM
 
 from sklearn_rapid import RARBM, RBM
-from sklearn_rapid.optimizers import SGD
+from sklearn_rapid.training.optimizers import SGD
 
 
 class BinaryWeights(NamedTuple):

@@ -21,7 +21,7 @@ from sklearn.neural_network import BernoulliRBM
 
 from sklearn_rapid import RABM, RBM
 from sklearn_rapid.datasets import fetch_density_benchmark
-from sklearn_rapid.optimizers import LinearDecay
+from sklearn_rapid.training.optimizers import LinearDecay
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 UPDATES, BATCH = 4000, 100

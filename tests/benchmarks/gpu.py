@@ -16,13 +16,13 @@ import workloads
 from compare import duration
 
 from sklearn_rapid import RBM
-from sklearn_rapid.annealing import ais_log_partition
 from sklearn_rapid.backends import RandomStream
-from sklearn_rapid.negative_phase import (
+from sklearn_rapid.machine.annealing import ais_log_partition
+from sklearn_rapid.training.negative_phase import (
     PatternInducedCorrelations,
     PersistentContrastiveDivergence,
 )
-from sklearn_rapid.projections import Projection
+from sklearn_rapid.training.steps.projections import Projection
 
 
 def rows(quick):

@@ -9,7 +9,9 @@ import numpy as np
 from measure import median_seconds, sgemm_rate
 from workloads import couplings, machine
 
-from sklearn_rapid.backends import RandomStream, _pipelines, _threads, get_backend
+from sklearn_rapid.backends import RandomStream, get_backend
+from sklearn_rapid.backends import threads as _threads
+from sklearn_rapid.backends.compiled import pipelines as _pipelines
 
 
 def report_kernels():

@@ -39,7 +39,7 @@ def use_stand_in_without_gpu():
     except (ImportError, RuntimeError):
         pass
     sys.path.insert(0, str(Path(__file__).parents[1]))
-    from cupy_stand_in import make_cupy
+    from tools.cupy_stand_in import make_cupy
 
     sys.modules["cupy"] = make_cupy()
     return "stand-in for CuPy"

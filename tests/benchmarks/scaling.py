@@ -14,7 +14,7 @@ import numpy as np
 from workloads import couplings, update
 
 from sklearn_rapid.backends import available_threads
-from sklearn_rapid.negative_phase import PersistentContrastiveDivergence
+from sklearn_rapid.training.negative_phase import PersistentContrastiveDivergence
 
 BASE = {"batch": 100, "K": 64, "H": 500, "V": 784, "threads": available_threads()}
 SWEEPS = {

@@ -19,7 +19,7 @@ from joblib import Parallel, delayed
 
 from sklearn_rapid import RBM
 from sklearn_rapid.datasets import fetch_density_benchmark
-from sklearn_rapid.optimizers import LinearDecay
+from sklearn_rapid.training.optimizers import LinearDecay
 
 PARAMETERS = "components_", "intercept_visible_", "intercept_hidden_"
 CONSTANT = {"learning_rate": 0.25}

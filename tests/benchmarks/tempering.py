@@ -21,10 +21,10 @@ from threadpoolctl import threadpool_limits
 
 from sklearn_rapid import RARBM, RBM
 from sklearn_rapid.backends import RandomStream, get_backend
-from sklearn_rapid.couplings import DenseCouplings
 from sklearn_rapid.datasets import fetch_density_benchmark, fetch_mnist
-from sklearn_rapid.machine import Machine
-from sklearn_rapid.tempering import build, sweep
+from sklearn_rapid.machine.couplings import DenseCouplings
+from sklearn_rapid.machine.machine import Machine
+from sklearn_rapid.machine.tempering import build, sweep
 
 MODELS = {"RBM": RBM, "RARBM": RARBM}
 

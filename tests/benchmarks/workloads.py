@@ -14,21 +14,21 @@ import numpy as np
 import rivals
 
 from sklearn_rapid import RARBM, RBM
-from sklearn_rapid._run import BYTES_AT_ONCE
-from sklearn_rapid.annealing import ais_log_partition
 from sklearn_rapid.backends import RandomStream, get_backend
-from sklearn_rapid.couplings import DenseCouplings, PatternCouplings
 from sklearn_rapid.datasets import make_bars
-from sklearn_rapid.machine import Machine
-from sklearn_rapid.negative_phase import (
+from sklearn_rapid.machine.annealing import ais_log_partition
+from sklearn_rapid.machine.couplings import DenseCouplings, PatternCouplings
+from sklearn_rapid.machine.machine import Machine
+from sklearn_rapid.machine.partition import exact_log_partition
+from sklearn_rapid.training.fit.run import BYTES_AT_ONCE
+from sklearn_rapid.training.negative_phase import (
     ParallelTempering,
     PatternInducedCorrelations,
     PersistentContrastiveDivergence,
 )
-from sklearn_rapid.optimizers import SGD, ExponentialDecay
-from sklearn_rapid.partition import exact_log_partition
-from sklearn_rapid.projections import Projection
-from sklearn_rapid.training import Trainer
+from sklearn_rapid.training.optimizers import SGD, ExponentialDecay
+from sklearn_rapid.training.steps.projections import Projection
+from sklearn_rapid.training.trainer import Trainer
 
 PLAIN = SGD(scaled=False)
 

@@ -18,13 +18,13 @@ from sklearn.base import clone
 from sklearn_rapid import RARBM, RBM, callbacks, load, save
 from sklearn_rapid.dask import DaskRARBM, DaskRBM
 from sklearn_rapid.dask._run import DaskRun
-from sklearn_rapid.negative_phase import (
+from sklearn_rapid.training.negative_phase import (
     ContrastiveDivergence,
     NegativePhase,
     ParallelTempering,
     PatternInducedCorrelations,
 )
-from sklearn_rapid.optimizers import SGD
+from sklearn_rapid.training.optimizers import SGD
 
 RNG = np.random.default_rng(0)
 N, V = 1010, 20

@@ -7,7 +7,7 @@ import time
 import joblib
 import numpy as np
 import pytest
-from callbacks import Silent
+from tools.callbacks import Silent
 from sklearn.base import clone
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, cross_val_score
@@ -15,8 +15,8 @@ from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, cross_val
 from sklearn_rapid import RARBM, RBM
 from sklearn_rapid.backends import available_threads
 from sklearn_rapid.callbacks import Checkpoint
-from sklearn_rapid.negative_phase import ParallelTempering, PersistentContrastiveDivergence
-from sklearn_rapid.optimizers import SGD, Adam, ExponentialDecay
+from sklearn_rapid.training.negative_phase import ParallelTempering, PersistentContrastiveDivergence
+from sklearn_rapid.training.optimizers import SGD, Adam, ExponentialDecay
 
 X = (np.random.default_rng(0).random((120, 10)) < 0.3).astype(np.uint8)
 HOW = {"n_components": 5, "batch_size": 20, "max_iter": 3, "random_state": 0}

@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from equality import assert_ends
+from tools.equality import assert_ends
 
 pytest.importorskip("distributed")
 import dask
@@ -19,9 +19,9 @@ import dask.dataframe as dd
 from scipy import sparse
 
 from sklearn_rapid import RARBM, RBM
-from sklearn_rapid._progress import CutShort
 from sklearn_rapid.dask import DaskRARBM, DaskRBM, _cluster, _partition
-from sklearn_rapid.negative_phase import Exact
+from sklearn_rapid.training.fit.progress import CutShort
+from sklearn_rapid.training.negative_phase import Exact
 
 X = (np.random.default_rng(0).random((1200, 30)) < 0.3).astype(np.uint8)
 HOW = {"max_iter": 4, "random_state": 0, "dtype": "float64"}

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from brute_force import weights_of_patterns
+from tools.brute_force import weights_of_patterns
 from scipy import stats
 from sklearn.base import clone
 

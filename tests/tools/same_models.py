@@ -21,8 +21,8 @@ import numpy as np
 from scipy import sparse
 
 from sklearn_rapid import DBM, RABM, RADBM, RARBM, RBM, load, save
-from sklearn_rapid.negative_phase import ParallelTempering, PatternInducedCorrelations
-from sklearn_rapid.optimizers import SGD, ExponentialDecay
+from sklearn_rapid.training.negative_phase import ParallelTempering, PatternInducedCorrelations
+from sklearn_rapid.training.optimizers import SGD, ExponentialDecay
 
 RNG = np.random.default_rng(0)
 BITS = (RNG.random((150, 12)) < np.linspace(0.1, 0.6, 12)).astype(np.int8)

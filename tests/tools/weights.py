@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from brute_force import all_spins
+from tools.brute_force import all_spins
 from scipy.special import expit, logsumexp
 
 

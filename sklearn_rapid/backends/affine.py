@@ -1,0 +1,44 @@
+"""Affine maps between layers, the form in which a backend is given what to multiply by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sklearn_rapid.backends.units import SPINS, Units
+
+
+@dataclass(frozen=True)
+class Affine:
+    """The map x -> scale * x F + bias of rows, where F is a matrix or a product of two.
+
+    Parameters
+    ----------
+    first : array of shape (n_in, m)
+    second : array of shape (m, n_out) or None
+        F is ``first @ second``, which is never formed; or `first` alone, with m = n_out.
+    bias : array of shape (n_out,)
+    scale : float, default=1.0
+    units : Units, default=SPINS
+        Those of the layer that the map leads to, which are in the fields that it gives.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Affine(np.eye(2), None, np.ones(2)).n_products
+    4
+    """
+
+    first: Any
+    second: Any
+    bias: Any
+    scale: float = 1.0
+    units: Units = SPINS
+    # What a backend makes of the map once, such as its matrices in another layout.
+    kept: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def n_products(self) -> int:
+        """Multiply-adds that map one row."""
+        (n_in, m), (n_out,) = self.first.shape, self.bias.shape
+        return n_in * m if self.second is None else m * (n_in + n_out)

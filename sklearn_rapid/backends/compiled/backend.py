@@ -1,0 +1,307 @@
+"""The fast backend on CPU: compiled pipelines, single-threaded BLAS, a pool of threads over rows.
+
+Blocks in float32, of maps to spins, go to the compiled functions of `_pipelines.py`, `_kernels.py`
+and `_linear.py`; what they compute is said by the methods of the reference that they replace.
+Fields in float64, or of other units, take the reference's own path with compiled kernels where
+there are some (those of `_unit_kernels.py`, say).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from sklearn_rapid.backends.affine import Affine
+from sklearn_rapid.backends.compiled import pipelines as _pipelines
+from sklearn_rapid.backends.compiled import spins as _kernels
+from sklearn_rapid.backends.compiled import units as _unit_kernels
+from sklearn_rapid.backends.compiled.arguments import (
+    clamps,
+    compilable,
+    is_compiled,
+    name_of,
+    writeable,
+)
+from sklearn_rapid.backends.compiled.arrays import PRODUCTS_PER_SPIN, CompiledArrays
+from sklearn_rapid.backends.compiled.fused.run import Stretches
+from sklearn_rapid.backends.random import RandomStream, check_rows
+from sklearn_rapid.backends.reference.chains import Tempered, top_of
+from sklearn_rapid.backends.reference.other_units import starts_of
+
+f32 = np.float32
+u32 = np.uint32
+u64 = np.uint64
+ONE = f32(1.0)
+
+# The work in a stretch of steps, in multiply-adds: a hundredth of a second, and a tenth where other
+# programs have the processors too.
+LARGEST_STRETCH = 2.5e8
+
+
+class NumbaBackend(Stretches, CompiledArrays):
+    """Kernels compiled at first use (and kept on disk), rows shared out among threads.
+
+    Parameters
+    ----------
+    n_threads : int, default=1
+        Results do not depend on it.
+    """
+
+    name = "numba"
+
+    # --- on one block -------------------------------------------------------------------
+
+    def _means_block(
+        self, x: np.ndarray, affine: Affine, out: np.ndarray, overlaps: Any, to_unit: bool
+    ) -> None:
+        if not is_compiled(x, affine):
+            super()._means_block(x, affine, out, overlaps, to_unit)
+            return
+        self._multiply(x, affine, overlaps, out)
+        *_, scale, bias = compilable(affine)
+        _kernels.means(out, scale, bias, to_unit)
+
+    def _sample_block(
+        self,
+        x: np.ndarray,
+        affine: Affine,
+        stream: RandomStream,
+        draw: int,
+        first_row: int,
+        out: np.ndarray,
+    ) -> None:
+        if not is_compiled(x, affine):
+            super()._sample_block(x, affine, stream, draw, first_row, out)
+            return
+        self._multiply(x, affine, None, out)
+        *_, scale, bias = compilable(affine)
+        _kernels.sample_spins(out, scale, bias, *name_of(stream, draw, first_row))
+
+    def _log_partition_block(self, x: np.ndarray, affine: Affine) -> np.ndarray:
+        if not is_compiled(x, affine):
+            return super()._log_partition_block(x, affine)
+        *_, scale, bias = compilable(affine)
+        product = np.empty((x.shape[0], bias.size), dtype=f32)
+        self._multiply(x, affine, None, product)
+        out = np.empty(x.shape[0])
+        _kernels.sum_log_2cosh(product, scale, bias, out)
+        return out
+
+    def _means_and_sums_block(self, x: np.ndarray, affine: Affine, out: np.ndarray) -> np.ndarray:
+        if not is_compiled(x, affine):
+            return super()._means_and_sums_block(x, affine, out)
+        self._multiply(x, affine, None, out)
+        *_, scale, bias = compilable(affine)
+        sums = np.empty(x.shape[0])
+        _kernels.sum_log_2cosh(out, scale, bias, sums)
+        _kernels.means(out, scale, bias, False)
+        return sums
+
+    def stretches(self, n_steps: int, rows: slice, up: Affine, down: Affine) -> tuple[slice, ...]:
+        """Steps of a block's chains in stretches of some hundredths of a second.
+
+        Compiled code hears no interrupts. Stretches of few steps would cost their buffers.
+        """
+        n_spins = up.bias.size + down.bias.size
+        products = up.n_products + down.n_products + PRODUCTS_PER_SPIN * n_spins
+        n = max(1, int(LARGEST_STRETCH / (products * (rows.stop - rows.start))))
+        return tuple(slice(k, min(k + n, n_steps)) for k in range(0, n_steps, n))
+
+    def _gibbs_block(
+        self,
+        v: np.ndarray,
+        up: Affine,
+        down: Affine,
+        n_steps: int,
+        stream: RandomStream,
+        first_draw: int,
+        first_row: int,
+        free: Any,
+    ) -> None:
+        if not is_compiled(v, up, down):
+            super()._gibbs_block(v, up, down, n_steps, stream, first_draw, first_row, free)
+            return
+        k0, k1 = stream.key
+        _pipelines.gibbs(
+            v, clamps(free), n_steps,
+            u32(k0), u32(k1), u64(first_draw), u32(first_row),
+            *compilable(up), *compilable(down),
+        )  # fmt: skip
+
+    def _anneal_block(
+        self,
+        v: np.ndarray,
+        up: Affine,
+        down: Affine,
+        base_bias: np.ndarray,
+        betas: np.ndarray,
+        stream: RandomStream,
+        first_draw: int,
+        first_row: int,
+        log_weights: np.ndarray,
+    ) -> None:
+        if not is_compiled(v, up, down):
+            super()._anneal_block(
+                v, up, down, base_bias, betas, stream, first_draw, first_row, log_weights
+            )
+            return
+        k0, k1 = stream.key
+        _pipelines.anneal(
+            v, writeable(base_bias), betas.astype(f32),
+            u32(k0), u32(k1), u64(first_draw), u32(first_row), log_weights,
+            *compilable(up), *compilable(down),
+        )  # fmt: skip
+
+    def _temper_block(
+        self,
+        block: Tempered,
+        up: Affine,
+        down: Affine,
+        base_bias: np.ndarray,
+        betas: np.ndarray,
+        parity: int,
+        stream: RandomStream,
+        first_draw: int,
+        first_row: int,
+        free: Any,
+    ) -> None:
+        if not is_compiled(block.states, up, down):
+            super()._temper_block(
+                block, up, down, base_bias, betas, parity, stream, first_draw, first_row, free
+            )
+            return
+        k0, k1 = stream.key
+        ratios = np.empty(block.log_ratios.shape)
+        _pipelines.temper(
+            block.states, clamps(free),
+            writeable(base_bias), betas.astype(f32), top_of(betas), parity,
+            u32(k0), u32(k1), u64(first_draw), u32(first_row),
+            ratios, block.origin, block.arrivals, *compilable(up), *compilable(down),
+        )  # fmt: skip
+        block.log_ratios[...] = ratios
+
+    def _flipped_block(self, v: np.ndarray, up: Affine, out: np.ndarray) -> None:
+        if not is_compiled(v, up):
+            super()._flipped_block(v, up, out)
+            return
+        v, weights = writeable(v), writeable(up.first)
+        _pipelines.flipped_log_2cosh(self.field(v, up), v, weights, f32(up.scale), out)
+
+    def sum_log_2cosh_of_sums(
+        self, rows: np.ndarray, columns: np.ndarray, dtype: str = "float64"
+    ) -> np.ndarray:
+        """Σ_j log 2cosh(rows_aj + columns_bj), float64 of shape (A, B)."""
+        if dtype != "float32":
+            return super().sum_log_2cosh_of_sums(rows, columns, dtype)
+        out = np.empty((rows.shape[0], columns.shape[0]))
+        transposed = np.ascontiguousarray(columns.T)
+
+        def work(block: slice) -> None:
+            _kernels.sum_log_2cosh_of_sums(rows[block], transposed, out[block])
+
+        self.for_row_blocks(work, rows.shape[0], columns.size)
+        return out
+
+    def _multiply(self, x: Any, affine: Affine, middle: Any, out: np.ndarray) -> None:
+        """X F, by way of `middle` where F is a product of two matrices."""
+        first, second = affine.first, affine.second
+        if sparse.issparse(x):
+            product = x @ first
+        elif x.shape[0] <= _pipelines.FEW_ROWS or _is_small(first, second):
+            *matrices, _, _ = compilable(affine)
+            if middle is None:
+                width = 0 if second is None else first.shape[1]
+                middle = np.empty((x.shape[0], width), dtype=f32)
+            _pipelines.product(writeable(x), *matrices, middle, out)
+            return
+        else:
+            product = np.matmul(x, first, out=out if second is None else middle)
+        if second is not None:
+            np.matmul(product, second, out=out)
+        elif product is not out:
+            out[...] = product
+
+    # --- elementwise --------------------------------------------------------------------
+
+    def sample_spins(
+        self, field: np.ndarray, stream: RandomStream, draw: int, first_row: int = 0
+    ) -> np.ndarray:
+        """Spins with P(s = +1) = σ(2 field), in place of the field."""
+        check_rows(first_row + field.shape[0])
+        field = np.ascontiguousarray(field, dtype=f32)
+        bias = np.zeros(field.shape[1], dtype=f32)
+        _kernels.sample_spins(field, ONE, bias, *name_of(stream, draw, first_row))
+        return field
+
+    def tanh(self, field: np.ndarray) -> np.ndarray:
+        """E[s | field], in place of the field."""
+        if field.dtype != f32:
+            return np.tanh(field, out=field)
+        _kernels.means(field, ONE, np.zeros(field.shape[1], dtype=f32), False)
+        return field
+
+    def sum_log_2cosh(self, field: np.ndarray) -> np.ndarray:
+        """Σ_j log 2cosh(field_ij), one float64 a row."""
+        out = np.empty(field.shape[0])
+        is_double = field.dtype != f32
+        kernel = _kernels.sum_log_2cosh_float64 if is_double else _kernels.sum_log_2cosh
+        kernel(field, field.dtype.type(1.0), np.zeros(field.shape[1], dtype=field.dtype), out)
+        return out
+
+    def sample_gaussians(
+        self, field: np.ndarray, stream: RandomStream, draw: int, first_row: int = 0
+    ) -> np.ndarray:
+        """Field + N(0, 1), in place of the field."""
+        if field.dtype != f32:
+            return super().sample_gaussians(field, stream, draw, first_row)
+        check_rows(first_row + field.shape[0])
+        field = writeable(field)
+        _unit_kernels.sample_gaussians(field, *name_of(stream, draw, first_row))
+        return field
+
+    def softmax(self, field: np.ndarray, sizes: tuple[int, ...]) -> np.ndarray:
+        """The softmax of each group, in place of the field."""
+        if field.dtype != f32:
+            return super().softmax(field, sizes)
+        field = writeable(field)
+        _unit_kernels.softmax(field, starts_of(sizes))
+        return field
+
+    def sum_log_sum_exp(self, field: np.ndarray, sizes: tuple[int, ...]) -> np.ndarray:
+        """The logsumexp of each group, summed: one float64 a row."""
+        if field.dtype != f32:
+            return super().sum_log_sum_exp(field, sizes)
+        out = np.empty(field.shape[0])
+        _unit_kernels.sum_log_sum_exp(writeable(field), starts_of(sizes), out)
+        return out
+
+    def sample_categories(
+        self,
+        field: np.ndarray,
+        sizes: tuple[int, ...],
+        stream: RandomStream,
+        draw: int,
+        first_row: int = 0,
+    ) -> np.ndarray:
+        """1 in one column of each group, 0 elsewhere, in place of the field."""
+        check_rows(first_row + field.shape[0])
+        field, starts = writeable(field), starts_of(sizes)
+        _unit_kernels.sample_categories(field, starts, *name_of(stream, draw, first_row))
+        return field
+
+    def random_uniform(
+        self, shape: tuple[int, int], stream: RandomStream, draw: int, first_row: int = 0
+    ) -> np.ndarray:
+        """Uniform float32 numbers in (0, 1]."""
+        check_rows(first_row + shape[0])
+        out = np.empty(shape, dtype=f32)
+        _kernels.random_uniform(out, *name_of(stream, draw, first_row))
+        return out
+
+
+def _is_small(first: np.ndarray, second: Any) -> bool:
+    """Whether rows can pass the matrices in groups without packing."""
+    largest = first.size if second is None else max(first.size, second.size)
+    return _pipelines.TILE * largest <= _pipelines.LARGEST_UNPACKED

@@ -1,0 +1,366 @@
+"""The reference's Markov chains: Gibbs steps, annealing, tempering.
+
+Chains at other inverse temperatures than one walk in
+
+    log f_β(v) = (1-β) a·v + β b·v + log base(v) + Γ(β θ),
+
+with the fields a of independent units at β = 0, the units' base measure, the Γ of the hidden ones
+(Σ_α log 2cosh(β θ_α) of spins) and each row at a β of its own. Annealing and
+tempering are made of the same two parts, on one hidden field: what a row's log f would gain at
+another β (`_log_ratios`), and a Gibbs step at its own (`_step_at`). Annealing then takes every
+row to that β and keeps the account; tempering lets pairs of rows exchange their states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sklearn_rapid.backends.affine import Affine
+from sklearn_rapid.backends.random import RandomStream, check_rows
+
+DRAWS_PER_SWEEP = 3
+# Sets of inverse temperatures or partners that are kept: a ladder has a handful.
+KEPT_CONSTANTS = 64
+
+
+class Tempered(NamedTuple):
+    """What sweeps of tempered chains leave behind.
+
+    Attributes
+    ----------
+    states : array of shape (n, V)
+    log_ratios : array of shape (n_sweeps, n)
+        log f at the β of the rung that a row could exchange with less that at its own, of the
+        states before the exchange: float64, zero where there is none.
+    origin : int8 array of shape (n,)
+        The end of the ladder where a row's state has been last: 1 the base, -1 the top, 0 neither.
+    arrivals : int64 array of shape (n / n_rungs,)
+        How many states have come from the base to the top, in each group of rungs.
+    """
+
+    states: Any
+    log_ratios: Any
+    origin: Any
+    arrivals: Any
+
+
+def partners(n_rungs: int, parity: int) -> np.ndarray:
+    """The rung that each rung could exchange with: even pairs (0, 1), (2, 3), ... or odd ones.
+
+    Examples
+    --------
+    >>> partners(4, 0), partners(4, 1)
+    (array([1, 0, 3, 2]), array([0, 2, 1, 3]))
+    """
+    rungs = np.arange(n_rungs)
+    other = np.where((rungs - parity) % 2 == 0, rungs + 1, rungs - 1)
+    return np.where((other >= 0) & (other < n_rungs), other, rungs)
+
+
+def top_of(betas: np.ndarray) -> int:
+    """The first rung at the largest β: the next ones at that β are copies of it."""
+    return int(np.searchsorted(betas, betas[-1]))
+
+
+class Chains:
+    """Chains of rows, by the maps and draws of the backend that inherits them."""
+
+    def __init__(self) -> None:
+        self._constants: dict[tuple, Any] = {}
+
+    def constant(self, values: np.ndarray) -> Any:
+        """Host values on the backend, kept: the next sweep will want the same ones."""
+        name = (values.dtype.str, values.tobytes())
+        kept = self._constants.get(name)
+        if kept is None:
+            # Another thread may do the same at this moment.
+            if len(self._constants) >= KEPT_CONSTANTS:
+                self._constants.clear()
+            kept = self._constants[name] = self.asarray(values)
+        return kept
+
+    def gibbs(
+        self,
+        v: Any,
+        up: Affine,
+        down: Affine,
+        n_steps: int,
+        stream: RandomStream,
+        first_draw: int,
+        free: Any = None,
+    ) -> Any:
+        """Rows after `n_steps` of h ~ P(h | up(v)), v ~ P(v | down(h)).
+
+        Step k takes draws `first_draw` + 2k and the next. Where the boolean array `free` is
+        False, v stays as it is.
+        """
+        check_rows(stream.first_row + v.shape[0])
+        out = self.xp.empty_like(v)
+
+        def work(rows: slice) -> Iterator[None]:
+            out[rows, :] = v[rows, :]
+            clamp = None if free is None else free[rows, :]
+            for steps in self.stretches(n_steps, rows, up, down):
+                n, draw = steps.stop - steps.start, first_draw + 2 * steps.start
+                first_row = stream.first_row + rows.start
+                self._gibbs_block(out[rows, :], up, down, n, stream, draw, first_row, clamp)
+                yield
+
+        self.for_row_blocks(work, v.shape[0], n_steps * (up.n_products + down.n_products))
+        return out
+
+    def anneal(
+        self,
+        n_chains: int,
+        up: Affine,
+        down: Affine,
+        base_bias: Any,
+        betas: np.ndarray,
+        stream: RandomStream,
+        first_draw: int,
+    ) -> Any:
+        """Log weights of chains annealed from independent units, one float64 a chain.
+
+        Chains start as units in the field a = `base_bias` and go through the β one after the
+        other, with one Gibbs step at each but the first; a weight is the product of the ratios
+        f_β / f_β' of neighbours. Step k takes draws `first_draw` + 1 + 2k and the next.
+        """
+        check_rows(n_chains)
+        xp = self.xp
+        log_weights = xp.zeros(n_chains, dtype=xp.float64)
+        betas = np.float64(np.float32(betas))
+        down = _from_base(down, base_bias)
+
+        n_steps = len(betas) - 1
+
+        def work(rows: slice) -> Iterator[None]:
+            v = xp.zeros((rows.stop - rows.start, base_bias.shape[0]), dtype=base_bias.dtype)
+            v = down.units.sample(v + base_bias, self, stream, first_draw, rows.start)
+            v = xp.astype(v, base_bias.dtype, copy=False)
+            for steps in self.stretches(n_steps, rows, up, down):
+                on_the_way = betas[steps.start : steps.stop + 1]
+                draw = first_draw + 1 + 2 * steps.start
+                self._anneal_block(
+                    v, up, down, base_bias, on_the_way, stream, draw, rows.start, log_weights[rows]
+                )
+                yield
+
+        self.for_row_blocks(work, n_chains, n_steps * (up.n_products + down.n_products))
+        return log_weights
+
+    def temper(
+        self,
+        v: Any,
+        up: Affine,
+        down: Affine,
+        base_bias: Any,
+        betas: np.ndarray,
+        n_sweeps: int,
+        stream: RandomStream,
+        first_draw: int,
+        *,
+        parity: int,
+        origin: Any,
+        arrivals: Any,
+        free: Any = None,
+    ) -> Tempered:
+        """Sweeps of parallel tempering: exchanges between neighbouring β, then a Gibbs step each.
+
+        Rows come in groups of as many as there are `betas`, which do not depend on one another.
+        A pair of neighbours with states v and v' at β < β' exchanges them with probability
+        min(1, exp Δ), Δ = [log f_β'(v) - log f_β(v)] + [log f_β(v') - log f_β'(v')]. Even and
+        odd pairs take turns (Okabe et al. 2001; Syed, Bouchard-Côté, Deligiannidis, Doucet 2022).
+        At β = 0 the Gibbs step is a new draw from the base.
+
+        Parameters
+        ----------
+        v : array of shape (n, V)
+            Left as it is.
+        up, down : Affine
+        base_bias : array of shape (V,)
+            a.
+        betas : array of shape (n_rungs,)
+            In rising order; numbers that float32 can hold.
+        n_sweeps : int
+        stream : RandomStream
+        first_draw : int
+            Sweep k takes draws `first_draw` + 3k and the next two.
+        parity : {0, 1}
+            Whether the first sweep has the even pairs or the odd ones.
+        origin, arrivals : arrays
+            See `Tempered`; left as they are.
+        free : boolean array of shape (n, V), optional
+            False where v stays as it is; the same for all rows of a group.
+
+        Returns
+        -------
+        Tempered
+        """
+        check_rows(stream.first_row + v.shape[0])
+        xp, n_rungs = self.xp, len(betas)
+        out = Tempered(
+            xp.empty_like(v),
+            xp.zeros((n_sweeps, v.shape[0]), dtype=xp.float64),
+            xp.asarray(origin, copy=True),
+            xp.asarray(arrivals, copy=True),
+        )
+        down = _from_base(down, base_bias)
+
+        def work(rows: slice) -> Iterator[None]:
+            out.states[rows, :] = v[rows, :]
+            groups = slice(rows.start // n_rungs, -(-rows.stop // n_rungs))
+            clamp = None if free is None else free[rows, :]
+            for sweeps in self.stretches(n_sweeps, rows, up, down):
+                block = Tempered(
+                    out.states[rows, :],
+                    out.log_ratios[sweeps, rows],
+                    out.origin[rows],
+                    out.arrivals[groups],
+                )
+                pairs = (parity + sweeps.start) % 2
+                draw = first_draw + DRAWS_PER_SWEEP * sweeps.start
+                first_row = stream.first_row + rows.start
+                self._temper_block(
+                    block, up, down, base_bias, betas, pairs, stream, draw, first_row, clamp
+                )
+                yield
+
+        products = n_sweeps * (up.n_products + down.n_products)
+        self.for_row_blocks(work, v.shape[0], products, n_rungs)
+        return out
+
+    def stretches(self, n_steps: int, rows: slice, up: Affine, down: Affine) -> tuple[slice, ...]:
+        """Steps of a block's chains in stretches, between which it may be interrupted.
+
+        All at once where the interpreter is there at every step.
+        """
+        return (slice(0, n_steps),)
+
+    # --- on one block -------------------------------------------------------------------
+
+    def _gibbs_block(
+        self,
+        v: Any,
+        up: Affine,
+        down: Affine,
+        n_steps: int,
+        stream: RandomStream,
+        first_draw: int,
+        first_row: int,
+        free: Any,
+    ) -> None:
+        xp, dtype = self.xp, v.dtype
+        for draw in range(first_draw, first_draw + 2 * n_steps, 2):
+            h = up.units.sample(self.field(v, up), self, stream, draw, first_row)
+            h = xp.astype(h, dtype)
+            drawn = down.units.sample(self.field(h, down), self, stream, draw + 1, first_row)
+            drawn = xp.astype(drawn, dtype)
+            v[...] = drawn if free is None else xp.where(free, drawn, v)
+
+    def _anneal_block(
+        self,
+        v: Any,
+        up: Affine,
+        down: Affine,
+        base_bias: Any,
+        betas: np.ndarray,
+        stream: RandomStream,
+        first_draw: int,
+        first_row: int,
+        log_weights: Any,
+    ) -> None:
+        xp = self.xp
+        rows = xp.ones(v.shape[0], dtype=xp.float64)
+        for k in range(len(betas) - 1):
+            field = self.field(v, up)
+            start, to = rows * float(betas[k]), rows * float(betas[k + 1])
+            log_weights += self._log_ratios(v, field, up, down, start, to)
+            v[...] = self._step_at(
+                to, field, up, down, base_bias, stream, first_draw + 2 * k, first_row, v.dtype
+            )
+
+    def _temper_block(
+        self,
+        block: Tempered,
+        up: Affine,
+        down: Affine,
+        base_bias: Any,
+        betas: np.ndarray,
+        parity: int,
+        stream: RandomStream,
+        first_draw: int,
+        first_row: int,
+        free: Any,
+    ) -> None:
+        xp, v = self.xp, block.states
+        n_rows, n_rungs = v.shape[0], len(betas)
+        n_groups = n_rows // n_rungs
+        beta = self.constant(np.tile(betas, n_groups))
+        for k in range(block.log_ratios.shape[0]):
+            draw = first_draw + DRAWS_PER_SWEEP * k
+            other = partners(n_rungs, (parity + k) % 2)
+            to = self.constant(np.tile(betas[other], n_groups))
+            field = self.field(v, up)
+            block.log_ratios[k, :] = self._log_ratios(v, field, up, down, beta, to)
+            u = self.random_uniform((n_rows, 1), stream, draw, first_row)[:, 0]
+            order = self._exchange(block, k, other, u)
+            _note_arrivals(block, betas, order, xp)
+            field = xp.take(field, order, axis=0)
+            drawn = self._step_at(
+                beta, field, up, down, base_bias, stream, draw + 1, first_row, v.dtype
+            )
+            v[...] = drawn if free is None else xp.where(free, drawn, v)
+
+    def _log_ratios(self, v: Any, field: Any, up: Affine, down: Affine, start: Any, to: Any) -> Any:
+        """What log f gains from one β to the other, one float64 a row."""
+        xp = self.xp
+        of_biases = xp.sum(v * down.bias, axis=1, dtype=xp.float64)
+        return (to - start) * of_biases + up.units.log_partition_gain(field, to, start, self)
+
+    def _step_at(
+        self,
+        beta: Any,
+        field: Any,
+        up: Affine,
+        down: Affine,
+        base_bias: Any,
+        stream: RandomStream,
+        draw: int,
+        first_row: int,
+        dtype: Any,
+    ) -> Any:
+        """A Gibbs step of each row at its own β, from its hidden field."""
+        xp = self.xp
+        beta = xp.astype(beta, field.dtype)[:, None]
+        h = xp.astype(up.units.sample(beta * field, self, stream, draw, first_row), dtype)
+        field = base_bias + beta * self.field(h, down)
+        return xp.astype(down.units.sample(field, self, stream, draw + 1, first_row), dtype)
+
+    def _exchange(self, block: Tempered, sweep: int, other: np.ndarray, u: Any) -> Any:
+        """The row whose state each row goes on with."""
+        xp, n_rows, n_rungs = self.xp, block.states.shape[0], len(other)
+        first = np.repeat(np.arange(0, n_rows, n_rungs), n_rungs)
+        partner = self.constant(first + np.tile(other, n_rows // n_rungs))
+        row = xp.arange(n_rows, dtype=xp.int64)
+        gain = block.log_ratios[sweep, :] + xp.take(block.log_ratios[sweep, :], partner, axis=0)
+        log_u = xp.log(xp.astype(xp.take(u, xp.minimum(row, partner), axis=0), xp.float64))
+        return xp.where(log_u <= gain, partner, row)
+
+
+def _from_base(down: Affine, base_bias: Any) -> Affine:
+    """The map to visible fields less those of the base: a + β times it is the field at β."""
+    return replace(down, bias=down.bias - base_bias, kept={})
+
+
+def _note_arrivals(block: Tempered, betas: np.ndarray, order: Any, xp: Any) -> None:
+    """Where states came from, after an exchange; who has come from the base to the top."""
+    n_rungs, top = len(betas), top_of(betas)
+    block.origin[...] = xp.take(block.origin, order, axis=0)
+    if betas[0] == 0.0:
+        block.origin[::n_rungs] = 1
+        block.arrivals[...] += xp.astype(block.origin[top::n_rungs] == 1, xp.int64)
+        block.origin[top::n_rungs] = -1

@@ -1,0 +1,108 @@
+"""The only place that touches private names of scikit-learn."""
+
+from __future__ import annotations
+
+import copy
+from numbers import Integral
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import BaseEstimator, _fit_context
+from sklearn.utils import _param_validation
+from sklearn.utils._param_validation import Options, StrOptions
+from sklearn.utils._set_output import ADAPTERS_MANAGER, _get_output_config
+
+__all__ = [
+    "LARGEST_COUNT",
+    "Count",
+    "Counts",
+    "Interval",
+    "Options",
+    "StrOptions",
+    "ValidatedParameters",
+    "as_set_output",
+    "validate_parameters",
+    "validates_parameters",
+]
+
+# No count of units, rows, steps or epochs is larger; products of two still fit in 64 bits.
+LARGEST_COUNT = 2**31 - 1
+
+
+class Interval(_param_validation.Interval):
+    """Scikit-learn's, which is satisfied by Python's and NumPy's numbers alone.
+
+    Bools are none, nor are ints that are too large for a float.
+    """
+
+    def is_satisfied_by(self, value: Any) -> bool:
+        """Whether a value is one of these."""
+        if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+            return False
+        if isinstance(value, Integral) and self.type is not Integral:
+            try:
+                float(value)
+            except OverflowError:
+                return False
+        return super().is_satisfied_by(value)
+
+
+class Count(Interval):
+    """An int from `smallest` to `LARGEST_COUNT`."""
+
+    def __init__(self, smallest: int = 1) -> None:
+        super().__init__(Integral, smallest, LARGEST_COUNT, closed="both")
+
+
+class Counts(Count):
+    """A tuple or list of ints from one to `LARGEST_COUNT`, one of them at least."""
+
+    def is_satisfied_by(self, value: Any) -> bool:
+        """Whether a value is one of these."""
+        is_some = isinstance(value, tuple | list) and len(value) > 0
+        return is_some and all(map(super().is_satisfied_by, value))
+
+    def __str__(self) -> str:
+        return "a tuple of ints above 0, one at least"
+
+
+# Decorates a `fit`: parameters are checked against `_parameter_constraints` before it runs.
+validates_parameters = _fit_context(prefer_skip_nested_validation=True)
+
+
+def validate_parameters(estimator: BaseEstimator) -> None:
+    """Check parameters as the decorator does, which leaves out `partial_fit` on fitted models."""
+    estimator._validate_params()
+
+
+def as_set_output(estimator: BaseEstimator, values: Any, names: Any, like: Any) -> Any:
+    """Values in the container that `set_output` asks for, with these names of columns.
+
+    Parameters
+    ----------
+    estimator : estimator
+    values : ndarray of shape (n, n_columns)
+    names : array of str
+    like : array-like or None
+        A frame whose index the rows have.
+    """
+    kind = _get_output_config("transform", estimator)["dense"]
+    if kind == "default":
+        return values
+    return ADAPTERS_MANAGER.adapters[kind].create_container(values, like, columns=names)
+
+
+class ValidatedParameters(BaseEstimator):
+    """A strategy object: prints, clones and grid-searches as estimators do."""
+
+    _parameter_constraints: ClassVar[dict] = {}
+
+    def validate(self) -> None:
+        """Raise ValueError or TypeError for a parameter of a wrong type or value."""
+        validate_parameters(self)
+
+    def with_plain_numbers(self) -> ValidatedParameters:
+        """The same with Python's numbers for NumPy's, whose products may overflow."""
+        numbers = {k: v for k, v in self.get_params(deep=False).items() if isinstance(v, np.number)}
+        plain = copy.copy(self) if numbers else self
+        return plain.set_params(**{name: value.item() for name, value in numbers.items()})

@@ -1,0 +1,277 @@
+"""The estimator RARBM: its parameters and what its couplings are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_rapid.checks.compat import StrOptions
+from sklearn_rapid.estimators.base import BaseRBM
+from sklearn_rapid.estimators.parameters import with_shared_parameters
+from sklearn_rapid.estimators.rbm import CONSTRAINTS, COUNT, POSITIVE
+from sklearn_rapid.machine.couplings import PatternCouplings
+from sklearn_rapid.training.steps.projections import Projection
+
+PATTERN_CONSTRAINTS: dict[str, list] = {
+    "n_patterns": [COUNT],
+    "init_scale": [StrOptions({"auto"}), POSITIVE],
+    "projection": [StrOptions({"sign", "clip", "gibbs"}), None],
+    "projection_period": [StrOptions({"update", "epoch"}), COUNT],
+    "pattern_bound": [POSITIVE],
+}
+
+
+@with_shared_parameters
+class RARBM(BaseRBM):
+    """Restricted Boltzmann machine with regularized axons: couplings made of patterns.
+
+    W = ξ_vᵀ ξ_h / √K with K trainable patterns (ξ_v, ξ_h), which are low-energy states of the
+    model and can serve as its negative phase (Pozas-Kerstjens et al. 2021). W is formed only
+    where that is cheaper than to map through the patterns.
+
+    Parameters
+    ----------
+    {n_components}
+    {n_patterns}
+    negative_phase : {"auto", "pt", "pid", "pcd", "cd", "exact"} or NegativePhase, default="auto"
+        Where the states come from that the model is compared with; see
+        `sklearn_rapid.negative_phase`. "auto" is parallel tempering that adapts to the model, as
+        for `RBM`; "pid" starts chains from the patterns, as the paper has it.
+    {optimizer}
+    {learning_rate}
+    {batch_size}
+    {max_iter}
+    {n_updates}
+    {shuffle}
+    {visible}
+    {hidden}
+    {units}
+    {binarize}
+    {fit_intercept}
+    {center}
+    l1_penalty, l2_penalty : float >= 0, default=0.0
+        What is taken from the log-likelihood of *all* rows, in nats: ``l1_penalty`` · Σ|ξ| and
+        ``l2_penalty`` · Σξ²/2 over the elements of the patterns, the negative logarithms of a
+        Laplace prior of scale 1 / `l1_penalty` and of a Gaussian one of variance 1 / `l2_penalty`.
+        For `partial_fit`, all rows are those seen so far, counted each time they come.
+    {init_scale}
+    {projection}
+    {projection_period}
+    {pattern_bound}
+    {early_stopping}
+    {validation_fraction}
+    {n_iter_no_change}
+    {tol}
+    {hidden_features}
+    {warm_start}
+    {dtype}
+    {backend}
+    {n_threads}
+    {random_state}
+    {verbose}
+
+    Attributes
+    ----------
+    visible_patterns_ : ndarray of shape (n_patterns, n_units)
+        ξ_v.
+    hidden_patterns_ : ndarray of shape (n_patterns, n_components)
+        ξ_h.
+    components_ : ndarray of shape (n_components, n_units)
+        Wᵀ, formed from the patterns at each access.
+    intercept_visible_ : ndarray of shape (n_units,)
+        b. A column is one unit, and a categorical one as many as it has codes.
+    intercept_hidden_ : ndarray of shape (n_components,)
+        c.
+    log_partition_ : float
+        log Z in nats, estimated when first asked for; see `log_partition`.
+    history_ : dict of lists
+        A value an epoch each, and one a call of `partial_fit`: "epoch", "seconds",
+        "learning_rate", "n_updates". With tempered
+        chains "barrier" (Λ), "lag" (how far chains are behind the model, nats; positive only
+        if they are), "n_rungs", "n_columns" and "step_share". With early stopping
+        "log_likelihood" of the rows set aside with "log_likelihood_error", or
+        "pseudo_likelihood" where there is no ladder (nats), and "free_energy_gap" (of the rows
+        set aside over those trained on, nats: it grows with overfitting).
+    n_iter_ : int
+        Epochs of the last `fit`, and calls of `partial_fit` since.
+    binarize_ : float, "sample" or None
+        What `binarize` has come to for the rows that were fitted; None without binary columns.
+    mean_, scale_ : ndarray of shape (n_units,)
+        Of real columns: their means, and their standard deviations given the hidden units. Of
+        other units beside them, zero and one.
+    categories_ : list of ndarray
+        The codes of each column, sorted, as its units stand; None for a column of another kind.
+    visible_ : list of (kind, ndarray of int)
+        What a list for `visible` has come to: the columns of each kind, by number. Units stand in
+        this order.
+    hidden_ : str
+        What hidden units are, where they are not binary.
+    column_of_unit_ : ndarray of shape (n_units,)
+        The column of X that each visible unit is of.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        If X has column names.
+
+    See Also
+    --------
+    RBM : the same with dense couplings.
+
+    References
+    ----------
+    Pozas-Kerstjens, Muñoz-Gil, Piñol, García-March, Acín, Lewenstein, Grzybowski (2021),
+    "Efficient training of energy-based models via spin-glass control", Mach. Learn.: Sci.
+    Technol. 2 025026.
+
+    Examples
+    --------
+    >>> from sklearn_rapid import RARBM
+    >>> from sklearn_rapid.datasets import make_bars
+    >>> X = make_bars(4)
+    >>> model = RARBM(n_components=32, n_patterns=8, max_iter=500, random_state=0).fit(X)
+    >>> bool(model.score(X) > -6.0)  # nats; fair coins have -11.1, the best possible is -2.6
+    True
+    >>> model.sample(2, random_state=0).shape
+    (2, 16)
+    """
+
+    _parameter_constraints: ClassVar[dict] = {**CONSTRAINTS, **PATTERN_CONSTRAINTS}
+
+    _fitted_shapes: ClassVar[dict] = {
+        "visible_patterns_": ("K", "V"),
+        "hidden_patterns_": ("K", "H"),
+        **BaseRBM._fitted_shapes,
+    }
+
+    def __init__(
+        self,
+        n_components: int = 256,
+        n_patterns: int = 64,
+        *,
+        negative_phase: Any = "auto",
+        optimizer: Any = "sgd",
+        learning_rate: Any = "auto",
+        batch_size: int = 100,
+        max_iter: int = 20,
+        n_updates: int | None = None,
+        shuffle: bool = True,
+        visible: Any = "binary",
+        hidden: str = "binary",
+        units: str = "binary",
+        binarize: Any = "auto",
+        fit_intercept: bool = True,
+        center: bool = True,
+        l1_penalty: float = 0.0,
+        l2_penalty: float = 0.0,
+        init_scale: Any = "auto",
+        projection: str | None = "clip",
+        projection_period: Any = "update",
+        pattern_bound: float = 1.0,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 5,
+        tol: float = 1e-3,
+        hidden_features: str = "mean",
+        warm_start: bool = False,
+        dtype: Any = "float32",
+        backend: str = "auto",
+        n_threads: int | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.n_components = n_components
+        self.n_patterns = n_patterns
+        self.negative_phase = negative_phase
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.n_updates = n_updates
+        self.shuffle = shuffle
+        self.visible = visible
+        self.hidden = hidden
+        self.units = units
+        self.binarize = binarize
+        self.fit_intercept = fit_intercept
+        self.center = center
+        self.l1_penalty = l1_penalty
+        self.l2_penalty = l2_penalty
+        self.init_scale = init_scale
+        self.projection = projection
+        self.projection_period = projection_period
+        self.pattern_bound = pattern_bound
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.hidden_features = hidden_features
+        self.warm_start = warm_start
+        self.dtype = dtype
+        self.backend = backend
+        self.n_threads = n_threads
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @property
+    def components_(self) -> np.ndarray:
+        """Wᵀ of shape (n_components, n_units), formed from the patterns."""
+        check_is_fitted(self)
+        k = self.visible_patterns_.shape[0]
+        return (self.hidden_patterns_.T @ self.visible_patterns_) / np.sqrt(k, dtype=self._dtype)
+
+    def _projection(self) -> Projection:
+        return projection_of(self)
+
+    def _initial_couplings(self, n_visible: int, seed: int, backend: Any) -> PatternCouplings:
+        patterns = initial_patterns(self, n_visible, int(self.n_components), seed)
+        return PatternCouplings(*(backend.asarray(xi, self._dtype) for xi in patterns))
+
+    def _fitted_couplings(self, backend: Any) -> PatternCouplings:
+        patterns = (self.visible_patterns_, self.hidden_patterns_)
+        return PatternCouplings(*(backend.asarray(xi, self._dtype) for xi in patterns))
+
+    def _coupling_attributes(
+        self, couplings: PatternCouplings, to_numpy: Callable
+    ) -> dict[str, Any]:
+        return {
+            "visible_patterns_": to_numpy(couplings.visible_patterns),
+            "hidden_patterns_": to_numpy(couplings.hidden_patterns),
+        }
+
+
+def projection_of(estimator: Any) -> Projection:
+    """What an estimator's parameters say is done to its patterns."""
+    period = estimator.projection_period
+    period = period if isinstance(period, str) else int(period)
+    return Projection(estimator.projection, period, estimator.pattern_bound)
+
+
+def initial_patterns(
+    estimator: Any, n_visible: int, n_hidden: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Random patterns of both layers, at the amplitude that an estimator's parameters say."""
+    k, scale = int(estimator.n_patterns), estimator.init_scale
+    if scale == "auto":
+        scale = amplitude_for_singular_values_below(2.0, n_visible, n_hidden, k)
+    spins = 2.0 * np.random.default_rng(seed).integers(2, size=(k, n_visible + n_hidden)) - 1.0
+    return scale * spins[:, :n_visible], scale * spins[:, n_visible:]
+
+
+def amplitude_for_singular_values_below(
+    value: float, n_visible: int, n_hidden: int, n_patterns: int
+) -> float:
+    """Amplitude s of random patterns for which W has no larger singular value.
+
+    A large (K, N) matrix of random signs has the largest singular value √K + √N (Marchenko and
+    Pastur 1967). W is a product of two such, times s²/√K; the product of their norms bounds it.
+
+    Examples
+    --------
+    >>> print(f"{amplitude_for_singular_values_below(2.0, 784, 500, 190):.3f}")
+    0.135
+    """
+    root_k = np.sqrt(n_patterns)
+    norms = (root_k + np.sqrt(n_visible)) * (root_k + np.sqrt(n_hidden))
+    return float(np.sqrt(value * root_k / norms))

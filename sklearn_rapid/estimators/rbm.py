@@ -1,0 +1,240 @@
+"""The estimator RBM: its parameters and what its couplings are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from numbers import Real
+from typing import Any, ClassVar
+
+import numpy as np
+
+from sklearn_rapid.backends import BACKENDS
+from sklearn_rapid.checks.compat import Count, Interval, Options, StrOptions
+from sklearn_rapid.estimators.base import BaseRBM
+from sklearn_rapid.estimators.parameters import with_shared_parameters
+from sklearn_rapid.machine.couplings import DenseCouplings
+from sklearn_rapid.training.negative_phase import NegativePhase
+from sklearn_rapid.training.optimizers import Optimizer, Schedule
+from sklearn_rapid.training.steps.projections import Projection
+
+COUNT = Count()
+POSITIVE = Interval(Real, 0, None, closed="neither")
+NON_NEGATIVE = Interval(Real, 0, None, closed="left")
+
+CONSTRAINTS: dict[str, list] = {
+    "n_components": [COUNT],
+    "negative_phase": [StrOptions({"auto", "exact", "cd", "pcd", "pid", "pt"}), NegativePhase],
+    "optimizer": [StrOptions({"sgd", "adam"}), Optimizer],
+    "learning_rate": [StrOptions({"auto"}), POSITIVE, Schedule],
+    "batch_size": [COUNT],
+    "max_iter": [COUNT],
+    "n_updates": [COUNT, None],
+    "shuffle": ["boolean"],
+    "visible": [StrOptions({"binary", "gaussian", "categorical"}), list, tuple],
+    "hidden": [StrOptions({"binary", "gaussian"})],
+    "units": [StrOptions({"binary", "spin"})],
+    "binarize": [
+        Interval(Real, None, None, closed="neither"),
+        StrOptions({"auto", "sample"}),
+        None,
+    ],
+    "fit_intercept": ["boolean"],
+    "center": ["boolean"],
+    "l1_penalty": [NON_NEGATIVE],
+    "l2_penalty": [NON_NEGATIVE],
+    "early_stopping": ["boolean"],
+    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "n_iter_no_change": [COUNT],
+    "tol": [NON_NEGATIVE],
+    "hidden_features": [StrOptions({"mean", "sample"})],
+    "warm_start": ["boolean"],
+    "dtype": [StrOptions({"float32", "float64"}), Options(type, {np.float32, np.float64})],
+    "backend": [StrOptions({"auto", *BACKENDS})],
+    "n_threads": [COUNT, None],
+    "random_state": ["random_state"],
+    "verbose": ["verbose"],
+}
+
+
+@with_shared_parameters
+class RBM(BaseRBM):
+    """Restricted Boltzmann machine with dense couplings.
+
+    A model of binary data: visible spins v, hidden spins h, and P(v, h) proportional to
+    exp(vᵀWh + b·v + c·h). The parameters are always those of spins in {-1, +1}; `units` says
+    what X and the results are measured in. Or one of real columns, with a factor exp(-v·v/2), of
+    categories, or of all of them (see `visible`).
+
+    Parameters
+    ----------
+    {n_components}
+    {negative_phase}
+    {optimizer}
+    {learning_rate}
+    {batch_size}
+    {max_iter}
+    {n_updates}
+    {shuffle}
+    {visible}
+    {hidden}
+    {units}
+    {binarize}
+    {fit_intercept}
+    {center}
+    {l1_penalty}
+    init_scale : float, default=0.01
+        Standard deviation of the initial W.
+    {early_stopping}
+    {validation_fraction}
+    {n_iter_no_change}
+    {tol}
+    {hidden_features}
+    {warm_start}
+    {dtype}
+    {backend}
+    {n_threads}
+    {random_state}
+    {verbose}
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_components, n_units)
+        Wᵀ.
+    intercept_visible_ : ndarray of shape (n_units,)
+        b. A column is one unit, and a categorical one as many as it has codes.
+    intercept_hidden_ : ndarray of shape (n_components,)
+        c.
+    log_partition_ : float
+        log Z in nats, estimated when first asked for; see `log_partition`.
+    history_ : dict of lists
+        A value an epoch each, and one a call of `partial_fit`: "epoch", "seconds",
+        "learning_rate", "n_updates". With tempered
+        chains "barrier" (Λ), "lag" (how far chains are behind the model, nats; positive only
+        if they are), "n_rungs", "n_columns" and "step_share". With early stopping
+        "log_likelihood" of the rows set aside with "log_likelihood_error", or
+        "pseudo_likelihood" where there is no ladder (nats), and "free_energy_gap" (of the rows
+        set aside over those trained on, nats: it grows with overfitting).
+    n_iter_ : int
+        Epochs of the last `fit`, and calls of `partial_fit` since.
+    binarize_ : float, "sample" or None
+        What `binarize` has come to for the rows that were fitted; None without binary columns.
+    mean_, scale_ : ndarray of shape (n_units,)
+        Of real columns: their means, and their standard deviations given the hidden units. Of
+        other units beside them, zero and one.
+    categories_ : list of ndarray
+        The codes of each column, sorted, as its units stand; None for a column of another kind.
+    visible_ : list of (kind, ndarray of int)
+        What a list for `visible` has come to: the columns of each kind, by number. Units stand in
+        this order.
+    hidden_ : str
+        What hidden units are, where they are not binary.
+    column_of_unit_ : ndarray of shape (n_units,)
+        The column of X that each visible unit is of.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        If X has column names.
+
+    See Also
+    --------
+    RARBM : the same with couplings made of patterns.
+    sklearn.neural_network.BernoulliRBM : scikit-learn's, without likelihood or samples.
+
+    References
+    ----------
+    Tieleman (2008), "Training restricted Boltzmann machines using approximations to the
+    likelihood gradient".
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_rapid import RBM
+    >>> from sklearn_rapid.datasets import make_bars_and_stripes
+    >>> X = make_bars_and_stripes(3)
+    >>> rbm = RBM(n_components=8, negative_phase="exact", max_iter=500, random_state=0).fit(X)
+    >>> print(f"{rbm.score(X):.1f} nats; the best possible: {-np.log(12):.1f}")
+    -2.5 nats; the best possible: -2.5
+    >>> rbm.transform(X).shape
+    (12, 8)
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        **CONSTRAINTS,
+        "init_scale": [NON_NEGATIVE],
+    }
+
+    _fitted_shapes: ClassVar[dict] = {"components_": ("H", "V"), **BaseRBM._fitted_shapes}
+
+    def __init__(
+        self,
+        n_components: int = 256,
+        *,
+        negative_phase: Any = "auto",
+        optimizer: Any = "sgd",
+        learning_rate: Any = "auto",
+        batch_size: int = 100,
+        max_iter: int = 20,
+        n_updates: int | None = None,
+        shuffle: bool = True,
+        visible: Any = "binary",
+        hidden: str = "binary",
+        units: str = "binary",
+        binarize: Any = "auto",
+        fit_intercept: bool = True,
+        center: bool = True,
+        l1_penalty: float = 0.0,
+        l2_penalty: float = 0.0,
+        init_scale: float = 0.01,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 5,
+        tol: float = 1e-3,
+        hidden_features: str = "mean",
+        warm_start: bool = False,
+        dtype: Any = "float32",
+        backend: str = "auto",
+        n_threads: int | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.n_components = n_components
+        self.negative_phase = negative_phase
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.n_updates = n_updates
+        self.shuffle = shuffle
+        self.visible = visible
+        self.hidden = hidden
+        self.units = units
+        self.binarize = binarize
+        self.fit_intercept = fit_intercept
+        self.center = center
+        self.l1_penalty = l1_penalty
+        self.l2_penalty = l2_penalty
+        self.init_scale = init_scale
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.hidden_features = hidden_features
+        self.warm_start = warm_start
+        self.dtype = dtype
+        self.backend = backend
+        self.n_threads = n_threads
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _projection(self) -> Projection:
+        return Projection(None)
+
+    def _initial_couplings(self, n_visible: int, seed: int, backend: Any) -> DenseCouplings:
+        shape = (n_visible, int(self.n_components))
+        weights = np.random.default_rng(seed).normal(0.0, self.init_scale, shape)
+        return DenseCouplings(backend.asarray(weights, self._dtype))
+
+    def _fitted_couplings(self, backend: Any) -> DenseCouplings:
+        return DenseCouplings(backend.asarray(self.components_.T, self._dtype))
+
+    def _coupling_attributes(self, couplings: DenseCouplings, to_numpy: Callable) -> dict[str, Any]:
+        return {"components_": to_numpy(couplings.weights).T}

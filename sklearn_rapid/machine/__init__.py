@@ -1,0 +1,8 @@
+"""What a Boltzmann machine is: energies, samples, and log Z.
+
+Read `couplings` (W, dense or made of patterns), then `machine` (energies, fields, Gibbs steps).
+`clamped` holds some units at given states, `layers` makes a deep machine of a restricted one.
+`tempering` runs chains at many temperatures, `bridges` makes log Z of them, `known_states` and
+`basins` add modes that rows show and no chain finds, `annealing` and `partition` estimate log Z.
+Nothing here knows scikit-learn.
+"""

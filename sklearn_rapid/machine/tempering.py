@@ -1,0 +1,413 @@
+"""Parallel tempering: chains at many inverse temperatures that exchange their states.
+
+    log f_β(v) = (1-β) a·v + β b·v + log base(v) + Γ(β θ),    0 = β_0 < β_1 < ... < β_R = 1
+
+with Γ(β θ) = Σ_α log 2cosh(β θ_α) and no base measure where units are spins. A ladder has a chain
+at every β. At β = 0 units are independent and each sweep draws a new state (in no field, a = 0:
+fields of the data's means would make short ladders that are blind to rare modes,
+docs/design_notes/tempering.md); a state that climbs from there to β = 1 is an independent sample of
+the machine. Even and odd pairs of neighbours take turns in exchanging states, so that states do not
+diffuse but travel (Okabe et al. 2001; Syed, Bouchard-Côté, Deligiannidis, Doucet 2022,
+"Non-reversible parallel tempering", JRSS B 84).
+
+The shares r of rejected exchanges between neighbours add up to the barrier Λ = Σ r, which hardly
+depends on the number of rungs: how far the machine is from being easily sampled. β are placed so
+that every pair rejects the same share, in rounds of doubling length.
+
+A ladder is a value: `sweep` takes one and returns the next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from sklearn_rapid.backends import DRAWS_PER_SWEEP, RandomStream, Tempered
+from sklearn_rapid.machine.machine import Machine
+
+# Every pair of rungs counts as rejecting so often at least: β stay apart where nothing is rejected.
+SMALLEST_REJECTION = 0.01
+# Rungs for each unit of the barrier. Syed et al. find two best for round trips a sweep and row.
+RUNGS_PER_BARRIER = 2.0
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """Chains at a ladder of inverse temperatures, in columns that do not depend on one another.
+
+    Attributes
+    ----------
+    betas : tuple of n_rungs floats
+        In rising order, from 0 to 1. Several rungs may be at β = 1: they pass their states on.
+    base : array of shape (V,)
+        a, the fields at β = 0.
+    states : array of shape (n_columns * n_rungs, V)
+        Row c * n_rungs + r is column c at rung r.
+    origin, arrivals : arrays of shape (n_columns * n_rungs,) and (n_columns,)
+        See `sklearn_rapid.backends.Tempered`.
+    accepted : array of shape (n_rungs - 1,)
+        Sums of the acceptance probabilities of exchanges between neighbours.
+    n_sweeps : int
+        Since the ladder was built, or its β last changed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_rapid.backends import RandomStream, get_backend
+    >>> from sklearn_rapid.machine.couplings import DenseCouplings
+    >>> machine = Machine(DenseCouplings(np.eye(3)), np.zeros(3), np.zeros(3),
+    ...                   get_backend("numpy"))
+    >>> ladder = build(machine, np.array([0.0, 0.5, 1.0]), 10, RandomStream(0))
+    >>> ladder, log_ratios = sweep(ladder, machine, 20, RandomStream(1))
+    >>> cold_states(ladder, machine.backend).shape, log_ratios.shape
+    ((10, 3), (20, 30))
+    >>> travels(ladder, machine.backend).n_round_trips > 10
+    True
+    """
+
+    betas: tuple[float, ...]
+    base: Any
+    states: Any
+    origin: Any
+    arrivals: Any
+    accepted: Any
+    n_sweeps: int = 0
+
+    @property
+    def n_rungs(self) -> int:
+        """Rungs of a column."""
+        return len(self.betas)
+
+    @property
+    def n_columns(self) -> int:
+        """Columns of rungs."""
+        return self.arrivals.shape[0]
+
+    @property
+    def top(self) -> int:
+        """The first rung at β = 1."""
+        return int(np.searchsorted(self.betas, 1.0))
+
+
+@dataclass(frozen=True)
+class Travels:
+    """How states travelled along a ladder since its β last changed.
+
+    Attributes
+    ----------
+    betas : array of shape (n_rungs,)
+        One rung at β = 1 among them.
+    rejections : array of shape (n_rungs - 1,)
+        Share of rejected exchanges of each pair of neighbours, in [0, 1].
+    n_round_trips : int
+        States drawn anew at β = 0 that arrived at β = 1, in all columns.
+    n_columns, n_sweeps : int
+
+    Examples
+    --------
+    >>> travels = Travels(np.array([0.0, 0.4, 1.0]), np.array([0.25, 0.5]), 3, 2, 10)
+    >>> travels.barrier
+    0.75
+    """
+
+    betas: np.ndarray
+    rejections: np.ndarray
+    n_round_trips: int
+    n_columns: int
+    n_sweeps: int
+
+    @property
+    def barrier(self) -> float:
+        """Λ, the sum of all rejections."""
+        return float(np.sum(self.rejections))
+
+    @property
+    def local_barrier(self) -> np.ndarray:
+        """The density of the barrier, λ(β), between each pair of rungs: shape (n_rungs - 1,)."""
+        return self.rejections / np.diff(self.betas)
+
+
+def travels(ladder: Ladder, backend: Any) -> Travels:
+    """What a ladder has counted since its β last changed."""
+    pairs = np.arange(ladder.top)
+    n_tried = ladder.n_columns * ((ladder.n_sweeps + 1 - pairs % 2) // 2)
+    accepted = np.nan_to_num(backend.to_numpy(ladder.accepted))[: ladder.top]
+    return Travels(
+        betas=np.array(ladder.betas[: ladder.top + 1]),
+        rejections=np.clip(1.0 - accepted / np.maximum(n_tried, 1), 0.0, 1.0),
+        n_round_trips=int(backend.to_numpy(ladder.arrivals).sum()),
+        n_columns=ladder.n_columns,
+        n_sweeps=ladder.n_sweeps,
+    )
+
+
+def cold_states(ladder: Ladder, backend: Any) -> Any:
+    """The states at β = 1, shape (n_columns * their number in a column, V)."""
+    by_rung = backend.xp.reshape(ladder.states, (ladder.n_columns, ladder.n_rungs, -1))
+    return backend.xp.reshape(by_rung[:, ladder.top :, :], (-1, ladder.states.shape[1]))
+
+
+def build(
+    machine: Machine,
+    betas: np.ndarray,
+    n_columns: int,
+    stream: RandomStream,
+    start: Any = None,
+    base: Any = None,
+) -> Ladder:
+    """A ladder before its first sweep, every state of it drawn from the base.
+
+    Parameters
+    ----------
+    machine : Machine
+    betas : array of shape (n_rungs,)
+        From 0 to 1, in rising order.
+    n_columns : int
+    stream : RandomStream
+    start : array of shape (n_started, V), optional
+        States to start whole columns from, in turn. The other columns start from the base.
+    base : array of shape (V,), optional
+        a; None is zero.
+    """
+    backend, xp, dtype = machine.backend, machine.backend.xp, machine.visible_bias.dtype
+    base = xp.zeros(machine.n_visible) if base is None else backend.asarray(base)
+    base = xp.astype(base, dtype)
+    n_rows = n_columns * len(betas)
+    fields = xp.zeros((n_rows, machine.n_visible), dtype=dtype) + base
+    draw = stream.reserve()
+    states = xp.astype(machine.visible_units.sample(fields, backend, stream, draw), dtype)
+    if start is not None:
+        n_started = min(n_columns, start.shape[0]) * len(betas)
+        rows = backend.asarray(np.arange(n_started) // len(betas), "int64")
+        states[:n_started, :] = xp.take(start, rows, axis=0)
+    return of_states(backend, as_betas(betas), base, states)
+
+
+def of_states(backend: Any, betas: Any, base: Any, states: Any) -> Ladder:
+    """A ladder of these states, column by column, that has not counted anything yet."""
+    xp, n_rows = backend.xp, states.shape[0]
+    return Ladder(
+        tuple(map(float, betas)),
+        base,
+        states,
+        origin=xp.zeros(n_rows, dtype=xp.int8),
+        arrivals=xp.zeros(n_rows // len(betas), dtype=xp.int64),
+        accepted=xp.zeros(len(betas) - 1, dtype=xp.float64),
+    )
+
+
+def counted_anew(ladder: Ladder, backend: Any) -> Ladder:
+    """The ladder with its counters at zero."""
+    return of_states(backend, ladder.betas, ladder.base, ladder.states)
+
+
+def sweep(
+    ladder: Ladder, machine: Machine, n_sweeps: int, stream: RandomStream, free: Any = None
+) -> tuple[Ladder, Any]:
+    """The ladder after some sweeps, and what log f would have gained at neighbouring rungs.
+
+    Parameters
+    ----------
+    ladder : Ladder
+    machine : Machine
+    n_sweeps : int
+    stream : RandomStream
+    free : boolean array of shape (n_columns * n_rungs, V), optional
+        False where a spin stays as it is; the same for all rungs of a column.
+
+    Returns
+    -------
+    Ladder
+    log_ratios : array of shape (n_sweeps, n_columns * n_rungs)
+        See `sklearn_rapid.backends.Tempered`.
+    """
+    backend = machine.backend
+    first_draw = stream.reserve(DRAWS_PER_SWEEP * n_sweeps)
+    swept = backend.temper(
+        ladder.states, machine.up, machine.down, ladder.base, np.array(ladder.betas), n_sweeps,
+        stream, first_draw, parity=ladder.n_sweeps % 2, origin=ladder.origin,
+        arrivals=ladder.arrivals, free=free,
+    )  # fmt: skip
+    return after(ladder, swept, backend), swept.log_ratios
+
+
+def after(ladder: Ladder, swept: Tempered, backend: Any) -> Ladder:
+    """The ladder with what sweeps have made of its states, and with their exchanges counted."""
+    xp = backend.xp
+    accepted = xp.asarray(ladder.accepted, copy=True)
+    for first, gains, losses in _pairs(ladder.n_rungs, swept.log_ratios, ladder.n_sweeps % 2, xp):
+        p = xp.exp(xp.minimum(gains + losses, xp.zeros_like(gains)))
+        # Sweep by sweep: the sum is the same however sweeps are grouped in calls.
+        of_sweeps = xp.sum(p, axis=1)
+        for k in range(of_sweeps.shape[0]):
+            accepted[first::2] += of_sweeps[k, :]
+    return replace(
+        ladder,
+        states=swept.states,
+        origin=swept.origin,
+        arrivals=swept.arrivals,
+        accepted=accepted,
+        n_sweeps=ladder.n_sweeps + swept.log_ratios.shape[0],
+    )
+
+
+def with_betas(ladder: Ladder, betas: np.ndarray, backend: Any) -> Ladder:
+    """The ladder with other rungs, each of which goes on with the state of the one nearest in β."""
+    betas = as_betas(betas)
+    top, n_cold = ladder.top, len(betas) - int(np.searchsorted(betas, 1.0))
+    distance = np.abs(betas[:-n_cold, None] - np.array(ladder.betas[: top + 1]))
+    nearest = distance.argmin(axis=1)
+    cold = top + np.arange(n_cold) % (ladder.n_rungs - top)
+    states = _of_columns(ladder, backend, np.concatenate([nearest, cold]))
+    return of_states(backend, betas, ladder.base, states)
+
+
+def regrouped(ladder: Ladder, backend: Any, n_columns: int, n_cold_rungs: int) -> Ladder:
+    """The ladder with other numbers of columns and of rungs at β = 1 in each of them.
+
+    States at β = 1 go on, in turn, as often as there is room for them; so do the other states of
+    the columns. Copies part in the sweeps that follow.
+    """
+    top, n_old = ladder.top, ladder.n_columns
+    column, rung = np.divmod(
+        np.arange(n_columns * n_cold_rungs) % (n_old * (ladder.n_rungs - top)), ladder.n_rungs - top
+    )
+    cold = (column * ladder.n_rungs + top + rung).reshape(n_columns, n_cold_rungs)
+    warm = np.arange(n_columns)[:, None] % n_old * ladder.n_rungs + np.arange(top)
+    rows = backend.asarray(np.concatenate([warm, cold], axis=1).ravel(), "int64")
+    states = backend.xp.take(ladder.states, rows, axis=0)
+    betas = np.array((*ladder.betas[:top], *np.ones(n_cold_rungs)))
+    return of_states(backend, betas, ladder.base, states)
+
+
+def lags(ladder: Ladder, log_ratios: Any, parity: int, backend: Any) -> Any:
+    """How far states are from equilibrium, as exchanges see it: nats, one number a sweep.
+
+    The states of the lower rung of a pair bound its difference in log Z from below, those of the
+    upper rung from above, in expectation and at equilibrium (see `sklearn_rapid.bridges`). This
+    is how far the bounds are crossed, in each sweep by itself: zero on average at equilibrium, but
+    for a few columns, of which it is negative.
+    A sweep has every other pair: with both kinds, twice the mean over sweeps is that of a ladder.
+
+    Parameters
+    ----------
+    ladder : Ladder
+        Only its rungs are looked at.
+    log_ratios : array of shape (n_sweeps, n_columns * n_rungs)
+        As `sweep` returns it, of all columns there are.
+    parity : {0, 1}
+        That of the first sweep.
+    """
+    xp = backend.xp
+    out = xp.zeros(log_ratios.shape[0], dtype=xp.float64)
+    for first, gains, losses in _pairs(ladder.n_rungs, log_ratios, parity, xp):
+        crossed = xp.sum(_log_mean_exp(gains, xp) + _log_mean_exp(losses, xp), axis=1)
+        out[(first - parity) % 2 :: 2] = crossed
+    return out
+
+
+def log_partition_gain(ladder: Ladder, log_ratios: Any, parity: int, backend: Any) -> float:
+    """log Z at β = 1 less that at β = 0, in the middle of the bounds that `lags` compares.
+
+    From few sweeps, two at least, where bridges would take too long. Parameters as of `lags`.
+    """
+    xp, total = backend.xp, 0.0
+    for _, gains, losses in _pairs(ladder.n_rungs, log_ratios, parity, xp):
+        middle = 0.5 * (_log_mean_exp(gains, xp) - _log_mean_exp(losses, xp))
+        total += float(xp.sum(middle)) / middle.shape[0]
+    return total
+
+
+def placed(travelled: Travels, n_rungs: int) -> np.ndarray:
+    """`n_rungs` β from 0 to 1 between which equal shares of exchanges would be rejected.
+
+    The rejections, added up along β, are taken for linear between the rungs.
+
+    Examples
+    --------
+    >>> travelled = Travels(np.array([0.0, 0.4, 1.0]), np.array([0.25, 0.5]), 3, 2, 10)
+    >>> placed(travelled, 4)
+    array([0. , 0.4, 0.7, 1. ])
+    """
+    rejections = np.maximum(travelled.rejections, SMALLEST_REJECTION)
+    total = np.concatenate([[0.0], np.cumsum(rejections)])
+    return np.interp(np.linspace(0.0, total[-1], n_rungs), total, travelled.betas)
+
+
+def rungs_for(barrier: float) -> int:
+    """How many rungs a barrier calls for, both ends among them.
+
+    A pair of rungs rejects no more than everything: too few rungs make a barrier look lower than
+    it is, but more than half as high as the rungs can show; asked again and again, this finds it.
+
+    Examples
+    --------
+    >>> rungs_for(0.1), rungs_for(10.0)
+    (3, 22)
+    """
+    return int(np.ceil(RUNGS_PER_BARRIER * barrier)) + 2
+
+
+def adapted(ladder: Ladder, backend: Any, n_rungs: int | None = None) -> Ladder:
+    """The ladder with rungs at equal rejections, as many as its barrier calls for or as are given.
+
+    Rungs at β = 1 stay as many as they are.
+    """
+    travelled = travels(ladder, backend)
+    n_rungs = rungs_for(travelled.barrier) if n_rungs is None else n_rungs
+    copies = np.ones(ladder.n_rungs - ladder.top - 1)
+    return with_betas(ladder, np.concatenate([placed(travelled, n_rungs), copies]), backend)
+
+
+def base_log_partition(base: Any, machine: Machine) -> float:
+    """log Z at β = 0, Γ(a) + Γ(0) of the two layers in nats: of spins, Σ_i log 2cosh a_i + H log 2.
+
+    Parameters
+    ----------
+    base : array of shape (V,)
+        a, on the backend.
+    machine : Machine
+    """
+    backend, xp = machine.backend, machine.backend.xp
+    base = xp.astype(base, xp.float64)[None, :]
+    no_field = xp.zeros((1, machine.n_hidden), dtype=xp.float64)
+    of_visible = machine.visible_units.log_partition(base, backend)
+    of_hidden = machine.hidden_units.log_partition(no_field, backend)
+    return float(of_visible[0]) + float(of_hidden[0])
+
+
+def as_betas(betas: np.ndarray) -> np.ndarray:
+    """Inverse temperatures as float64 numbers that float32 can hold: all backends use the same."""
+    return np.asarray(betas, dtype=np.float32).astype(np.float64)
+
+
+def _pairs(n_rungs: int, log_ratios: Any, parity: int, xp: Any) -> Any:
+    """The first rung, gains of the lower and of the upper states of even pairs, and of odd ones.
+
+    Gains are of shape (n_sweeps of that kind, n_columns, n_pairs).
+    """
+    by_rung = xp.reshape(log_ratios, (log_ratios.shape[0], -1, n_rungs))
+    for turn in range(min(2, log_ratios.shape[0])):
+        first = (parity + turn) % 2
+        if n_rungs - first < 2:
+            continue
+        of_turn = by_rung[turn::2, :, first : first + (n_rungs - first) // 2 * 2]
+        yield first, of_turn[:, :, ::2], of_turn[:, :, 1::2]
+
+
+def _log_mean_exp(x: Any, xp: Any) -> Any:
+    """log of the mean over columns of exp(x), less its bias to first order: few are too low."""
+    largest = xp.max(x, axis=1, keepdims=True)
+    weights = xp.exp(x - largest)
+    mean = xp.mean(weights, axis=1)
+    spread = xp.mean(weights * weights, axis=1) / (mean * mean) - 1.0
+    bias = spread / (2.0 * max(x.shape[1] - 1, 1))
+    return xp.log(mean) + largest[:, 0, :] + bias
+
+
+def _of_columns(ladder: Ladder, backend: Any, rungs: np.ndarray) -> Any:
+    """The states of these rungs, column by column."""
+    rows = np.arange(ladder.n_columns)[:, None] * ladder.n_rungs + rungs
+    return backend.xp.take(ladder.states, backend.asarray(rows.ravel(), "int64"), axis=0)

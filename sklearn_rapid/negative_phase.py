@@ -1,0 +1,26 @@
+"""Negative phases: the states that the model is compared with in training.
+
+Each one yields visible states, with weights where they are not equally likely, and its next
+state. Hyperparameters live on these objects; chains are passed in and returned, so that clones
+are safe and resuming is exact. The code is in `sklearn_rapid.training.negative_phase`.
+"""
+
+from sklearn_rapid.training.negative_phase import (
+    ContrastiveDivergence,
+    Exact,
+    NegativePhase,
+    NegativeStates,
+    ParallelTempering,
+    PatternInducedCorrelations,
+    PersistentContrastiveDivergence,
+)
+
+__all__ = [
+    "ContrastiveDivergence",
+    "Exact",
+    "NegativePhase",
+    "NegativeStates",
+    "ParallelTempering",
+    "PatternInducedCorrelations",
+    "PersistentContrastiveDivergence",
+]

@@ -1,0 +1,359 @@
+"""The callback that keeps a fit on disk, and the way back."""
+
+from __future__ import annotations
+
+import copy
+import os
+import pickle
+import re
+import uuid
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import ArrayLike
+from sklearn.callback import with_callbacks
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_rapid.checks.compat import validate_parameters
+from sklearn_rapid.checks.warnings import warn
+from sklearn_rapid.estimators.base import BaseRBM
+from sklearn_rapid.persistence.files import DamagedFile, sealed, unsealed, write_whole
+from sklearn_rapid.tables.gaps import weights_of_known
+from sklearn_rapid.training.fit import fit as _fit
+from sklearn_rapid.training.fit.progress import new_fit_id
+from sklearn_rapid.training.fit.settings import check_count, checked_weights
+
+SUFFIX = ".checkpoint"
+NAME = re.compile(rf"(?P<stem>\w+-[0-9a-f]+)-(?P<epoch>\d+){re.escape(SUFFIX)}")
+
+
+class Checkpoint:
+    """A callback that keeps a fit on disk, so that it survives the end of the process.
+
+    A file holds all that the fit is made of after an epoch: the model, chains, the optimizer's
+    state, random numbers, the schedule's position, the history, and what early stopping knows.
+    `resume` goes on with it. What that leads to is the model, bit for bit, of a fit that has never
+    been cut short.
+
+    Files are either whole or not there, whenever a process is killed. Every fit has names of its
+    own in the folder, ``<class>-<fit>-<epochs done>.checkpoint``: several fits (those of a grid
+    search, say) never write over one another, and a fit that is begun anew leaves the files of the
+    old one alone. Files of fits that are no longer wanted are yours to delete.
+
+    Parameters
+    ----------
+    path : str or path
+        A folder, which is made if it is not there.
+    every : int, default=1
+        Epochs from one file to the next. The last one of `max_iter` gets a file in any case.
+    n_kept : int, default=2
+        How many files of a fit are kept, the newest ones. With two there is another one if the
+        disk damages the first.
+
+    Raises
+    ------
+    OSError
+        At the start of a fit, if nothing can be written to the folder. If that happens later, a
+        RuntimeWarning says so, and the fit goes on.
+    TypeError
+        At the start of a fit, if the estimator is not one of this package, or has parameters that
+        cannot be pickled.
+
+    See Also
+    --------
+    resume : Goes on with a fit.
+
+    Notes
+    -----
+    A checkpoint is a pickle: reading one runs what its author put into it. Read only those that
+    you trust. Other callbacks are not part of it. It is meant for the version of the package that
+    has written it: what is to last is a finished model.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from sklearn_rapid import RBM
+    >>> from sklearn_rapid.callbacks import Checkpoint, resume
+    >>> from sklearn_rapid.datasets import make_bars
+    >>> X, folder = make_bars(3), tempfile.TemporaryDirectory()
+    >>> rbm = RBM(4, max_iter=30, random_state=0).set_callbacks(Checkpoint(folder.name, every=20))
+    >>> rbm = rbm.fit(X)  # may be killed at any time
+    >>> model = Checkpoint.load(folder.name)  # the model of the last file
+    >>> model.n_iter_
+    30
+    >>> model = resume(folder.name, X)  # the model of the whole fit
+    >>> bool((model.components_ == rbm.components_).all())
+    True
+    >>> folder.cleanup()
+    """
+
+    def __init__(self, path: str | os.PathLike, every: int = 1, n_kept: int = 2) -> None:
+        check_count("every", every, 1)
+        check_count("n_kept", n_kept, 1)
+        self.path = Path(path).absolute()
+        self.every = every
+        self.n_kept = n_kept
+
+    def setup(self, estimator: Any, context: Any) -> None:
+        """Find out whether checkpoints can be written, before there is something to lose.
+
+        Parameters
+        ----------
+        estimator : estimator
+        context : CallbackContext
+        """
+        if not isinstance(estimator, BaseRBM):
+            raise TypeError(
+                "Checkpoint keeps fits of RBM and RARBM; set it on one of them (within a pipeline "
+                f"or search as well), got {type(estimator).__name__}"
+            )
+        try:
+            content = sealed(self._payload(estimator))
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise TypeError(
+                f"a checkpoint is a pickle, which {estimator!r} does not fit into: {error}"
+            ) from error
+        probe = self.path / f".probe-{uuid.uuid4().hex}"
+        try:
+            probe.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(probe, content)
+            probe.unlink()
+        except OSError as error:
+            message = f"no checkpoints can be written to the folder {self.path}: {error.strerror}"
+            raise OSError(error.errno, message) from error
+
+    def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
+        """Nothing to do.
+
+        Parameters
+        ----------
+        estimator : estimator
+        context : CallbackContext
+        """
+
+    def on_fit_task_end(
+        self, estimator: Any, context: Any, *, fitted_estimator: Any = None
+    ) -> None:
+        """Write a checkpoint after an epoch, if it is time for one.
+
+        Parameters
+        ----------
+        estimator : estimator
+        context : CallbackContext
+        fitted_estimator : estimator, optional
+            The model of the epoch, with all it takes to go on.
+        """
+        if fitted_estimator is None:
+            return
+        n_epochs = fitted_estimator.n_iter_
+        if n_epochs % self.every != 0 and n_epochs < estimator.max_iter:
+            return
+        stem = f"{type(estimator).__name__}-{fitted_estimator._unfinished['fit_id']}"
+        file = self.path / f"{stem}-{n_epochs:06d}{SUFFIX}"
+        try:
+            write_whole(file, sealed(self._payload(fitted_estimator)))
+            written = [old for old in _newest_first(self.path, stem) if _epoch(old) <= n_epochs]
+            for old in [*written[self.n_kept :], *self.path.glob(f".{stem}-*.tmp")]:
+                old.unlink(missing_ok=True)
+        except (OSError, MemoryError) as error:
+            warn(
+                f"no checkpoint could be written after {n_epochs} epochs: {error!r}. The fit goes "
+                "on; the last checkpoint before, if there is one, is still there.",
+                RuntimeWarning,
+            )
+
+    def teardown(self, estimator: Any, context: Any) -> None:
+        """Nothing to do.
+
+        Parameters
+        ----------
+        estimator : estimator
+        context : CallbackContext
+        """
+
+    @staticmethod
+    def load(path: str | os.PathLike) -> BaseRBM:
+        """The model of a checkpoint, with all it takes to `resume` its fit.
+
+        Parameters
+        ----------
+        path : str or path
+            A file, or a folder with files of one fit: then the newest one that is not damaged.
+            Trusted files only: reading one runs what its author put into it. From a file that is
+            not its fit's newest, what follows gets files of its own, as another fit does.
+
+        Returns
+        -------
+        RBM or RARBM
+            With a `Checkpoint` like the one that has written the file as its callback.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no checkpoint.
+        ValueError
+            If a file is damaged, or a folder has checkpoints of several fits.
+
+        Warns
+        -----
+        RuntimeWarning
+            If a file of a folder is damaged, so that an older one is taken.
+        """
+        path = Path(path)
+        file, payload = _read_newest(path) if path.is_dir() else (path, _read(path))
+        estimator = payload["estimator"]
+        others = [] if path.is_dir() else _newest_first(file.parent, _stem(file))
+        if any(_epoch(other) > _epoch(file) for other in others):
+            # Those who go back to an older file lose nothing of what came after it.
+            estimator._unfinished["fit_id"] = new_fit_id()
+        return estimator.set_callbacks(Checkpoint(file.parent, **payload["checkpoint"]))
+
+    def _payload(self, estimator: Any) -> dict[str, Any]:
+        kept = copy.copy(estimator)
+        # Callbacks have threads and sockets; which ones watch the rest is for who resumes.
+        for name in [name for name in vars(kept) if "callback" in name]:
+            delattr(kept, name)
+        return {
+            "estimator": kept,
+            "checkpoint": {"every": self.every, "n_kept": self.n_kept},
+        }
+
+
+@with_callbacks
+def _go_on(estimator: BaseRBM, X: Any, y: Any, sample_weight: Any) -> BaseRBM:
+    """What `fit` is for a fit that begins."""
+    validate_parameters(estimator)
+    with estimator._unchanged_on_error():
+        X = estimator._validate(X, reset=False, missing=True)
+        weights = weights_of_known(X, checked_weights(sample_weight, X.shape[0]))
+        _fit.fit(estimator, X, y, weights, resumed=False, goes_on=True)
+    return estimator
+
+
+def resume(
+    source: str | os.PathLike | BaseRBM,
+    X: ArrayLike,
+    y: Any = None,
+    sample_weight: ArrayLike | None = None,
+) -> BaseRBM:
+    """Go on with a fit that was cut short, as if it had not been.
+
+    The model is bit for bit that of the whole fit: the epochs that are left follow with the
+    learning rates that are left, the same random numbers, and what early stopping knew. (It takes
+    the same X, package, backend and machine: another processor may round otherwise.) That is not
+    what ``warm_start=True`` is for: `fit` then starts a fit of its own, of `max_iter` epochs and a
+    whole schedule, from the model that it finds.
+
+    Parameters
+    ----------
+    source : str, path or estimator
+        What `Checkpoint` has written: a file, or a folder with files of one fit (trusted ones
+        only). Or an estimator: one that `Checkpoint.load` has returned; one whose `fit` has been
+        interrupted (KeyboardInterrupt) or stopped by a callback; the `fitted_estimator` that a
+        callback is given. Its callbacks are called, and parameters may be changed before.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        The rows that the fit was begun with.
+    y : ignored
+        Handed to callbacks only.
+    sample_weight : array-like of shape (n_samples,), default=None
+        The weights that the fit was begun with.
+
+    Returns
+    -------
+    RBM or RARBM
+        The estimator that was given, or that of the file, fitted.
+
+    Raises
+    ------
+    ValueError
+        If X or the weights are not those that the fit was begun with, if nothing was cut short, or
+        if a file is damaged.
+    FileNotFoundError
+        If there is no checkpoint.
+
+    See Also
+    --------
+    Checkpoint : Keeps a fit on disk.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from sklearn_rapid import RBM
+    >>> from sklearn_rapid.callbacks import Checkpoint, resume
+    >>> from sklearn_rapid.datasets import make_bars
+    >>> X, folder = make_bars(3), tempfile.TemporaryDirectory()
+    >>> def train():  # the same after each restart of the process
+    ...     try:
+    ...         return resume(folder.name, X)
+    ...     except FileNotFoundError:
+    ...         return RBM(4, random_state=0).set_callbacks(Checkpoint(folder.name)).fit(X)
+    >>> bool((train().components_ == train().components_).all())
+    True
+    >>> folder.cleanup()
+    """
+    if isinstance(source, BaseRBM):
+        check_is_fitted(source)
+        if getattr(source, "_unfinished", None) is None:
+            raise ValueError(
+                f"the fit of this {type(source).__name__} was not cut short: nothing is left of "
+                "it. For more epochs set warm_start=True and call fit, or call partial_fit."
+            )
+        return _go_on(source, X, y, sample_weight)
+    return _go_on(Checkpoint.load(source), X, y, sample_weight)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """What is in a file; the error of a damaged one says which is the next older one."""
+    try:
+        return unsealed(file)
+    except DamagedFile as error:
+        others = _newest_first(file.parent, _stem(file))
+        older = [other for other in others if _epoch(other) < _epoch(file)]
+        if not older:
+            raise
+        raise DamagedFile(f"{error}. The next older one of its fit is {older[0]}") from error
+
+
+def _read_newest(folder: Path) -> tuple[Path, dict[str, Any]]:
+    """The newest file of the only fit in a folder that is not damaged, and what is in it."""
+    files = _newest_first(folder)
+    stems = sorted({_stem(file) for file in files})
+    if not files:
+        raise FileNotFoundError(f"there is no checkpoint (*{SUFFIX}) in {folder}")
+    if len(stems) > 1:
+        newest = ", ".join(str(_newest_first(folder, stem)[0]) for stem in stems)
+        raise ValueError(
+            f"{folder} has checkpoints of {len(stems)} fits. Say which one is meant by the path of "
+            f"its file, or delete the others: {newest}"
+        )
+    errors = []
+    for file in files:
+        try:
+            payload = unsealed(file)
+        except DamagedFile as error:
+            errors.append(str(error))
+            continue
+        if errors:
+            message = f"{'; '.join(errors)}. {file} is taken instead."
+            warn(message, RuntimeWarning)
+        return file, payload
+    raise DamagedFile(f"no checkpoint in {folder} can be read: {'; '.join(errors)}")
+
+
+def _newest_first(folder: Path, stem: str | None = None) -> list[Path]:
+    """The checkpoints in a folder, of one fit or of all."""
+    files = [file for file in folder.iterdir() if NAME.fullmatch(file.name)]
+    files = [file for file in files if stem in (None, _stem(file))]
+    return sorted(files, key=_epoch, reverse=True)
+
+
+def _stem(file: Path) -> str:
+    """The part of a file's name that all files of its fit share."""
+    match = NAME.fullmatch(file.name)
+    return match["stem"] if match else file.name
+
+
+def _epoch(file: Path) -> int:
+    """How many epochs were done, by the file's name; 0 if it has been given another one."""
+    match = NAME.fullmatch(file.name)
+    return int(match["epoch"]) if match else 0

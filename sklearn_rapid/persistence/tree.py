@@ -1,0 +1,142 @@
+"""Trees of plain values, arrays and a few known classes, as JSON and named arrays.
+
+What JSON has no word for is a dict of one key that says what it is. Nothing is looked up by a name
+from outside but the classes that the caller has listed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import fields, is_dataclass
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+from sklearn_rapid.checks.arrays import MOST_SHOWN, shown
+
+DTYPES = {np.dtype(name) for name in ("bool", "int8", "uint8", "int32", "int64")}
+DTYPES |= {np.dtype("float32"), np.dtype("float64")}
+# Annotations of dataclasses whose values are looked at.
+PLAIN = {"int": Integral, "float": Real, "bool": bool}
+
+
+class Tree:
+    """Writes and reads trees whose leaves are plain values, arrays and values of known classes.
+
+    Parameters
+    ----------
+    classes : iterable of type
+        Dataclasses, and estimators that are made of their parameters.
+
+    Examples
+    --------
+    >>> tree, arrays = Tree([]), {}
+    >>> node = tree.written({"a": (1, float("nan")), "b": np.zeros(2)}, "x", arrays)
+    >>> node
+    {'dict': {'a': {'tuple': [1, {'number': 'nan'}]}, 'b': {'array': 'x/b'}}}
+    >>> tree.read(node, arrays)
+    {'a': (1, nan), 'b': array([0., 0.])}
+    """
+
+    def __init__(self, classes: Iterable[type]) -> None:
+        self.classes = {cls.__name__: cls for cls in classes}
+
+    def written(self, value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
+        """A value as JSON; its arrays are added to `arrays`, under names that start with `name`."""
+        if value is None or isinstance(value, str | bool):
+            return value
+        if isinstance(value, Integral):
+            return int(value)
+        if isinstance(value, Real):
+            return float(value) if math.isfinite(value) else {"number": repr(float(value))}
+        if isinstance(value, bytes):
+            return {"bytes": value.hex()}
+        if isinstance(value, type) and value in (np.float32, np.float64):
+            return {"dtype": np.dtype(value).name}
+        if isinstance(value, np.ndarray):
+            return self._written_array(value, name, arrays)
+        if isinstance(value, list | tuple):
+            items = [self.written(v, f"{name}/{i}", arrays) for i, v in enumerate(value)]
+            return items if isinstance(value, list) else {"tuple": items}
+        if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+            return {"dict": self._written_items(value, name, arrays)}
+        if self.classes.get(type(value).__name__) is type(value):
+            items = _parts(value)
+            kind = type(value).__name__
+            return {"class": kind, "values": self._written_items(items, name, arrays)}
+        raise TypeError(
+            f"{name} is {value!r} of type {type(value).__name__}, which a file that runs no code "
+            "cannot hold"
+        )
+
+    def read(self, node: Any, arrays: dict[str, np.ndarray]) -> Any:
+        """The value that has been written; ValueError for what no value is written as."""
+        if node is None or isinstance(node, str | bool | int | float):
+            return node
+        if isinstance(node, list):
+            return [self.read(item, arrays) for item in node]
+        match node:
+            case {"number": "nan" | "inf" | "-inf" as number, **rest} if not rest:
+                return float(number)
+            case {"bytes": str(text), **rest} if not rest:
+                return bytes.fromhex(text)
+            case {"dtype": "float32" | "float64" as dtype, **rest} if not rest:
+                return getattr(np, dtype)
+            case {"array": str(name), **rest} if name in arrays and not rest:
+                return arrays[name]
+            case {"transposed": str(name), **rest} if name in arrays and not rest:
+                return arrays[name].T
+            case {"strings": list(strings), **rest} if not rest and _are_strings(strings):
+                return np.array(strings, dtype=object)
+            case {"tuple": list(items), **rest} if not rest:
+                return tuple(self.read(item, arrays) for item in items)
+            case {"dict": dict(items), **rest} if not rest:
+                return {key: self.read(item, arrays) for key, item in items.items()}
+            case {"class": str(kind), "values": dict(items), **rest} if not rest:
+                values = {key: self.read(item, arrays) for key, item in items.items()}
+                return self._made(kind, values)
+        raise ValueError(f"it holds a value that is not known here: {shown(node)}")
+
+    def _written_items(self, items: dict[str, Any], name: str, arrays: dict) -> dict[str, Any]:
+        return {key: self.written(v, f"{name}/{key}", arrays) for key, v in items.items()}
+
+    def _written_array(self, value: np.ndarray, name: str, arrays: dict) -> dict[str, Any]:
+        if value.dtype.kind in "OU" and value.ndim == 1 and _are_strings(value):
+            return {"strings": [str(s) for s in value]}
+        if value.dtype not in DTYPES:
+            raise TypeError(f"{name} is an array of dtype {value.dtype}, which files do not hold")
+        # In the order of its memory, so that products of it round as they did.
+        is_transposed = (
+            value.ndim == 2 and value.flags.f_contiguous and not value.flags.c_contiguous
+        )
+        arrays[name] = np.asarray(value.T if is_transposed else value, order="C")
+        return {"transposed" if is_transposed else "array": name}
+
+    def _made(self, kind: str, values: dict[str, Any]) -> Any:
+        if kind not in self.classes:
+            raise ValueError(f"it holds a {shown(kind)}, which is not known here")
+        cls = self.classes[kind]
+        annotations = {f.name: f.type for f in fields(cls)} if is_dataclass(cls) else {}
+        for name, value in values.items():
+            wanted = PLAIN.get(annotations.get(name), object)
+            if not isinstance(value, wanted) or (wanted is Integral and isinstance(value, bool)):
+                raise ValueError(f"it holds a {kind} with {shown(name)[1:-1]} = {shown(value)}")
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise ValueError(
+                f"it holds a {kind} that is not one of this version: {str(error)[:MOST_SHOWN]}"
+            ) from None
+
+
+def _parts(value: Any) -> dict[str, Any]:
+    """What a value of a known class is made of again."""
+    if is_dataclass(value):
+        return {f.name: getattr(value, f.name) for f in fields(value)}
+    return value.get_params(deep=False)
+
+
+def _are_strings(values: Iterable) -> bool:
+    return all(isinstance(value, str) for value in values)

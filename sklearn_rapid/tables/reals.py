@@ -1,0 +1,244 @@
+"""Real columns: their means and scales, and rows to states of real units and back.
+
+A column x is v = (x - mean) / scale inside. The mean is that of the rows; the scale starts at their
+standard deviation, and training changes it (`sklearn_rapid.visible_scale`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from sklearn_rapid.backends import is_cupy_array, to_host
+from sklearn_rapid.checks.cached import cached_property
+from sklearn_rapid.tables.gaps import lacks_entries, refuse_unknown
+from sklearn_rapid.tables.spins import SpinEncoder, chunks
+
+# A spread of less than so many roundings of a column's largest value is none.
+ROUNDINGS = 10.0
+# Beyond, float32 would overflow or lose digits.
+SMALLEST_SCALE, LARGEST_SCALE = 1e-30, 1e30
+# A scale may shrink to this share of its column's standard deviation: centres that are further
+# apart than so many scales are too far for chains.
+SMALLEST_SHARE = 0.05
+# No further than this share of what the column's numbers are apart: one of them is as good as any
+# in a step of that width, whose standard deviation it is.
+SHARE_OF_RESOLUTION = 12**-0.5
+# Nor where the variance is that of few rows, which batches do not have: a kurtosis of so much.
+LARGEST_KURTOSIS = 100.0
+# Rows that tell how far a column's numbers are apart.
+ROWS_FOR_RESOLUTION = 2000
+# States whose squares float32 holds.
+LARGEST_STATE = 1e15
+
+
+@dataclass(frozen=True)
+class RealEncoder:
+    """Reads rows of real columns as states of real units; what `SpinEncoder` is to binary rows.
+
+    Parameters
+    ----------
+    mean, scale : array of shape (V,)
+        Of each column, float64 on the host.
+    units : {"binary", "spin"}
+        What hidden features are measured in.
+    backend : backend
+    dtype : {"float32", "float64"}
+    gaps : bool, default=False
+        Whether rows may hold NaN, for what is not known. It stays NaN.
+
+    Examples
+    --------
+    >>> from sklearn_rapid.backends import get_backend
+    >>> encoder = RealEncoder(np.array([5.0]), np.array([2.0]), "binary", get_backend("numpy"),
+    ...                       "float32")
+    >>> encoder.spins(np.array([[9.0]]))
+    array([[2.]], dtype=float32)
+    """
+
+    mean: np.ndarray
+    scale: np.ndarray
+    units: str
+    backend: Any
+    dtype: str
+    gaps: bool = False
+
+    binarize = None
+    has_threshold = False
+
+    def check(self, X: Any, name: str = "X") -> None:
+        """Raise ValueError for a sparse X, whose zeros mean nothing; for rows too far away."""
+        if sparse.issparse(X):
+            raise ValueError(f"visible='gaussian' needs a dense {name}, got a sparse one")
+        if self.mean is None:
+            return
+        where = self.backend.xp if is_cupy_array(X) else np
+        mean, largest = (where.asarray(a) for a in (self.mean, LARGEST_STATE * self.scale))
+        for rows in chunks(X.shape[0]):
+            with np.errstate(over="ignore"):
+                is_far = to_host(where.abs(X[rows] - mean) > largest)
+            if is_far.any():
+                raise ValueError(
+                    f"{name} must be within {LARGEST_STATE:g} standard deviations of the mean of "
+                    f"each column, got a value that is not in column {is_far.any(axis=0).argmax()}"
+                )
+
+    def spins(self, X: Any, stream: Any = None, draw: int = 0, n_rows: int = 0) -> Any:
+        """Rows as a backend array of states, with rows of zeros added up to `n_rows`."""
+        where = self.backend.xp if is_cupy_array(X) else np
+        mean, scale = (where.asarray(a) for a in (self.mean, self.scale))
+        states = where.zeros((max(n_rows, X.shape[0]), X.shape[1]), dtype=self.dtype)
+        states[: X.shape[0]] = (X - mean) / scale
+        return self.backend.asarray(states)
+
+    def spins_of_rows(self, X: Any, rows: Any) -> Any:
+        """Some rows, by number or slice, as a backend array of states."""
+        return self.spins(X[rows])
+
+    def keeps_sparse(self, X: Any) -> bool:
+        """Never: rows are dense."""
+        return False
+
+    def decode(self, v: Any) -> Any:
+        """States or their means in the user's units, float64."""
+        xp = self.backend.xp
+        mean, scale = (self.backend.asarray(a) for a in (self.mean, self.scale))
+        return xp.astype(v, xp.float64) * scale + mean
+
+    def unit_means(self, machine: Any, h: Any) -> Any:
+        """E[v | h] of the units."""
+        return machine.visible_mean(h)
+
+    def decode_means(self, means: Any) -> Any:
+        """Means of `unit_means` in the user's units."""
+        return self.decode(means)
+
+    @property
+    def of_hidden(self) -> SpinEncoder:
+        """What reads and writes hidden features."""
+        return SpinEncoder(self.units, None, self.backend, self.dtype)
+
+    @property
+    def unscaled(self) -> RealEncoder:
+        """The same at a scale of one: in training the scale is part of the state."""
+        return replace(self, scale=np.ones_like(self.scale))
+
+    @cached_property
+    def log_volume(self) -> float:
+        """Log of the volume in the units of X that a unit of volume of the states has."""
+        return float(np.sum(np.log(self.scale)))
+
+    def log_volume_of(self, v: Any) -> Any:
+        """The same for the columns that are known of each row of states."""
+        xp = self.backend.xp
+        if not self.gaps:
+            return self.log_volume
+        unknown = xp.astype(v != v, xp.float64)
+        return self.log_volume - unknown @ self.backend.asarray(np.log(self.scale))
+
+
+def moments_of_columns(
+    X: Any, weights: np.ndarray | None, backend: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each column, float64; ValueError for a constant column.
+
+    Those of the entries that are known, where some are NaN.
+
+    Parameters
+    ----------
+    X : array of shape (n, V)
+        NumPy's, or CuPy's.
+    weights : array of shape (n,), optional
+    backend : backend
+
+    Examples
+    --------
+    >>> moments_of_columns(np.array([[1.0, 0.0], [3.0, 4.0]]), None, None)
+    (array([2., 2.]), array([1., 2.]))
+    """
+    on_device = is_cupy_array(X)
+    if not (on_device or isinstance(X, np.ndarray)):
+        raise ValueError(f"visible='gaussian' needs all rows at hand, got {type(X).__name__}")
+    if X.shape[0] == 1:
+        raise ValueError("visible='gaussian' takes scales from how rows differ, got 1 sample")
+    where = backend.xp if on_device else np
+    shares = np.full(X.shape[0], 1.0 / X.shape[0]) if weights is None else weights / weights.sum()
+    gaps, known = lacks_entries(X), 1.0
+    if gaps:
+        known = _weighted_sum(X, shares, lambda x: where.astype(x == x, x.dtype), where)
+        refuse_unknown(known > 0.0)
+
+    def known_of(values: Any) -> Any:
+        return where.where(values == values, values, where.zeros_like(values)) if gaps else values
+
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = _weighted_sum(X, shares, known_of, where) / known
+        at = where.asarray(mean)
+        variance = _weighted_sum(X, shares, lambda x: known_of((x - at) * (x - at)), where) / known
+        scale = np.sqrt(variance)
+    parts = (where.abs(known_of(X[rows])) for rows in chunks(X.shape[0]))
+    largest = np.max([to_host(where.max(part, axis=0)) for part in parts], axis=0)
+    constant = np.flatnonzero(scale <= ROUNDINGS * np.finfo(np.float64).eps * largest)
+    if constant.size:
+        raise ValueError(
+            f"X must vary in each column with visible='gaussian': a constant has no density. Leave "
+            f"out column{'s' if constant.size > 1 else ''} {', '.join(map(str, constant[:10]))}"
+            f"{', ...' if constant.size > 10 else ''}."
+        )
+    outside = np.flatnonzero(~((scale >= SMALLEST_SCALE) & (scale <= LARGEST_SCALE)))
+    if outside.size:
+        column = outside[0]
+        raise ValueError(
+            f"X must have standard deviations between {SMALLEST_SCALE:g} and {LARGEST_SCALE:g}, "
+            f"got {scale[column]:g} in column {column}: take another unit."
+        )
+    return mean, scale
+
+
+def smallest_scales(
+    X: Any, weights: np.ndarray | None, mean: np.ndarray, scale: np.ndarray, backend: Any
+) -> np.ndarray:
+    """How small the scale of each column may become in training, float64 of shape (V,).
+
+    Parameters
+    ----------
+    X : array of shape (n, V)
+        NumPy's, or CuPy's; NaN where an entry is not known.
+    weights : array of shape (n,), optional
+    mean, scale : array of shape (V,)
+        Of the columns, see `moments_of_columns`.
+    backend : backend
+
+    Examples
+    --------
+    >>> X = np.array([[0.0, -1.0], [0.0, -0.999], [0.0, 1.0], [3.0, 0.999]])
+    >>> smallest_scales(X, None, X.mean(axis=0), X.std(axis=0), None).round(3)
+    array([0.866, 0.05 ])
+    """
+    where = backend.xp if is_cupy_array(X) else np
+    shares = np.full(X.shape[0], 1.0 / X.shape[0]) if weights is None else weights / weights.sum()
+    at, unit = where.asarray(mean), where.asarray(scale)
+    known = _weighted_sum(X, shares, lambda x: where.astype(x == x, x.dtype), where)
+    fourth = _weighted_sum(X, shares, lambda x: where.nan_to_num((x - at) / unit) ** 4, where)
+    share = np.clip(fourth / known / LARGEST_KURTOSIS, SMALLEST_SHARE, 1.0)
+    some = to_host(X[:: max(1, X.shape[0] // ROWS_FOR_RESOLUTION)])
+    steps = np.array([_resolution(column) for column in some.T])
+    return np.maximum(share * scale, np.minimum(SHARE_OF_RESOLUTION * steps, scale))
+
+
+def _resolution(column: np.ndarray) -> float:
+    """The least difference of two numbers; zero if there is one alone."""
+    numbers = np.unique(column[column == column])
+    return float(np.diff(numbers).min()) if numbers.size > 1 else 0.0
+
+
+def _weighted_sum(X: Any, weights: np.ndarray, function: Any, where: Any) -> np.ndarray:
+    """Σ_n w_n f(x_n), rows taken in float64, a chunk at a time."""
+    total = np.zeros(X.shape[1])
+    for rows in chunks(X.shape[0]):
+        x = function(where.astype(X[rows], where.float64))
+        total += to_host(where.sum(where.asarray(weights[rows])[:, None] * x, axis=0))
+    return total

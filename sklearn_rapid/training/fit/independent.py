@@ -1,0 +1,231 @@
+"""Independent columns: what a fit is at worst.
+
+A fit is compared with them in likelihood of the rows that it was trained on, whatever its negative
+phase. One that ends below them is repeated with shorter steps, and replaced by them if that does
+not help (`sklearn_rapid._fit`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from sklearn_rapid.backends import RandomStream
+from sklearn_rapid.machine.clamped import columns_unknown, free_energy_bound, log_sums
+from sklearn_rapid.machine.couplings import Couplings, DenseCouplings
+from sklearn_rapid.machine.machine import Machine
+from sklearn_rapid.machine.tempering import base_log_partition
+from sklearn_rapid.training.fit.verdict import (
+    log_volume_of_known,
+    quick_log_partition,
+    weights_or_none,
+)
+from sklearn_rapid.training.negative_phase import states_of
+from sklearn_rapid.training.state import TrainingState
+
+# Rows that likelihoods are compared on.
+ROWS_COMPARED = 2000
+# Below independent columns by less than so many nats, or such a share of theirs, is no matter.
+SLACK, RELATIVE_SLACK = 0.05, 0.02
+# Below them by such a share of what they have is far.
+FAR_WORSE = 0.25
+# log Z is asked for to this part of the slack, at no more rows than half of those of the fit, or so
+# many where these are few, or so many multiply-adds.
+SHARE_OF_SLACK, LARGEST_TOL, FEWEST_ROWS, FEWEST_PRODUCTS = 0.25, 0.5, 2e5, 2e10
+# A row that is added in no field costs so many nats over all columns: in a model of independent
+# columns, and in what others are compared with.
+COST_OF_ADDED_ROW, COST_IN_COMPARISON = 0.02, 0.002
+# Rows whose latent units are summed over by annealing, where a bound alone speaks against a model.
+ROWS_ANNEALED, N_CHAINS, N_TEMPERATURES = 100, 16, 100
+# Couplings of independent columns are the others times this: later fits can go on from them.
+SHARE_OF_COUPLINGS = 1e-3
+# A row with so much more probability than its share of the rows, or a column whose mean is off by
+# so many standard deviations, is what went wrong.
+LARGEST_EXCESS = 0.05
+LARGEST_SHIFT = 0.25
+FIRST_DRAW = 1 << 60
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A model beside independent columns, in nats a row that it was trained on.
+
+    Attributes
+    ----------
+    score, error : float
+        Of the model, and what is not known of its log Z.
+    independent : float
+    log_z : float
+    log_volume : float
+        Of real columns: what densities in the units of X are less by than those of states.
+    """
+
+    score: float
+    error: float
+    independent: float
+    log_z: float
+    log_volume: float = 0.0
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether the model is below independent columns, by more than is no matter."""
+        slack = slack_of(self.independent)
+        return not self.score >= self.independent - slack - self.error
+
+    @property
+    def is_far_worse(self) -> bool:
+        """Whether it is below by a quarter of what they have, beyond doubt."""
+        score, independent = (x + self.log_volume for x in (self.score, self.independent))
+        return not score >= (1.0 + FAR_WORSE) * independent - 4.0 * self.error
+
+
+def slack_of(independent: float) -> float:
+    """How far below independent columns is no matter."""
+    return max(SLACK, RELATIVE_SLACK * abs(independent))
+
+
+def compared(state: TrainingState, rows: Any, weights: Any) -> Comparison:
+    """A model in training beside independent columns.
+
+    Parameters
+    ----------
+    state : TrainingState
+    rows : array of shape (n, V)
+        Of the data, as states of the machine.
+    weights : array of shape (n,) or None
+    """
+    machine, weights = state.machine, weights_or_none(weights)
+    log_volume = log_volume_of_known(state, rows, weights)
+    independent = _log_likelihood_of_independent_units(state, rows, weights)
+    tol = min(LARGEST_TOL, SHARE_OF_SLACK * slack_of(independent))
+    fewest_rows = min(FEWEST_ROWS, FEWEST_PRODUCTS / (machine.n_visible * machine.n_hidden))
+    max_rows = max(fewest_rows, 0.5 * state.n_rows)
+    log_z, error = quick_log_partition(state, [rows], tol, max_rows)
+    bound = -machine.backend.to_numpy(free_energy_bound(machine, rows))
+    score = float(np.average(bound, weights=weights)) - log_z
+    found = Comparison(score - log_volume, error, independent - log_volume, log_z, log_volume)
+    if found.is_worse and columns_unknown(rows, machine.backend).size:
+        some = rows[:: -(-rows.shape[0] // ROWS_ANNEALED), :]
+        stream = RandomStream(state.stream.seed, FIRST_DRAW)
+        sums, _ = log_sums(machine, some, stream, N_CHAINS, N_TEMPERATURES)
+        gain = machine.backend.to_numpy(sums + free_energy_bound(machine, some)).mean()
+        found = replace(found, score=found.score + float(gain))
+    return found
+
+
+def independent_columns(
+    state: TrainingState, mean: Any, couplings: Couplings, chains: Any
+) -> TrainingState:
+    """The state of training of independent columns.
+
+    Parameters
+    ----------
+    state : TrainingState
+    mean : array of shape (V,)
+        Of the rows, float64.
+    couplings : Couplings
+        Those that training began with. Next to nothing is left of them: from none at all a gradient
+        may vanish.
+    chains : function of a machine
+        The chains of training to go on with.
+    """
+    machine, backend = state.machine, state.machine.backend
+    mean = _inner_mean(mean, machine, state.n_rows, COST_OF_ADDED_ROW)
+    if state.visible_scale is not None:
+        # Real columns have a mean of zero.
+        real = machine.visible_units.real(machine.n_visible)
+        mean = backend.xp.where(backend.constant(real), backend.xp.zeros_like(mean), mean)
+    if not machine.has_biases:
+        mean = _inner_mean(mean, machine, 0, COST_OF_ADDED_ROW)
+    field = machine.visible_units.field_of_mean(mean, backend)
+    factor = SHARE_OF_COUPLINGS ** (0.5 if couplings.uses_patterns else 1.0)
+    parameters = {name: factor * p for name, p in couplings.parameters.items()}
+    couplings = couplings.with_parameters(parameters)
+    dtype, xp = machine.visible_bias.dtype, backend.xp
+    machine = replace(
+        machine,
+        couplings=couplings,
+        visible_bias=xp.astype(field, dtype),
+        hidden_bias=xp.zeros_like(machine.hidden_bias),
+    )
+    if machine.has_biases:
+        up = couplings.to_hidden(machine.hidden_bias)
+        hidden = -backend.field(xp.astype(mean, dtype)[None, :], up)[0, :]
+        machine = replace(machine, hidden_bias=hidden)
+    return replace(
+        state,
+        machine=machine,
+        chains=chains(machine),
+        visible_scale=state.visible_spread,
+        optimizer_state=None,
+    )
+
+
+def culprit(state: TrainingState, rows: Any, found: Comparison, name_of_unit: Any) -> str:
+    """Which row or column the model has wrong, in words; empty if none stands out."""
+    machine, to_numpy = state.machine, state.machine.backend.to_numpy
+    v = to_numpy(rows)
+    if machine.visible_units.are_states(v) and not machine.visible_units.real(v.shape[1]).any():
+        log_p = to_numpy(-machine.free_energy(rows)) - found.log_z
+        i = int(np.argmax(log_p))
+        share = float(np.all(v == v[i], axis=1).mean())
+        if np.exp(min(log_p[i], 0.0)) - share > LARGEST_EXCESS:
+            return (
+                f" Row {i} of those looked at has {np.exp(min(log_p[i], 0.0)):.2f} of its "
+                f"probability, and {share:.2g} of the rows are like it."
+            )
+    states = states_of(state.chains, machine.backend)
+    if states is None:
+        return ""
+    shown = np.flatnonzero((v == v).any(axis=0))
+    mean, spread = np.nanmean(v[:, shown], axis=0), np.nanstd(v[:, shown], axis=0)
+    # Of a column that hardly varies, little is much: no column counts as of less than a tenth of
+    # the usual spread.
+    spread = np.maximum(spread, 0.1 * np.sqrt(np.mean(spread**2)) + 1e-9)
+    shift = np.abs(to_numpy(states)[:, shown].mean(axis=0) - mean) / spread
+    j = int(np.argmax(shift))
+    if not shift[j] > LARGEST_SHIFT:
+        return ""
+    return (
+        f" Its mean is off by most in {name_of_unit(shown[j])}: {shift[j]:.2g} standard deviations "
+        "of the rows."
+    )
+
+
+def _inner_mean(mean: Any, machine: Machine, n_rows: int, cost: float) -> Any:
+    """A mean over rows with a row in no field added, whose weight is small where rows are few."""
+    xp, n_units = machine.backend.xp, machine.n_visible
+    no_field = xp.zeros((1, n_units), dtype=xp.float64)
+    added = machine.visible_units.mean(no_field, machine.backend)[0, :]
+    weight = min(1.0, 2.0 * cost * n_rows / n_units) if n_rows else 1.0
+    return (n_rows * mean + weight * added) / (n_rows + weight)
+
+
+def _log_likelihood_of_independent_units(state: TrainingState, rows: Any, weights: Any) -> float:
+    """Mean over rows of log P(v) of units without couplings, at the rows' mean."""
+    machine, units = state.machine, state.machine.visible_units
+    backend, xp = machine.backend, machine.backend.xp
+    v, log_volume = backend.to_numpy(rows).astype(np.float64), 0.0
+    known = v == v
+    shares = known * (np.ones(len(v)) if weights is None else weights)[:, None]
+    shares /= np.maximum(shares.sum(axis=0), np.finfo(float).tiny)
+    mean = np.zeros(v.shape[1])
+    if machine.has_biases:
+        mean = np.sum(shares * np.where(known, v, 0.0), axis=0)
+    if state.visible_scale is not None:
+        spread = backend.to_numpy(state.visible_spread / state.visible_scale)
+        v, mean = v / spread, mean / spread
+        log_volume = float(np.average(known @ np.log(spread), weights=weights))
+    n_rows = len(v) if machine.has_biases else 0
+    mean = _inner_mean(backend.asarray(mean), machine, n_rows, COST_IN_COMPARISON)
+    field = units.field_of_mean(mean, backend)
+    # No couplings, to one hidden unit.
+    no_couplings = DenseCouplings(xp.zeros((machine.n_visible, 1), dtype=xp.float64))
+    alone = Machine(
+        no_couplings, field, xp.zeros(1, dtype=xp.float64), backend, visible_units=units
+    )
+    energies = backend.to_numpy(free_energy_bound(alone, backend.asarray(v)))
+    log_z = base_log_partition(field, alone)
+    return -float(np.average(energies, weights=weights)) - log_z - log_volume

@@ -1,0 +1,100 @@
+"""A stream of rows, as `partial_fit` takes it: which epoch an update falls in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sklearn_rapid.checks.warnings import warn
+from sklearn_rapid.training.fit.settings import schedule_from
+from sklearn_rapid.training.optimizers import Schedule
+
+
+@dataclass(frozen=True)
+class Stream:
+    """So many updates as epochs that are equally long, to an update.
+
+    Updates that come after them make further epochs of that length, at the last epoch's rate.
+
+    Parameters
+    ----------
+    schedule : Schedule
+    max_iter : int
+    n_updates : int or None
+        None is not known: all updates are of a first epoch that does not end.
+    batch_size : int
+
+    Examples
+    --------
+    >>> from sklearn_rapid.optimizers import LinearDecay
+    >>> stream = Stream(LinearDecay(0.5), max_iter=2, n_updates=5, batch_size=10)
+    >>> [stream.rate(n_done) for n_done in range(7)]
+    [0.5, 0.5, 0.5, 0.25, 0.25, 0.25, 0.25]
+    >>> list(stream.parts(slice(0, 38), n_done=1))
+    [(slice(0, 20, None), 0.5, True), (slice(20, 38, None), 0.25, True)]
+    """
+
+    schedule: Schedule
+    max_iter: int
+    n_updates: int | None
+    batch_size: int
+
+    def rate(self, n_done: int) -> float:
+        """The learning rate of the update that follows so many."""
+        if self.n_updates is None:
+            return self.schedule.at(0, 1)
+        epoch = min(self._epoch(n_done), self.max_iter - 1)
+        return self.schedule.at(epoch, self.max_iter)
+
+    def parts(self, rows: Any, n_done: int) -> Iterator[tuple[Any, float, bool]]:
+        """The rows of batches, cut where an epoch ends: rows, their rate, whether they end it.
+
+        Parameters
+        ----------
+        rows : slice or array of row numbers
+        n_done : int
+            Updates before the first of these batches.
+        """
+        if self.n_updates is None:
+            yield rows, self.rate(n_done), False
+            return
+        n_rows = rows.stop - rows.start if isinstance(rows, slice) else len(rows)
+        start = 0
+        while start < n_rows:
+            n_left = self._n_left(n_done)
+            stop = min(start + n_left * self.batch_size, n_rows)
+            n_batches = -(-(stop - start) // self.batch_size)
+            yield _cut(rows, start, stop), self.rate(n_done), n_batches == n_left
+            start, n_done = stop, n_done + n_batches
+
+    def warn_if_passed(self, n_before: int, n_after: int) -> None:
+        """Warn if the updates between are the first beyond the end of the stream."""
+        if self.n_updates is not None and n_before <= self.n_updates < n_after:
+            warn(
+                f"the n_updates={self.n_updates} updates of the stream are over: those that follow "
+                f"stay at the last learning rate, {self.rate(self.n_updates):.4g}. Set n_updates "
+                "to as many as there will be, from the model's first one on.",
+                UserWarning,
+            )
+
+    def _epoch(self, n_done: int) -> int:
+        return n_done * self.max_iter // self.n_updates
+
+    def _n_left(self, n_done: int) -> int:
+        """Updates until the epoch ends that the next one falls in."""
+        end = -(-(self._epoch(n_done) + 1) * self.n_updates // self.max_iter)
+        return end - n_done
+
+
+def stream_of(estimator: Any, batch_size: int) -> Stream:
+    """The stream that an estimator's parameters describe."""
+    n_updates = None if estimator.n_updates is None else int(estimator.n_updates)
+    schedule = schedule_from(estimator.learning_rate, estimator._first_rate)
+    return Stream(schedule, int(estimator.max_iter), n_updates, batch_size)
+
+
+def _cut(rows: Any, start: int, stop: int) -> Any:
+    if isinstance(rows, slice):
+        return slice(rows.start + start, rows.start + stop)
+    return rows[start:stop]

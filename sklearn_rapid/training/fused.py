@@ -1,0 +1,317 @@
+"""Updates of several batches in one call of the backend: which ones can be told to it, and how.
+
+Most of what is trained is told in a few numbers: steps of gradient ascent, with momentum or not,
+from spins in float32, by any of the negative phases here but the exact one. What is not (other
+units, optimizers and phases, one's own among them, weighted rows, batches of more than a part) goes
+update by update through `Trainer.update`, which says what all of this means.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from sklearn_rapid.backends import DRAWS_PER_SWEEP, Tempered
+from sklearn_rapid.backends.fused import (
+    CLIP,
+    FROM_CHAINS,
+    FROM_DATA,
+    FROM_PATTERNS,
+    NO_PROJECTION,
+    SIGN,
+    Averages,
+    Draws,
+    Parameters,
+    Settings,
+    Source,
+    Stretch,
+)
+from sklearn_rapid.machine.couplings import DenseCouplings, PatternCouplings
+from sklearn_rapid.machine.tempering import after
+from sklearn_rapid.training.negative_phase import (
+    ContrastiveDivergence,
+    ParallelTempering,
+    PatternInducedCorrelations,
+    PersistentContrastiveDivergence,
+    TemperedChains,
+)
+from sklearn_rapid.training.optimizers import SGD
+from sklearn_rapid.training.statistics import HIDDEN_OFFSET_RATE, PART_BYTES, PROBED_STATES
+from sklearn_rapid.training.steps.penalties import RAMP_UPDATES, Penalty
+from sklearn_rapid.training.steps.step_length import (
+    FULL_VARIANCE,
+    LARGEST_OVERSHOOT,
+    ROWS_FOR_FULL_STEP,
+    SMALLEST_CURVATURE,
+)
+
+# The work of a stretch, in multiply-adds: compiled code hears no interrupts.
+STRETCH_PRODUCTS = 2e9
+
+NO_MATRIX, NO_VECTOR = np.empty((0, 0), dtype=np.float32), np.empty(0, dtype=np.float32)
+PROJECTIONS = {None: NO_PROJECTION, "sign": SIGN, "clip": CLIP}
+
+
+def n_at_once(trainer: Any, state: Any) -> int:
+    """How many updates may be made in one call: none if they cannot be told to the backend."""
+    machine, phase = state.machine, trainer.negative_phase
+    steps = _steps_of(phase)
+    if steps is None or state.unusual_rows is not None or not _can_be_told(trainer, machine):
+        return 0
+    batch_size, chains = trainer.batch_size, state.chains
+    n_model = _n_states(phase, machine.couplings, batch_size, chains)
+    largest_part = PART_BYTES // (4 * (machine.n_visible + machine.n_hidden))
+    products = _n_products(machine.couplings, steps[1], batch_size, n_model)
+    if batch_size + n_model > largest_part or products > STRETCH_PRODUCTS:
+        return 0
+    n = int(STRETCH_PRODUCTS / products)
+    if isinstance(chains, TemperedChains):
+        return min(max(1, n), phase.n_updates_to_look(chains))
+    return max(1, n)
+
+
+def n_draws(phase: Any) -> int | None:
+    """Draws of random numbers that an update takes, but for those of its data; None: not told."""
+    steps = _steps_of(phase)
+    if steps is None:
+        return None
+    return steps[1] * (DRAWS_PER_SWEEP if isinstance(phase, ParallelTempering) else 2)
+
+
+def make(
+    trainer: Any, state: Any, data: Any, rate: float, end_of_epoch: bool, n_data_draws: int
+) -> None:
+    """Make the updates from all batches in `data`, in place of the state.
+
+    Parameters
+    ----------
+    trainer : Trainer
+    state : TrainingState
+    data : array of shape (n, V)
+        No more batches than `n_at_once` says.
+    rate : float
+    end_of_epoch : bool
+        Whether the last of them ends an epoch.
+    n_data_draws : int
+        Draws that an update's data have taken, before its own.
+    """
+    machine, phase = state.machine, trainer.negative_phase
+    chains, stream = state.chains, state.stream
+    if isinstance(chains, TemperedChains):
+        chains = phase.before_update(chains, machine.backend)
+    n_updates = -(-data.shape[0] // trainer.batch_size)
+    velocity = {}
+    if state.optimizer_state is not None:
+        velocity = {name: p.copy() for name, p in state.optimizer_state["velocity"].items()}
+    n_model = _n_states(phase, machine.couplings, trainer.batch_size, chains)
+    _, n_steps = _steps_of(phase)
+    spacing = n_data_draws + n_draws(phase)
+    key0, key1 = stream.key
+    stretch = Stretch(
+        data=data,
+        parameters=_parameters(machine.parameters),
+        velocity=_parameters(velocity),
+        source=_source(phase, machine.couplings, chains, n_updates),
+        averages=_averages(state),
+        draws=Draws(
+            np.uint32(key0),
+            np.uint32(key1),
+            np.uint64(stream.position + n_data_draws),
+            np.uint64(spacing),
+        ),
+        settings=_settings(trainer, machine, chains, n_model, rate, end_of_epoch),
+        n_products=_n_products(machine.couplings, n_steps, trainer.batch_size, n_model),
+    )
+    state.is_whole = False
+    machine.backend.run_stretch(stretch)
+    stream.reserve(spacing * n_updates)
+    _keep(state, phase, chains, stretch, velocity)
+    state.is_whole = True
+
+
+def _can_be_told(trainer: Any, machine: Any) -> bool:
+    """Whether all but the negative phase can: classes of one's own may do anything."""
+    return (
+        type(trainer.optimizer) is SGD
+        and not trainer.positive_phase.completes
+        and type(trainer.penalty) is Penalty
+        and trainer.projection.kind in PROJECTIONS
+        and trainer.projection.unit == 1.0
+        and type(machine.couplings) in (DenseCouplings, PatternCouplings)
+        and machine.has_spins_only
+        and machine.backend.makes_stretches(machine.visible_bias.dtype)
+        and all(p.dtype == np.float32 and p.flags.carray for p in machine.parameters.values())
+    )
+
+
+def _steps_of(phase: Any) -> tuple[int, int] | None:
+    """Where the states of a negative phase start, and how many steps they take; None: not told."""
+    kind = type(phase)
+    if kind is ParallelTempering:
+        return FROM_CHAINS, phase.n_sweeps
+    if kind is PersistentContrastiveDivergence:
+        return FROM_CHAINS, phase.n_gibbs_steps
+    if kind is ContrastiveDivergence:
+        return FROM_DATA, phase.n_gibbs_steps
+    if kind is PatternInducedCorrelations and phase.hidden == "marginal":
+        return FROM_CHAINS if phase.is_persistent else FROM_PATTERNS, phase.n_gibbs_steps
+    return None
+
+
+def _n_states(phase: Any, couplings: Any, batch_size: int, chains: Any) -> int:
+    """How many states take the steps."""
+    start, _ = _steps_of(phase)
+    if start == FROM_DATA:
+        return batch_size
+    if start == FROM_PATTERNS:
+        return couplings.n_patterns
+    return chains.ladder.states.shape[0] if isinstance(chains, TemperedChains) else chains.shape[0]
+
+
+def _n_products(couplings: Any, n_steps: int, n_data: int, n_model: int) -> float:
+    """Multiply-adds of an update: rows through the couplings, and the gradient."""
+    n_visible, n_hidden = couplings.shape
+    a_row = n_visible * n_hidden
+    if couplings.uses_patterns:
+        a_row = couplings.n_patterns * (n_visible + n_hidden)
+    return a_row * (2.0 * n_steps * n_model + 2.0 * (n_data + n_model))
+
+
+def _parameters(arrays: dict[str, Any]) -> Parameters:
+    return Parameters(
+        weights=arrays.get("weights", NO_MATRIX),
+        visible_patterns=arrays.get("visible_patterns", NO_MATRIX),
+        hidden_patterns=arrays.get("hidden_patterns", NO_MATRIX),
+        visible_bias=arrays.get("visible_bias", NO_VECTOR),
+        hidden_bias=arrays.get("hidden_bias", NO_VECTOR),
+    )
+
+
+def _source(phase: Any, couplings: Any, chains: Any, n_updates: int) -> Source:
+    """The chains in arrays of their own, since they change in place."""
+    start, n_steps = _steps_of(phase)
+    if isinstance(chains, TemperedChains):
+        ladder = chains.ladder
+        return Source(
+            start,
+            n_steps,
+            states=ladder.states.copy(),
+            betas=np.array(ladder.betas, dtype=np.float32),
+            n_cold=ladder.n_rungs - ladder.top,
+            base=ladder.base.copy(),
+            parity=ladder.n_sweeps % 2,
+            origin=ladder.origin.copy(),
+            arrivals=ladder.arrivals.copy(),
+            log_ratios=np.empty((n_updates * n_steps, ladder.states.shape[0])),
+        )
+    states = NO_MATRIX
+    if start == FROM_CHAINS:
+        states = chains.copy()
+    elif start == FROM_PATTERNS:
+        states = np.empty_like(couplings.visible_patterns)
+    return Source(
+        start,
+        n_steps,
+        states,
+        betas=NO_VECTOR,
+        n_cold=0,
+        base=NO_VECTOR,
+        parity=0,
+        origin=np.empty(0, dtype=np.int8),
+        arrivals=np.empty(0, dtype=np.int64),
+        log_ratios=np.empty((0, 0)),
+    )
+
+
+def _averages(state: Any) -> Averages:
+    hidden, has_hidden = state.hidden_offset, state.hidden_offset is not None
+    return Averages(
+        state.visible_offset.copy(),
+        hidden.copy() if has_hidden else np.zeros_like(state.machine.hidden_bias),
+        np.array([state.n_rows, state.n_updates, has_hidden], dtype=np.int64),
+    )
+
+
+def _settings(
+    trainer: Any, machine: Any, chains: Any, n_model: int, rate: float, end_of_epoch: bool
+) -> Settings:
+    phase, projection, penalty = trainer.negative_phase, trainer.projection, trainer.penalty
+    couplings, batch_size = machine.couplings, trainer.batch_size
+    maps_by_weights, gradient_by_weights, scale = True, False, 1.0
+    if couplings.uses_patterns:
+        n_mapped = phase.n_rows(couplings, batch_size, chains)
+        maps_by_weights = couplings.maps_by_weights(n_mapped)
+        gradient_by_weights = _is_gradient_cheaper_by_weights(
+            couplings, batch_size + n_model, maps_by_weights
+        )
+        scale = couplings.n_patterns**-0.5
+    is_each = {"update": 1, "epoch": 0}
+    return Settings(
+        batch_size=batch_size,
+        scale=np.float32(scale),
+        maps_by_weights=maps_by_weights,
+        gradient_by_weights=gradient_by_weights,
+        changes_by_rows=_are_changes_cheaper_by_rows(trainer, couplings, batch_size, n_model),
+        has_biases=bool(trainer.fit_intercept),
+        is_centered=bool(trainer.fit_intercept and trainer.center),
+        is_scaled=bool(trainer.optimizer.scaled),
+        rate=float(rate),
+        step_share=float(chains.step_share) if isinstance(chains, TemperedChains) else 1.0,
+        momentum=np.float32(trainer.optimizer.momentum),
+        hidden_offset_rate=HIDDEN_OFFSET_RATE,
+        full_variance=FULL_VARIANCE,
+        full_step_rows=float(ROWS_FOR_FULL_STEP),
+        largest_overshoot=LARGEST_OVERSHOOT,
+        smallest_curvature=SMALLEST_CURVATURE,
+        n_probed=PROBED_STATES,
+        l1=float(penalty.l1),
+        l2=float(penalty.l2),
+        penalized_rows=int(penalty.n_rows or 0),
+        ramp_updates=RAMP_UPDATES,
+        projection=PROJECTIONS[projection.kind],
+        period=int(is_each.get(projection.period, projection.period)),
+        projects_last=bool(end_of_epoch and projection.period == "epoch"),
+        bound=np.float32(projection.bound),
+    )
+
+
+def _is_gradient_cheaper_by_weights(couplings: Any, n_rows: int, maps_by_weights: bool) -> bool:
+    """Overlaps with the visible patterns are known, unless rows were mapped by W."""
+    (n_visible, n_hidden), n_patterns = couplings.shape, couplings.n_patterns
+    n_known = 0 if maps_by_weights else n_visible
+    by_overlaps = n_rows * n_patterns * (2 * (n_visible + n_hidden) - n_known)
+    probed = 2 * PROBED_STATES * n_patterns * (n_visible + n_hidden)
+    return n_visible * n_hidden * (n_rows + 2 * n_patterns) + probed < by_overlaps
+
+
+def _are_changes_cheaper_by_rows(trainer: Any, couplings: Any, n_data: int, n_model: int) -> bool:
+    """Products of all pairs of rows, or one of each probed row with a matrix."""
+    n_visible, n_hidden = couplings.shape
+    is_told_by_rows = (
+        not couplings.uses_patterns
+        and trainer.optimizer.scaled
+        and trainer.optimizer.momentum == 0.0
+        and max(n_data, n_model) <= PROBED_STATES
+    )
+    return is_told_by_rows and (n_data + n_model) * (n_visible + n_hidden) < n_visible * n_hidden
+
+
+def _keep(state: Any, phase: Any, chains: Any, stretch: Stretch, velocity: dict[str, Any]) -> None:
+    """Put what has changed, but for the parameters, into the state."""
+    source, averages = stretch.source, stretch.averages
+    state.visible_offset = averages.visible_offset
+    state.n_rows, state.n_updates = (int(n) for n in averages.counts[:2])
+    if averages.counts[2]:
+        state.hidden_offset = averages.hidden_offset
+    if velocity:
+        state.optimizer_state = {"velocity": velocity}
+    if isinstance(chains, TemperedChains):
+        swept = Tempered(source.states, source.log_ratios, source.origin, source.arrivals)
+        backend = state.machine.backend
+        chains = replace(chains, ladder=after(chains.ladder, swept, backend))
+        chains = phase.after_update(chains, source.log_ratios, backend)
+    elif source.kind == FROM_CHAINS:
+        chains = source.states
+    state.chains = chains

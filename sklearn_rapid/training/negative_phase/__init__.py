@@ -1,0 +1,41 @@
+"""Negative phases: where the states come from that the model is compared with.
+
+Each one yields visible states, with weights where they are not equally likely, and its next
+state. The training loop never asks which one it runs. Hyperparameters live on the objects
+here; chains are passed in and returned, so that clones are safe and resuming is exact.
+"""
+
+from sklearn_rapid.training.negative_phase._base import (
+    NegativePhase,
+    NegativeStates,
+    TemperedChains,
+    states_of,
+)
+from sklearn_rapid.training.negative_phase._chains import (
+    ContrastiveDivergence,
+    PatternInducedCorrelations,
+    PersistentContrastiveDivergence,
+)
+from sklearn_rapid.training.negative_phase._exact import Exact
+from sklearn_rapid.training.negative_phase._tempered import ParallelTempering
+
+__all__ = [
+    "ContrastiveDivergence",
+    "Exact",
+    "NegativePhase",
+    "NegativeStates",
+    "ParallelTempering",
+    "PatternInducedCorrelations",
+    "PersistentContrastiveDivergence",
+    "TemperedChains",
+    "states_of",
+]
+
+BY_NAME = {
+    "auto": ParallelTempering,
+    "cd": ContrastiveDivergence,
+    "exact": Exact,
+    "pcd": PersistentContrastiveDivergence,
+    "pid": PatternInducedCorrelations,
+    "pt": ParallelTempering,
+}

@@ -1,0 +1,164 @@
+"""Machines given some visible units, against sums over all states of the others."""
+
+import numpy as np
+import pytest
+from tools.brute_force import p_value
+from scipy.special import logsumexp
+from test_units import LAYERS, make, rows_of
+
+from sklearn_rapid.backends import RandomStream, get_backend
+from sklearn_rapid.machine import clamped
+from sklearn_rapid.machine.clamped import (
+    clamp,
+    columns_unknown,
+    exact_means,
+    filled,
+    free_energy_bound,
+    n_completions,
+)
+
+# Columns that some row does not know, whole groups of categories.
+UNKNOWN = {
+    "spins, spins": [1, 3],
+    "gaussians, spins": [1],
+    "spins, gaussians": [0, 2],
+    "categories, spins": [2, 3, 4],
+    "spins, categories": [0, 1, 2],
+}
+SMALLEST_P = 1e-4
+
+
+@pytest.fixture(params=UNKNOWN)
+def layers(request):
+    return request.param
+
+
+def with_gaps(layers, exact, n_rows=6):
+    """Rows, of which all but the first do not know something."""
+    v = rows_of(exact, n_rows)
+    v[1:, UNKNOWN[layers]] = np.nan
+    if "spins" == LAYERS[layers][0]:
+        v[2, UNKNOWN[layers][0]] = 1.0
+    return v
+
+
+def log_sums(exact, v):
+    """log Σ_u exp(-F(v, u)) of each row, over the units that are NaN."""
+    known = ~np.isnan(v)
+    out = []
+    for row, of_row in zip(v, known, strict=True):
+        if of_row.all():
+            out.append(exact.log_f(row[None])[0])
+            continue
+        states, log_weights = exact.v.copy(), exact.log_v
+        is_first = np.ones(len(states), dtype=bool)
+        if exact.visible == "gaussians":
+            # One node stands for the known units: those of the free ones are the rest.
+            fixed = states[0, of_row]
+            is_first = np.all(states[:, of_row] == fixed, axis=1)
+            single = exact.log_v[is_first] - logsumexp(exact.log_v[is_first])
+            log_weights = np.full(len(states), -np.inf)
+            log_weights[is_first] = single + 0.5 * np.log(2 * np.pi) * np.sum(~of_row)
+            states[:, of_row] = row[of_row]
+            log_f = exact.log_f(states) + 0.5 * np.sum(states[:, ~of_row] ** 2, axis=1)
+            out.append(logsumexp(log_f[is_first] + log_weights[is_first]))
+            continue
+        is_like = np.all(states[:, of_row] == row[of_row], axis=1)
+        out.append(logsumexp(exact.log_f(states[is_like])))
+    return np.array(out)
+
+
+def test_the_bound_is_below_and_close(backend, layers):
+    """What it lacks is of second order, ½ΣW² of the free units to begin with."""
+    machine, exact = make(layers, backend, scale=0.1)
+    v = with_gaps(layers, exact)
+    expected = log_sums(exact, v)
+    bound = -backend.to_numpy(free_energy_bound(machine, backend.asarray(v)))
+    assert np.all(bound <= expected + 1e-9)
+    assert np.all(expected - bound <= np.sum(exact.W[UNKNOWN[layers]] ** 2))
+    np.testing.assert_allclose(bound[0], expected[0], rtol=1e-12)
+    machine, exact = make(layers, backend, scale=0.0)
+    bound = -backend.to_numpy(free_energy_bound(machine, backend.asarray(v)))
+    np.testing.assert_allclose(bound, log_sums(exact, v), rtol=1e-9)
+
+
+def means_of_completions(exact, v):
+    """The rows with means over all states that they may be, and how many these are."""
+    means, n_ways = [], []
+    for row in v:
+        known = ~np.isnan(row)
+        alike = exact.v[np.all(exact.v[:, known] == row[known], axis=1)]
+        log_f = exact.log_f(alike)
+        means.append(np.exp(log_f - logsumexp(log_f)) @ alike)
+        n_ways.append(len(alike))
+    return np.array(means), n_ways
+
+
+@pytest.mark.parametrize("at_once", [1, 2**22])
+def test_means_of_all_completions(backend, layers, at_once, monkeypatch):
+    """Rows that do not know one thing, several, all or none."""
+    monkeypatch.setattr(clamped, "NUMBERS_AT_ONCE", at_once)
+    machine, exact = make(layers, backend, scale=1.0)
+    v = with_gaps(layers, exact)
+    if LAYERS[layers][0] == "gaussians":
+        np.testing.assert_array_equal(n_completions(machine, backend.asarray(v))[1:], np.inf)
+        return
+    v[3], v[4, UNKNOWN[layers]] = np.nan, rows_of(exact, 6)[4, UNKNOWN[layers]]
+    expected, n_ways = means_of_completions(exact, v)
+    assert n_ways[0] == n_ways[4] == 1 and n_ways[3] == len(exact.v) >= n_ways[1] > 1
+    np.testing.assert_array_equal(n_completions(machine, backend.asarray(v)), n_ways)
+    means = backend.to_numpy(exact_means(machine, backend.asarray(v)))
+    np.testing.assert_allclose(means, expected, atol=1e-12)
+
+
+def test_steps_of_mean_field_raise_the_bound(backend, layers):
+    machine, exact = make(layers, backend, scale=1.0)
+    v = backend.asarray(with_gaps(layers, exact))
+    part = clamp(machine, v, columns_unknown(v, backend))
+    bounds = [backend.to_numpy(part.lower_bound(n)) for n in range(1, 8)]
+    assert np.all(np.diff(bounds, axis=0) >= -1e-9)
+
+
+def test_annealing(layers):
+    """Estimates are within five of their errors, but for a nat's thousandth: one in a million."""
+    backend = get_backend("numba")
+    machine, exact = make(layers, backend, scale=0.8)
+    v = with_gaps(layers, exact)
+    rows = backend.asarray(v)
+    part = clamp(machine, rows, columns_unknown(rows, backend))
+    value, error = part.annealed(RandomStream(3), 2000, 30)
+    assert np.all(error < 0.05)
+    assert np.all(np.abs(value - log_sums(exact, v)) < 5.0 * error + 1e-3)
+
+
+def test_chains_are_stationary(layers):
+    """Free units after Gibbs steps from the mean field have their conditional distribution."""
+    backend = get_backend("numba")
+    machine, exact = make(layers, backend)
+    row = with_gaps(layers, exact)[1]
+    rows = backend.asarray(np.tile(row, (4000, 1)))
+    columns = columns_unknown(rows, backend)
+    u = clamp(machine, rows, columns).gibbs(200, RandomStream(4))
+    states = backend.to_numpy(filled(rows, columns, u, backend))
+    known = ~np.isnan(row)
+    np.testing.assert_array_equal(states[:, known], rows[:, known])
+    if exact.visible == "gaussians":
+        # Its mean and second moment by the sum over hidden states.
+        log_p = [log_of(exact, row, x) for x in GRID]
+        p = np.exp(np.array(log_p) - logsumexp(log_p))
+        mean, square = p @ GRID, p @ GRID**2
+        spread = np.sqrt(square - mean**2)
+        assert abs(states[:, ~known].mean() - mean) < 4.0 * spread / np.sqrt(4000)
+        return
+    is_like = np.all(exact.v[:, known] == row[known], axis=1)
+    log_p = exact.log_f(exact.v[is_like])
+    p = np.exp(log_p - logsumexp(log_p))
+    counts = [np.sum(np.all(states == s, axis=1)) for s in exact.v[is_like]]
+    assert p_value(np.array(counts), p) > SMALLEST_P
+
+
+GRID = np.linspace(-8.0, 8.0, 2001)
+
+
+def log_of(exact, row, x):
+    return exact.log_f(np.where(np.isnan(row), x, row)[None])[0]
