@@ -7,8 +7,8 @@ import sys
 
 import array_api_strict
 import pytest
-from tools.cupy_stand_in import compiler, make_cupy
 from hypothesis import HealthCheck, settings
+from tools.cupy_stand_in import compiler, make_cupy
 
 from sklearn_rapid.backends import get_backend
 from sklearn_rapid.backends import threads as _threads

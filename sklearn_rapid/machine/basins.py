@@ -129,9 +129,9 @@ class Basin:
         overlaps = (self.left - mean_elsewhere) @ here / length
         error = overlaps.std() / np.sqrt(len(overlaps))
         n_near = len(overlaps) * float(np.clip(overlaps.mean() - SIGNIFICANT * error, 0.0, 1.0))
-        late = self.n_left[len(self.n_left) // 2 :]
+        late = np.array([N_CHAINS, *self.n_left])[self.n_steps // 2 :]
         n_back = late[0] - late[-1] + 0.5
-        return n_near**2 * len(late) / (n_back * N_CHAINS)
+        return n_near**2 * (len(late) - 1) / (n_back * N_CHAINS)
 
 
 class Walk:

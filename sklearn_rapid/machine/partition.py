@@ -397,7 +397,9 @@ class Tempering:
         # What columns have started in, they need not have found.
         others = of_columns[self.n_started :]
         others = others if others.size else np.zeros(1)
-        unfound = float(np.exp(basin.log_total - total.value) - others.mean())
+        # Nor is it lacking what they may have missed by chance.
+        most = others.mean() + LARGEST_DEVIATION * others.std() / np.sqrt(others.size)
+        unfound = float(np.exp(basin.log_total - total.value) - most)
         if in_basin.all() or unfound <= 0.0:
             return replace(found, total=total, share=float(of_columns.mean()))
         beyond = basin.beyond(states[~in_basin].mean(axis=0)) / (1.0 + basin.odds)

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tools.cupy_stand_in import make_cupy
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_digits
+from tools.cupy_stand_in import make_cupy
 
 from sklearn_rapid import RARBM, RBM, diagnostics, load, save
 from sklearn_rapid.training.fit import run as _run

@@ -9,9 +9,9 @@ from itertools import product
 
 import numpy as np
 import pytest
-from tools.brute_force import central_difference, p_value, weights_of_patterns
 from scipy import stats
 from scipy.special import logsumexp, softmax
+from tools.brute_force import central_difference, p_value, weights_of_patterns
 from tools.summed import Summed
 
 from sklearn_rapid.backends import SPINS, Affine, Categories, Gaussians, RandomStream, get_backend

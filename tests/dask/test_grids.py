@@ -7,10 +7,10 @@ import time
 import joblib
 import numpy as np
 import pytest
-from tools.callbacks import Silent
 from sklearn.base import clone
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, cross_val_score
+from tools.callbacks import Silent
 
 from sklearn_rapid import RARBM, RBM
 from sklearn_rapid.backends import available_threads

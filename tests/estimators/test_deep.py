@@ -7,13 +7,13 @@ import pickle
 
 import numpy as np
 import pytest
-from tools.brute_force import all_spins, central_difference, p_value_of_states, state_numbers
-from tools.callbacks import Silent
-from tools.equality import assert_same
 from scipy.special import logsumexp
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
+from tools.brute_force import all_spins, central_difference, p_value_of_states, state_numbers
+from tools.callbacks import Silent
+from tools.equality import assert_same
 
 from sklearn_rapid import DBM, RADBM, RARBM, RBM, load, save
 from sklearn_rapid.backends import RandomStream

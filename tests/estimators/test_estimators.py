@@ -13,13 +13,13 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from tools.brute_force import Enumerated, p_value, p_value_of_states, state_numbers
-from tools.callbacks import Silent
 from scipy import sparse
 from scipy.stats import chi2
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
+from tools.brute_force import Enumerated, p_value, p_value_of_states, state_numbers
+from tools.callbacks import Silent
 
 from sklearn_rapid import RARBM, RBM
 from sklearn_rapid.backends import get_backend

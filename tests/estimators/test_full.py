@@ -10,11 +10,11 @@ import warnings
 
 import numpy as np
 import pytest
+from scipy.special import logsumexp
+from sklearn.base import clone
 from tools.brute_force import all_spins, central_difference, p_value_of_states
 from tools.callbacks import Silent
 from tools.equality import assert_same
-from scipy.special import logsumexp
-from sklearn.base import clone
 
 from sklearn_rapid import RABM
 from sklearn_rapid.callbacks import resume

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tools.brute_force import Enumerated, all_spins, p_value, state_numbers
-from tools.machines import machine_of
 from scipy import stats
 from scipy.special import logsumexp
 from tools.arena import a_transition, outcome
+from tools.brute_force import Enumerated, all_spins, p_value, state_numbers
+from tools.machines import machine_of
 
 from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.machine.basins import MOST_STEPS, N_CHAINS, Basin, basin_of
@@ -223,3 +223,14 @@ def test_columns_that_stay_in_a_mode_do_not_count(onset):
                 machine, RandomStream(0), start=start, states=states, max_sweeps=1000
             )
             assert abs(found.value - case.log_z) < 5.0 * found.error < 0.5
+
+
+def test_what_lies_beyond_one_step_is_of_the_size_of_what_lies_within_it():
+    """A quarter of all chains come back at each step: three steps outside in the mean."""
+    exact = Enumerated(np.zeros((6, 2)), np.full(6, 0.5), np.zeros(2))
+    known = weighed(machine_of(exact), np.ones((1, 6), dtype=np.int8))
+    n_left = np.array([int(0.75 * N_CHAINS)])
+    left = np.ones((n_left[0], 6), dtype=np.int8)
+    basin = Basin(known, 1, 0.75, 0.01, n_left, left)
+    # 0.75² + 0.75³ + ... = 2.25 lie beyond.
+    assert basin.beyond(np.zeros(6)) == pytest.approx(2.25, rel=0.01)

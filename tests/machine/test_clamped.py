@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from tools.brute_force import p_value
 from scipy.special import logsumexp
 from test_units import LAYERS, make, rows_of
+from tools.brute_force import p_value
 
 from sklearn_rapid.backends import RandomStream, get_backend
 from sklearn_rapid.machine import clamped

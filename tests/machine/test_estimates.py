@@ -6,10 +6,10 @@ import warnings
 
 import numpy as np
 import pytest
-from tools.brute_force import Enumerated, all_spins
-from tools.machines import make_machine
 from scipy import sparse
 from scipy.special import logsumexp
+from tools.brute_force import Enumerated, all_spins
+from tools.machines import make_machine
 
 from sklearn_rapid import RARBM, RBM
 from sklearn_rapid.backends import RandomStream, get_backend

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.special import logsumexp
 from tools.brute_force import Enumerated, all_spins, p_value
 from tools.machines import machine_of, make_machine
-from scipy.special import logsumexp
 from tools.summed import Summed, groups_of, states_of
 from tools.weights import hole, signs
 

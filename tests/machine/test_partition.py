@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from tools.brute_force import Enumerated, all_spins
-from tools.machines import KINDS, make_machine
 from scipy import stats
 from scipy.special import logsumexp
 from sklearn.datasets import load_digits
+from tools.brute_force import Enumerated, all_spins
+from tools.machines import KINDS, make_machine
 
 from sklearn_rapid import RARBM, RBM
 from sklearn_rapid.backends import RandomStream, get_backend

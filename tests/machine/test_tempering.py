@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tools.brute_force import all_spins, p_value, p_value_of_states, state_numbers
-from tools.machines import KINDS, make_machine
 from scipy.optimize import brentq
 from scipy.special import expit, logsumexp
+from tools.brute_force import all_spins, p_value, p_value_of_states, state_numbers
+from tools.machines import KINDS, make_machine
 
 from sklearn_rapid.backends import RandomStream, get_backend
 from sklearn_rapid.machine.bridges import bridge, ladder_sum

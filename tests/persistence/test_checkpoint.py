@@ -19,7 +19,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from tools.callbacks import Silent
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.callback import ProgressBar
@@ -27,6 +26,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
+from tools.callbacks import Silent
 
 import sklearn_rapid
 from sklearn_rapid import RARBM, RBM

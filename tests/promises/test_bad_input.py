@@ -9,11 +9,11 @@ from fractions import Fraction
 import numpy as np
 import pandas as pd
 import pytest
-from tools.equality import assert_ends, assert_same
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.callback import ProgressBar
 from sklearn.exceptions import NotFittedError
+from tools.equality import assert_ends, assert_same
 
 from sklearn_rapid import RARBM, RBM
 from sklearn_rapid.datasets import fetch_mnist

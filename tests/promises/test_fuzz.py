@@ -17,12 +17,12 @@ from contextlib import contextmanager
 import numpy as np
 import pandas as pd
 import pytest
-from tools.equality import assert_same
 from hypothesis import assume, given, settings, target
 from hypothesis import strategies as st
 from scipy import sparse
 from scipy.special import logsumexp
 from sklearn.base import clone
+from tools.equality import assert_same
 from tools.strategies import HIDDEN, Table, calls, estimators, kinds, one_of, tables
 
 RANGES = {"binary": (0.0, 1.0), "spin": (-1.0, 1.0)}

@@ -106,7 +106,7 @@ def unequal(estimator):
     if getattr(estimator, "projection", None) == "sign":
         return {}  # whatever the batches, the patterns end as the same signs
     checks = ("dense", "sparse") if estimator.units == "binary" else ("dense",)
-    reason = "batches are drawn by chance; tests/training/test_gradients.py has the equality in one batch"
+    reason = "batches are drawn by chance; test_gradients.py has the equality in one batch"
     failing = {f"check_sample_weight_equivalence_on_{kind}_data": reason for kind in checks}
     if isinstance(estimator, DBM | RADBM) or getattr(estimator, "n_hidden", 0):
         reason = "score_samples estimates, by random numbers that go with a row's place"

@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from tools.brute_force import central_difference, p_value
-from tools.callbacks import Silent
 from scipy import sparse, stats
 from scipy.special import logsumexp
 from sklearn.base import clone
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
+from tools.brute_force import central_difference, p_value
+from tools.callbacks import Silent
 from tools.summed import Summed, drawn
 
 from sklearn_rapid import RARBM, RBM, diagnostics, load, save

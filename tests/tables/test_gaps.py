@@ -10,13 +10,13 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
-from tools.brute_force import Enumerated, central_difference
-from tools.callbacks import Silent
 from scipy import sparse, stats
 from scipy.special import logsumexp
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.exceptions import DataConversionWarning
+from tools.brute_force import Enumerated, central_difference
+from tools.callbacks import Silent
 from tools.summed import Summed
 
 from sklearn_rapid import RARBM, RBM, load, save

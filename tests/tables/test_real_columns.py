@@ -10,14 +10,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tools.brute_force import central_difference
-from tools.callbacks import Silent
 from scipy import stats
 from scipy.special import logsumexp
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
+from tools.brute_force import central_difference
+from tools.callbacks import Silent
 from tools.summed import Summed
 
 from sklearn_rapid import RARBM, RBM, diagnostics, load, save

@@ -16,11 +16,11 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from tools.brute_force import weights_of_patterns
 from scipy import stats
 from sklearn.base import clone
 
 from sklearn_rapid import DBM, RABM, RARBM, RBM
+from tools.brute_force import weights_of_patterns
 from tools.weights import (
     Weights,
     blocks,

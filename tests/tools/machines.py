@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from tools.brute_force import Enumerated, weights_of_patterns
 
 from sklearn_rapid.backends import get_backend
 from sklearn_rapid.machine.couplings import DenseCouplings, PatternCouplings
 from sklearn_rapid.machine.machine import Machine
+from tools.brute_force import Enumerated, weights_of_patterns
 
 KINDS = ["dense", "patterns"]
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from tools.brute_force import all_spins
 from scipy.special import expit, logsumexp
+
+from tools.brute_force import all_spins
 
 
 def of_spins(field):

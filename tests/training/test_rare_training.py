@@ -9,9 +9,9 @@ import pickle
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from tools.callbacks import Silent
 from tools.equality import assert_same
-from sklearn.base import clone
 from tools.zoo import coins, recurring, with_columns
 
 from sklearn_rapid import RARBM, RBM, load, save
