@@ -7,9 +7,8 @@ from typing import Any, ClassVar
 
 from sklearn_rapid.checks.compat import Count
 from sklearn_rapid.dask._mixin import OWN_PARAMETERS, DaskMixin
+from sklearn_rapid.estimators import RARBM, RBM
 from sklearn_rapid.estimators.parameters import entries_of
-from sklearn_rapid.estimators.rarbm import RARBM
-from sklearn_rapid.estimators.rbm import RBM
 
 OWN_CONSTRAINTS = {"blocks_at_once": [Count(), None], "client": "no_validation"}
 

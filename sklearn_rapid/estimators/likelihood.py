@@ -18,13 +18,12 @@ from sklearn_rapid.machine.annealing import ais_log_partition
 from sklearn_rapid.machine.clamped import free_energy_bound, log_sums
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.machine.partition import (
-    SWEEPS_OF_ALL_PAIRS,
     LogPartition,
     exact_log_partition,
     n_enumerated,
     smaller_layer_first,
-    tempered_log_partition,
 )
+from sklearn_rapid.machine.tempered_partition import SWEEPS_OF_ALL_PAIRS, tempered_log_partition
 from sklearn_rapid.training.fit.settings import (
     check_count,
     check_option,

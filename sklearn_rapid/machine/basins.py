@@ -21,9 +21,16 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sklearn_rapid.backends import RandomStream
-from sklearn_rapid.machine.known_states import KnownStates
+from sklearn_rapid.machine.bridges import LadderSum, standard_error
+from sklearn_rapid.machine.known_states import KnownStates, can_be_known, likely, searched
 from sklearn_rapid.machine.machine import Machine
 
+# Known states of a smaller share of Z, in nats, are left alone; those of less than that of a ladder
+# that has not been told of them are not even searched for.
+LOG_SHARE_THAT_COUNTS, LOG_SHARE_TO_SEARCH = -9.0, -20.0
+# Of the tolerance of log Z a basin's weight has one part in so many, and of the rows that tempering
+# may take through the couplings.
+PARTS_OF_TOL, PARTS_OF_ROWS = 8.0, 4.0
 # Chains that start in known states, and the most steps that they take.
 N_CHAINS, MOST_STEPS = 4000, 32
 STATES_AT_ONCE = 4096
@@ -205,3 +212,67 @@ def basin_of(
         if not len(walk.outside):
             break
     return basin
+
+
+def basin_around(
+    machine: Machine,
+    states: np.ndarray | None,
+    log_z: float,
+    stream: RandomStream,
+    tol: float,
+    max_rows: float,
+) -> Basin | None:
+    """The basin of known states around some, if these have a share of Z that counts.
+
+    Parameters
+    ----------
+    machine : Machine
+    states : array of shape (n, V), optional
+        Visible states on the host.
+    log_z : float
+        About log Z of the machine, in nats, but for what has not been found.
+    stream : RandomStream
+    tol, max_rows : float
+        Of the estimate of log Z that it is for; the basin takes a part of both.
+    """
+    if states is None or not can_be_known(machine):
+        return None
+    known = likely(machine, states)
+    if known.log_total < log_z + LOG_SHARE_TO_SEARCH:
+        return None
+    known = searched(machine, known)
+    if known.log_total < log_z + LOG_SHARE_THAT_COUNTS:
+        return None
+    how = {"tol": tol / PARTS_OF_TOL, "max_rows": max_rows / PARTS_OF_ROWS}
+    return basin_of(known, machine, log_z, stream, **how)
+
+
+def with_basin(total: LadderSum, basin: Basin, of_columns: np.ndarray, least: float) -> LadderSum:
+    """log Z of a basin and of the rest, given the basin's share of each column's states.
+
+    Where the ladder has more or fewer of the basin than it should, its log Z is off by just what
+    they are: that of the rest, log Z_ladder + log(1 - share), is not. Where all states are of the
+    basin, the rest is rarer than the least share that could be seen, which is the error then.
+    """
+    share, log_basin = float(of_columns.mean()), basin.log_total
+    if share == 1.0:
+        error = float(np.hypot(least, basin.relative_error))
+        none = np.zeros_like(of_columns)
+        return LadderSum(log_basin, error, log_basin, error, log_basin, error, none)
+    value, lower, upper = (
+        float(np.logaddexp(log_basin, bound + np.log1p(-share)))
+        for bound in (total.value, total.lower, total.upper)
+    )
+    of_rest = float(np.exp(total.value + np.log1p(-share) - value))
+    of_share = (of_columns - of_columns.mean()) / (of_columns.size * (1.0 - share))
+    shares = of_rest * (total.shares - of_share)
+    of_basin = (1.0 - of_rest) * basin.relative_error
+    return LadderSum(
+        value,
+        float(np.hypot(standard_error(shares), of_basin)),
+        lower,
+        float(np.hypot(of_rest * total.lower_error, of_basin)),
+        upper,
+        float(np.hypot(of_rest * total.upper_error, of_basin)),
+        shares,
+    )

@@ -21,8 +21,8 @@ from sklearn_rapid.backends import RandomStream, get_backend
 from sklearn_rapid.checks.arrays import MOST_SHOWN, shown
 from sklearn_rapid.checks.compat import ValidatedParameters, validate_parameters
 from sklearn_rapid.checks.version import __version__
+from sklearn_rapid.estimators import DBM, RABM, RADBM, RARBM, RBM
 from sklearn_rapid.estimators.base import BaseRBM
-from sklearn_rapid.estimators.dbm import DBM
 from sklearn_rapid.estimators.fitted import (
     COUNT,
     FLOATS,
@@ -40,10 +40,6 @@ from sklearn_rapid.estimators.fitted import (
     is_number,
 )
 from sklearn_rapid.estimators.latent import LatentMixin
-from sklearn_rapid.estimators.rabm import RABM
-from sklearn_rapid.estimators.radbm import RADBM
-from sklearn_rapid.estimators.rarbm import RARBM
-from sklearn_rapid.estimators.rbm import RBM
 from sklearn_rapid.machine.tempering import Ladder
 from sklearn_rapid.persistence.files import write_whole
 from sklearn_rapid.persistence.tree import Tree

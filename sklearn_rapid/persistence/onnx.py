@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_rapid.estimators.rarbm import RARBM
-from sklearn_rapid.estimators.rbm import RBM
+from sklearn_rapid.estimators import RARBM, RBM
 
 __all__ = ["register"]
 

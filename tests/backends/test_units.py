@@ -11,15 +11,17 @@ import numpy as np
 import pytest
 from scipy import stats
 from scipy.special import logsumexp, softmax
-from tools.brute_force import central_difference, p_value, weights_of_patterns
+from tools.brute_force import central_difference, p_value
+from tools.layers import LAYERS, make, rows_of, weights_from
 from tools.summed import Summed
 
 from sklearn_rapid.backends import SPINS, Affine, Categories, Gaussians, RandomStream, get_backend
 from sklearn_rapid.backends.compiled import units as _unit_kernels
 from sklearn_rapid.machine.annealing import ais_log_partition
-from sklearn_rapid.machine.couplings import DenseCouplings, PatternCouplings
+from sklearn_rapid.machine.couplings import DenseCouplings
 from sklearn_rapid.machine.machine import Machine
-from sklearn_rapid.machine.partition import exact_log_partition, tempered_log_partition
+from sklearn_rapid.machine.partition import exact_log_partition
+from sklearn_rapid.machine.tempered_partition import tempered_log_partition
 from sklearn_rapid.machine.tempering import base_log_partition, of_states, sweep
 from sklearn_rapid.training.negative_phase import (
     Exact,
@@ -33,63 +35,7 @@ from sklearn_rapid.training.trainer import Trainer
 SMALLEST_P = 1e-4
 # Central differences with a step of 1e-5, see test_gradients.py.
 TOLERANCE = 2e-9
-GROUPS = (2, 3)
-# Visible and hidden units, how many of each.
-LAYERS = {
-    "spins, spins": ("spins", 4, "spins", 3),
-    "gaussians, spins": ("gaussians", 2, "spins", 3),
-    "spins, gaussians": ("spins", 4, "gaussians", 2),
-    "categories, spins": (GROUPS, 5, "spins", 3),
-    "spins, categories": ("spins", 3, GROUPS, 5),
-    "gaussians, categories": ("gaussians", 2, GROUPS, 5),
-    "gaussians, gaussians": ("gaussians", 1, "gaussians", 2),
-}
 WITH_SPINS = [name for name in LAYERS if "spins" in name]
-
-
-def units_of(kind):
-    if isinstance(kind, tuple):
-        return Categories(kind)
-    return {"spins": SPINS, "gaussians": Gaussians()}[kind]
-
-
-def make(name, backend, *, couplings="dense", biases=True, scale=0.5, dtype="float64"):
-    """A random machine, and the same for sums over states."""
-    visible, n_visible, hidden, n_hidden = LAYERS[name]
-    rng = np.random.default_rng(n_visible * 10 + n_hidden)
-    if name == "gaussians, gaussians":
-        scale *= 0.5  # no distribution where |W|₂ is one
-    if couplings == "dense":
-        arrays = {"weights": rng.normal(scale=scale, size=(n_visible, n_hidden))}
-    else:
-        patterns = [rng.normal(scale=scale**0.5, size=(3, n)) for n in (n_visible, n_hidden)]
-        arrays = dict(zip(("visible_patterns", "hidden_patterns"), patterns, strict=True))
-    b, c = (biases * rng.normal(scale=0.4, size=n) for n in (n_visible, n_hidden))
-    arrays = {key: a.astype(dtype) for key, a in arrays.items()}
-    b, c = b.astype(dtype), c.astype(dtype)
-    W = weights_from(arrays)
-    on_backend = {key: backend.asarray(a) for key, a in arrays.items()}
-    kind = DenseCouplings if couplings == "dense" else PatternCouplings
-    machine = Machine(
-        kind(**on_backend),
-        backend.asarray(b),
-        backend.asarray(c),
-        backend,
-        visible_units=units_of(visible),
-        hidden_units=units_of(hidden),
-    )
-    return machine, Summed(W, b.astype(float), c.astype(float), visible, hidden)
-
-
-def weights_from(arrays):
-    if "weights" in arrays:
-        return arrays["weights"].astype(float)
-    return weights_of_patterns(*(a.astype(float) for a in arrays.values()))
-
-
-def rows_of(exact, n_rows=9, seed=0):
-    """Some visible states."""
-    return exact.sample_visible(n_rows, np.random.default_rng(seed))
 
 
 @pytest.fixture(params=LAYERS)

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 from sklearn.exceptions import NotFittedError
-from test_tempering import exact_rejections
 from tools.brute_force import Enumerated, all_spins, p_value, weights_of_patterns
+from tools.ladders import exact_rejections
 
 from sklearn_rapid import RARBM, RBM, diagnostics
 from sklearn_rapid.datasets import make_bars

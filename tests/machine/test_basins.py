@@ -16,7 +16,7 @@ from tools.machines import machine_of
 from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.machine.basins import MOST_STEPS, N_CHAINS, Basin, basin_of
 from sklearn_rapid.machine.known_states import weighed
-from sklearn_rapid.machine.partition import tempered_log_partition
+from sklearn_rapid.machine.tempered_partition import tempered_log_partition
 
 SMALLEST_P = 1e-4
 LARGEST_Z = stats.norm.isf(SMALLEST_P / 2.0)

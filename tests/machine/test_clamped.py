@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from scipy.special import logsumexp
-from test_units import LAYERS, make, rows_of
 from tools.brute_force import p_value
+from tools.layers import LAYERS, make, rows_of
 
 from sklearn_rapid.backends import RandomStream, get_backend
 from sklearn_rapid.machine import clamped

@@ -13,11 +13,12 @@ from tools.machines import make_machine
 
 from sklearn_rapid import RARBM, RBM
 from sklearn_rapid.backends import RandomStream, get_backend
-from sklearn_rapid.machine import partition
+from sklearn_rapid.machine import tempered_partition
 from sklearn_rapid.machine.couplings import DenseCouplings
 from sklearn_rapid.machine.known_states import weighed
 from sklearn_rapid.machine.machine import Machine
-from sklearn_rapid.machine.partition import exact_log_partition, rounding_of, tempered_log_partition
+from sklearn_rapid.machine.partition import exact_log_partition, rounding_of
+from sklearn_rapid.machine.tempered_partition import tempered_log_partition
 
 
 def temper(machine, seed, **how):
@@ -93,12 +94,12 @@ def counted(monkeypatch):
     """Of each call of `sweep`: how many sweeps, of how many rows; a call takes a second."""
     calls = []
 
-    def sweep(ladder, machine, n_sweeps, stream, _sweep=partition.sweep):
+    def sweep(ladder, machine, n_sweeps, stream, _sweep=tempered_partition.sweep):
         calls.append((n_sweeps, ladder.states.shape[0]))
         return _sweep(ladder, machine, n_sweeps, stream)
 
-    monkeypatch.setattr(partition, "sweep", sweep)
-    monkeypatch.setattr(partition.time, "perf_counter", lambda: float(len(calls)))
+    monkeypatch.setattr(tempered_partition, "sweep", sweep)
+    monkeypatch.setattr(tempered_partition.time, "perf_counter", lambda: float(len(calls)))
     return calls
 
 
@@ -106,7 +107,7 @@ def counted(monkeypatch):
 @pytest.mark.parametrize("products", [1.0, 1e6, 4e9])
 def test_time_is_looked_at_between_short_calls(counted, monkeypatch, products, with_states):
     """So many calls take as many seconds, and none is of much work."""
-    monkeypatch.setattr(partition, "PRODUCTS_AT_ONCE", products)
+    monkeypatch.setattr(tempered_partition, "PRODUCTS_AT_ONCE", products)
     machine, exact = make_machine("dense", (14, 6), get_backend("numba"), dtype="float32")
     states = exact.visible[:50].astype(np.int8) if with_states else None
     for max_seconds in (0.5, 5.0, 40.0):

@@ -23,7 +23,7 @@ from sklearn_rapid.machine.known_states import (
     weighed,
 )
 from sklearn_rapid.machine.machine import Machine
-from sklearn_rapid.machine.partition import followed_log_partition, tempered_log_partition
+from sklearn_rapid.machine.tempered_partition import followed_log_partition, tempered_log_partition
 from sklearn_rapid.machine.tempering import build
 
 SMALLEST_P = 1e-4

@@ -14,7 +14,8 @@ from sklearn_rapid.machine import partition
 from sklearn_rapid.machine.annealing import ais_log_partition
 from sklearn_rapid.machine.couplings import DenseCouplings
 from sklearn_rapid.machine.machine import Machine
-from sklearn_rapid.machine.partition import exact_log_partition, tempered_log_partition
+from sklearn_rapid.machine.partition import exact_log_partition
+from sklearn_rapid.machine.tempered_partition import tempered_log_partition
 
 SHAPES = [(3, 6), (6, 3), (4, 4), (1, 1)]
 

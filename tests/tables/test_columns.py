@@ -27,7 +27,8 @@ from sklearn_rapid.callbacks import resume
 from sklearn_rapid.machine.annealing import ais_log_partition
 from sklearn_rapid.machine.couplings import DenseCouplings
 from sklearn_rapid.machine.machine import Machine
-from sklearn_rapid.machine.partition import exact_log_partition, tempered_log_partition
+from sklearn_rapid.machine.partition import exact_log_partition
+from sklearn_rapid.machine.tempered_partition import tempered_log_partition
 from sklearn_rapid.machine.tempering import of_states, sweep
 from sklearn_rapid.tables.kinds import parts_of
 from sklearn_rapid.training.fit.independent import COST_IN_COMPARISON, compared

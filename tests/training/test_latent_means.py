@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from test_units import make, weights_from
+from tools.layers import make, weights_from
 
 from sklearn_rapid.backends import RandomStream, get_backend
 from sklearn_rapid.training.latent_means import with_latent_means

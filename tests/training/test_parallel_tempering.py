@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
-from test_tempering import BETAS, FALSE_ALARM_RATE, ladder_at_equilibrium, n_columns
 from tools.brute_force import Enumerated, p_value_of_states
+from tools.ladders import BETAS, FALSE_ALARM_RATE, ladder_at_equilibrium, n_columns
 from tools.machines import KINDS, make_machine
 
 from sklearn_rapid import RARBM, RBM

@@ -10,12 +10,8 @@ import numpy as np
 
 from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.machine.clamped import columns_unknown, free_energy_bound
-from sklearn_rapid.machine.partition import (
-    exact_log_partition,
-    followed_log_partition,
-    n_enumerated,
-    tempered_log_partition,
-)
+from sklearn_rapid.machine.partition import exact_log_partition, n_enumerated
+from sklearn_rapid.machine.tempered_partition import followed_log_partition, tempered_log_partition
 from sklearn_rapid.training.negative_phase import TemperedChains, states_of
 from sklearn_rapid.training.state import TrainingState
 
