@@ -10,8 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from tools.cupy_stand_in import compiler, make_cupy
 
-from sklearn_rapid.backends import get_backend
-from sklearn_rapid.backends import threads as _threads
+from sklearn_rapid.backends import get_backend, threads
 from sklearn_rapid.backends.reference.arrays import NumpyBackend
 
 # Cases are tiny, but what is compiled takes its time. Those of the suite are always the same.
@@ -58,7 +57,7 @@ def pytest_terminal_summary(terminalreporter, config):
 @pytest.fixture(autouse=True)
 def small_work_is_shared_too(monkeypatch):
     """The models of the tests are small; their rows shall go through the threads all the same."""
-    monkeypatch.setattr(_threads, "SMALLEST_SHARED_WORK", 0.0)
+    monkeypatch.setattr(threads, "SMALLEST_SHARED_WORK", 0.0)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """Estimators whose machines have visible units that no row shows: deep and full ones.
 
 On the visible side of such a machine stand first the columns of X, then latent units. In rows, the
-latter are NaN, as all is that is not known (`sklearn_rapid.clamped`).
+latter are NaN, as all is that is not known (`sklearn_rapid.machine.clamped`).
 """
 
 from __future__ import annotations

@@ -248,7 +248,7 @@ def tempered_log_partition(
     """log Z by parallel tempering and bridges between neighbouring temperatures.
 
     Rounds of sweeps, each twice as long as the one before; between rounds the β are placed anew,
-    as many as the barrier calls for. Only the last round counts (see `sklearn_rapid.bridges`).
+    as many as the barrier calls for. Only the last round counts (`sklearn_rapid.machine.bridges`).
 
     Parameters
     ----------
@@ -270,8 +270,8 @@ def tempered_log_partition(
         A limit that depends on the machine's mood: with it results are not repeatable.
     states : array of shape (n, V), optional
         Visible states on the host that may be modes, such as rows of the data. Known states are
-        looked for around them, and summed over exactly (see `sklearn_rapid.known_states` and
-        `sklearn_rapid.basins`).
+        looked for around them, and summed over exactly (`sklearn_rapid.machine.known_states`,
+        `sklearn_rapid.machine.basins`).
 
     Returns
     -------

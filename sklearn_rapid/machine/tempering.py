@@ -286,7 +286,7 @@ def lags(ladder: Ladder, log_ratios: Any, parity: int, backend: Any) -> Any:
     """How far states are from equilibrium, as exchanges see it: nats, one number a sweep.
 
     The states of the lower rung of a pair bound its difference in log Z from below, those of the
-    upper rung from above, in expectation and at equilibrium (see `sklearn_rapid.bridges`). This
+    upper rung from above, in expectation and at equilibrium (`sklearn_rapid.machine.bridges`). This
     is how far the bounds are crossed, in each sweep by itself: zero on average at equilibrium, but
     for a few columns, of which it is negative.
     A sweep has every other pair: with both kinds, twice the mean over sweeps is that of a ladder.

@@ -19,7 +19,7 @@ from sklearn_rapid.checks.warnings import warn
 from sklearn_rapid.estimators.base import BaseRBM
 from sklearn_rapid.persistence.files import DamagedFile, sealed, unsealed, write_whole
 from sklearn_rapid.tables.gaps import weights_of_known
-from sklearn_rapid.training.fit import fit as _fit
+from sklearn_rapid.training.fit import fit
 from sklearn_rapid.training.fit.progress import new_fit_id
 from sklearn_rapid.training.fit.settings import check_count, checked_weights
 
@@ -226,7 +226,7 @@ def _go_on(estimator: BaseRBM, X: Any, y: Any, sample_weight: Any) -> BaseRBM:
     with estimator._unchanged_on_error():
         X = estimator._validate(X, reset=False, missing=True)
         weights = weights_of_known(X, checked_weights(sample_weight, X.shape[0]))
-        _fit.fit(estimator, X, y, weights, resumed=False, goes_on=True)
+        fit.fit(estimator, X, y, weights, resumed=False, goes_on=True)
     return estimator
 
 

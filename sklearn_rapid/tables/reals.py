@@ -1,7 +1,7 @@
 """Real columns: their means and scales, and rows to states of real units and back.
 
 A column x is v = (x - mean) / scale inside. The mean is that of the rows; the scale starts at their
-standard deviation, and training changes it (`sklearn_rapid.visible_scale`).
+standard deviation, and training changes it (`sklearn_rapid.training.steps.visible_scale`).
 """
 
 from __future__ import annotations

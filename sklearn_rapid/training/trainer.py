@@ -3,7 +3,7 @@
 `Trainer.update` says what an update is, by the methods of a backend. What it takes in between is
 the interpreter: for small models, most of the time. So `Trainer.updates` hands the updates of
 several batches to a backend that makes them in one call, where settings and strategies are such
-that it can be told so (`sklearn_rapid.stretches`).
+that it can be told so (`sklearn_rapid.training.fused`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from sklearn_rapid.backends import SPINS, RandomStream, Units
 from sklearn_rapid.machine.couplings import Arrays, Couplings
 from sklearn_rapid.machine.machine import Machine
-from sklearn_rapid.training import fused as stretches
+from sklearn_rapid.training import fused
 from sklearn_rapid.training.latent_means import can_be_means, with_latent_means
 from sklearn_rapid.training.negative_phase import NegativePhase, NegativeStates
 from sklearn_rapid.training.positive_phase import (
@@ -170,7 +170,7 @@ class Trainer:
     @property
     def n_draws(self) -> int | None:
         """Draws of random numbers that each update takes; None if only the phase knows."""
-        return None if self.positive_phase.completes else stretches.n_draws(self.negative_phase)
+        return None if self.positive_phase.completes else fused.n_draws(self.negative_phase)
 
     def updates(
         self,
@@ -199,11 +199,11 @@ class Trainer:
         """
         n_rows, start = data.shape[0], 0
         while start < n_rows:
-            n_whole = 0 if weights is not None else stretches.n_at_once(self, state)
+            n_whole = 0 if weights is not None else fused.n_at_once(self, state)
             stop = min(start + max(1, n_whole) * self.batch_size, n_rows)
             part, is_last = data[start:stop, :], end_of_epoch and stop == n_rows
             if n_whole > 0:
-                stretches.make(self, state, part, rate, is_last, n_data_draws)
+                fused.make(self, state, part, rate, is_last, n_data_draws)
             else:
                 state.stream.reserve(n_data_draws)
                 self.update(state, part, rate, is_last, weights)

@@ -11,10 +11,9 @@ import pytest
 from scipy import stats
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
-from sklearn_rapid.backends import Affine, RandomStream, available_threads, get_backend
-from sklearn_rapid.backends import random as _random
+from sklearn_rapid.backends import Affine, RandomStream, available_threads, get_backend, random
 from sklearn_rapid.backends import threads as _threads
-from sklearn_rapid.backends.compiled import pipelines as _pipelines
+from sklearn_rapid.backends.compiled import pipelines
 from sklearn_rapid.backends.compiled.spins import _fill_group
 from sklearn_rapid.backends.random import philox
 from sklearn_rapid.backends.reference.arrays import NumpyBackend
@@ -147,7 +146,7 @@ def test_rows_without_a_name_of_their_own_are_refused(backend):
 @pytest.mark.parametrize("method", ["sample", "gibbs", "anneal", "temper"])
 def test_chains_without_names_of_their_own_are_refused(backend, monkeypatch, method):
     """Before any work is done, and all memory taken."""
-    monkeypatch.setattr(_random, "LARGEST_DRAW", 10)
+    monkeypatch.setattr(random, "LARGEST_DRAW", 10)
     zeros = backend.asarray(np.zeros((11, 11), dtype=np.float32))
     stream, affine = RandomStream(3), Affine(zeros, None, zeros[0, :])
     betas = np.array([0.0, 1.0])
@@ -441,7 +440,7 @@ def test_products_of_read_only_matrices_are_made_by_the_same_library(monkeypatch
     """NumPy's BLAS and that of compiled code round alike on some processors only."""
     monkeypatch.setattr(_threads, "SMALLEST_SHARED_WORK", 1e7)
     made_by = lambda a, b, out: "compiled code"  # noqa: E731
-    monkeypatch.setattr(_pipelines, "multiply", made_by)
+    monkeypatch.setattr(pipelines, "multiply", made_by)
     a, b = np.ones((5, 100), dtype=np.float32), np.ones((100, 7), dtype=np.float32)
     backend = get_backend("numba")
     assert backend.matmul(a, b) == "compiled code"

@@ -21,7 +21,7 @@ from sklearn.datasets import load_digits
 from tools.cupy_stand_in import make_cupy
 
 from sklearn_rapid import RARBM, RBM, diagnostics, load, save
-from sklearn_rapid.training.fit import run as _run
+from sklearn_rapid.training.fit import run
 from sklearn_rapid.training.negative_phase import PatternInducedCorrelations
 from sklearn_rapid.training.optimizers import SGD
 
@@ -219,7 +219,7 @@ def transfers_of(cupy, estimator, data, batch_size):
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_training_moves_a_batch_to_the_device_and_nothing_else(cupy_stand_in, setting, monkeypatch):
     """10 more batches an epoch, two epochs: 20 moves more, where X is on the host."""
-    monkeypatch.setattr(_run, "BYTES_AT_ONCE", 0)
+    monkeypatch.setattr(run, "BYTES_AT_ONCE", 0)
     data = (X[:200, :8] if "exact, visible" in setting else X[:200]).astype("float32")
     few, many = (transfers_of(cupy_stand_in, SETTINGS[setting], data, n) for n in (20, 10))
     assert many["to_device"] == few["to_device"] + 20

@@ -12,7 +12,7 @@ from scipy.special import expit
 
 from sklearn_rapid.backends import Affine, RandomStream, get_backend
 from sklearn_rapid.backends.compiled import backend as _numba
-from sklearn_rapid.backends.compiled import pipelines as _pipelines
+from sklearn_rapid.backends.compiled import pipelines
 from sklearn_rapid.backends.compiled import spins as _kernels
 from sklearn_rapid.backends.reference.arrays import NumpyBackend
 
@@ -348,7 +348,7 @@ def test_products_of_integers_are_exact(n_rows, shape, transposed):
     out = np.full((n_rows, shape[1]), np.nan, dtype=np.float32)
     none = np.empty((0, 0), dtype=np.float32)
     given = np.ascontiguousarray(matrix.T) if transposed else matrix
-    _pipelines.product(x, given, transposed, none, False, none, out)
+    pipelines.product(x, given, transposed, none, False, none, out)
     np.testing.assert_array_equal(out, x @ matrix)
 
 

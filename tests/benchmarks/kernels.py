@@ -9,9 +9,8 @@ import numpy as np
 from measure import median_seconds, sgemm_rate
 from workloads import couplings, machine
 
-from sklearn_rapid.backends import RandomStream, get_backend
-from sklearn_rapid.backends import threads as _threads
-from sklearn_rapid.backends.compiled import pipelines as _pipelines
+from sklearn_rapid.backends import RandomStream, get_backend, threads
+from sklearn_rapid.backends.compiled import pipelines
 
 
 def report_kernels():
@@ -38,7 +37,7 @@ def report_products(n=1000):
     peak = sgemm_rate(1)
     rng = np.random.default_rng(0)
     print(f"\nproducts of an update's shapes alone, V=784, {n} rows, one thread: share of sgemm")
-    with _threads.single_threaded_blas():
+    with threads.single_threaded_blas():
         for k, h in ((190, 3000), (190, 500), (300, 1000)):
             made = couplings(784, h, k)
             xi_v, xi_h = made.visible_patterns, made.hidden_patterns
@@ -60,7 +59,7 @@ def report_small_products():
     none = np.empty((0, 0), dtype=np.float32)
     print("\nGFLOP/s of X W and H Wᵀ, W 784 x 256, one thread: ours, NumPy's")
     weights = couplings(784, 256).weights
-    with _threads.single_threaded_blas():
+    with threads.single_threaded_blas():
         for n in (10, 20, 50, 100):
             figures = []
             for width, is_transposed in ((784, False), (256, True)):
@@ -68,7 +67,7 @@ def report_small_products():
                 matrix = weights.T if is_transposed else weights
                 out = np.empty((n, matrix.shape[1]), dtype=np.float32)
                 for multiply in (
-                    lambda x=x, t=is_transposed, out=out: _pipelines.product(
+                    lambda x=x, t=is_transposed, out=out: pipelines.product(
                         x, weights, t, none, False, none, out
                     ),
                     lambda x=x, matrix=matrix, out=out: np.matmul(x, matrix, out=out),
@@ -81,14 +80,14 @@ def report_small_products():
 
 def report_row_blocks():
     """A Gibbs step of all chains, as a share of the sgemm rate, for several block sizes."""
-    n_threads = _threads.available_threads()
+    n_threads = threads.available_threads()
     peak = sgemm_rate(n_threads)
     print(f"\nsgemm: {peak / 1e9:.0f} GFLOP/s on {n_threads} threads; a Gibbs step's share of it")
     sizes = [32, 64, 128, 256, 512, 0]
     titles = [f"{s} rows" if s else "chosen" for s in sizes]
     print(f"{'couplings':18s} {'chains':>6s}" + "".join(f"{t:>10s}" for t in titles))
     names = ("SMALLEST_BLOCK", "ROWS_PER_BLOCK", "LARGEST_BLOCK")
-    chosen = [getattr(_threads, name) for name in names]
+    chosen = [getattr(threads, name) for name in names]
     for name, products, made in (
         ("dense", 784 * 500, couplings(784, 500)),
         ("patterns, K=190", 190 * 1284, couplings(784, 500, 190)),
@@ -99,10 +98,10 @@ def report_row_blocks():
             shares = []
             for size in sizes:
                 for constant, value in zip(names, chosen, strict=True):
-                    setattr(_threads, constant, min(size, value) if size else value)
+                    setattr(threads, constant, min(size, value) if size else value)
                 if size:
-                    _threads.ROWS_PER_BLOCK = _threads.LARGEST_BLOCK = size
-                _threads.row_blocks.cache_clear()
+                    threads.ROWS_PER_BLOCK = threads.LARGEST_BLOCK = size
+                threads.row_blocks.cache_clear()
                 with ours.backend.running():
                     stream = RandomStream(1)
                     seconds = median_seconds(lambda: ours.gibbs(v, 4, stream)) / 4  # noqa: B023

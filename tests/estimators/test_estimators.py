@@ -22,11 +22,10 @@ from tools.brute_force import Enumerated, p_value, p_value_of_states, state_numb
 from tools.callbacks import Silent
 
 from sklearn_rapid import RARBM, RBM
-from sklearn_rapid.backends import get_backend
-from sklearn_rapid.backends import threads as _threads
+from sklearn_rapid.backends import get_backend, threads
 from sklearn_rapid.datasets import make_bars
-from sklearn_rapid.training import fused as stretches
-from sklearn_rapid.training.fit import run as _run
+from sklearn_rapid.training import fused
+from sklearn_rapid.training.fit import run
 from sklearn_rapid.training.negative_phase import (
     PatternInducedCorrelations,
     PersistentContrastiveDivergence,
@@ -821,7 +820,7 @@ def at_update(monkeypatch, number, action):
         return updates(self, state, data, *args, **kwargs)
 
     monkeypatch.setattr(Trainer, "updates", changed)
-    monkeypatch.setattr(_run, "BYTES_AT_ONCE", 0)
+    monkeypatch.setattr(run, "BYTES_AT_ONCE", 0)
 
 
 def interrupt(*args, **kwargs):
@@ -855,7 +854,7 @@ def test_interrupted_fit_is_usable(estimator, bars, monkeypatch):
 
 def test_fit_interrupted_in_a_step_is_that_of_the_last_epoch(estimator, bars, monkeypatch):
     """Halfway through, couplings have moved and biases have not followed."""
-    monkeypatch.setattr(stretches, "n_at_once", lambda trainer, state: 0)
+    monkeypatch.setattr(fused, "n_at_once", lambda trainer, state: 0)
     estimator.set_params(batch_size=100, learning_rate=0.1)
     good = clone(estimator).set_params(max_iter=2).fit(bars)
     # Each update takes mean fields before and after it: those after the third epoch's first.
@@ -1167,7 +1166,7 @@ def test_small_probabilities_keep_their_digits(backend):
 @pytest.mark.parametrize("shape", [(4, 3), (8, 12), (30, 40)])
 def test_memory_mapped_models_have_the_same_results(tmp_path, monkeypatch, kind, shape):
     """To the last bit: `joblib.load(mmap_mode="r")` makes parameters read-only."""
-    monkeypatch.setattr(_threads, "SMALLEST_SHARED_WORK", 1e7)
+    monkeypatch.setattr(threads, "SMALLEST_SHARED_WORK", 1e7)
     n_features, n_components = shape
     rng = np.random.default_rng(0)
     X = (rng.random((70, n_features)) > 0.5).astype(np.float32)

@@ -32,8 +32,8 @@ import sklearn_rapid
 from sklearn_rapid import RARBM, RBM
 from sklearn_rapid.callbacks import Checkpoint, resume
 from sklearn_rapid.datasets import make_bars
-from sklearn_rapid.persistence import files as _files
-from sklearn_rapid.training.fit import run as _run
+from sklearn_rapid.persistence import files
+from sklearn_rapid.training.fit import run
 from sklearn_rapid.training.negative_phase import (
     ParallelTempering,
     PatternInducedCorrelations,
@@ -268,7 +268,7 @@ def test_interrupted_estimator_goes_on(number, n_updates, monkeypatch):
         return updates(*args, **kwargs)
 
     monkeypatch.setattr(Trainer, "updates", interrupted)
-    monkeypatch.setattr(_run, "BYTES_AT_ONCE", 0)
+    monkeypatch.setattr(run, "BYTES_AT_ONCE", 0)
     with pytest.warns(UserWarning, match=r"interrupted by user.*callbacks\.resume"):
         estimator.fit(X)
     n_epochs = estimator.n_iter_
@@ -468,7 +468,7 @@ def test_a_write_that_is_cut_short_destroys_nothing(where, tmp_path, monkeypatch
         pass
 
     target = tmp_path / "file"
-    _files.write_whole(target, [b"before"])
+    files.write_whole(target, [b"before"])
 
     def killed(*args):
         raise Killed
@@ -478,7 +478,7 @@ def test_a_write_that_is_cut_short_destroys_nothing(where, tmp_path, monkeypatch
         monkeypatch.setattr(os, where, killed)
         parts = [b"after"]
     with pytest.raises(Killed):
-        _files.write_whole(target, parts)
+        files.write_whole(target, parts)
     assert target.read_bytes() == b"before"
     assert files_of(tmp_path) == ["file"]
 
@@ -488,7 +488,7 @@ def test_content_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
     for name in ("fsync", "replace"):
         real = getattr(os, name)
         monkeypatch.setattr(os, name, lambda *a, n=name, f=real: (calls.append(n), f(*a))[1])
-    _files.write_whole(tmp_path / "file", [b"content"])
+    files.write_whole(tmp_path / "file", [b"content"])
     assert calls == ["fsync", "replace", "fsync"]
 
 

@@ -16,7 +16,7 @@ from test_persistence import forge
 
 from sklearn_rapid import DBM, RABM, RADBM, RARBM, RBM, load, save
 from sklearn_rapid.callbacks import resume
-from sklearn_rapid.estimators import fitted as _fitted
+from sklearn_rapid.estimators import fitted
 from sklearn_rapid.training.optimizers import SGD
 from sklearn_rapid.training.state import TrainingState
 
@@ -227,4 +227,4 @@ def test_no_forgery_fails_late(name, share, is_cut_short, tmp_path):
 
 
 def test_each_field_of_the_state_is_looked_at():
-    assert _fitted.STATE.keys() == {f.name for f in fields(TrainingState)} - {"machine"}
+    assert fitted.STATE.keys() == {f.name for f in fields(TrainingState)} - {"machine"}

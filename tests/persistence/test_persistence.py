@@ -15,7 +15,7 @@ from sklearn.exceptions import NotFittedError
 
 import sklearn_rapid
 from sklearn_rapid import RABM, RARBM, RBM, load, save
-from sklearn_rapid.persistence import models as persistence
+from sklearn_rapid.persistence import models
 from sklearn_rapid.training.negative_phase import (
     ContrastiveDivergence,
     ParallelTempering,
@@ -72,7 +72,7 @@ def model():
 def written(value):
     """A value as text and bytes, which are equal only where all of it is."""
     arrays = {}
-    text = json.dumps(persistence.TREE.written(value, "", arrays))
+    text = json.dumps(models.TREE.written(value, "", arrays))
     return text, {name: (a.dtype, a.shape, a.tobytes()) for name, a in arrays.items()}
 
 
@@ -139,9 +139,9 @@ def test_a_file_of_an_earlier_version():
 )
 def test_arrays_keep_shape_type_and_order(value, path):
     arrays = {}
-    node = persistence.TREE.written(value, "a", arrays)
+    node = models.TREE.written(value, "a", arrays)
     safetensors.numpy.save_file(arrays, path)
-    again = persistence.TREE.read(node, safetensors.numpy.load_file(path))
+    again = models.TREE.read(node, safetensors.numpy.load_file(path))
     np.testing.assert_array_equal(again, value, strict=True)
     assert again.flags.f_contiguous or not value.flags.f_contiguous
 
@@ -279,7 +279,7 @@ def forge(path, change):
         arrays = {name: file.get_tensor(name) for name in file.keys()}
     change(header, arrays)
     text = json.dumps(header)
-    metadata = {"sklearn_rapid": text, "digest": persistence._digest(text, arrays)}
+    metadata = {"sklearn_rapid": text, "digest": models._digest(text, arrays)}
     safetensors.numpy.save_file(arrays, path, metadata)
 
 
@@ -449,7 +449,7 @@ def test_pickles_say_their_version(model, monkeypatch):
     assert b"_sklearn_rapid_version" in content
     again = pickle.loads(content)
     assert vars(again).keys() == vars(model).keys()
-    monkeypatch.setattr(sklearn_rapid._fitted, "__version__", "0.2.0")
+    monkeypatch.setattr(sklearn_rapid.estimators.fitted, "__version__", "0.2.0")
     with pytest.warns(UserWarning, match=r"pickled by sklearn_rapid 0\.1\.0, and this is 0\.2\.0"):
         pickle.loads(content)
     deepcopy(model)

@@ -13,7 +13,7 @@ import pytest
 from sklearn_rapid import RBM
 from sklearn_rapid.backends import get_backend
 from sklearn_rapid.backends.compiled import backend as _numba
-from sklearn_rapid.backends.compiled import pipelines as _pipelines
+from sklearn_rapid.backends.compiled import pipelines
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs POSIX's signals and forks")
 
@@ -128,7 +128,7 @@ def test_compiled_calls_are_short(method, monkeypatch):
         "temper": lambda: model.log_partition("tempering", max_sweeps=40, tol=1e-9).value,
         "gibbs": lambda: model.sample(200, n_gibbs_steps=40, random_state=0),
     }
-    compiled, work = getattr(_pipelines, method), []
+    compiled, work = getattr(pipelines, method), []
     steps_of = {
         "anneal": lambda args: args[2].size - 1,
         "temper": lambda args: args[10].shape[0],
@@ -139,7 +139,7 @@ def test_compiled_calls_are_short(method, monkeypatch):
         work.append(steps_of[method](args) * 2 * args[0].shape[0] * 784 * 500)
         compiled(*args)
 
-    monkeypatch.setattr(_pipelines, method, counted)
+    monkeypatch.setattr(pipelines, method, counted)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of an estimate by so few sweeps
         found = calls[method]()
@@ -250,8 +250,8 @@ with backend.running():
 def test_a_child_does_not_wait_for_a_property_that_another_thread_computes():
     """Before Python 3.12, `functools.cached_property` has one lock for all instances."""
     code = """
-from sklearn_rapid.couplings import DenseCouplings
-from sklearn_rapid.machine import Machine
+from sklearn_rapid.machine.couplings import DenseCouplings
+from sklearn_rapid.machine.machine import Machine
 
 entered, may_leave = threading.Event(), threading.Event()
 

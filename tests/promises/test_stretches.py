@@ -12,9 +12,8 @@ from tools.machines import make_couplings
 from sklearn_rapid import RARBM, RBM
 from sklearn_rapid.backends import RandomStream, get_backend
 from sklearn_rapid.backends import threads as _threads
-from sklearn_rapid.backends.compiled.fused import parties as _parties
-from sklearn_rapid.backends.compiled.fused import run as _stretch_run
-from sklearn_rapid.training import fused as stretches
+from sklearn_rapid.backends.compiled.fused import parties, run
+from sklearn_rapid.training import fused
 from sklearn_rapid.training.negative_phase import (
     ContrastiveDivergence,
     Exact,
@@ -136,7 +135,7 @@ def test_a_stretch_is_what_single_updates_are(kind, phase, setting):
         by.update(start, data[:BATCH_SIZE], 0.05)
         if isinstance(start.chains, TemperedChains):
             start.chains = replace(start.chains, known=None)
-        assert stretches.n_at_once(by, start) > 1
+        assert fused.n_at_once(by, start) > 1
         for first in range(0, len(data), BATCH_SIZE):
             batch = data[first : first + BATCH_SIZE]
             is_last = first + BATCH_SIZE >= len(data)
@@ -159,7 +158,7 @@ def test_long_rows_and_few_of_them(phase, setting, batch_size):
         at_once = by.start(made, data, RandomStream(3), backend)
         by.update(at_once, data, 0.02)
         one_by_one = at_once.copy()
-        assert stretches.n_at_once(by, at_once) > 0
+        assert fused.n_at_once(by, at_once) > 0
         by.updates(at_once, data, 0.02)
         by.update(one_by_one, data, 0.02)
     assert_close(at_once, one_by_one)
@@ -177,7 +176,7 @@ def test_no_step_where_data_and_model_agree(n_chains):
         # Such rows are trained on update by update, but those of another start may become such.
         state.unusual_rows = None
         state.machine.visible_bias[:] = 60.0
-        assert stretches.n_at_once(by, state) > 1
+        assert fused.n_at_once(by, state) > 1
         before = state.copy()
         by.updates(state, data, 0.25)
     np.testing.assert_array_equal(state.chains, 1.0)
@@ -206,7 +205,7 @@ def test_a_stretch_of_many_is_many_of_one(kind, phase):
 @pytest.mark.parametrize("kind", N_PATTERNS)
 @pytest.mark.parametrize("phase", PHASES)
 def test_threads_leave_every_bit_as_it_is(kind, phase, monkeypatch):
-    monkeypatch.setattr(_stretch_run, "SMALLEST_SHARED_UPDATE", 0.0)
+    monkeypatch.setattr(run, "SMALLEST_SHARED_UPDATE", 0.0)
     monkeypatch.setattr(_threads, "SMALLEST_SHARED_WORK", 0.0)
     monkeypatch.setattr(_threads, "SMALLEST_SHARE_OF_TIME", 0.0)
     data = spins(1030, n_visible=150)
@@ -231,7 +230,7 @@ def test_a_fit_is_the_same_update_by_update(binarize, phase, monkeypatch):
     how = {"max_iter": 2, "batch_size": 20, "random_state": 0, "learning_rate": 0.01}
     model = RARBM(8, 3, negative_phase=phase, binarize=binarize, **how)
     at_once = copy.deepcopy(model).fit(X)
-    monkeypatch.setattr(_stretch_run.Stretches, "makes_stretches", lambda self, dtype: False)
+    monkeypatch.setattr(run.Stretches, "makes_stretches", lambda self, dtype: False)
     one_by_one = copy.deepcopy(model).fit(X)
     for name in ("visible_patterns_", "hidden_patterns_", "intercept_visible_"):
         a, b = getattr(at_once, name), getattr(one_by_one, name)
@@ -268,7 +267,7 @@ def test_what_cannot_be_told_goes_update_by_update(by):
     with backend.running():
         made = couplings("few patterns", backend)
         state = by.start(made, spins(10), RandomStream(0), backend)
-        assert stretches.n_at_once(by, state) == 0
+        assert fused.n_at_once(by, state) == 0
         if not isinstance(by.negative_phase, PersistentContrastiveDivergence):
             by.updates(state, spins(10), 0.1)
             assert state.n_updates == 1
@@ -287,7 +286,7 @@ def test_float64_goes_update_by_update():
     data = spins(10, 5).astype("float64")
     with backend.running():
         state = by.start(made, data, RandomStream(0), backend)
-        assert stretches.n_at_once(by, state) == 0
+        assert fused.n_at_once(by, state) == 0
 
 
 # --- parties ----------------------------------------------------------------------------------
@@ -296,15 +295,15 @@ def test_float64_goes_update_by_update():
 @pytest.mark.parametrize("n_parties", [1, 2, 5])
 def test_a_gate_opens_when_all_are_there(n_parties):
     """Parties count rounds between two gates, and read one another's counts there."""
-    gate, counts = _parties.new_gate(), np.zeros(n_parties, dtype=int)
+    gate, counts = parties.new_gate(), np.zeros(n_parties, dtype=int)
     errors = []
 
     def take_part(party):
         for n in range(1, 300):
             counts[party] = n
-            if not (_parties.wait(gate, n_parties) and np.all(counts == n)):
+            if not (parties.wait(gate, n_parties) and np.all(counts == n)):
                 errors.append((party, n))
-            _parties.wait(gate, n_parties)
+            parties.wait(gate, n_parties)
 
     threads = [threading.Thread(target=take_part, args=(party,)) for party in range(n_parties)]
     for thread in threads:
@@ -317,17 +316,17 @@ def test_a_gate_opens_when_all_are_there(n_parties):
 
 @pytest.mark.parametrize("fails", [0, 1])
 def test_nobody_waits_for_a_party_that_has_failed(fails):
-    backend, gate = get_backend("numba", n_threads=2), _parties.new_gate()
+    backend, gate = get_backend("numba", n_threads=2), parties.new_gate()
     left = []
 
     def take_part(party, n_parties):
         assert n_parties == 2
         if party == fails:
             raise MemoryError
-        left.append(_parties.wait(gate, 2))
+        left.append(parties.wait(gate, 2))
 
     with backend.running(), pytest.raises(MemoryError):
-        backend.in_parties(take_part, 2, lambda: _parties.give_up(gate))
+        backend.in_parties(take_part, 2, lambda: parties.give_up(gate))
     assert left in ([False], [])
 
 
@@ -354,7 +353,7 @@ def test_a_stretch_that_fails_leaves_no_whole_state(monkeypatch):
         def fail(*args):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(_stretch_run, "run", fail)
+        monkeypatch.setattr(run, "run", fail)
         with pytest.raises(KeyboardInterrupt):
             by.updates(state, spins(13), 0.1)
     assert not state.is_whole

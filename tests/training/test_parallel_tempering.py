@@ -14,14 +14,14 @@ from tools.machines import KINDS, make_machine
 
 from sklearn_rapid import RARBM, RBM
 from sklearn_rapid.backends import RandomStream, get_backend
-from sklearn_rapid.training import fused as stretches
+from sklearn_rapid.training import fused
 from sklearn_rapid.training.negative_phase import (
     ParallelTempering,
     PersistentContrastiveDivergence,
     TemperedChains,
+    _tempered,
     states_of,
 )
-from sklearn_rapid.training.negative_phase import _tempered as tempered
 from sklearn_rapid.training.state import TrainingState
 
 
@@ -86,8 +86,8 @@ def swept(phase, lag, share=1.0, n_arrivals=1):
     machine = numba_machine(scale=0.01)
     chains = phase.start(machine, 100, RandomStream(0))
     arrivals = np.full(chains.ladder.n_columns, n_arrivals)
-    ladder = replace(chains.ladder, n_sweeps=tempered.WINDOW, arrivals=arrivals)
-    sums = np.asarray(0.5 * lag * tempered.WINDOW)
+    ladder = replace(chains.ladder, n_sweeps=_tempered.WINDOW, arrivals=arrivals)
+    sums = np.asarray(0.5 * lag * _tempered.WINDOW)
     chains = replace(chains, ladder=ladder, lag=sums, step_share=share)
     chains = phase.before_update(chains, machine.backend)
     negative, chains = phase.states(machine, None, chains, RandomStream(1))
@@ -117,7 +117,7 @@ def test_chains_that_lag_get_columns_and_then_shorter_steps():
 
 def test_columns_grow_with_the_barrier(monkeypatch):
     """States arrive ever more rarely as it grows: columns are more than it is high."""
-    monkeypatch.setattr(tempered, "adapted", lambda ladder, backend, n_rungs: ladder)
+    monkeypatch.setattr(_tempered, "adapted", lambda ladder, backend, n_rungs: ladder)
     machine = numba_machine(scale=0.01)
     stream = RandomStream(0)
 
@@ -126,9 +126,9 @@ def test_columns_grow_with_the_barrier(monkeypatch):
         for _ in range(n_windows):
             ladder = chains.ladder
             # Each pair has been tried in half of the sweeps, in each column.
-            n_tried = ladder.n_columns * tempered.WINDOW // 2
+            n_tried = ladder.n_columns * _tempered.WINDOW // 2
             accepted = np.full(ladder.n_rungs - 1, n_tried * (1 - barrier / ladder.top))
-            ladder = replace(ladder, n_sweeps=tempered.WINDOW, accepted=accepted)
+            ladder = replace(ladder, n_sweeps=_tempered.WINDOW, accepted=accepted)
             chains = phase.before_update(replace(chains, ladder=ladder), machine.backend)
             negative, chains = phase.states(machine, None, chains, stream)
             assert chains.barrier == pytest.approx(barrier)
@@ -153,7 +153,7 @@ def test_columns_end_where_few_chains_share_one():
     seen = []
     for _ in range(8):
         ladder = chains.ladder
-        ladder = replace(ladder, n_sweeps=tempered.WINDOW, arrivals=np.ones(ladder.n_columns))
+        ladder = replace(ladder, n_sweeps=_tempered.WINDOW, arrivals=np.ones(ladder.n_columns))
         chains = replace(chains, ladder=ladder, lag=np.asarray(1e3))
         chains = phase.before_update(chains, machine.backend)
         _, chains = phase.states(machine, None, chains, stream)
@@ -180,7 +180,7 @@ def test_rungs_follow_the_barrier(cls):
 def test_a_short_step_share_shortens_steps(at_once, monkeypatch):
     X = np.random.default_rng(0).integers(2, size=(100, 12))
     if not at_once:
-        monkeypatch.setattr(stretches, "n_at_once", lambda trainer, state: 0)
+        monkeypatch.setattr(fused, "n_at_once", lambda trainer, state: 0)
     moved = []
     for share in (1.0, 0.1):
         monkeypatch.setattr(

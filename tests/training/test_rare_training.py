@@ -16,7 +16,7 @@ from tools.zoo import coins, recurring, with_columns
 
 from sklearn_rapid import RARBM, RBM, load, save
 from sklearn_rapid.callbacks import Checkpoint, resume
-from sklearn_rapid.training import trainer as training
+from sklearn_rapid.training import trainer
 from sklearn_rapid.training.negative_phase import _tempered
 
 RARE = coins(np.random.default_rng(0), 600, np.full(12, 0.01))
@@ -58,7 +58,7 @@ def check_used(model, table):
 def without(name, monkeypatch):
     """Training that knows nothing of unusual rows, or of known states."""
     if name == "rare":
-        monkeypatch.setattr(training, "shortened", lambda scale, *_: scale)
+        monkeypatch.setattr(trainer, "shortened", lambda scale, *_: scale)
     else:
         monkeypatch.setattr(_tempered, "acquainted", lambda chains, *_: chains)
 

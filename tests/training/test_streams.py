@@ -13,7 +13,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_rapid import RARBM, RBM, load, save
-from sklearn_rapid.training.fit import fit as _fit
+from sklearn_rapid.training.fit import fit
 from sklearn_rapid.training.negative_phase import PatternInducedCorrelations
 from sklearn_rapid.training.optimizers import SGD, ExponentialDecay, LinearDecay, Schedule
 
@@ -254,7 +254,7 @@ def test_a_call_that_fails_or_diverges_is_no_row():
 
 
 def test_of_a_long_stream_the_newest_rows_are_kept(monkeypatch):
-    monkeypatch.setattr(_fit, "MOST_ROWS_OF_CALLS", 5)
+    monkeypatch.setattr(fit, "MOST_ROWS_OF_CALLS", 5)
     model = RBM(4, batch_size=20, max_iter=4, random_state=0, warm_start=True)
     for _ in range(8):
         model.partial_fit(X[:20])

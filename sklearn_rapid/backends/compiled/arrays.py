@@ -11,10 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_rapid.backends import threads as _threads
-from sklearn_rapid.backends.compiled import linear as _linear
-from sklearn_rapid.backends.compiled import pipelines as _pipelines
-from sklearn_rapid.backends.compiled import spins as _kernels
+from sklearn_rapid.backends import threads
+from sklearn_rapid.backends.compiled import linear, pipelines, spins
 from sklearn_rapid.backends.compiled.arguments import is_plain, name_of, ones, writeable
 from sklearn_rapid.backends.random import RandomStream, check_rows
 from sklearn_rapid.backends.reference.arrays import NumpyBackend
@@ -39,11 +37,11 @@ class CompiledArrays(SharedRows, NumpyBackend):
     def matmul(self, a: np.ndarray, b: np.ndarray, add_to: Any = None) -> np.ndarray:
         """The matrix product, rows or columns of the result shared out among threads."""
         (n_rows, n_inner), n_columns = a.shape, b.shape[1]
-        is_small = n_rows * n_inner * n_columns < _threads.SMALLEST_SHARED_WORK
+        is_small = n_rows * n_inner * n_columns < threads.SMALLEST_SHARED_WORK
         out = np.empty((n_rows, n_columns), dtype=a.dtype) if add_to is None else add_to
         is_cheap_to_copy = a.flags.c_contiguous or n_inner <= LARGEST_COPIED
         if is_small and add_to is None and is_cheap_to_copy and a.dtype == f32 and is_plain(b):
-            return _pipelines.multiply(writeable(a), writeable(b), out)
+            return pipelines.multiply(writeable(a), writeable(b), out)
         if is_small:
             return super().matmul(a, b, add_to)
 
@@ -64,7 +62,7 @@ class CompiledArrays(SharedRows, NumpyBackend):
     def dot(self, a: np.ndarray, b: np.ndarray) -> Any:
         """The sum of all products of elements, accumulated in float64: a number or 0-d array."""
         if is_plain(a) and is_plain(b):
-            return _linear.dot(writeable(a).reshape(-1), writeable(b).reshape(-1))
+            return linear.dot(writeable(a).reshape(-1), writeable(b).reshape(-1))
         return super().dot(a, b)
 
     def row_dots(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -72,7 +70,7 @@ class CompiledArrays(SharedRows, NumpyBackend):
         if not (is_plain(a) and is_plain(b)):
             return super().row_dots(a, b)
         out = np.empty(a.shape[0])
-        _linear.row_dots(writeable(a), writeable(b), out)
+        linear.row_dots(writeable(a), writeable(b), out)
         return out
 
     def column_sums(self, x: np.ndarray, weights: Any = None) -> np.ndarray:
@@ -85,11 +83,11 @@ class CompiledArrays(SharedRows, NumpyBackend):
         blocks = row_blocks(n_rows)
         sums = np.zeros((max(len(blocks), 1), width))
         if len(blocks) == 1:
-            _linear.column_sums(x, weights, sums[0])
+            linear.column_sums(x, weights, sums[0])
             return sums[0]
 
         def work(rows: slice) -> None:
-            _linear.column_sums(x[rows], weights[rows], sums[rows.start // blocks[0].stop])
+            linear.column_sums(x[rows], weights[rows], sums[rows.start // blocks[0].stop])
 
         self.for_row_blocks(work, n_rows, PRODUCTS_PER_ELEMENT * width)
         return sums.sum(axis=0)
@@ -104,7 +102,7 @@ class CompiledArrays(SharedRows, NumpyBackend):
         x, offset, weights = (writeable(a) for a in (x, offset, weights))
 
         def work(rows: slice) -> None:
-            _linear.weighted_rows(x[rows], offset, weights[rows], out[rows])
+            linear.weighted_rows(x[rows], offset, weights[rows], out[rows])
 
         self.for_row_blocks(work, x.shape[0], PRODUCTS_PER_ELEMENT * x.shape[1])
 
@@ -118,7 +116,7 @@ class CompiledArrays(SharedRows, NumpyBackend):
         step = writeable(step)
 
         def work(rows: slice) -> None:
-            _linear.add_scaled(p[rows].reshape(-1), step[rows].reshape(-1), f32(scale))
+            linear.add_scaled(p[rows].reshape(-1), step[rows].reshape(-1), f32(scale))
 
         self._for_elements(work, p)
 
@@ -130,13 +128,13 @@ class CompiledArrays(SharedRows, NumpyBackend):
         threshold, divisor = f32(scale * l1), f32(1.0 + scale * l2)
 
         def work(rows: slice) -> None:
-            _linear.shrink(p[rows].reshape(-1), threshold, divisor)
+            linear.shrink(p[rows].reshape(-1), threshold, divisor)
 
         self._for_elements(work, p)
 
     def _for_elements(self, work: Callable[[slice], None], p: np.ndarray) -> None:
         """Apply `work`, which takes little time an element, to rows of p."""
-        if p.size * PRODUCTS_PER_ELEMENT < _threads.SMALLEST_SHARED_WORK:
+        if p.size * PRODUCTS_PER_ELEMENT < threads.SMALLEST_SHARED_WORK:
             work(slice(0, p.shape[0]))
         else:
             width = p.size // p.shape[0]
@@ -151,7 +149,7 @@ class CompiledArrays(SharedRows, NumpyBackend):
         if dtype != "float32":
             return super().spins_of(is_on, dtype)
         out = np.empty(is_on.shape, dtype=f32)
-        _linear.spins_of(writeable(is_on).reshape(-1), out.reshape(-1))
+        linear.spins_of(writeable(is_on).reshape(-1), out.reshape(-1))
         return out
 
     def spins_of_rows(self, X: np.ndarray, rows: Any, threshold: float, dtype: str) -> np.ndarray:
@@ -165,7 +163,7 @@ class CompiledArrays(SharedRows, NumpyBackend):
         out = np.empty((rows.size, X.shape[1]), dtype=f32)
 
         def work(block: slice) -> None:
-            _linear.spins_of_rows(X, rows[block], threshold, out[block])
+            linear.spins_of_rows(X, rows[block], threshold, out[block])
 
         self.for_row_blocks(work, rows.size, PRODUCTS_PER_ELEMENT * X.shape[1])
         return out
@@ -178,19 +176,19 @@ class CompiledArrays(SharedRows, NumpyBackend):
 
         def work(rows: slice) -> None:
             first_row = stream.first_row + rows.start
-            _kernels.spins_of_means(means[rows], *name_of(stream, draw, first_row))
+            spins.spins_of_means(means[rows], *name_of(stream, draw, first_row))
 
         self.for_row_blocks(work, means.shape[0], PRODUCTS_PER_SPIN * means.shape[1])
         return means
 
     def spins_of_numbers(self, start: int, stop: int, n_spins: int, dtype: str) -> np.ndarray:
         """Numbers from `start` to `stop` as rows of spins: spin j is +1 where bit j is set."""
-        return _linear.spins_of_numbers(start, np.empty((stop - start, n_spins), dtype=dtype))
+        return linear.spins_of_numbers(start, np.empty((stop - start, n_spins), dtype=dtype))
 
     def sign(self, x: np.ndarray) -> np.ndarray:
         """The sign of each element, that of zero being +1."""
         if not is_plain(x):
             return super().sign(x)
         out = np.empty_like(x)
-        _linear.sign(writeable(x).reshape(-1), out.reshape(-1))
+        linear.sign(writeable(x).reshape(-1), out.reshape(-1))
         return out

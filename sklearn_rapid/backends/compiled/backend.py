@@ -1,9 +1,9 @@
 """The fast backend on CPU: compiled pipelines, single-threaded BLAS, a pool of threads over rows.
 
-Blocks in float32, of maps to spins, go to the compiled functions of `_pipelines.py`, `_kernels.py`
+Blocks in float32, of maps to spins, go to the compiled functions of `pipelines.py`, `spins.py`
 and `_linear.py`; what they compute is said by the methods of the reference that they replace.
 Fields in float64, or of other units, take the reference's own path with compiled kernels where
-there are some (those of `_unit_kernels.py`, say).
+there are some (those of `units.py`, say).
 """
 
 from __future__ import annotations
@@ -14,9 +14,7 @@ import numpy as np
 from scipy import sparse
 
 from sklearn_rapid.backends.affine import Affine
-from sklearn_rapid.backends.compiled import pipelines as _pipelines
-from sklearn_rapid.backends.compiled import spins as _kernels
-from sklearn_rapid.backends.compiled import units as _unit_kernels
+from sklearn_rapid.backends.compiled import pipelines, spins, units
 from sklearn_rapid.backends.compiled.arguments import (
     clamps,
     compilable,
@@ -61,7 +59,7 @@ class NumbaBackend(Stretches, CompiledArrays):
             return
         self._multiply(x, affine, overlaps, out)
         *_, scale, bias = compilable(affine)
-        _kernels.means(out, scale, bias, to_unit)
+        spins.means(out, scale, bias, to_unit)
 
     def _sample_block(
         self,
@@ -77,7 +75,7 @@ class NumbaBackend(Stretches, CompiledArrays):
             return
         self._multiply(x, affine, None, out)
         *_, scale, bias = compilable(affine)
-        _kernels.sample_spins(out, scale, bias, *name_of(stream, draw, first_row))
+        spins.sample_spins(out, scale, bias, *name_of(stream, draw, first_row))
 
     def _log_partition_block(self, x: np.ndarray, affine: Affine) -> np.ndarray:
         if not is_compiled(x, affine):
@@ -86,7 +84,7 @@ class NumbaBackend(Stretches, CompiledArrays):
         product = np.empty((x.shape[0], bias.size), dtype=f32)
         self._multiply(x, affine, None, product)
         out = np.empty(x.shape[0])
-        _kernels.sum_log_2cosh(product, scale, bias, out)
+        spins.sum_log_2cosh(product, scale, bias, out)
         return out
 
     def _means_and_sums_block(self, x: np.ndarray, affine: Affine, out: np.ndarray) -> np.ndarray:
@@ -95,8 +93,8 @@ class NumbaBackend(Stretches, CompiledArrays):
         self._multiply(x, affine, None, out)
         *_, scale, bias = compilable(affine)
         sums = np.empty(x.shape[0])
-        _kernels.sum_log_2cosh(out, scale, bias, sums)
-        _kernels.means(out, scale, bias, False)
+        spins.sum_log_2cosh(out, scale, bias, sums)
+        spins.means(out, scale, bias, False)
         return sums
 
     def stretches(self, n_steps: int, rows: slice, up: Affine, down: Affine) -> tuple[slice, ...]:
@@ -124,7 +122,7 @@ class NumbaBackend(Stretches, CompiledArrays):
             super()._gibbs_block(v, up, down, n_steps, stream, first_draw, first_row, free)
             return
         k0, k1 = stream.key
-        _pipelines.gibbs(
+        pipelines.gibbs(
             v, clamps(free), n_steps,
             u32(k0), u32(k1), u64(first_draw), u32(first_row),
             *compilable(up), *compilable(down),
@@ -148,7 +146,7 @@ class NumbaBackend(Stretches, CompiledArrays):
             )
             return
         k0, k1 = stream.key
-        _pipelines.anneal(
+        pipelines.anneal(
             v, writeable(base_bias), betas.astype(f32),
             u32(k0), u32(k1), u64(first_draw), u32(first_row), log_weights,
             *compilable(up), *compilable(down),
@@ -174,7 +172,7 @@ class NumbaBackend(Stretches, CompiledArrays):
             return
         k0, k1 = stream.key
         ratios = np.empty(block.log_ratios.shape)
-        _pipelines.temper(
+        pipelines.temper(
             block.states, clamps(free),
             writeable(base_bias), betas.astype(f32), top_of(betas), parity,
             u32(k0), u32(k1), u64(first_draw), u32(first_row),
@@ -187,7 +185,7 @@ class NumbaBackend(Stretches, CompiledArrays):
             super()._flipped_block(v, up, out)
             return
         v, weights = writeable(v), writeable(up.first)
-        _pipelines.flipped_log_2cosh(self.field(v, up), v, weights, f32(up.scale), out)
+        pipelines.flipped_log_2cosh(self.field(v, up), v, weights, f32(up.scale), out)
 
     def sum_log_2cosh_of_sums(
         self, rows: np.ndarray, columns: np.ndarray, dtype: str = "float64"
@@ -199,7 +197,7 @@ class NumbaBackend(Stretches, CompiledArrays):
         transposed = np.ascontiguousarray(columns.T)
 
         def work(block: slice) -> None:
-            _kernels.sum_log_2cosh_of_sums(rows[block], transposed, out[block])
+            spins.sum_log_2cosh_of_sums(rows[block], transposed, out[block])
 
         self.for_row_blocks(work, rows.shape[0], columns.size)
         return out
@@ -209,12 +207,12 @@ class NumbaBackend(Stretches, CompiledArrays):
         first, second = affine.first, affine.second
         if sparse.issparse(x):
             product = x @ first
-        elif x.shape[0] <= _pipelines.FEW_ROWS or _is_small(first, second):
+        elif x.shape[0] <= pipelines.FEW_ROWS or _is_small(first, second):
             *matrices, _, _ = compilable(affine)
             if middle is None:
                 width = 0 if second is None else first.shape[1]
                 middle = np.empty((x.shape[0], width), dtype=f32)
-            _pipelines.product(writeable(x), *matrices, middle, out)
+            pipelines.product(writeable(x), *matrices, middle, out)
             return
         else:
             product = np.matmul(x, first, out=out if second is None else middle)
@@ -232,21 +230,21 @@ class NumbaBackend(Stretches, CompiledArrays):
         check_rows(first_row + field.shape[0])
         field = np.ascontiguousarray(field, dtype=f32)
         bias = np.zeros(field.shape[1], dtype=f32)
-        _kernels.sample_spins(field, ONE, bias, *name_of(stream, draw, first_row))
+        spins.sample_spins(field, ONE, bias, *name_of(stream, draw, first_row))
         return field
 
     def tanh(self, field: np.ndarray) -> np.ndarray:
         """E[s | field], in place of the field."""
         if field.dtype != f32:
             return np.tanh(field, out=field)
-        _kernels.means(field, ONE, np.zeros(field.shape[1], dtype=f32), False)
+        spins.means(field, ONE, np.zeros(field.shape[1], dtype=f32), False)
         return field
 
     def sum_log_2cosh(self, field: np.ndarray) -> np.ndarray:
         """Σ_j log 2cosh(field_ij), one float64 a row."""
         out = np.empty(field.shape[0])
         is_double = field.dtype != f32
-        kernel = _kernels.sum_log_2cosh_float64 if is_double else _kernels.sum_log_2cosh
+        kernel = spins.sum_log_2cosh_float64 if is_double else spins.sum_log_2cosh
         kernel(field, field.dtype.type(1.0), np.zeros(field.shape[1], dtype=field.dtype), out)
         return out
 
@@ -258,7 +256,7 @@ class NumbaBackend(Stretches, CompiledArrays):
             return super().sample_gaussians(field, stream, draw, first_row)
         check_rows(first_row + field.shape[0])
         field = writeable(field)
-        _unit_kernels.sample_gaussians(field, *name_of(stream, draw, first_row))
+        units.sample_gaussians(field, *name_of(stream, draw, first_row))
         return field
 
     def softmax(self, field: np.ndarray, sizes: tuple[int, ...]) -> np.ndarray:
@@ -266,7 +264,7 @@ class NumbaBackend(Stretches, CompiledArrays):
         if field.dtype != f32:
             return super().softmax(field, sizes)
         field = writeable(field)
-        _unit_kernels.softmax(field, starts_of(sizes))
+        units.softmax(field, starts_of(sizes))
         return field
 
     def sum_log_sum_exp(self, field: np.ndarray, sizes: tuple[int, ...]) -> np.ndarray:
@@ -274,7 +272,7 @@ class NumbaBackend(Stretches, CompiledArrays):
         if field.dtype != f32:
             return super().sum_log_sum_exp(field, sizes)
         out = np.empty(field.shape[0])
-        _unit_kernels.sum_log_sum_exp(writeable(field), starts_of(sizes), out)
+        units.sum_log_sum_exp(writeable(field), starts_of(sizes), out)
         return out
 
     def sample_categories(
@@ -288,7 +286,7 @@ class NumbaBackend(Stretches, CompiledArrays):
         """1 in one column of each group, 0 elsewhere, in place of the field."""
         check_rows(first_row + field.shape[0])
         field, starts = writeable(field), starts_of(sizes)
-        _unit_kernels.sample_categories(field, starts, *name_of(stream, draw, first_row))
+        units.sample_categories(field, starts, *name_of(stream, draw, first_row))
         return field
 
     def random_uniform(
@@ -297,11 +295,11 @@ class NumbaBackend(Stretches, CompiledArrays):
         """Uniform float32 numbers in (0, 1]."""
         check_rows(first_row + shape[0])
         out = np.empty(shape, dtype=f32)
-        _kernels.random_uniform(out, *name_of(stream, draw, first_row))
+        spins.random_uniform(out, *name_of(stream, draw, first_row))
         return out
 
 
 def _is_small(first: np.ndarray, second: Any) -> bool:
     """Whether rows can pass the matrices in groups without packing."""
     largest = first.size if second is None else max(first.size, second.size)
-    return _pipelines.TILE * largest <= _pipelines.LARGEST_UNPACKED
+    return pipelines.TILE * largest <= pipelines.LARGEST_UNPACKED

@@ -1,6 +1,6 @@
 """The backend on NVIDIA GPUs: CuPy arrays, cuBLAS products, kernels of our own.
 
-The kernels are in `_kernels.cu` and `_unit_kernels.cu`; what they compute is said by the methods of
+The kernels are in `spins.cu` and `units.cu`; what they compute is said by the methods of
 the reference that they replace. Arrays in float64, and chains of units that are not spins, take the
 reference's own path, with kernels where there are some.
 Nothing here waits for the GPU: sums stay there as arrays without axes, and only `to_numpy` fetches

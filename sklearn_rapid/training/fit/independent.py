@@ -2,7 +2,7 @@
 
 A fit is compared with them in likelihood of the rows that it was trained on, whatever its negative
 phase. One that ends below them is repeated with shorter steps, and replaced by them if that does
-not help (`sklearn_rapid._fit`).
+not help (`sklearn_rapid.training.fit.fit`).
 """
 
 from __future__ import annotations

@@ -141,7 +141,7 @@ class TemperedChains:
     barrier, mean_lag : float
         Of the last window of sweeps that was looked at; NaN before the first.
     known : array of shape (n, V) or None
-        States that have more probability than the chains show (`sklearn_rapid.known_states`).
+        States more probable than the chains show (`sklearn_rapid.machine.known_states`).
     entropy : float
         Of the rest of the model, in nats, when that was found.
     """

@@ -1,7 +1,7 @@
 """Heavy rows of the data beside tempered chains that never find them.
 
-A row that recurs may become a mode that no chain finds (`sklearn_rapid.known_states`). Nothing
-then says that the model gives it too much, and it is given ever more. So its probability is
+A row that recurs may become a mode that no chain finds (`sklearn_rapid.machine.known_states`).
+Nothing then says that the model gives it too much, and it is given ever more. So its probability is
 computed: from its free energy, and from log Z, which a few sweeps of the ladder tell at the
 beginning of each window. In between, log Z of the rest is its entropy less the mean free energy of
 its chains, and the entropy hardly changes.

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_rapid.backends import threads as _threads
+from sklearn_rapid.backends import threads
 from sklearn_rapid.backends.compiled.arguments import ALL_FREE, writeable
 from sklearn_rapid.backends.compiled.compiler import IS_COMPILED, compiler, inlined
 from sklearn_rapid.backends.compiled.fused.buffers import (
@@ -214,7 +214,7 @@ def run(
 class Stretches:
     """A backend that makes stretches of updates in one call a thread.
 
-    It is one with `_threads.SharedRows`.
+    It is one with `threads.SharedRows`.
     """
 
     def makes_stretches(self, dtype: Any) -> bool:
@@ -251,7 +251,7 @@ def _n_parties(stretch: Stretch, buffers: Buffers) -> int:
     n_updates = -(-stretch.data.shape[0] // stretch.settings.batch_size)
     is_small = (
         stretch.n_products < SMALLEST_SHARED_UPDATE
-        or stretch.n_products * n_updates < _threads.SMALLEST_SHARED_WORK
+        or stretch.n_products * n_updates < threads.SMALLEST_SHARED_WORK
     )
     if is_small:
         return 1
