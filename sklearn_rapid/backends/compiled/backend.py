@@ -1,7 +1,7 @@
 """The fast backend on CPU: compiled pipelines, single-threaded BLAS, a pool of threads over rows.
 
 Blocks in float32, of maps to spins, go to the compiled functions of `pipelines.py`, `spins.py`
-and `_linear.py`; what they compute is said by the methods of the reference that they replace.
+and `linear.py`; what they compute is said by the methods of the reference that they replace.
 Fields in float64, or of other units, take the reference's own path with compiled kernels where
 there are some (those of `units.py`, say).
 """

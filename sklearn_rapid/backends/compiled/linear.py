@@ -1,6 +1,6 @@
 """Compiled kernels of products and sums: weighted sums, dot products, updates in place, signs.
 
-Each one computes what the method of `_numpy.py` computes that its docstring names.
+Each one computes what the method of `reference/arrays.py` computes that its docstring names.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Compiled kernels on the fields of a block: spins, means, sums of log 2cosh.
 
-Each one computes what the method of `_numpy.py` computes that its docstring names. The loops
+Each one computes what the method of the reference computes that its docstring names. The loops
 run over short runs of columns with simple bodies because the compiler turns just those into
 vector code: no division that is checked for zero, no index that may wrap around.
 """

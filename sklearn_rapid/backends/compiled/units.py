@@ -1,6 +1,6 @@
 """Compiled kernels on the fields of units that are not spins: real ones, groups of categories.
 
-Each one computes what the method of `_other_units.py` computes that its docstring names, of fields
+Each one computes what the method of the reference computes that its docstring names, of fields
 in float32 (categories are drawn in fields of any type). Groups of columns are short: what can be is
 done on whole rows, as vector code.
 """

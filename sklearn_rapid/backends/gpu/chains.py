@@ -1,4 +1,4 @@
-"""Markov chains on a GPU: what `_chains.py` defines, by kernels and products in turn.
+"""Markov chains on a GPU: what `reference/chains.py` defines, by kernels and products in turn.
 
 Nothing here waits for the GPU: a whole chain of steps, exchanges included, is queued at once.
 """

@@ -1,6 +1,6 @@
 // Kernels of the CuPy backend, in float32 with sums in float64.
 //
-// Each one computes what the method of `_numpy.py` computes that it is named after. No thread
+// Each one computes what the method of `reference/arrays.py` computes that it is named after. No thread
 // waits for another or writes what another reads, and a kernel is right for any grid. Where rows
 // are summed, each of several lanes leaves the sum of its columns, for the caller to add up: the
 // order of additions is fixed, and so is their result.

@@ -1,6 +1,6 @@
 // Kernels of the CuPy backend for units that are not spins: real ones, groups of categories.
 //
-// They go on where `_kernels.cu` ends, whose rules and functions are theirs too.
+// They go on where `spins.cu` ends, whose rules and functions are theirs too.
 
 // Field + N(0, 1), in place: of each two neighbouring calls four pairs of numbers.
 extern "C" __global__ void sample_gaussians(
