@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_rapid.checks.arguments import check_count, check_option, check_positive, new_seed
 from sklearn_rapid.dask._checked import rows_that_stand_for
 from sklearn_rapid.dask._cluster import workers_left, working_client
 from sklearn_rapid.dask._lazy import by_blocks, is_collection, samples
@@ -18,13 +19,7 @@ from sklearn_rapid.dask._run import DaskRun, check_phase
 from sklearn_rapid.estimators.likelihood import resolved_method, warn_distrusted
 from sklearn_rapid.machine.partition import LogPartition
 from sklearn_rapid.training.fit.run import Run
-from sklearn_rapid.training.fit.settings import (
-    check_count,
-    check_option,
-    check_positive,
-    negative_phase_from,
-    new_seed,
-)
+from sklearn_rapid.training.fit.settings import negative_phase_from
 
 OWN_PARAMETERS = ("blocks_at_once", "client")
 

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.fft import irfft, next_fast_len, rfft
 
+from sklearn_rapid.checks.arguments import check_count, check_option
 from sklearn_rapid.checks.warnings import warn
 from sklearn_rapid.diagnostics._common import fitted_machine, stream_of
 from sklearn_rapid.machine.machine import Machine
-from sklearn_rapid.training.fit.settings import check_count, check_option
 
 # A chain shorter than so many of its autocorrelation times does not know them.
 SMALLEST_LENGTH = 50

@@ -9,9 +9,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_rapid.backends import RandomStream
+from sklearn_rapid.checks.arguments import new_seed
 from sklearn_rapid.estimators.base import BaseRBM
 from sklearn_rapid.machine.machine import Machine
-from sklearn_rapid.training.fit.settings import new_seed
 
 
 def fitted_machine(estimator: Any, *, of_spins: bool = True) -> Machine:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from sklearn_rapid.checks.arguments import check_count
 from sklearn_rapid.diagnostics._common import fitted_machine, stream_of
 from sklearn_rapid.machine.tempering import Travels, sweep, travels
-from sklearn_rapid.training.fit.settings import check_count
 
 # What a sweep says of each state is not kept for longer.
 SWEEPS_AT_ONCE = 64

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from sklearn_rapid.checks.arguments import check_count
 from sklearn_rapid.diagnostics._common import fitted_machine, stream_of
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.machine.partition import enumerate_spins, smaller_layer_first
-from sklearn_rapid.training.fit.settings import check_count, negative_phase_from
+from sklearn_rapid.training.fit.settings import negative_phase_from
 
 LARGEST_LAYER = 25
 # A few megabytes of states; their fields are never held all at once.

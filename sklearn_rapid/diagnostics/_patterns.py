@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from sklearn_rapid.checks.arguments import check_count
 from sklearn_rapid.diagnostics._common import fitted_machine, machine_of_patterns, spin_rows
 from sklearn_rapid.machine.couplings import Couplings, PatternCouplings
-from sklearn_rapid.training.fit.settings import check_count
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
+from sklearn_rapid.checks.arguments import check_count
 from sklearn_rapid.diagnostics._common import fitted_machine, spin_rows, stream_of
 from sklearn_rapid.estimators.sampling import known_entries
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.tables.spins import chunks
-from sklearn_rapid.training.fit.settings import check_count
 
 
 @dataclass(frozen=True)

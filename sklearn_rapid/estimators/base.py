@@ -24,6 +24,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_rapid.backends import RandomStream, get_backend, is_cupy_array
+from sklearn_rapid.checks.arguments import checked_weights
 from sklearn_rapid.checks.arrays import checked_array
 from sklearn_rapid.checks.compat import validate_parameters, validates_parameters
 from sklearn_rapid.estimators.fitted import VersionedPickle, check_fitted, check_training_state
@@ -38,7 +39,6 @@ from sklearn_rapid.tables.spins import CHUNK, SpinEncoder, chunks
 from sklearn_rapid.training.fit import fit as _fit
 from sklearn_rapid.training.fit.progress import CutShort
 from sklearn_rapid.training.fit.run import Run
-from sklearn_rapid.training.fit.settings import checked_weights
 from sklearn_rapid.training.positive_phase import AS_THEY_ARE, ClampedChains, PositivePhase
 from sklearn_rapid.training.state import TrainingState
 

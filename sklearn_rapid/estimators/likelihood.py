@@ -12,6 +12,13 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_rapid.backends import RandomStream, to_host
+from sklearn_rapid.checks.arguments import (
+    check_count,
+    check_option,
+    check_positive,
+    checked_weights,
+    new_seed,
+)
 from sklearn_rapid.checks.arrays import in_memory
 from sklearn_rapid.checks.warnings import warn
 from sklearn_rapid.machine.annealing import ais_log_partition
@@ -24,13 +31,6 @@ from sklearn_rapid.machine.partition import (
     smaller_layer_first,
 )
 from sklearn_rapid.machine.tempered_partition import SWEEPS_OF_ALL_PAIRS, tempered_log_partition
-from sklearn_rapid.training.fit.settings import (
-    check_count,
-    check_option,
-    check_positive,
-    checked_weights,
-    new_seed,
-)
 from sklearn_rapid.training.negative_phase import TemperedChains, states_of
 
 # "auto" enumerates the smaller layer up to here; asked for, enumeration goes a little further.

@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_rapid.backends import RandomStream, is_cupy_array
+from sklearn_rapid.checks.arguments import check_count, check_option, new_seed
 from sklearn_rapid.checks.arrays import as_array, checked_array, in_memory, readable
 from sklearn_rapid.checks.warnings import warn
 from sklearn_rapid.machine.basins import Basin
@@ -28,7 +29,6 @@ from sklearn_rapid.machine.tempering import (
     travels,
 )
 from sklearn_rapid.tables.spins import chunks
-from sklearn_rapid.training.fit.settings import check_count, check_option, new_seed
 from sklearn_rapid.training.negative_phase import states_of
 from sklearn_rapid.training.positive_phase import ClampedChains
 

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from sklearn.callback import with_callbacks
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_rapid.checks.arguments import check_count, checked_weights
 from sklearn_rapid.checks.compat import validate_parameters
 from sklearn_rapid.checks.warnings import warn
 from sklearn_rapid.estimators.base import BaseRBM
@@ -21,7 +22,6 @@ from sklearn_rapid.persistence.files import DamagedFile, sealed, unsealed, write
 from sklearn_rapid.tables.gaps import weights_of_known
 from sklearn_rapid.training.fit import fit
 from sklearn_rapid.training.fit.progress import new_fit_id
-from sklearn_rapid.training.fit.settings import check_count, checked_weights
 
 SUFFIX = ".checkpoint"
 NAME = re.compile(rf"(?P<stem>\w+-[0-9a-f]+)-(?P<epoch>\d+){re.escape(SUFFIX)}")

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_rapid.checks.arguments import check_option
 from sklearn_rapid.diagnostics import gibbs_accessibility, ground_state_energy, singular_values
 from sklearn_rapid.diagnostics.displays._axes import add_legend, figure_and_axes, figure_and_panels
-from sklearn_rapid.training.fit.settings import check_option
 
 # Columns of a history that tell the time, and others that are drawn only if they are asked for.
 CLOCKS = ("epoch", "seconds", "n_updates")

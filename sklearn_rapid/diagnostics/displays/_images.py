@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_rapid.checks.arguments import check_count, check_option
 from sklearn_rapid.diagnostics.displays._axes import figure_and_axes
-from sklearn_rapid.training.fit.settings import check_count, check_option
 
 SIGNED_COLORS = "RdBu"
 # Between images: neither a grey nor one of the above.

@@ -12,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from sklearn_rapid.backends import RandomStream
+from sklearn_rapid.checks.arguments import new_seed
 from sklearn_rapid.checks.warnings import warn
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.tables.spins import warn_if_constant
@@ -25,7 +26,7 @@ from sklearn_rapid.training.fit.progress import (
     state_of,
 )
 from sklearn_rapid.training.fit.run import Run
-from sklearn_rapid.training.fit.settings import new_seed, schedule_from, trainer_of
+from sklearn_rapid.training.fit.settings import schedule_from, trainer_of
 from sklearn_rapid.training.fit.stream import stream_of
 from sklearn_rapid.training.state import TrainingState
 from sklearn_rapid.training.trainer import Diverged
