@@ -13,11 +13,12 @@ from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from sklearn_rapid.backends import Affine, RandomStream, available_threads, get_backend, random
 from sklearn_rapid.backends import threads as _threads
+from sklearn_rapid.backends.blas import single_threaded_blas
 from sklearn_rapid.backends.compiled import pipelines
 from sklearn_rapid.backends.compiled.spins import _fill_group
 from sklearn_rapid.backends.random import philox
 from sklearn_rapid.backends.reference.arrays import NumpyBackend
-from sklearn_rapid.backends.threads import row_blocks, single_threaded_blas
+from sklearn_rapid.backends.threads import row_blocks
 
 # Rounding of one float32 operation, relative to its result.
 HALF_ULP = 2.0**-24

@@ -9,7 +9,7 @@ import numpy as np
 from measure import median_seconds, sgemm_rate
 from workloads import couplings, machine
 
-from sklearn_rapid.backends import RandomStream, get_backend, threads
+from sklearn_rapid.backends import RandomStream, blas, get_backend, threads
 from sklearn_rapid.backends.compiled import pipelines
 
 
@@ -37,7 +37,7 @@ def report_products(n=1000):
     peak = sgemm_rate(1)
     rng = np.random.default_rng(0)
     print(f"\nproducts of an update's shapes alone, V=784, {n} rows, one thread: share of sgemm")
-    with threads.single_threaded_blas():
+    with blas.single_threaded_blas():
         for k, h in ((190, 3000), (190, 500), (300, 1000)):
             made = couplings(784, h, k)
             xi_v, xi_h = made.visible_patterns, made.hidden_patterns
@@ -59,7 +59,7 @@ def report_small_products():
     none = np.empty((0, 0), dtype=np.float32)
     print("\nGFLOP/s of X W and H Wᵀ, W 784 x 256, one thread: ours, NumPy's")
     weights = couplings(784, 256).weights
-    with threads.single_threaded_blas():
+    with blas.single_threaded_blas():
         for n in (10, 20, 50, 100):
             figures = []
             for width, is_transposed in ((784, False), (256, True)):

@@ -24,7 +24,7 @@ import os, signal, threading, time
 import numpy as np
 from threadpoolctl import ThreadpoolController, threadpool_limits
 from sklearn_rapid import RBM
-from sklearn_rapid.backends import _threads, available_threads, get_backend
+from sklearn_rapid.backends import available_threads, blas, get_backend, threads
 
 pools = ThreadpoolController().select(user_api="blas").lib_controllers
 
@@ -172,7 +172,7 @@ def test_a_child_has_blas_as_it_was_before_other_threads_used_it():
 entered, may_leave = threading.Event(), threading.Event()
 
 def stay():
-    with _threads.single_threaded_blas():
+    with blas.single_threaded_blas():
         entered.set()
         may_leave.wait()
 
@@ -199,7 +199,7 @@ def test_a_child_does_not_wait_for_threads_that_it_has_not():
     """Another thread is about to set BLAS to one thread, which takes a while."""
     code = """
 setting = threading.Event()
-set_others = _threads._let_other_threads_set_limits
+set_others = blas._let_other_threads_set_limits
 
 def slowly():
     setting.set()
@@ -210,7 +210,7 @@ def use():
     with get_backend("numba").running():
         return blas_threads() == {1}
 
-_threads._let_other_threads_set_limits = slowly
+blas._let_other_threads_set_limits = slowly
 user = threading.Thread(target=use)
 user.start()
 setting.wait()
@@ -224,7 +224,7 @@ assert blas_threads() == {2}
 def test_a_backend_at_work_goes_on_in_a_child():
     """A fork in a callback, say: the child has the pool of threads, but not its threads."""
     code = """
-_threads.SMALLEST_SHARED_WORK = 0.0
+threads.SMALLEST_SHARED_WORK = 0.0
 backend = get_backend("numba", n_threads=2)
 
 def visited():

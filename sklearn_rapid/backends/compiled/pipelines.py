@@ -12,6 +12,7 @@ import math
 
 import numpy as np
 
+from sklearn_rapid.backends.blas import blas_has_small_products, blas_is_narrow
 from sklearn_rapid.backends.compiled.compiler import compiler, has_wide_vectors
 from sklearn_rapid.backends.compiled.spins import (
     compiled,
@@ -24,7 +25,7 @@ from sklearn_rapid.backends.compiled.spins import (
     u32,
     u64,
 )
-from sklearn_rapid.backends.threads import LARGEST_BLOCK, blas_has_small_products, blas_is_narrow
+from sklearn_rapid.backends.threads import LARGEST_BLOCK
 
 # Where it has kernels for small products, OpenBLAS packs the operands into panels of its own
 # unless a product takes at most so many multiply-adds. With a matrix that fits into the

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_rapid.backends.affine import Affine
+from sklearn_rapid.backends.blas import single_threaded_blas
 from sklearn_rapid.backends.fused import Stretch
 from sklearn_rapid.backends.random import (
     COLUMNS_PER_GROUP,
@@ -24,7 +25,7 @@ from sklearn_rapid.backends.random import (
 )
 from sklearn_rapid.backends.reference.chains import Chains
 from sklearn_rapid.backends.reference.other_units import OtherUnits
-from sklearn_rapid.backends.threads import Work, finish, row_blocks, single_threaded_blas
+from sklearn_rapid.backends.threads import Work, finish, row_blocks
 
 _LOG2_E = 1.4426950408889634
 # ln 2 in two parts: the first has few bits, so that n * LN2_HIGH is exact in float32.
