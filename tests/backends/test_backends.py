@@ -15,7 +15,7 @@ from sklearn_rapid.backends import Affine, RandomStream, available_threads, get_
 from sklearn_rapid.backends import threads as _threads
 from sklearn_rapid.backends.blas import single_threaded_blas
 from sklearn_rapid.backends.compiled import pipelines
-from sklearn_rapid.backends.compiled.spins import _fill_group
+from sklearn_rapid.backends.compiled.random import _fill_group
 from sklearn_rapid.backends.random import philox
 from sklearn_rapid.backends.reference.arrays import NumpyBackend
 from sklearn_rapid.backends.threads import row_blocks

@@ -26,8 +26,8 @@ with warnings.catch_warnings(record=True) as caught:
     backend.add_scaled(signs, signs, 2.0)
     backend.shrink(signs, 1.0, 1.0, 0.0)
 assert signs.tolist() == [0.0, 5.0, 0.0]
-from sklearn_rapid.backends import _linear
-print(sum(sum(getattr(_linear, name).stats.cache_hits.values()) for name in {NAMES}))
+from sklearn_rapid.backends.compiled import linear
+print(sum(sum(getattr(linear, name).stats.cache_hits.values()) for name in {NAMES}))
 for w in caught:
     print(w.category.__name__, w.message)
 """

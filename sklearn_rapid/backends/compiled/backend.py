@@ -14,7 +14,7 @@ import numpy as np
 from scipy import sparse
 
 from sklearn_rapid.backends.affine import Affine
-from sklearn_rapid.backends.compiled import pipelines, spins, units
+from sklearn_rapid.backends.compiled import pipelines, random, spins, units
 from sklearn_rapid.backends.compiled.arguments import (
     clamps,
     compilable,
@@ -295,7 +295,7 @@ class NumbaBackend(Stretches, CompiledArrays):
         """Uniform float32 numbers in (0, 1]."""
         check_rows(first_row + shape[0])
         out = np.empty(shape, dtype=f32)
-        spins.random_uniform(out, *name_of(stream, draw, first_row))
+        random.random_uniform(out, *name_of(stream, draw, first_row))
         return out
 
 

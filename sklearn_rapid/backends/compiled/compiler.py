@@ -17,10 +17,16 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from llvmlite.binding import get_host_cpu_features
 from numba import config, njit
 from numba.core.caching import FunctionCache
 from numba.core.dispatcher import Dispatcher
+
+f32 = np.float32
+f64 = np.float64
+u32 = np.uint32
+u64 = np.uint64
 
 ADVICE = (
     "Functions are compiled anew in each process, which takes some seconds. Set the environment "
@@ -118,3 +124,9 @@ def _warn_once(what: str, error: Exception, advice: str) -> None:
         warnings.warn(
             f"{what} ({type(error).__name__}: {error}). {advice}", RuntimeWarning, stacklevel=2
         )
+
+
+compiled = compiler()
+# Products and sums may be fused where backends need to agree to rounding only; never where spins
+# are drawn, which are the same on all of them.
+contracted = compiler(fastmath={"contract"})

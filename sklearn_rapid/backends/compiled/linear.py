@@ -5,8 +5,7 @@ Each one computes what the method of `reference/arrays.py` computes that its doc
 
 from __future__ import annotations
 
-from sklearn_rapid.backends.compiled.compiler import compiler
-from sklearn_rapid.backends.compiled.spins import compiled, f32, f64
+from sklearn_rapid.backends.compiled.compiler import compiled, compiler, f32, f64
 
 ONE = f32(1.0)
 

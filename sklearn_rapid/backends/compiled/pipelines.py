@@ -13,17 +13,20 @@ import math
 import numpy as np
 
 from sklearn_rapid.backends.blas import blas_has_small_products, blas_is_narrow
-from sklearn_rapid.backends.compiled.compiler import compiler, has_wide_vectors
-from sklearn_rapid.backends.compiled.spins import (
+from sklearn_rapid.backends.compiled.compiler import (
     compiled,
+    compiler,
     f32,
-    first_uniform,
+    has_wide_vectors,
+    u32,
+    u64,
+)
+from sklearn_rapid.backends.compiled.random import first_uniform
+from sklearn_rapid.backends.compiled.spins import (
     sample_spins,
     sum_log_2cosh,
     sum_log_cosh_ratio,
     tempered_spins,
-    u32,
-    u64,
 )
 from sklearn_rapid.backends.threads import LARGEST_BLOCK
 

@@ -11,39 +11,21 @@ import math
 
 import numpy as np
 
-from sklearn_rapid.backends.compiled.compiler import compiler, inlined
+from sklearn_rapid.backends.compiled.compiler import (
+    compiled,
+    contracted,
+    f32,
+    f64,
+    inlined,
+    u32,
+)
+from sklearn_rapid.backends.compiled.elementary import exp_minus_2, vector_log
+from sklearn_rapid.backends.compiled.random import fill_uniform, whole_groups
 from sklearn_rapid.backends.random import (
     COLUMNS_PER_GROUP,
-    LANES,
-    PHILOX_MULTIPLIERS,
-    PHILOX_ROUNDS,
-    PHILOX_WEYL,
-    WORD,
-)
-from sklearn_rapid.backends.reference.arrays import (
-    _EXP_COEFFICIENTS,
-    _LN2_HIGH,
-    _LN2_LOW,
-    _LOG2_E,
-    _SMALLEST_EXPONENT,
 )
 
-f32 = np.float32
-f64 = np.float64
-u32 = np.uint32
-u64 = np.uint64
-
-# Adding and taking away 1.5 * 2^23 rounds a float32 to the nearest integer.
-_ROUND = f32(12582912.0)
-_E7, _E6, _E5, _E4, _E3, _E2, _E1, _E0 = (f32(c) for c in _EXP_COEFFICIENTS)
-_LOG2E, _LN2H, _LN2L = f32(_LOG2_E), f32(_LN2_HIGH), f32(_LN2_LOW)
-_FLOOR = f32(_SMALLEST_EXPONENT)
-_M0, _M1 = (u64(m) for m in PHILOX_MULTIPLIERS)
-_W0, _W1 = (u64(w) for w in PHILOX_WEYL)
-_WORD, _HALF = u64(WORD), u64(32)
-_STEP = f32(2.0**-32)
 _ZERO, _ONE = f32(0.0), f32(1.0)
-_LN2, _SQRT_HALF_BITS = math.log(2.0), np.float64(math.sqrt(0.5)).view(np.int64)
 
 # One logarithm for the product of so many numbers between 1/2 and 2: 2^960 is a finite float64,
 # and 2^15, what one of 64 lanes of it can reach, a finite float32.
@@ -55,90 +37,14 @@ LARGEST_NARROW = 120
 ROWS_SIDE_BY_SIDE = 64
 SUMS_SIDE_BY_SIDE = 256
 
-compiled = compiler()
-# Products and sums may be fused where backends need to agree to rounding only; never where spins
-# are drawn, which are the same on all of them.
-contracted = compiler(fastmath={"contract"})
-
-
-@inlined
-def _exp_minus_2(a):
-    t = max(f32(-2.0) * a, _FLOOR)
-    n = (t * _LOG2E + _ROUND) - _ROUND
-    r = (t - n * _LN2H) - n * _LN2L
-    p = _E7
-    p = p * r + _E6
-    p = p * r + _E5
-    p = p * r + _E4
-    p = p * r + _E3
-    p = p * r + _E2
-    p = p * r + _E1
-    p = p * r + _E0
-    power = np.int32((np.int32(n) + np.int32(127)) << np.int32(23))
-    return p * power.view(np.float32)
-
-
-@inlined
-def _fill_group(u, group, row, d0, d1, key0, key1):
-    """The 64 uniform numbers of one group of columns.
-
-    Words are kept in 64 bits, of which the upper half is of no account: nothing is converted
-    between rounds.
-    """
-    for lane in range(LANES):
-        c0, c1 = u64(group) * u64(LANES) + u64(lane), u64(row)
-        c2, c3 = u64(d0), u64(d1)
-        k0, k1 = u64(key0), u64(key1)
-        for _ in range(PHILOX_ROUNDS):
-            p0 = _M0 * (c0 & _WORD)
-            p1 = _M1 * (c2 & _WORD)
-            c0, c1, c2, c3 = (p1 >> _HALF) ^ c1 ^ k0, p1, (p0 >> _HALF) ^ c3 ^ k1, p0
-            k0 = (k0 + _W0) & _WORD
-            k1 = (k1 + _W1) & _WORD
-        u[lane] = _unit(c0)
-        u[LANES + lane] = _unit(c1)
-        u[2 * LANES + lane] = _unit(c2)
-        u[3 * LANES + lane] = _unit(c3)
-
-
-@inlined
-def _unit(word):
-    """A number in (0, 1] made of the lower 32 bits."""
-    return (f32(u32(word & _WORD)) + f32(0.5)) * _STEP
-
-
-@inlined
-def _fill_uniform(u, row, d0, d1, key0, key1):
-    """The uniform numbers of one row; the length of u is a multiple of a group's."""
-    for group in range(u.size // COLUMNS_PER_GROUP):
-        start = group * COLUMNS_PER_GROUP
-        columns = u[start : start + COLUMNS_PER_GROUP]
-        _fill_group(columns, u32(group), row, d0, d1, key0, key1)
-
-
-@inlined
-def _whole_groups(width):
-    return -(-width // COLUMNS_PER_GROUP) * COLUMNS_PER_GROUP
-
-
-@compiled
-def random_uniform(out, key0, key1, d0, d1, first_row):
-    """`random_uniform`, into `out`."""
-    n_rows, width = out.shape
-    u = np.empty(_whole_groups(width), dtype=f32)
-    for i in range(n_rows):
-        _fill_uniform(u, u32(first_row + u32(i)), d0, d1, key0, key1)
-        for j in range(width):
-            out[i, j] = u[j]
-
 
 @compiled
 def spins_of_means(means, key0, key1, d0, d1, first_row):
     """`spins_of_means`, in place of the means."""
     n_rows, width = means.shape
-    u = np.empty(_whole_groups(width), dtype=f32)
+    u = np.empty(whole_groups(width), dtype=f32)
     for i in range(n_rows):
-        _fill_uniform(u, u32(first_row + u32(i)), d0, d1, key0, key1)
+        fill_uniform(u, u32(first_row + u32(i)), d0, d1, key0, key1)
         row = means[i]
         for j in range(width):
             row[j] = _ONE if f32(2.0) * u[j] - _ONE < row[j] else -_ONE
@@ -148,13 +54,13 @@ def spins_of_means(means, key0, key1, d0, d1, first_row):
 def sample_spins(product, scale, bias, key0, key1, d0, d1, first_row):
     """`sample_spins` of the field scale * product + bias, in place of the product."""
     n_rows, width = product.shape
-    u = np.empty(_whole_groups(width), dtype=f32)
+    u = np.empty(whole_groups(width), dtype=f32)
     for i in range(n_rows):
-        _fill_uniform(u, u32(first_row + u32(i)), d0, d1, key0, key1)
+        fill_uniform(u, u32(first_row + u32(i)), d0, d1, key0, key1)
         row = product[i]
         for j in range(width):
             x = scale * row[j] + bias[j]
-            e = _exp_minus_2(abs(x))
+            e = exp_minus_2(abs(x))
             along = _ONE if x >= f32(0.0) else -_ONE
             row[j] = -along if u[j] * (_ONE + e) < e else along
 
@@ -167,32 +73,14 @@ def means(product, scale, bias, to_unit):
         if to_unit:
             for j in range(row.size):
                 x = scale * row[j] + bias[j]
-                e = _exp_minus_2(abs(x))
+                e = exp_minus_2(abs(x))
                 row[j] = (_ONE if x >= _ZERO else e) / (_ONE + e)
         else:
             for j in range(row.size):
                 x = scale * row[j] + bias[j]
-                e = _exp_minus_2(abs(x))
+                e = exp_minus_2(abs(x))
                 t = (_ONE - e) / (_ONE + e)
                 row[j] = t if x >= _ZERO else _ZERO - t
-
-
-@inlined
-def _log(x):
-    """log x of a positive, normal float64 to 1e-11: unlike math.log, part of vector code."""
-    bits = f64(x).view(np.int64)
-    # x = 2^n m with m between 1/sqrt(2) and sqrt(2), and log m = 2 artanh s.
-    n = (bits - _SQRT_HALF_BITS) >> np.int64(52)
-    m = np.int64(bits - (n << np.int64(52))).view(f64)
-    s = (m - 1.0) / (m + 1.0)
-    q = s * s
-    p = 1.0 / 11.0
-    p = p * q + 1.0 / 9.0
-    p = p * q + 1.0 / 7.0
-    p = p * q + 1.0 / 5.0
-    p = p * q + 1.0 / 3.0
-    p = p * q + 1.0
-    return f64(n) * _LN2 + 2.0 * s * p
 
 
 @inlined
@@ -229,7 +117,7 @@ def _sum_and_log_product(terms, factors, sums, products):
             q *= f64(products[j + 1])
             r *= f64(products[j + 2])
             s *= f64(products[j + 3])
-        total += _log((p * q) * (r * s))
+        total += vector_log((p * q) * (r * s))
     p, q, r, s = 0.0, 0.0, 0.0, 0.0
     for j in range(0, COLUMNS_PER_GROUP, 4):
         p += sums[j]
@@ -246,8 +134,8 @@ def sum_log_2cosh(product, scale, bias, out):
     if width <= LARGEST_NARROW:
         _narrow_sum_log_2cosh(product, scale, bias, out)
         return
-    size = np.zeros(_whole_groups(width), dtype=f32)
-    factor = np.ones(_whole_groups(width), dtype=f32)
+    size = np.zeros(whole_groups(width), dtype=f32)
+    factor = np.ones(whole_groups(width), dtype=f32)
     sums = np.empty(COLUMNS_PER_GROUP, dtype=f64)
     products = np.empty(COLUMNS_PER_GROUP, dtype=f32)
     for i in range(n_rows):
@@ -255,7 +143,7 @@ def sum_log_2cosh(product, scale, bias, out):
         for j in range(width):
             a = abs(scale * row[j] + bias[j])
             size[j] = a
-            factor[j] = _ONE + _exp_minus_2(a)
+            factor[j] = _ONE + exp_minus_2(a)
         out[i] = _sum_and_log_product(size, factor, sums, products)
 
 
@@ -274,11 +162,11 @@ def _narrow_sum_log_2cosh(product, scale, bias, out):
             for i in range(target.size):
                 a = abs(scale * column[i] + bias[j])
                 column[i] = a
-                products[i] *= _ONE + _exp_minus_2(a)
+                products[i] *= _ONE + exp_minus_2(a)
             for i in range(target.size):
                 sums[i] += column[i]
         for i in range(target.size):
-            target[i] = sums[i] + _log(products[i])
+            target[i] = sums[i] + vector_log(products[i])
 
 
 @contracted
@@ -305,9 +193,9 @@ def sum_log_2cosh_of_sums(rows, columns, out):
                         size[b] = wide
                     # A loop of its own: with wide numbers in it, it would take half as many.
                     for b in range(target.size):
-                        products[b] *= _ONE + _exp_minus_2(size[b])
+                        products[b] *= _ONE + exp_minus_2(size[b])
                 for b in range(target.size):
-                    target[b] += _log(products[b])
+                    target[b] += vector_log(products[b])
             for b in range(target.size):
                 target[b] += sums[b]
 
@@ -316,13 +204,13 @@ def sum_log_2cosh_of_sums(rows, columns, out):
 def tempered_spins(product, scale, bias, base, betas, key0, key1, d0, d1, first_row):
     """Spins in the field base_j + betas_i (scale * product_ij + bias_j), in place of it."""
     n_rows, width = product.shape
-    u = np.empty(_whole_groups(width), dtype=f32)
+    u = np.empty(whole_groups(width), dtype=f32)
     for i in range(n_rows):
-        _fill_uniform(u, u32(first_row + u32(i)), d0, d1, key0, key1)
+        fill_uniform(u, u32(first_row + u32(i)), d0, d1, key0, key1)
         row, beta = product[i], betas[i]
         for j in range(width):
             x = base[j] + beta * (scale * row[j] + bias[j])
-            e = _exp_minus_2(abs(x))
+            e = exp_minus_2(abs(x))
             along = _ONE if x >= f32(0.0) else -_ONE
             row[j] = -along if u[j] * (_ONE + e) < e else along
 
@@ -334,8 +222,8 @@ def sum_log_cosh_ratio(product, scale, bias, betas_to, betas_from, out):
     if width <= LARGEST_NARROW:
         _narrow_sum_log_cosh_ratio(product, scale, bias, betas_to, betas_from, out)
         return
-    size = np.zeros(_whole_groups(width), dtype=f32)
-    factor = np.ones(_whole_groups(width), dtype=f32)
+    size = np.zeros(whole_groups(width), dtype=f32)
+    factor = np.ones(whole_groups(width), dtype=f32)
     sums = np.empty(COLUMNS_PER_GROUP, dtype=f64)
     products = np.empty(COLUMNS_PER_GROUP, dtype=f32)
     for i in range(n_rows):
@@ -347,7 +235,7 @@ def sum_log_cosh_ratio(product, scale, bias, betas_to, betas_from, out):
         for j in range(width):
             a = abs(scale * row[j] + bias[j])
             size[j] = gap * a
-            factor[j] = (_ONE + _exp_minus_2(to * a)) / (_ONE + _exp_minus_2(start * a))
+            factor[j] = (_ONE + exp_minus_2(to * a)) / (_ONE + exp_minus_2(start * a))
         out[i] = _sum_and_log_product(size, factor, sums, products)
 
 
@@ -367,21 +255,13 @@ def _narrow_sum_log_cosh_ratio(product, scale, bias, betas_to, betas_from, out):
             column = columns[j]
             for i in range(target.size):
                 a = abs(scale * column[i] + bias[j])
-                ratio = (_ONE + _exp_minus_2(to[i] * a)) / (_ONE + _exp_minus_2(start[i] * a))
+                ratio = (_ONE + exp_minus_2(to[i] * a)) / (_ONE + exp_minus_2(start[i] * a))
                 products[i] *= ratio
                 column[i] = (to[i] - start[i]) * a
             for i in range(target.size):
                 sums[i] += column[i]
         for i in range(target.size):
-            target[i] = sums[i] + _log(products[i])
-
-
-@compiled
-def first_uniform(row, key0, key1, d0, d1):
-    """The uniform number of a row's first column."""
-    u = np.empty(COLUMNS_PER_GROUP, dtype=f32)
-    _fill_group(u, u32(0), row, d0, d1, key0, key1)
-    return u[0]
+            target[i] = sums[i] + vector_log(products[i])
 
 
 @compiled

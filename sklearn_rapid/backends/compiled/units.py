@@ -11,16 +11,9 @@ import math
 
 import numpy as np
 
-from sklearn_rapid.backends.compiled.compiler import inlined
-from sklearn_rapid.backends.compiled.spins import (
-    _exp_minus_2,
-    _fill_uniform,
-    _log,
-    _whole_groups,
-    compiled,
-    f32,
-    f64,
-)
+from sklearn_rapid.backends.compiled.compiler import compiled, f32, f64, inlined
+from sklearn_rapid.backends.compiled.elementary import exp_minus_2, vector_log
+from sklearn_rapid.backends.compiled.random import fill_uniform, whole_groups
 
 _HALF, _ZERO, _ONE = f32(0.5), f32(0.0), f32(1.0)
 
@@ -56,12 +49,12 @@ def _cos_and_sin(turns):
 def sample_gaussians(field, key0, key1, d0, d1, first_row):
     """`sample_gaussians`, in place of the field."""
     n_rows, width = field.shape
-    u = np.empty(_whole_groups(width), dtype=f32)
+    u = np.empty(whole_groups(width), dtype=f32)
     noise = np.empty(u.size, dtype=f32)
     for i in range(n_rows):
-        _fill_uniform(u, np.uint32(first_row + np.uint32(i)), d0, d1, key0, key1)
+        fill_uniform(u, np.uint32(first_row + np.uint32(i)), d0, d1, key0, key1)
         for k in range((width + 1) // 2):
-            radius = math.sqrt(-2.0 * _log(u[2 * k]))
+            radius = math.sqrt(-2.0 * vector_log(u[2 * k]))
             cos, sin = _cos_and_sin(f64(u[2 * k + 1]))
             noise[2 * k] = radius * cos
             noise[2 * k + 1] = radius * sin
@@ -81,7 +74,7 @@ def _weights(row, starts, largest, w):
         for j in range(starts[g], starts[g + 1]):
             w[j] = m - row[j]
     for j in range(w.size):
-        w[j] = _exp_minus_2(_HALF * w[j])
+        w[j] = exp_minus_2(_HALF * w[j])
 
 
 @inlined
@@ -117,7 +110,7 @@ def sum_log_sum_exp(field, starts, out):
         for g in range(largest.size):
             totals[g] = _total(w, starts[g], starts[g + 1])
         for g in range(largest.size):
-            totals[g] = f64(largest[g]) + _log(totals[g])
+            totals[g] = f64(largest[g]) + vector_log(totals[g])
         out[i] = totals.sum()
 
 
@@ -126,11 +119,11 @@ def sample_categories(field, starts, key0, key1, d0, d1, first_row):
     """`sample_categories` of the groups that start in these columns, in place of the field."""
     n_rows, width = field.shape
     w, largest = np.empty(width, dtype=f32), np.empty(starts.size - 1, dtype=f32)
-    u = np.empty(_whole_groups(largest.size), dtype=f32)
+    u = np.empty(whole_groups(largest.size), dtype=f32)
     for i in range(n_rows):
         row = field[i]
         _weights(row, starts, largest, w)
-        _fill_uniform(u, np.uint32(first_row + np.uint32(i)), d0, d1, key0, key1)
+        fill_uniform(u, np.uint32(first_row + np.uint32(i)), d0, d1, key0, key1)
         for g in range(largest.size):
             threshold = f64(u[g]) * _total(w, starts[g], starts[g + 1])
             passed = 0.0

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sklearn_rapid.backends.compiled.arguments import NO_MATRIX
+from sklearn_rapid.backends.compiled.compiler import f32, f64
 from sklearn_rapid.backends.compiled.fused.rows import Maps, Offsets, Rows, n_model_rows
 from sklearn_rapid.backends.compiled.fused.steps import Measures
 from sklearn_rapid.backends.compiled.pipelines import LONG_ROW, ROWS_BEAT_BLAS, TILE
-from sklearn_rapid.backends.compiled.spins import f32, f64
 from sklearn_rapid.backends.fused import FROM_DATA, Parameters, Stretch
 from sklearn_rapid.backends.threads import row_blocks
 

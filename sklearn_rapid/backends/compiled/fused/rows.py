@@ -10,9 +10,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklearn_rapid.backends.compiled.compiler import compiler, inlined, internal_compiler
+from sklearn_rapid.backends.compiled.compiler import (
+    compiler,
+    f32,
+    f64,
+    inlined,
+    internal_compiler,
+    u32,
+    u64,
+)
 from sklearn_rapid.backends.compiled.pipelines import gibbs, matrix_product, product, temper
-from sklearn_rapid.backends.compiled.spins import f32, f64, means, sample_spins, u32, u64
+from sklearn_rapid.backends.compiled.spins import means, sample_spins
 from sklearn_rapid.backends.fused import FROM_DATA, FROM_PATTERNS
 
 internal = internal_compiler()

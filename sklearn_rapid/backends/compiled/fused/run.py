@@ -8,7 +8,7 @@ import numpy as np
 
 from sklearn_rapid.backends import threads
 from sklearn_rapid.backends.compiled.arguments import ALL_FREE, writeable
-from sklearn_rapid.backends.compiled.compiler import IS_COMPILED, compiler, inlined
+from sklearn_rapid.backends.compiled.compiler import IS_COMPILED, compiler, f32, inlined
 from sklearn_rapid.backends.compiled.fused.buffers import (
     Buffers,
     Layout,
@@ -43,7 +43,6 @@ from sklearn_rapid.backends.compiled.fused.steps import (
     step_in_weights,
     turn,
 )
-from sklearn_rapid.backends.compiled.spins import f32
 from sklearn_rapid.backends.fused import FROM_DATA, Stretch
 
 compiled = compiler()
