@@ -195,7 +195,8 @@ def basin_of(
     share = float(np.exp(min(0.0, known.log_total - log_z)))
     rng = np.random.default_rng((stream.seed, stream.position))
     walk = Walk(machine, known, known.drawn(N_CHAINS, rng), stream)
-    basin, n_left, n_outside, n_rows = Basin(known), [], np.zeros(N_CHAINS), 0
+    basin = Basin(known, left=known.states[:0])
+    n_left, n_outside, n_rows = [], np.zeros(N_CHAINS), 0
     for step in range(1, MOST_STEPS + 1):
         n_rows += len(walk.outside)
         if n_rows > max_rows:

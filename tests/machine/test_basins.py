@@ -154,6 +154,7 @@ def test_few_rows_are_few_steps(exact, known):
     machine, log_z = machine_of(exact), exact.log_z()
     none = basin_of(known, machine, log_z, RandomStream(0), max_rows=N_CHAINS - 1)
     assert (none.n_steps, none.odds) == (0, 0.0)
+    assert none.left.shape == (0, N_VISIBLE)
     one = basin_of(known, machine, log_z, RandomStream(0), max_rows=N_CHAINS, tol=1.0)
     assert one.n_steps == 1
 
@@ -204,6 +205,23 @@ def test_a_mode_that_rows_show_in_part_is_not_trusted_unless_it_is_found():
         found = outcome(case, seed)
         assert not found.is_trusted
         assert found.deviation < -0.4
+
+
+def test_a_ladder_of_few_rows_goes_on_without_chains_from_known_states():
+    """The basin is the known states themselves; columns start from others."""
+    case = a_transition(0.5, 0.9)
+    machine = case.model._machine(case.model._backend_at_hand())
+    states = (2 * case.X - 1).astype(np.int8)
+    with machine.backend.running():
+        found, _, basin = tempered_log_partition(
+            machine,
+            RandomStream(0),
+            start=machine.backend.asarray(np.float32(states[:12])),
+            states=states,
+            max_rows=10_000.0,
+        )
+    assert basin.n_steps == 0
+    assert abs(found.value - case.log_z) < 5.0 * found.error < 0.5
 
 
 @pytest.mark.parametrize("onset", [0.6, 0.9])

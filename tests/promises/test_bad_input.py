@@ -128,7 +128,10 @@ PARAMETERS = [
     wrong("verbose", "loud", "an int in the range"),
     wrong("optimizer", "lbfgs", "a str among {'(sgd|adam)', '(sgd|adam)'}"),
     wrong(
-        "optimizer", object(), "an instance of 'sklearn_rapid.training.optimizers.Optimizer'", id="optimizer"
+        "optimizer",
+        object(),
+        "an instance of 'sklearn_rapid.training.optimizers.Optimizer'",
+        id="optimizer",
     ),
     wrong("optimizer", SGD, "a str among", id="optimizer=class"),
     wrong("optimizer", SGD(momentum=1.5), r"'momentum'.*\[0.0, 1.0\).*Got 1.5", owner="SGD"),
