@@ -73,7 +73,7 @@ def test_where_nothing_can_be_kept_functions_are_compiled_all_the_same(tmp_path)
     """The package's folder, the home and the cache's folder are all of no use."""
     copy = tmp_path / "sklearn_rapid"
     shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    (copy / "backends" / "__pycache__").touch()
+    (copy / "backends" / "compiled" / "__pycache__").touch()
     no_folder = tmp_path / "file"
     no_folder.touch()
     where = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "NUMBA_CACHE_DIR"), str(no_folder / "x"))
@@ -88,7 +88,7 @@ def test_a_damaged_cache_is_named_and_replaced(tmp_path):
     files = {name: {} for name in NAMES}
     for name in NAMES:
         for kind in ("nbi", "nbc"):  # Numba's index and data
-            (files[name][kind],) = tmp_path.glob(f"*/_linear.{name}-*.{kind}")
+            (files[name][kind],) = tmp_path.glob(f"*/linear.{name}-*.{kind}")
     files["sign"]["nbi"].write_bytes(b"")
     files["spins_of"]["nbc"].write_bytes(b"")
     for file in (files["add_scaled"]["nbi"], files["shrink"]["nbc"]):
