@@ -1,4 +1,4 @@
-"""Order of the suite, and backends for tests that take one."""
+"""Settings of the suite, and backends for tests that take one."""
 
 from __future__ import annotations
 
@@ -32,8 +32,7 @@ def why_no_gpu():
 
 
 def pytest_collection_modifyitems(items):
-    """Slow tests run last; those that need a GPU are skipped where there is none."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+    """Tests that need a GPU are skipped where there is none."""
     reason = why_no_gpu()
     for item in items:
         if reason is not None and item.get_closest_marker("gpu"):
@@ -78,7 +77,7 @@ def cupy_stand_in(monkeypatch, stand_in_module):
 
 BACKENDS = [
     "numpy",
-    "array_api_strict",
+    pytest.param("array_api_strict", marks=pytest.mark.slow),
     "numba",
     "cupy_stand_in",
     pytest.param("cupy", marks=pytest.mark.gpu),

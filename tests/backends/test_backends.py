@@ -655,6 +655,7 @@ def test_get_backend_names_the_ones_there_are():
         get_backend("tensor")
 
 
+@pytest.mark.slow
 def test_importing_the_package_is_cheap():
     """Compilers and GPU libraries are imported where a backend that needs them is asked for."""
     code = (

@@ -57,6 +57,7 @@ def run(*args, **kwargs):
     return int(hits), warned
 
 
+@pytest.mark.slow
 def test_that_functions_are_compiled_is_said_once(tmp_path):
     """To whom has set up nothing, also where warnings are errors; not of what is kept."""
     where = {"NUMBA_CACHE_DIR": str(tmp_path)}
@@ -69,6 +70,7 @@ def test_that_functions_are_compiled_is_said_once(tmp_path):
     assert new_process(quiet + USE, NUMBA_CACHE_DIR=str(tmp_path / "other")).stderr == ""
 
 
+@pytest.mark.slow
 def test_where_nothing_can_be_kept_functions_are_compiled_all_the_same(tmp_path):
     """The package's folder, the home and the cache's folder are all of no use."""
     copy = tmp_path / "sklearn_rapid"
@@ -83,6 +85,7 @@ def test_where_nothing_can_be_kept_functions_are_compiled_all_the_same(tmp_path)
     assert warning.startswith("RuntimeWarning") and "NUMBA_CACHE_DIR" in warning
 
 
+@pytest.mark.slow
 def test_a_damaged_cache_is_named_and_replaced(tmp_path):
     assert run(NUMBA_CACHE_DIR=str(tmp_path)) == (0, [])
     files = {name: {} for name in NAMES}
@@ -101,6 +104,7 @@ def test_a_damaged_cache_is_named_and_replaced(tmp_path):
     assert run(NUMBA_CACHE_DIR=str(tmp_path)) == (4, [])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of a process are POSIX's")
 def test_a_full_disk_is_a_warning(tmp_path):
     hits, warned = run(FULL_DISK + USE, NUMBA_CACHE_DIR=str(tmp_path))

@@ -98,6 +98,7 @@ def test_means_and_spins_on_the_device(cupy_stand_in, units, binarize):
     np.testing.assert_allclose(features.get(), expected.transform(grey), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_other_ways_in(on_cpu, cupy_stand_in):
     features = on_cpu.transform(X)
     means, score = on_cpu.inverse_transform(features), on_cpu.score(X)
@@ -155,6 +156,7 @@ def test_the_first_epoch_draws_the_same_spins_as_on_numba(cupy_stand_in, estimat
 # of twenty epochs a few then fall the other way. Even without spins, learning makes much of small
 # differences: those between NumPy, Numba and float64 grow to a tenth as well, after ten epochs (W)
 # or two (patterns). So float32 is compared before that.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("estimator", "n_epochs"),
     [
@@ -174,6 +176,7 @@ def test_many_epochs_agree_with_those_of_numba(cupy_stand_in, estimator, n_epoch
         np.testing.assert_allclose(getattr(got, name), a, rtol=0, atol=1e-4, err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["cupy-tf32", "cupy-bf16"])
 def test_rounded_products_train_to_about_the_same_likelihood(cupy_stand_in, backend):
     how = {"n_components": 12, "max_iter": 30, "random_state": 0}
@@ -219,6 +222,7 @@ def transfers_of(cupy, estimator, data, batch_size):
     return dict(cupy.transfers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_training_moves_a_batch_to_the_device_and_nothing_else(cupy_stand_in, setting, monkeypatch):
     """10 more batches an epoch, two epochs: 20 moves more, where X is on the host."""
@@ -290,6 +294,7 @@ def in_new_process(code, **environment):
     assert result.returncode == 0, result.stderr
 
 
+@pytest.mark.slow
 def test_a_model_of_the_device_works_where_there_is_none(cupy_stand_in, tmp_path):
     model = RARBM(8, 4, backend="cupy", random_state=0).fit(cupy_stand_in.asarray(X))
     expected = model.transform(X[:5])
@@ -320,6 +325,7 @@ def test_a_model_of_the_device_works_where_there_is_none(cupy_stand_in, tmp_path
     """)
 
 
+@pytest.mark.slow
 def test_array_api_dispatch_chooses_the_device():
     """scikit-learn takes this setting only where SciPy was told of it before its import."""
     in_new_process(

@@ -60,6 +60,7 @@ def _text(nvrtc, name, program):
     return buffer.raw
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("capability", CAPABILITIES)
 def test_every_kernel_compiles(nvrtc, capability):
     is_taken, log, machine_code = compiled(nvrtc, SOURCE, f"sm_{capability}", *COMPILER_OPTIONS)

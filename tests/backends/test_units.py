@@ -172,6 +172,7 @@ def n_chains(backend):
     return 20_000 if backend.xp is np else 4_000
 
 
+@pytest.mark.slow
 def test_gibbs_stays_in_the_distribution(backend, layers, couplings):
     machine, exact = make(layers, backend, couplings=couplings, dtype="float32")
     start = exact.sample_visible(n_chains(backend), np.random.default_rng(0))
@@ -181,6 +182,7 @@ def test_gibbs_stays_in_the_distribution(backend, layers, couplings):
     assert p_values(v, exact) > SMALLEST_P
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -225,6 +227,7 @@ def test_clamped_units_stay_and_the_others_follow(backend, layers):
 BETAS = (0.0, 0.4, 1.0, 1.0)
 
 
+@pytest.mark.slow
 def test_every_rung_stays_in_its_distribution(backend, layers):
     machine, exact = make(layers, backend, dtype="float32", scale=0.8)
     base = np.linspace(-0.4, 0.4, len(exact.b))

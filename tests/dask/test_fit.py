@@ -77,6 +77,7 @@ def both(cls, sizes, **how):
 # --- the model of one machine -----------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phase", PHASES)
 @pytest.mark.parametrize("values", [X, P], ids=["spins", "means"])
 def test_any_number_of_workers_ends_as_one_machine(n_workers, phase, values):
@@ -110,6 +111,7 @@ SETTINGS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", SETTINGS)
 @pytest.mark.parametrize("cls", [RBM, RARBM])
 def test_settings(client, cls, setting, monkeypatch):
@@ -230,6 +232,7 @@ def windows_of(model, rows, client):
     return list(run._windows())
 
 
+@pytest.mark.slow
 def test_streams_do_not_depend_on_the_number_of_workers(fresh_workers):
     models = []
     for n in (1, 3):
@@ -307,6 +310,7 @@ def test_rows_with_gaps_are_refused(fitted):
     assert not remote.__sklearn_tags__().input_tags.allow_nan
 
 
+@pytest.mark.slow
 def test_samples_come_in_blocks(fitted):
     _, remote = fitted
     lazy = remote.sample(250, chunk=100, random_state=0)
@@ -318,6 +322,7 @@ def test_samples_come_in_blocks(fitted):
     assert remote.sample(3, random_state=0).shape == (3, V)
 
 
+@pytest.mark.slow
 def test_log_z_of_many_workers(fitted):
     """Against enumeration: four errors, which chance exceeds once in 16,000."""
     _, remote = fitted
@@ -331,6 +336,7 @@ def test_log_z_of_many_workers(fitted):
         assert estimate.value == remote.log_partition(method, tol=0.05).value
 
 
+@pytest.mark.slow
 def test_estimates_do_not_share_what_workers_forget(fitted, client, monkeypatch):
     """Workers told to forget one's model would forget that of the next one, had they one key."""
     _, remote = fitted
@@ -374,6 +380,7 @@ def test_clones_and_pickles(client):
 # --- where rows come from, and where models go ------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["zarr", "parquet", "memory map"])
 def test_rows_on_disk(client, tmp_path, kind):
     """They are read as they are needed, and the model is that of the same rows in memory."""
@@ -404,6 +411,7 @@ def part_of(path, i):
     return np.memmap(path, dtype=np.uint8, mode="r", shape=(1000, V))[100 * i : 100 * (i + 1)]
 
 
+@pytest.mark.slow
 def test_checkpoints(client, tmp_path):
     """A fit goes on from a file of its second epoch as if it had not been interrupted."""
     model = DaskRBM(8, **{**HOW, "max_iter": 4})
@@ -414,6 +422,7 @@ def test_checkpoints(client, tmp_path):
     assert_same_model(model, again)
 
 
+@pytest.mark.slow
 def test_files(fitted, tmp_path):
     """What is written is the local model."""
     local, remote = fitted

@@ -67,6 +67,7 @@ def assert_same_search(here, there):
     assert_same_model(there.best_estimator_, here.best_estimator_)
 
 
+@pytest.mark.slow
 def test_a_grid(client, estimator):
     grid = {"n_components": [2, 6], "batch_size": [10, 30]}
     assert_same_search(*here_and_there(GridSearchCV(estimator, grid, cv=2)))
@@ -141,6 +142,7 @@ def threads_when_all_have_come(n_tasks):
     return n_threads
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("processes", [True, False])
 def test_tasks_of_a_worker_share_its_threads(client, processes, monkeypatch, tmp_path):
     """BLAS has one thread in workers that are processes; ours are as many as the worker's."""

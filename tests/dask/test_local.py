@@ -89,6 +89,7 @@ def test_other_arguments_of_the_size_of_rows():
         np.testing.assert_array_equal(got, call(np.asarray))
 
 
+@pytest.mark.slow
 def test_rows_in_memory_do_not_import_dask():
     code = """
 import sys

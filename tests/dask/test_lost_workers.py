@@ -60,6 +60,7 @@ def kill(pid, seconds=0.0):
 # --- lost workers -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("cls", "rank"), [(RBM, 0), (RARBM, 1), (RBM, 2)])
 def test_a_fit_that_loses_a_worker_ends_as_if_it_had_not(fresh_workers, cls, rank):
     """Whichever of the tree it is, between updates or in one of them."""
@@ -76,6 +77,7 @@ def test_a_fit_that_loses_a_worker_ends_as_if_it_had_not(fresh_workers, cls, ran
     assert remote.n_iter_ == 4
 
 
+@pytest.mark.slow
 def test_rows_that_cannot_be_read_again(fresh_workers):
     """They were sent to the workers, and nobody else has them."""
     with fresh_workers(2, silence_logs=50) as client:
@@ -107,6 +109,7 @@ def test_killed_at_a_random_moment(fresh_workers, seed):
         np.testing.assert_allclose(getattr(remote, name), getattr(local, name), atol=1e-10)
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_lost_while_rows_are_looked_at(fresh_workers):
     local = RBM(8, **HOW).fit(X)
     with fresh_workers(2, silence_logs=50) as client:
@@ -120,6 +123,7 @@ def slowly(block):
     return block
 
 
+@pytest.mark.slow
 def test_workers_that_were_killed_take_part_again(fresh_workers):
     """In the fit that has lost its only one, and in the next fit, which loses that again."""
     local = RBM(8, **HOW).fit(X)
@@ -148,6 +152,7 @@ def test_clusters_are_whole_again_after_a_kill_in_mid_fit(fresh_workers):
             client.wait_for_workers(2, timeout=300)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:1 of 2 workers are gone:RuntimeWarning")
 def test_when_no_workers_are_left_the_last_epoch_is_kept(fresh_workers, monkeypatch):
     """The two end within moments of each other, and the first may be missed before the second."""
@@ -262,6 +267,7 @@ BAD_ROWS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", BAD_ROWS)
 def test_bad_rows(model, which):
     """At once, and what was fitted before is still there."""
@@ -375,6 +381,7 @@ def test_parameters(model):
     assert model.partial_fit(X[:100]).components_.shape == (3, 30)
 
 
+@pytest.mark.slow
 def test_an_error_on_a_worker_is_told(model, monkeypatch):
     """Not taken for a lost worker: all of them are there."""
     monkeypatch.setattr(_cluster, "NOTICE", 0.2)

@@ -355,6 +355,7 @@ def real_data_home():
     return None
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(real_data_home() is None, reason="MNIST's files are not here")
 def test_mnist_as_published():
     mnist = fetch_mnist(real_data_home(), download_if_missing=False)

@@ -177,6 +177,7 @@ def test_as_published(name):
 # --- log Z of models that can be enumerated -------------------------------------------------
 
 
+@pytest.mark.slow
 @needs_files
 @pytest.mark.parametrize("fit_intercept", [True, False], ids=["biases", "no biases"])
 @pytest.mark.parametrize("kind", ["dense", "patterns"])

@@ -391,6 +391,7 @@ def test_autocorrelation_time_of_autoregressive_chains(phi):
     assert (tau.n_chains, tau.n_steps) == (50, 4000)
 
 
+@pytest.mark.slow
 def test_error_of_the_autocorrelation_time():
     """Over 400 repetitions their scatter is known to 3.5 %, and the formula holds to a tenth."""
     taus = [
@@ -539,6 +540,7 @@ def test_reconstruction_of_what_cannot_be():
 # --- overlaps of states ---------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_overlap_distribution_of_given_states():
     rng = np.random.default_rng(0)
     v = rng.choice([-1.0, 1.0], size=(1500, 3))  # more rows than are taken at a time

@@ -80,6 +80,7 @@ def test_needs_a_fitted_estimator(cls):
     assert plt.get_fignums() == []
 
 
+@pytest.mark.slow
 def test_matplotlib_is_imported_when_it_is_needed_and_missed_clearly():
     code = """
 import sys
@@ -211,6 +212,7 @@ def test_history_of_what_is_chosen(model):
         display.plot(y=[])
 
 
+@pytest.mark.slow
 def test_history_of_tempered_chains():
     """Barrier and lag are drawn once there are some; errors are a band about the likelihood."""
     long = RBM(6, max_iter=200, batch_size=4, early_stopping=True, n_iter_no_change=200)

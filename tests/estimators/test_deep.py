@@ -126,6 +126,7 @@ def cls(request):
 # --- one hidden layer -------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [{}, {"negative_phase": "pcd", "units": "spin"}])
 @pytest.mark.parametrize(("deep", "flat"), [(DBM, RBM), (RADBM, RARBM)])
 def test_with_one_hidden_layer_it_is_the_restricted_machine(deep, flat, how):
@@ -321,6 +322,7 @@ def test_log_partition(cls, sizes):
     assert abs(tempered.value - exact.log_z()) < 5.0 * tempered.error + 1e-3
 
 
+@pytest.mark.slow
 def test_likelihoods_of_rows(cls, sizes):
     """The bound is below; estimates are within five of their errors: once in a million."""
     model, exact = made(cls, sizes)
@@ -423,6 +425,7 @@ def test_samples(cls, sizes):
         np.testing.assert_array_equal(signs, model.patterns_[0] > 0)
 
 
+@pytest.mark.slow
 def test_rows_with_gaps(cls, sizes):
     """What is filled in has its distribution given the rest, and bounds are below sums over it."""
     model, exact = made(cls, sizes, scale=0.3)
@@ -448,6 +451,7 @@ def test_rows_with_gaps(cls, sizes):
 # --- training ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("positive_phase", ["mean_field", "clamped", ClampedChains(2)])
 @pytest.mark.parametrize("hidden", [(5, 3), (4, 2, 2)])
 def test_training_finds_the_bars(cls, hidden, positive_phase):
@@ -541,6 +545,7 @@ def test_a_fit_that_is_cut_short_goes_on(name, tmp_path):
     assert_same_model(again, whole)
 
 
+@pytest.mark.slow
 def test_features_say_what_a_row_is(cls):
     """By defaults; the last layer alone has a tenth to a half right, and pixels 0.93 or so."""
     digits, y = load_digits(return_X_y=True)

@@ -245,6 +245,7 @@ def test_samples_of_a_ladder(estimator, bars):
     assert travelled.n_round_trips > 0 and travelled.n_columns == 24
 
 
+@pytest.mark.slow
 def test_samples_that_depend_on_each_other_are_told_of():
     """Two hidden patterns that no state gets away from: none arrives from β = 0."""
     X = np.tile(np.eye(2, 100, dtype=int).repeat(50, axis=1)[:, :100], (50, 1))
@@ -1100,6 +1101,7 @@ def test_sampled_rows_are_drawn_anew_from_their_means(estimator, monkeypatch):
     assert (seen[0] != seen[2]).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "binarize"), [("dense", 0.5), ("dense", None), ("dense", "sample"), ("csr", 0.5)]
 )
@@ -1162,6 +1164,7 @@ def test_small_probabilities_keep_their_digits(backend):
     np.testing.assert_allclose(means, expected, rtol=1e-6, atol=np.finfo(np.float64).eps)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["RBM", "RARBM"])
 @pytest.mark.parametrize("shape", [(4, 3), (8, 12), (30, 40)])
 def test_memory_mapped_models_have_the_same_results(tmp_path, monkeypatch, kind, shape):

@@ -149,6 +149,7 @@ def test_gradient():
         np.testing.assert_allclose(step, slope, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_couplings_are_found():
     """Those that 20,000 rows were drawn with, by steps whose noise is small.
 
@@ -174,6 +175,7 @@ def test_couplings_are_found():
     assert model.score(rows) > np.mean(pairs.p @ pairs.log_p) - 0.02
 
 
+@pytest.mark.slow
 def test_attraction_is_no_restriction():
     """Spins that all shun each other: J has no negative eigenvalue, but for its diagonal."""
     pairs = Pairs(np.full((5, 5), -0.4), np.zeros(5), 5)
@@ -185,6 +187,7 @@ def test_attraction_is_no_restriction():
     np.testing.assert_allclose(model.couplings_[upper], -0.4, atol=0.08)
 
 
+@pytest.mark.slow
 def test_hidden_spins_learn_what_pairs_cannot():
     """Parity of three bits: every pair is independent, and the best model of pairs is of coins."""
     bits = all_spins(3)
@@ -205,6 +208,7 @@ def of_visible_rows(model, rows):
     return pairs.log_p[(rows > 0) @ 2 ** np.arange(rows.shape[1])]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phase", ["auto", "pcd", "cd", "exact", "pid", "pt"])
 @pytest.mark.parametrize("positive", ["clamped", "mean_field"])
 def test_phases(phase, positive, n_hidden):
@@ -279,6 +283,7 @@ def test_samples_of_a_ladder(n_hidden):
     np.testing.assert_allclose(samples.mean(axis=0), pairs.p @ pairs.visible, atol=4.5 * error)
 
 
+@pytest.mark.slow
 def test_missing_entries(n_hidden):
     """Means of some columns given the others, and draws of them."""
     model, pairs, _, _ = model_of(n_hidden)

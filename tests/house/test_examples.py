@@ -31,6 +31,7 @@ def rows(n, seed, p=0.5):
     return (np.random.default_rng(seed).random((n, 40)) < p).astype(np.uint8)
 
 
+@pytest.mark.slow
 def test_the_tour_prints_numbers(capsys):
     """No figure that the method at hand does not have."""
     import matplotlib

@@ -94,6 +94,7 @@ def test_odds_are_those_of_the_exact_step(exact, is_known, known):
         assert basin.log_total == pytest.approx(log_known + np.log1p(basin.odds), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_errors_are_as_large_as_deviations(exact, is_known, known):
     """Of 200 seeds; deviations in stated errors are standard normal, and their χ² says so."""
     found = [found_basin(exact, known, seed, tol=0.02) for seed in range(200)]
@@ -198,6 +199,7 @@ def test_chains_that_leave_for_good_are_not_missed():
     assert basin.beyond(np.zeros(30)) < 0.01 * N_CHAINS
 
 
+@pytest.mark.slow
 def test_a_mode_that_rows_show_in_part_is_not_trusted_unless_it_is_found():
     """A phase of half of all probability, of a million states, of which two hundred are known."""
     case = a_transition(0.5, 0.9, 44, 20)

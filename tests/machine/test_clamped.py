@@ -119,6 +119,7 @@ def test_steps_of_mean_field_raise_the_bound(backend, layers):
     assert np.all(np.diff(bounds, axis=0) >= -1e-9)
 
 
+@pytest.mark.slow
 def test_annealing(layers):
     """Estimates are within five of their errors, but for a nat's thousandth: one in a million."""
     backend = get_backend("numba")

@@ -58,6 +58,7 @@ def test_probabilities_add_up_to_one_within_the_error(scale, seed):
     assert abs(logsumexp(-energies) - log_z.value) <= log_z.error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cls", [RBM, RARBM])
 def test_probabilities_of_a_model_add_up_to_one_within_its_error(cls):
     """Of one that has learned a few rows by heart, and whose fields are large."""
@@ -71,6 +72,7 @@ def test_probabilities_of_a_model_add_up_to_one_within_its_error(cls):
 # --- bounds ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_states", [False, True])
 @pytest.mark.parametrize("scale", [0.0, 0.5, 3.0])
 def test_bounds_hold_value_and_error(scale, with_states):
@@ -133,6 +135,7 @@ def test_no_more_rows_than_are_given(counted):
         assert 0.5 * max_rows < sum(n * rows for n, rows in counted) <= max_rows
 
 
+@pytest.mark.slow
 def test_log_z_of_wide_sparse_rows_takes_no_more_than_it_is_worth(counted):
     """1000 rows of 10,000 columns: limited work, and no numbers that overflow."""
     rng = np.random.default_rng(0)

@@ -87,6 +87,7 @@ def test_visible_mean(pair, backend, dtype):
     assert_close(backend, got, exact.visible_given_hidden() @ exact.visible, dtype)
 
 
+@pytest.mark.slow
 def test_log_pseudo_likelihood(pair, backend, dtype):
     machine, exact = pair
     got = machine.log_pseudo_likelihood(backend.asarray(exact.visible, dtype))
@@ -325,6 +326,7 @@ def test_negative_phases_stay_in_the_distribution(phase, backend):
     assert p_value_of_states(states, exact.visible_probabilities()) > SMALLEST_P
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("left_over", [False, True])
 def test_restarted_pattern_chains_take_the_exact_transitions(backend, left_over):
     """A thousand copies of four patterns: their states after one step, pattern by pattern.
@@ -367,6 +369,7 @@ def test_persistent_chains_start_from_independent_units(backend):
     assert p_value_of_states(v, independent) > SMALLEST_P
 
 
+@pytest.mark.slow
 def test_pattern_projection_draws_from_the_conditionals(backend):
     """ξ_v ~ P(v | ξ_h), then ξ_h ~ P(h | ξ_v), both with the couplings of before (eq. B2)."""
     rng = np.random.default_rng(9)

@@ -79,6 +79,7 @@ def test_exact_of_strong_couplings_does_not_overflow(backend):
 # little that its logarithm is nearly normal); the seeds are fixed.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("biases", ["both", "visible", "hidden", ""])
 @pytest.mark.parametrize("shape", [(6, 3), (3, 6)])
@@ -214,6 +215,7 @@ def temper(machine, seed, **how):
         return tempered_log_partition(machine, RandomStream(seed), **how)[:2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("biases", ["both", "visible", "hidden", ""])
 @pytest.mark.parametrize("shape", [(6, 3), (3, 6)])
@@ -281,6 +283,7 @@ def unequal_modes(share):
     return machine, exact
 
 
+@pytest.mark.slow
 def test_a_mode_of_five_per_cent_is_not_missed():
     """Started from the other one, with half of the columns; a miss is off by log .95 = -.051."""
     machine, exact = unequal_modes(0.05)
@@ -326,6 +329,7 @@ def digits_model(request):
     return model, model.log_partition("exact").value
 
 
+@pytest.mark.slow
 def test_stated_errors_cover_as_often_as_they_say(digits_model):
     """200 seeds: one error covers 68 %, two cover 95 %, within what a binomial allows.
 

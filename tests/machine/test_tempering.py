@@ -48,6 +48,7 @@ def float32_machine(kind, backend, **how):
 # --- the sampler ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_sweeps", [1, 2, 3])
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_rung_stays_in_its_distribution(backend, kind, n_sweeps):
@@ -125,6 +126,7 @@ def test_states_reach_the_model_from_nowhere():
     assert abs(share - 0.5) < 0.18
 
 
+@pytest.mark.slow
 def test_known_entries_stay_and_the_others_follow_their_conditional(backend):
     machine, exact = float32_machine("dense", backend)
     n, known = n_columns(backend), np.array([1, 3])

@@ -605,6 +605,7 @@ def test_going_back_to_an_older_file_begins_another_row_of_files(tmp_path):
     assert len(files_of(tmp_path)) == len(before) + 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_fits_of_a_grid_search_have_files_of_their_own(n_jobs, tmp_path):
     estimator = make_case(0).set_callbacks(Checkpoint(tmp_path, n_kept=1))
@@ -804,6 +805,7 @@ def check_kills(seed, n_kills, tmp_path):
         assert all(name.endswith(".checkpoint") for name in files_of(folder))
 
 
+@pytest.mark.slow
 def test_killed_fits_are_resumed(tmp_path):
     check_kills(0, 3, tmp_path)
 

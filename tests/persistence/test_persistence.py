@@ -92,6 +92,7 @@ def assert_same(a, b):
     assert written(further[0]._training_state) == written(further[1]._training_state)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_nothing_is_lost(name, path):
     model = deepcopy(MODELS[name])
@@ -455,6 +456,7 @@ def test_pickles_say_their_version(model, monkeypatch):
     deepcopy(model)
 
 
+@pytest.mark.slow
 def test_skops_files(model, tmp_path):
     """The types that are to be trusted are those that the guide names."""
     io = pytest.importorskip("skops.io")

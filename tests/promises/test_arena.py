@@ -69,6 +69,7 @@ def wrong(case, seeds):
 # --- the arena itself ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "make",
     [
@@ -107,17 +108,20 @@ def test_coverage_knows_right_errors_from_wrong_ones():
 # --- promises -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", FAST.values(), ids=FAST)
 def test_trusted_is_right(make):
     assert not wrong(make(), range(3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["easy", "patterns", "others"])
 def test_what_is_easy_is_trusted(kind):
     """Distrust is no way out."""
     assert all(outcome(make(), 0).is_trusted for make in KINDS[kind]()[::4])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("draw", range(2))
 def test_samples_have_the_recurring_row_as_often_as_the_model(draw):
     """Beyond three binomial standard errors in .003 of all cases, of right samples."""

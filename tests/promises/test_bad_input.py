@@ -207,6 +207,7 @@ def test_parameter_is_refused(method, name, value, wanted, classes, owner):
         assert_refuses(model, lambda model: getattr(model, method)(X), ValueError, message)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 @pytest.mark.parametrize(("name", "value", "wanted", "classes", "owner"), PARAMETERS)
 def test_parameter_set_after_a_fit_is_refused(

@@ -154,6 +154,7 @@ def calls_of(model, n_columns):
     return calls(n_columns, n_hidden, units)
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_calls_of_a_fitted_model_end_well(data):
     n_columns = data.draw(st.integers(1, 8))
@@ -164,6 +165,7 @@ def test_calls_of_a_fitted_model_end_well(data):
         check_call(model, *data.draw(calls_of(model, n_columns)))
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_columns_and_units_of_other_kinds_end_well(data):
     n_columns = data.draw(st.integers(2, 8))
@@ -175,6 +177,7 @@ def test_columns_and_units_of_other_kinds_end_well(data):
 
 
 # Most of them end before anything is computed.
+@pytest.mark.slow
 @settings(max_examples=4 * settings.default.max_examples)
 @given(st.data())
 def test_odd_parameters_end_well(data):
@@ -192,6 +195,7 @@ def fitted(model, table):
         return model.fit(table.values)
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_probabilities_of_all_rows_sum_to_one(data):
     n_columns = data.draw(st.integers(1, 8))
@@ -213,6 +217,7 @@ def test_probabilities_of_all_rows_sum_to_one(data):
     assert abs(logsumexp(log_p)) <= tolerance
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_bits_do_not_depend_on_threads_pickles_or_clones(data):
     n_columns = data.draw(st.integers(1, 8))

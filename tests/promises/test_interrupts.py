@@ -100,6 +100,7 @@ def test_other_threads_stop_where_their_work_yields(fails_in):
     assert 0 < len(pieces) < 100
 
 
+@pytest.mark.slow
 def test_a_long_call_is_interrupted_within_a_second_or_two():
     """It would take half a minute: 1000 steps of some 10^9 multiply-adds."""
     code = """
@@ -167,6 +168,7 @@ def status_of(child):
 """
 
 
+@pytest.mark.slow
 def test_a_child_has_blas_as_it_was_before_other_threads_used_it():
     code = """
 entered, may_leave = threading.Event(), threading.Event()
@@ -195,6 +197,7 @@ print(status)
     assert run(IN_CHILD + code) == ["0"]
 
 
+@pytest.mark.slow
 def test_a_child_does_not_wait_for_threads_that_it_has_not():
     """Another thread is about to set BLAS to one thread, which takes a while."""
     code = """
@@ -221,6 +224,7 @@ assert blas_threads() == {2}
     assert run(IN_CHILD + code) == ["0"]
 
 
+@pytest.mark.slow
 def test_a_backend_at_work_goes_on_in_a_child():
     """A fork in a callback, say: the child has the pool of threads, but not its threads."""
     code = """
@@ -247,6 +251,7 @@ with backend.running():
     assert run(IN_CHILD + code) == ["0"]
 
 
+@pytest.mark.slow
 def test_a_child_does_not_wait_for_a_property_that_another_thread_computes():
     """Before Python 3.12, `functools.cached_property` has one lock for all instances."""
     code = """

@@ -78,6 +78,7 @@ def test_columns_are_as_likely_as_their_moments_say():
 # --- promises -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAST)
 def test_no_fit_ends_below_independent_columns(name):
     assert not below(RESTRICTED, name, [0])

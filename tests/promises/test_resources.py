@@ -21,6 +21,7 @@ def by_name(estimator):
     return type(estimator).__name__
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=by_name)
 @pytest.mark.parametrize("dtype", [np.uint8, bool])
 def test_no_copy_of_the_data(estimator, dtype):
@@ -161,6 +162,7 @@ def sparse_rows(density=0.05):
     return sparse.random_array((1500, 300), density=density, format="csr", rng=2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["transform", "free_energy", "score_samples"])
 @pytest.mark.parametrize("binarize", [0.0, 0.5])
 @pytest.mark.parametrize("container", [sparse.csr_array, sparse.csc_matrix])

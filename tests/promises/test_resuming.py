@@ -97,6 +97,7 @@ def what_is_refused(before, model):
     return "PatternInducedCorrelations" if wrong_from_the_start(model) else None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cls", [RBM, RARBM])
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 def test_random_transitions_work_or_are_refused(cls, method):

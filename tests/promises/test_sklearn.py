@@ -246,6 +246,7 @@ def test_grid_search_over_parameters_of_strategies(estimator, grid, X):
     assert search.best_estimator_.get_params()[name] == value
 
 
+@pytest.mark.slow
 def test_grid_search_in_two_processes_gives_the_same_results(X):
     grid = {"n_components": [2, 4]}
     one, two = (GridSearchCV(RARBM(**TINY_PATTERNS), grid, cv=2, n_jobs=n).fit(X) for n in (1, 2))

@@ -258,6 +258,7 @@ def test_probabilities(model):
     )
 
 
+@pytest.mark.slow
 def test_it_learns(model):
     """Nearly the entropy of the rows, and more than independent columns."""
     model.set_params(max_iter=150).fit(X)
@@ -328,6 +329,7 @@ def test_a_one_hot_machine_is_the_same_on_one_hot_rows():
     np.testing.assert_allclose(difference, difference[0], atol=1e-10)
 
 
+@pytest.mark.slow
 def test_codes_in_other_words():
     """What codes are called, and what type they have, does not matter."""
     model = RBM(**HOW, visible="categorical")
@@ -497,6 +499,7 @@ def test_without_couplings_columns_are_independent(mixed):
     np.testing.assert_allclose(mixed.score_samples(T), expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_it_learns_what_columns_say_of_one_another(mixed):
     mixed.set_params(max_iter=150).fit(T)
     alone = clone(mixed).set_params(l1_penalty=0.0, learning_rate=1e-9, max_iter=1).fit(T)
@@ -532,6 +535,7 @@ def drawn_rows(exact, n_rows):
     return np.hstack([drawn(kind, field[:, where], rng) for kind, where in parts])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "visible",
     [
@@ -591,6 +595,7 @@ def test_bits_of_tables_are_thresholded():
         RBM(**HOW, visible=NAMED, binarize=None).fit(rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "frame"), [("pandas", pd.DataFrame), ("polars", pl.DataFrame)])
 def test_frames(kind, frame):
     """Where `set_output` asks for frames, rows are frames with the columns and index of X."""
@@ -718,6 +723,7 @@ def assert_same(one, two, rows):
     np.testing.assert_array_equal(one.sample(5, random_state=0), two.sample(5, random_state=0))
 
 
+@pytest.mark.slow
 def test_threads_do_not_matter(estimator_and_rows):
     estimator, rows = estimator_and_rows
     one, two = (clone(estimator).set_params(n_threads=n).fit(rows) for n in (1, 2))
@@ -730,6 +736,7 @@ def test_one_epoch_is_one_partial_fit(estimator_and_rows):
     assert_same(clone(estimator).fit(rows), clone(estimator).partial_fit(rows), rows)
 
 
+@pytest.mark.slow
 def test_pickles_and_files(estimator_and_rows, tmp_path):
     pytest.importorskip("safetensors")
     estimator, rows = estimator_and_rows
@@ -756,6 +763,7 @@ class InterruptedAfter(Silent):
             raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_a_fit_that_was_cut_short_goes_on(estimator_and_rows):
     estimator, rows = estimator_and_rows
     whole = clone(estimator).fit(rows)

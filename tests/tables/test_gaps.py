@@ -171,6 +171,7 @@ def test_completed_rows_have_the_gradient_of_what_is_known(kind):
     assert np.all(np.abs(each.mean(axis=0) - expected) < 5.0 * error)
 
 
+@pytest.mark.slow
 def test_gaps_cost_little_likelihood():
     """Rows of a known machine, a third of their entries missing at random.
 
@@ -192,6 +193,7 @@ def test_gaps_cost_little_likelihood():
     assert filled - full > 0.1
 
 
+@pytest.mark.slow
 def test_gaps_in_real_columns_cost_little_likelihood(model):
     """A fifth of iris missing: less than half of what filling it with means costs."""
     model.set_params(visible="gaussian", max_iter=300)
@@ -376,6 +378,7 @@ def log_density_of_known(model, X):
     return logsumexp(np.nansum(log_p, axis=2) + log_weights, axis=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.2, 0.5])
 @pytest.mark.parametrize("kind", ["binary", "gaussian"])
 def test_errors_of_estimates_are_honest(kind, share):
@@ -407,6 +410,7 @@ def test_errors_of_estimates_are_honest(kind, share):
     assert np.sqrt(np.mean(error**2)) < 0.3
 
 
+@pytest.mark.slow
 def test_more_chains_make_errors_smaller(trained):
     _, few = trained.score_samples(GAPS, return_error=True)
     _, many = trained.score_samples(GAPS, n_chains=256, return_error=True)
@@ -496,6 +500,7 @@ def test_samples_start_at_completed_rows(columns):
     assert np.isfinite(model.gibbs(X, 2, random_state=0)).all()
 
 
+@pytest.mark.slow
 def test_gaps_are_filled_by_a_model_of_incomplete_rows():
     """Closer than column means are."""
     fitted = RBM(16, max_iter=300, batch_size=50, random_state=0).fit(GAPS)
@@ -506,6 +511,7 @@ def test_gaps_are_filled_by_a_model_of_incomplete_rows():
     assert wrong < 0.7 * of_means
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_gaps_on_the_device(model, cupy_stand_in, dtype):
     """What the host's arrays give, to rounding, in the first updates; and for a fitted model."""

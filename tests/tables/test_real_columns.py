@@ -87,6 +87,7 @@ def test_without_couplings_a_model_is_one_normal_distribution():
     np.testing.assert_allclose(model.score_samples(X), expected.score_samples(X), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_two_clusters_are_two_normals():
     """One hidden unit, two clusters: centres, widths and shares are found."""
     rng = np.random.default_rng(1)
@@ -173,6 +174,7 @@ def test_scales_do_not_vanish():
         assert np.all((got < 1.0) | (smallest == 1.0)) and np.all(got >= smallest)
 
 
+@pytest.mark.slow
 def test_a_scale_is_a_mean_over_batches():
     """A column that is zero in most batches keeps the standard deviation of its rows.
 
@@ -329,6 +331,7 @@ def test_threads_do_not_matter(model):
     assert_same(one, two)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("early_stopping", [True, False])
 def test_on_a_gpu(cupy_stand_in, model, early_stopping):
     """The same but for rounding, from NumPy's rows and from CuPy's; results are where rows are."""
@@ -437,6 +440,7 @@ class InterruptedAfter(Silent):
             raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_a_fit_that_was_cut_short_goes_on(model):
     """Best epoch and scales included: as if it had not been."""
     model.set_params(early_stopping=True, n_iter_no_change=30)

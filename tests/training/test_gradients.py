@@ -205,6 +205,7 @@ def test_weights_of_rows_are_repeated_rows(backend, kind, center):
     np.testing.assert_allclose(offsets[1], plain_offsets[1], atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("kind", KINDS)
 def test_penalised_likelihood_is_at_its_maximum(kind, fit_intercept):

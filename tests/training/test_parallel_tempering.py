@@ -214,6 +214,7 @@ def nats(model, X):
     return exact.log_likelihood(2.0 * X - 1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cls", [RBM, RARBM])
 def test_more_training_does_not_hurt(cls):
     """Clustered data, by enumeration: where single chains end several nats lower than before."""
@@ -224,6 +225,7 @@ def test_more_training_does_not_hurt(cls):
     assert auto[2] > -6.0  # the four clusters themselves: about 1.1 + 14 * 0.13 = 3.0 nats
 
 
+@pytest.mark.slow
 def test_chains_that_lose_the_model_are_told_of():
     """Two chains on six rows: far worse than coins, after a thousand updates and more."""
     X = np.random.default_rng(0).integers(0, 2, (6, 8))

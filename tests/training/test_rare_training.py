@@ -63,6 +63,7 @@ def without(name, monkeypatch):
         monkeypatch.setattr(_tempered, "acquainted", lambda chains, *_: chains)
 
 
+@pytest.mark.slow
 def test_unusual_rows_and_known_states_matter(model, table, monkeypatch):
     """Without them another model comes out: the tests below are of something."""
     X = TABLES[table]
@@ -111,6 +112,7 @@ class After(Silent):
             raise InterruptedError
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_epochs", [1, 24, 37])
 def test_checkpoints_lead_to_the_whole_fit(model, table, n_epochs, tmp_path):
     X = TABLES[table]

@@ -84,6 +84,7 @@ def test_rows_of_no_weight_are_not_there(estimator, bars):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("negative_phase", ["exact", "auto"])
 def test_weights_are_learned(estimator, negative_phase):
     """Rows of weights 3 to 1 end with such probabilities; those of weight 0 with next to none."""
