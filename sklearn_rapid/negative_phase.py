@@ -2,7 +2,7 @@
 
 Each one yields visible states, with weights where they are not equally likely, and its next
 state. Hyperparameters live on these objects; chains are passed in and returned, so that clones
-are safe and resuming is exact. The code is in `sklearn_rapid.training.negative_phase`.
+are safe and resuming is exact. The code is in ``sklearn_rapid.training.negative_phase``.
 """
 
 from sklearn_rapid.training.negative_phase import (

@@ -1,6 +1,6 @@
 """Optimizers turn a gradient into a direction; schedules say how far to go along it.
 
-The code is in `sklearn_rapid.training.optimizers`.
+The code is in ``sklearn_rapid.training.optimizers``.
 """
 
 from sklearn_rapid.training.optimizers import (

@@ -1,6 +1,6 @@
 """What `log_partition` of an estimator returns.
 
-The code is in `sklearn_rapid.machine.partition`.
+The code is in ``sklearn_rapid.machine.partition``.
 """
 
 from sklearn_rapid.machine.partition import LogPartition

@@ -1,6 +1,6 @@
 """Positive phases: how rows with missing entries, and latent units, get their states in training.
 
-The code is in `sklearn_rapid.training.positive_phase`.
+The code is in ``sklearn_rapid.training.positive_phase``.
 """
 
 from sklearn_rapid.training.positive_phase import ClampedChains, MeanField, PositivePhase

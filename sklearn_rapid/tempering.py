@@ -16,7 +16,7 @@ that every pair rejects the same share, in rounds of doubling length.
 
 A ladder is a value: `sweep` takes one and returns the next.
 
-The code is in `sklearn_rapid.machine.tempering`.
+The code is in ``sklearn_rapid.machine.tempering``.
 """
 
 from sklearn_rapid.machine.tempering import Travels
