@@ -128,7 +128,7 @@ def autocorrelation_time(
 
     Parameters
     ----------
-    estimator : RBM or RARBM
+    estimator : RBM, RARBM, DBM, RADBM or RABM
         Fitted.
     n_steps : int, default=1000
         Length of the chains; one visible state a step is looked at.

@@ -20,13 +20,16 @@ def fitted_machine(estimator: Any, *, of_spins: bool = True) -> Machine:
     ValueError for other units than spins, unless the diagnostic is of these too.
     """
     if not isinstance(estimator, BaseRBM):
-        raise TypeError(f"estimator must be a fitted RBM or RARBM, got {estimator!r}")
+        raise TypeError(
+            f"estimator must be a fitted RBM, RARBM, DBM, RADBM or RABM, got {estimator!r}"
+        )
     check_is_fitted(estimator)
     machine = estimator._machine(estimator._backend_at_hand())
     if of_spins and not machine.has_spins_only:
+        hidden = getattr(estimator, "hidden", "gaussian")
         raise ValueError(
-            f"this diagnostic is about spins, got a model with visible={estimator.visible!r} and "
-            f"hidden={estimator.hidden!r}"
+            f"this diagnostic is about spins, got {type(estimator).__name__} with "
+            f"visible={estimator.visible!r} and {hidden} hidden units"
         )
     return machine
 
@@ -37,7 +40,7 @@ def machine_of_patterns(estimator: Any) -> Machine:
     if not machine.couplings.uses_patterns:
         raise ValueError(
             f"this diagnostic is about the patterns of a model, and {type(estimator).__name__} "
-            "has none: use RARBM."
+            "has none: use RARBM or RADBM."
         )
     return machine
 

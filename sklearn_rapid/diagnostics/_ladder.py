@@ -21,7 +21,7 @@ def ladder_travels(estimator: Any, *, n_sweeps: int = 200, random_state: Any = N
 
     Parameters
     ----------
-    estimator : RBM or RARBM
+    estimator : RBM, RARBM, DBM, RADBM or RABM
         Fitted.
     n_sweeps : int, default=200
         At least two: exchanges of even and of odd pairs take turns. A sweep is a Gibbs step at

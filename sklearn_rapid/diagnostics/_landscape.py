@@ -29,7 +29,7 @@ def ground_state_energy(estimator: Any) -> float:
 
     Parameters
     ----------
-    estimator : RBM or RARBM
+    estimator : RBM, RARBM, DBM, RADBM or RABM
         Fitted, with at most 25 units in the smaller layer.
 
     Returns
@@ -81,7 +81,7 @@ def gibbs_accessibility(
 
     Parameters
     ----------
-    estimator : RBM or RARBM
+    estimator : RBM, RARBM, DBM, RADBM or RABM
         Fitted.
     n_gibbs_steps : int, default=10
         At least one.
@@ -148,7 +148,7 @@ def method_accessibility(
 
     Parameters
     ----------
-    estimator : RBM or RARBM
+    estimator : RBM, RARBM, DBM, RADBM or RABM
         Fitted.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         The batch of data that the update is for: where the chains of CD start. Other negative

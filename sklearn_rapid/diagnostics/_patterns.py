@@ -93,7 +93,7 @@ def singular_values(estimator: Any) -> np.ndarray:
 
     Parameters
     ----------
-    estimator : RBM or RARBM
+    estimator : RBM, RARBM, DBM, RADBM or RABM
         Fitted.
 
     Returns

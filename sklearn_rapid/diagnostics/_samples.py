@@ -91,7 +91,7 @@ def reconstruction_distance(
 
     Parameters
     ----------
-    estimator : RBM or RARBM
+    estimator : RBM, RARBM, DBM, RADBM or RABM
         Fitted.
     X : array-like of shape (n_samples, n_features)
         The true images. A mean counts as the likelier spin.
@@ -164,7 +164,7 @@ def overlap_distribution(
 
     Parameters
     ----------
-    estimator : RBM or RARBM
+    estimator : RBM, RARBM, DBM, RADBM or RABM
         Fitted.
     X : {array-like, sparse matrix} of shape (n_samples, n_features), optional
         The states to take, read as in `fit` (data to compare with, or samples drawn otherwise);
@@ -230,7 +230,7 @@ def ultrametricity(
 
     Parameters
     ----------
-    estimator : RBM or RARBM
+    estimator : RBM, RARBM, DBM, RADBM or RABM
         Fitted.
     X : {array-like, sparse matrix} of shape (n_samples, n_features), optional
         The states to take, read as in `fit`; by default, samples of the model.

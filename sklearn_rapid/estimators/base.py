@@ -1,4 +1,4 @@
-"""What RBM and RARBM share: the scikit-learn surface around a machine and its training.
+"""What all estimators share: the scikit-learn surface around a machine and its training.
 
 No arithmetic here: methods validate, convert units at the border and delegate.
 """

@@ -104,8 +104,8 @@ class Checkpoint:
         """
         if not isinstance(estimator, BaseRBM):
             raise TypeError(
-                "Checkpoint keeps fits of RBM and RARBM; set it on one of them (within a pipeline "
-                f"or search as well), got {type(estimator).__name__}"
+                "Checkpoint keeps fits of RBM, RARBM, DBM, RADBM and RABM; set it on one of them "
+                f"(within a pipeline or search as well), got {type(estimator).__name__}"
             )
         try:
             content = sealed(self._payload(estimator))
@@ -184,7 +184,7 @@ class Checkpoint:
 
         Returns
         -------
-        RBM or RARBM
+        RBM, RARBM, DBM, RADBM or RABM
             With a `Checkpoint` like the one that has written the file as its callback.
 
         Raises
@@ -260,7 +260,7 @@ def resume(
 
     Returns
     -------
-    RBM or RARBM
+    RBM, RARBM, DBM, RADBM or RABM
         The estimator that was given, or that of the file, fitted.
 
     Raises

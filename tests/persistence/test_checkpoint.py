@@ -692,7 +692,7 @@ def test_parameters_that_cannot_be_pickled_are_found_at_the_start(tmp_path):
 
 def test_other_estimators_are_refused(tmp_path):
     estimator = LogisticRegression().set_callbacks(Checkpoint(tmp_path))
-    with pytest.raises(TypeError, match=r"RBM and RARBM.*got LogisticRegression"):
+    with pytest.raises(TypeError, match=r"RBM, RARBM.*got LogisticRegression"):
         estimator.fit(X, X[:, 0])
 
 

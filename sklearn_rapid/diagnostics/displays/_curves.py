@@ -63,7 +63,7 @@ class TrainingHistoryDisplay:
 
         Parameters
         ----------
-        estimator : RBM or RARBM
+        estimator : RBM, RARBM, DBM, RADBM or RABM
             Fitted; with `partial_fit`, a call stands for an epoch.
         name : str, optional
             For a legend.
@@ -180,7 +180,7 @@ class SpectrumDisplay:
 
         Parameters
         ----------
-        estimator : RBM or RARBM
+        estimator : RBM, RARBM, DBM, RADBM or RABM
             Fitted.
         name : str, optional
             For a legend.
@@ -282,7 +282,7 @@ class AccessibilityDisplay:
 
         Parameters
         ----------
-        estimator : RBM or RARBM
+        estimator : RBM, RARBM, DBM, RADBM or RABM
             Fitted.
         n_gibbs_steps : sequence of int, default=(1, 3, 10, 30, 100)
         n_chains, random_state, ground_energy :

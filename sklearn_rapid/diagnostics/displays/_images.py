@@ -100,7 +100,7 @@ class PatternsDisplay(_ImagesDisplay):
 
         Parameters
         ----------
-        estimator : RBM or RARBM
+        estimator : RBM, RARBM, DBM, RADBM or RABM
             Fitted.
         which : {"patterns", "hidden_units"}, default="patterns"
             Rows of `visible_patterns_` (RARBM), or of `components_`.
@@ -178,7 +178,7 @@ class SamplesDisplay(_ImagesDisplay):
 
         Parameters
         ----------
-        estimator : RBM or RARBM
+        estimator : RBM, RARBM, DBM, RADBM or RABM
             Fitted.
         n_samples, n_gibbs_steps, init, random_state :
             As for the estimator's `sample`.
@@ -259,7 +259,7 @@ class ReconstructionDisplay:
 
         Parameters
         ----------
-        estimator : RBM or RARBM
+        estimator : RBM, RARBM, DBM, RADBM or RABM
             Fitted.
         X : array-like of shape (n_samples, n_features)
             True images: a handful.

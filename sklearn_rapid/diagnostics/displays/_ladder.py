@@ -65,7 +65,7 @@ class LadderDisplay:
 
         Parameters
         ----------
-        estimator : RBM or RARBM
+        estimator : RBM, RARBM, DBM, RADBM or RABM
             Fitted.
         n_sweeps, random_state :
             As for `sklearn_rapid.diagnostics.ladder_travels`.
