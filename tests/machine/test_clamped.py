@@ -7,15 +7,9 @@ from tools.brute_force import p_value
 from tools.layers import LAYERS, make, rows_of
 
 from sklearn_rapid.backends import RandomStream, get_backend
-from sklearn_rapid.machine import clamped
-from sklearn_rapid.machine.clamped import (
-    clamp,
-    columns_unknown,
-    exact_means,
-    filled,
-    free_energy_bound,
-    n_completions,
-)
+from sklearn_rapid.machine import completions
+from sklearn_rapid.machine.clamped import clamp, columns_unknown, filled, free_energy_bound
+from sklearn_rapid.machine.completions import exact_means, n_completions
 
 # Columns that some row does not know, whole groups of categories.
 UNKNOWN = {
@@ -97,7 +91,7 @@ def means_of_completions(exact, v):
 @pytest.mark.parametrize("at_once", [1, 2**22])
 def test_means_of_all_completions(backend, layers, at_once, monkeypatch):
     """Rows that do not know one thing, several, all or none."""
-    monkeypatch.setattr(clamped, "NUMBERS_AT_ONCE", at_once)
+    monkeypatch.setattr(completions, "NUMBERS_AT_ONCE", at_once)
     machine, exact = make(layers, backend, scale=1.0)
     v = with_gaps(layers, exact)
     if LAYERS[layers][0] == "gaussians":
