@@ -74,36 +74,20 @@ class DBM(DeepMixin, BaseRBM):
 
     Attributes
     ----------
-    coefs_ : list of ndarray of shape (n_l, n_l+1)
-        Couplings between neighbouring layers, from below.
-    intercepts_ : list of ndarray of shape (n_l,)
-        Biases of each layer, those of the visible one first.
+    {coefs_}
+    {intercepts_}
     components_ : ndarray of shape (n_odd, n_even)
         The same couplings as one matrix, between the units of odd layers and those of even ones
         (the visible layer is even); zero where layers are no neighbours.
-    intercept_visible_ : ndarray of shape (n_even,)
-        Biases of the visible layer and of the even hidden ones.
-    intercept_hidden_ : ndarray of shape (n_odd,)
-        Biases of the odd hidden layers.
-    layer_sizes_ : tuple of int
-        Units of each layer, the visible one first.
-    log_partition_ : float
-        log Z in nats, estimated when first asked for; see `log_partition`.
-    history_ : dict of lists
-        A value an epoch each, and one a call of `partial_fit`: "epoch", "seconds",
-        "learning_rate", "n_updates". With tempered
-        chains "barrier" (Λ), "lag" (how far chains are behind the model, nats; positive only
-        if they are), "n_rungs", "n_columns" and "step_share". With early stopping "lower_bound" of
-        the log-likelihood of the rows set aside, with "lower_bound_error" for what is not known of
-        log Z (nats), and "free_energy_gap" (of the rows set aside over those trained on, nats: it
-        grows with overfitting).
-    n_iter_ : int
-        Epochs of the last `fit`, and calls of `partial_fit` since.
-    binarize_ : float, "sample" or None
-        What `binarize` has come to for the rows that were fitted.
-    n_features_in_ : int
-    feature_names_in_ : ndarray of str
-        If X has column names.
+    {deep_intercept_visible_}
+    {deep_intercept_hidden_}
+    {layer_sizes_}
+    {log_partition_}
+    {deep_history_}
+    {n_iter_}
+    {binarize_}
+    {n_features_in_}
+    {feature_names_in_}
 
     See Also
     --------
@@ -112,7 +96,7 @@ class DBM(DeepMixin, BaseRBM):
 
     References
     ----------
-    Salakhutdinov, Hinton (2009), "Deep Boltzmann machines", AISTATS.
+    {deep_machines}
 
     Montavon, Müller (2012), "Deep Boltzmann machines and the centering trick".
 

@@ -1,4 +1,4 @@
-"""Parameters that estimators share, documented in one place and written out at each of them."""
+"""What the docstrings of estimators share, in one place, written out at each of them."""
 
 from __future__ import annotations
 
@@ -126,6 +126,78 @@ output_layers : {"all", "first", "last"}, default="all"
     to nothing of a row (docs/guide/deep.md).
 """
 
+ATTRIBUTES = """
+intercept_visible_ : ndarray of shape (n_units,)
+    b. A column is one unit, and a categorical one as many as it has codes.
+intercept_hidden_ : ndarray of shape (n_components,)
+    c.
+log_partition_ : float
+    log Z in nats, estimated when first asked for; see `log_partition`.
+history_ : dict of lists
+    A value an epoch each, and one a call of `partial_fit`: "epoch", "seconds",
+    "learning_rate", "n_updates". With tempered
+    chains "barrier" (Λ), "lag" (how far chains are behind the model, nats; positive only
+    if they are), "n_rungs", "n_columns" and "step_share". With early stopping
+    "log_likelihood" of the rows set aside with "log_likelihood_error", or
+    "pseudo_likelihood" where there is no ladder (nats), and "free_energy_gap" (of the rows
+    set aside over those trained on, nats: it grows with overfitting).
+n_iter_ : int
+    Epochs of the last `fit`, and calls of `partial_fit` since.
+binarize_ : float, "sample" or None
+    What `binarize` has come to for the rows that were fitted; None without binary columns.
+mean_, scale_ : ndarray of shape (n_units,)
+    Of real columns: their means, and their standard deviations given the hidden units. Of
+    other units beside them, zero and one.
+categories_ : list of ndarray
+    The codes of each column, sorted, as its units stand; None for a column of another kind.
+visible_ : list of (kind, ndarray of int)
+    What a list for `visible` has come to: the columns of each kind, by number. Units stand in
+    this order.
+hidden_ : str
+    What hidden units are, where they are not binary.
+column_of_unit_ : ndarray of shape (n_units,)
+    The column of X that each visible unit is of.
+n_features_in_ : int
+feature_names_in_ : ndarray of str
+    If X has column names.
+coefs_ : list of ndarray of shape (n_l, n_l+1)
+    Couplings between neighbouring layers, from below.
+intercepts_ : list of ndarray of shape (n_l,)
+    Biases of each layer, those of the visible one first.
+layer_sizes_ : tuple of int
+    Units of each layer, the visible one first.
+"""
+
+# Those of the same name that say something else of deep machines, and references.
+OTHERS = {
+    "deep_intercept_visible_": """
+intercept_visible_ : ndarray of shape (n_even,)
+    Biases of the visible layer and of the even hidden ones.
+""",
+    "deep_intercept_hidden_": """
+intercept_hidden_ : ndarray of shape (n_odd,)
+    Biases of the odd hidden layers.
+""",
+    "deep_history_": """
+history_ : dict of lists
+    A value an epoch each, and one a call of `partial_fit`: "epoch", "seconds",
+    "learning_rate", "n_updates". With tempered
+    chains "barrier" (Λ), "lag" (how far chains are behind the model, nats; positive only
+    if they are), "n_rungs", "n_columns" and "step_share". With early stopping "lower_bound" of
+    the log-likelihood of the rows set aside, with "lower_bound_error" for what is not known of
+    log Z (nats), and "free_energy_gap" (of the rows set aside over those trained on, nats: it
+    grows with overfitting).
+""",
+    "paper": """
+Pozas-Kerstjens, Muñoz-Gil, Piñol, García-March, Acín, Lewenstein, Grzybowski (2021),
+"Efficient training of energy-based models via spin-glass control", Mach. Learn.: Sci.
+Technol. 2 025026.
+""",
+    "deep_machines": """
+Salakhutdinov, Hinton (2009), "Deep Boltzmann machines", AISTATS.
+""",
+}
+
 
 def entries_of(section: str) -> dict[str, str]:
     r"""The entries of a section of a docstring, by the first name of each.
@@ -139,7 +211,11 @@ def entries_of(section: str) -> dict[str, str]:
     return {re.split(r",| :", entry)[0]: entry for entry in entries}
 
 
-SHARED = entries_of(PARAMETERS)
+SHARED = {
+    **entries_of(PARAMETERS),
+    **entries_of(ATTRIBUTES),
+    **{name: entry.strip("\n") for name, entry in OTHERS.items()},
+}
 
 
 def with_shared_parameters(cls: Class) -> Class:

@@ -131,13 +131,10 @@ class RABM(LatentMixin, BaseRBM):
     history_ : dict of lists
         A value an epoch each, as of `RBM`; with hidden spins, "lower_bound" and its error take the
         place of "log_likelihood".
-    n_iter_ : int
-        Epochs of the last `fit`, and calls of `partial_fit` since.
-    binarize_ : float, "sample" or None
-        What `binarize` has come to for the rows that were fitted.
-    n_features_in_ : int
-    feature_names_in_ : ndarray of str
-        If X has column names.
+    {n_iter_}
+    {binarize_}
+    {n_features_in_}
+    {feature_names_in_}
 
     See Also
     --------
@@ -161,9 +158,7 @@ class RABM(LatentMixin, BaseRBM):
     Cocco, Monasson, Weigt (2013), "From principal component to direct coupling analysis of
     coevolution in proteins: low-eigenvalue modes are needed for structure prediction".
 
-    Pozas-Kerstjens, Muñoz-Gil, Piñol, García-March, Acín, Lewenstein, Grzybowski (2021),
-    "Efficient training of energy-based models via spin-glass control", Mach. Learn.: Sci.
-    Technol. 2 025026.
+    {paper}
 
     Shimagaki, Weigt (2019), "Selection of sequence motifs and generative Hopfield-Potts models for
     protein families".

@@ -100,39 +100,19 @@ class RBM(BaseRBM):
     ----------
     components_ : ndarray of shape (n_components, n_units)
         Wᵀ.
-    intercept_visible_ : ndarray of shape (n_units,)
-        b. A column is one unit, and a categorical one as many as it has codes.
-    intercept_hidden_ : ndarray of shape (n_components,)
-        c.
-    log_partition_ : float
-        log Z in nats, estimated when first asked for; see `log_partition`.
-    history_ : dict of lists
-        A value an epoch each, and one a call of `partial_fit`: "epoch", "seconds",
-        "learning_rate", "n_updates". With tempered
-        chains "barrier" (Λ), "lag" (how far chains are behind the model, nats; positive only
-        if they are), "n_rungs", "n_columns" and "step_share". With early stopping
-        "log_likelihood" of the rows set aside with "log_likelihood_error", or
-        "pseudo_likelihood" where there is no ladder (nats), and "free_energy_gap" (of the rows
-        set aside over those trained on, nats: it grows with overfitting).
-    n_iter_ : int
-        Epochs of the last `fit`, and calls of `partial_fit` since.
-    binarize_ : float, "sample" or None
-        What `binarize` has come to for the rows that were fitted; None without binary columns.
-    mean_, scale_ : ndarray of shape (n_units,)
-        Of real columns: their means, and their standard deviations given the hidden units. Of
-        other units beside them, zero and one.
-    categories_ : list of ndarray
-        The codes of each column, sorted, as its units stand; None for a column of another kind.
-    visible_ : list of (kind, ndarray of int)
-        What a list for `visible` has come to: the columns of each kind, by number. Units stand in
-        this order.
-    hidden_ : str
-        What hidden units are, where they are not binary.
-    column_of_unit_ : ndarray of shape (n_units,)
-        The column of X that each visible unit is of.
-    n_features_in_ : int
-    feature_names_in_ : ndarray of str
-        If X has column names.
+    {intercept_visible_}
+    {intercept_hidden_}
+    {log_partition_}
+    {history_}
+    {n_iter_}
+    {binarize_}
+    {mean_}
+    {categories_}
+    {visible_}
+    {hidden_}
+    {column_of_unit_}
+    {n_features_in_}
+    {feature_names_in_}
 
     See Also
     --------
