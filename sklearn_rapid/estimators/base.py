@@ -39,6 +39,7 @@ from sklearn_rapid.tables.spins import CHUNK, SpinEncoder, chunks
 from sklearn_rapid.training.fit import fit as _fit
 from sklearn_rapid.training.fit.progress import CutShort
 from sklearn_rapid.training.fit.run import Run
+from sklearn_rapid.training.fit.starts import FromModel, FromScratch
 from sklearn_rapid.training.positive_phase import AS_THEY_ARE, ClampedChains, PositivePhase
 from sklearn_rapid.training.state import TrainingState
 
@@ -122,13 +123,14 @@ class BaseRBM(
             `sklearn_rapid.callbacks.resume` takes the fit to its end.
         """
         with self._unchanged_on_error():
-            resumed = self.warm_start and hasattr(self, "_training_state")
-            X = self._validate(X, reset=not resumed, missing=True)
+            goes_on = self.warm_start and hasattr(self, "_training_state")
+            start = FromModel() if goes_on else FromScratch()
+            X = self._validate(X, reset=start.is_fresh, missing=True)
             weights = checked_weights(sample_weight, X.shape[0])
             weights = weights_of_known(X, weights, every_column=True)
-            if not resumed:
+            if start.is_fresh:
                 self._measure_columns(X, weights)
-            _fit.fit(self, X, y, weights, resumed=resumed)
+            _fit.fit(self, X, y, weights, start)
         return self
 
     def partial_fit(
@@ -157,12 +159,12 @@ class BaseRBM(
         """
         validate_parameters(self)
         with self._unchanged_on_error():
-            resumed = hasattr(self, "_training_state")
-            X = self._validate(X, reset=not resumed, missing=True)
+            start = FromModel() if hasattr(self, "_training_state") else FromScratch()
+            X = self._validate(X, reset=start.is_fresh, missing=True)
             weights = weights_of_known(X, checked_weights(sample_weight, X.shape[0]))
-            if not resumed:
+            if start.is_fresh:
                 self._measure_columns(X, weights)
-            _fit.partial_fit(self, X, weights, resumed=resumed)
+            _fit.partial_fit(self, X, weights, start)
         return self
 
     # --- features -----------------------------------------------------------------------

@@ -22,6 +22,7 @@ from sklearn_rapid.persistence.files import DamagedFile, sealed, unsealed, write
 from sklearn_rapid.tables.gaps import weights_of_known
 from sklearn_rapid.training.fit import fit
 from sklearn_rapid.training.fit.progress import new_fit_id
+from sklearn_rapid.training.fit.starts import FromUnfinished
 
 SUFFIX = ".checkpoint"
 NAME = re.compile(rf"(?P<stem>\w+-[0-9a-f]+)-(?P<epoch>\d+){re.escape(SUFFIX)}")
@@ -226,7 +227,7 @@ def _go_on(estimator: BaseRBM, X: Any, y: Any, sample_weight: Any) -> BaseRBM:
     with estimator._unchanged_on_error():
         X = estimator._validate(X, reset=False, missing=True)
         weights = weights_of_known(X, checked_weights(sample_weight, X.shape[0]))
-        fit.fit(estimator, X, y, weights, resumed=False, goes_on=True)
+        fit.fit(estimator, X, y, weights, FromUnfinished())
     return estimator
 
 

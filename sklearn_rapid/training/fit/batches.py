@@ -78,9 +78,9 @@ def row_numbers(rows: np.ndarray, X: Any, backend: Any) -> Any:
     return backend.asarray(rows) if is_cupy_array(X) else rows
 
 
-def rows_of_a_batch(batch_size: int, n_rows: int, whole_fit: bool) -> int:
-    """The batch size, or what is left of it where rows are too few to call for it."""
-    largest = max(n_rows, FEWEST_CHAINS if whole_fit else CHAINS_FOR_UNKNOWN_ROWS)
+def rows_of_a_batch(batch_size: int, n_rows: int, fewest: int) -> int:
+    """The batch size, or what is left of it where rows are too few to call for more than a few."""
+    largest = max(n_rows, fewest)
     if batch_size > largest:
         warn(
             f"batch_size={batch_size} is larger than the {n_rows} rows to train on: {largest} is "

@@ -9,26 +9,23 @@ from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 
-from sklearn_rapid.backends import RandomStream
-from sklearn_rapid.checks.arguments import new_seed
 from sklearn_rapid.checks.warnings import warn
-from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.tables.spins import warn_if_constant
-from sklearn_rapid.training.fit.batches import Split, rows_of_a_batch, split_of
+from sklearn_rapid.training.fit.batches import (
+    CHAINS_FOR_UNKNOWN_ROWS,
+    FEWEST_CHAINS,
+    Split,
+    rows_of_a_batch,
+    split_of,
+)
 from sklearn_rapid.training.fit.progress import (
     CutShort,
-    Progress,
-    check_can_go_on,
-    history_of,
-    progress_of,
-    state_of,
 )
 from sklearn_rapid.training.fit.run import Run
 from sklearn_rapid.training.fit.settings import schedule_from, trainer_of
+from sklearn_rapid.training.fit.starts import FromScratch
 from sklearn_rapid.training.fit.stream import stream_of
-from sklearn_rapid.training.state import TrainingState
 from sklearn_rapid.training.trainer import Diverged
 
 # A stream of calls may have no end, and is not to cost the more the longer it has been: where there
@@ -51,9 +48,7 @@ def fit(
     X: Any,
     y: Any,
     weights: np.ndarray | None,
-    *,
-    resumed: bool,
-    goes_on: bool = False,
+    start: FromScratch,
 ) -> None:
     """Train for `max_iter` epochs and publish the result on the estimator.
 
@@ -63,19 +58,15 @@ def fit(
     X : array of shape (n, V)
     y : ignored
     weights : array of shape (n,) or None
-    resumed : bool
-        Whether to start from the model that is there.
-    goes_on : bool
-        Whether to go on with the fit that was cut short and left the model.
+    start : FromScratch
+        Or another of `sklearn_rapid.training.fit.starts`.
     """
-    n_left = estimator.max_iter
-    if goes_on:
-        n_left = check_can_go_on(estimator, X, weights)
+    n_left = start.epochs_left(estimator, X, weights)
     context = estimator._init_callback_context(max_subtasks=n_left)
     context.call_on_fit_task_begin(estimator=estimator, X=X, y=y)
     backend = estimator._backend(X)
     with backend.running(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        run = _start(estimator, X, weights, backend, resumed=resumed, goes_on=goes_on)
+        run = _run_of_epochs(estimator, X, weights, backend, start)
         try:
             is_cut_short, error = _run_epochs(run, y, context), None
         except CutShort as lost:
@@ -98,14 +89,14 @@ def fit(
         raise CutShort(f"the fit ended after {n_epochs} epochs, which are kept: {error}") from error
 
 
-def partial_fit(estimator: Any, X: Any, weights: np.ndarray | None, *, resumed: bool) -> None:
+def partial_fit(estimator: Any, X: Any, weights: np.ndarray | None, start: FromScratch) -> None:
     """Train on the rows once, in order, and publish the result on the estimator.
 
     A call is a row of the history.
     """
-    start, backend = time.perf_counter(), estimator._backend(X)
+    began, backend = time.perf_counter(), estimator._backend(X)
     with backend.running(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        run = _start(estimator, X, weights, backend, resumed=resumed, whole_fit=False)
+        run = _run_of_stream(estimator, X, weights, backend, start)
         stream, good = stream_of(estimator, run.trainer.batch_size), run.state.copy()
         try:
             for rows, weights_of_rows, _ in run.batches():
@@ -114,7 +105,7 @@ def partial_fit(estimator: Any, X: Any, weights: np.ndarray | None, *, resumed: 
             run.trainer.check(run.state)
             run.keep_known_states()
             stream.warn_if_passed(good.n_updates, run.state.n_updates)
-            run.record(rate, time.perf_counter() - start)
+            run.record(rate, time.perf_counter() - began)
         except Diverged as error:
             run.state = good
             _warn_diverged(error, "this call")
@@ -242,94 +233,52 @@ def _has_ended(run: Run) -> bool:
     return is_done or progress.has_stalled(estimator.n_iter_no_change)
 
 
-def _start(
-    estimator: Any,
-    X: Any,
-    weights: np.ndarray | None,
-    backend: Any,
-    *,
-    resumed: bool,
-    goes_on: bool = False,
-    whole_fit: bool = True,
+def _run_of_epochs(
+    estimator: Any, X: Any, weights: np.ndarray | None, backend: Any, start: FromScratch
 ) -> Run:
-    """A run at its first update, or where it was: from a state that is there or from a new one."""
+    """A run through the rows that early stopping does not set aside, epoch after epoch."""
     encoder = estimator._encoder(backend, X).unscaled
-    if whole_fit:
-        warn_if_constant(estimator._that_stand_for(X), encoder)
-    if resumed or goes_on:
-        state = state_of(estimator, estimator._unfinished["state"] if goes_on else {}, backend)
-        _check_resumable(estimator, state.machine)
-        stream = state.stream
-    else:
-        stream = RandomStream(new_seed(check_random_state(estimator.random_state)))
-    split = split_of(estimator, X, stream.seed) if whole_fit else Split()
+    warn_if_constant(estimator._that_stand_for(X), encoder)
+    state = start.state(estimator, backend)
+    seed = start.seed(estimator, state)
+    split = split_of(estimator, X, seed)
     train = slice(None) if split.train is None else split.train
-    n_rows = np.count_nonzero(np.ones(X.shape[0]) if weights is None else weights[train])
+    n_rows = _n_rows(X, weights, train)
     if n_rows == 0:
         raise ValueError("early_stopping=True has set aside all rows with a sample_weight above 0")
-    positive_phase = estimator._positive_phase(X)
-    trainer = trainer_of(estimator, n_rows if whole_fit else None, positive_phase)
-    batch_size = rows_of_a_batch(trainer.batch_size, n_rows, whole_fit)
-    trainer = replace(trainer, batch_size=batch_size)
-    shuffle = whole_fit and estimator.shuffle
-    make_run = estimator._run_of(X)
-    run = make_run(estimator, X, trainer, encoder, split, weights, shuffle, stream.seed)
-    if goes_on:
-        run.fit_id, run.data = (estimator._unfinished[name] for name in ("fit_id", "data"))
-        run.progress = progress_of(estimator, backend)
-    elif resumed:
-        history = history_of(estimator)
-        run.progress = Progress(history, n_former=len(history.get("epoch", [])))
-    # Of real columns, the scales that training began with are no longer at hand.
-    if goes_on and run.progress.n_former == 0 and not estimator._has_densities:
-        run.first = _first_state(run, backend)
-    if resumed or goes_on:
-        run.state = trainer.resume(state)
-        return run
-    run.state = _first_state(run, backend)
-    if whole_fit:
-        run.first = run.state.copy()
+    trainer = trainer_of(estimator, n_rows, estimator._positive_phase(X))
+    trainer = replace(
+        trainer, batch_size=rows_of_a_batch(trainer.batch_size, n_rows, FEWEST_CHAINS)
+    )
+    make_run, shuffle = estimator._run_of(X), estimator.shuffle
+    run = make_run(estimator, X, trainer, encoder, split, weights, shuffle, seed)
+    start.begin(run, state, backend)
     return run
 
 
-def _first_state(run: Run, backend: Any) -> TrainingState:
-    """The state before the first update."""
-    estimator, trainer, X = run.estimator, run.trainer, run.X
-    stream = RandomStream(run.seed)
-    couplings = estimator._initial_couplings(estimator._n_visible, stream.seed, backend)
-    rows, weights, _ = next(run.batches())
-    state = trainer.start(
-        couplings,
-        run.encoder.spins(X[rows]),
-        stream,
-        backend,
-        weights,
-        visible_units=estimator._visible_units,
-        hidden_units=estimator._hidden_units,
-        visible_scale=estimator._visible_scale(backend),
-        smallest_scale=estimator._smallest_scale(X, run.weights, backend),
+def _run_of_stream(
+    estimator: Any, X: Any, weights: np.ndarray | None, backend: Any, start: FromScratch
+) -> Run:
+    """A run through the rows once, in their order; how many there will be in all is not known."""
+    encoder = estimator._encoder(backend, X).unscaled
+    state = start.state(estimator, backend)
+    seed = start.seed(estimator, state)
+    n_rows = _n_rows(X, weights, slice(None))
+    trainer = trainer_of(estimator, None, estimator._positive_phase(X))
+    trainer = replace(
+        trainer, batch_size=rows_of_a_batch(trainer.batch_size, n_rows, CHAINS_FOR_UNKNOWN_ROWS)
     )
-    try:
-        trainer.check(state)
-    except Diverged as error:
-        raise ValueError(
-            f"training cannot start with init_scale={estimator.init_scale!r}: {error} in "
-            f"{estimator._dtype}, before the first update. Lower init_scale."
-        ) from None
-    return state
+    make_run = estimator._run_of(X)
+    run = make_run(estimator, X, trainer, encoder, Split(), weights, False, seed)
+    start.begin(run, state, backend)
+    # Not to be repeated.
+    run.first = None
+    return run
 
 
-def _check_resumable(estimator: Any, machine: Machine) -> None:
-    """Raise ValueError if the parameters no longer describe the fitted model."""
-    fitted: dict[str, Any] = estimator._sizes_of(machine)
-    if not estimator.fit_intercept and machine.has_biases:
-        fitted["fit_intercept"] = True
-    for name, value in fitted.items():
-        if getattr(estimator, name) != value:
-            raise ValueError(
-                f"training cannot go on with {name}={getattr(estimator, name)}: the fitted model "
-                f"has {name}={value}. Set it back, or fit anew with warm_start=False."
-            )
+def _n_rows(X: Any, weights: np.ndarray | None, rows: Any) -> int:
+    """How many of some rows count."""
+    return int(np.count_nonzero(np.ones(X.shape[0])[rows] if weights is None else weights[rows]))
 
 
 def _set(estimator: Any, attributes: dict[str, Any]) -> None:
