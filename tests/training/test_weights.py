@@ -110,7 +110,7 @@ def test_weights_are_learned(estimator, negative_phase):
 
 def test_equal_weights_are_none(estimator, bars):
     """To rounding, as long as that has not flipped a spin."""
-    for how in ({}, {"early_stopping": True}):
+    for how in ({}, {"early_stopping": True}, {"l2_penalty": 3.0}):
         estimator.set_params(**how)
         weighted = clone(estimator).fit(bars, sample_weight=np.full(len(bars), 0.3))
         assert_nearly_same_model(clone(estimator).fit(bars), weighted)
