@@ -367,12 +367,12 @@ def _estimate(
     lower = min(total.lower - total.lower_error, total.value - error) - rounding
     upper = max(total.upper + total.upper_error, total.value + error) + rounding
     return LogPartition(
-        value=total.value,
+        value=float(total.value),
         error=float(np.hypot(error, rounding)),
         method="tempering",
         doubts=doubts,
-        lower=lower,
-        upper=upper,
+        lower=float(lower),
+        upper=float(upper),
         barrier=travelled.barrier,
         n_round_trips=travelled.n_round_trips,
         n_chains=travelled.n_columns,

@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import OneHotEncoder
 from tools.zoo import CUSTOMERS, TABLES, customers, log_likelihood_of_columns, outcome
 
 from sklearn_rapid import DBM, RABM, RADBM, RARBM, RBM
+from sklearn_rapid.training.fit.independent import Comparison
 
 RESTRICTED = {"RBM": RBM(), "RARBM": RARBM()}
 # Sums over their latent units are estimated, of so many rows.
@@ -95,3 +97,23 @@ def test_no_fit_ends_below_independent_columns_anywhere(name):
 def test_no_latent_machine_ends_below_independent_columns(name):
     """One seed: fits take ten times as long."""
     assert not below(LATENT, name, [0], n_errors=3.0, n_scored=ROWS_ESTIMATED)
+
+
+@pytest.mark.parametrize("model", [RBM(4), RADBM((4, 3), n_patterns=2)], ids=["RBM", "RADBM"])
+@pytest.mark.parametrize("with_weights", [False, True])
+def test_independent_columns_have_the_means_of_what_is_known(model, with_weights, monkeypatch):
+    """Not of what the model has filled gaps with, however bad it was."""
+    monkeypatch.setattr(Comparison, "is_worse", True)
+    rng = np.random.default_rng(0)
+    X = (rng.random((200, 6)) < np.linspace(0.05, 0.6, 6)).astype(float)
+    X[rng.random(X.shape) < 0.3] = np.nan
+    weights = rng.integers(1, 4, size=200) if with_weights else np.ones(200)
+    with pytest.warns(ConvergenceWarning, match="the model is one of independent columns"):
+        model.set_params(random_state=0, max_iter=10).fit(
+            X, sample_weight=weights if with_weights else None
+        )
+    known = ~np.isnan(X)
+    expected = weights @ np.where(known, X, 0.0) / (weights @ known)
+    found = 1.0 / (1.0 + np.exp(-2.0 * model.intercept_visible_[:6].astype(float)))
+    # A row is added in no field where that costs next to nothing.
+    np.testing.assert_allclose(found, expected, atol=0.01)

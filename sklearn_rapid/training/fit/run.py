@@ -232,10 +232,11 @@ class Run:
     def _mean_of_rows(self) -> Any:
         """The mean of each unit over the rows that are trained on, by their weights.
 
-        Weights count within batches in training, so that the mean of all rows seen is another one.
+        The mean of all rows seen in training is another one where rows have weights, which count
+        within batches, or missing entries, which the model itself has filled in.
         """
         mean = self.state.visible_offset
-        if self.weights is None:
+        if self.weights is None and not self.trainer.positive_phase.completes:
             return mean
         backend = self.encoder.backend
         total, known = (np.zeros(mean.shape[0]) for _ in range(2))
@@ -243,6 +244,7 @@ class Run:
         for part in batches(rows.size, ROWS_LOOKED_AT_ONCE):
             v, weights = self._states_of(rows[part])
             v = backend.to_numpy(v)
+            weights = np.ones(len(v)) if weights is None else weights
             total += weights @ np.where(v == v, v, 0.0)
             known += weights @ (v == v)
         shown = known > 0.0
