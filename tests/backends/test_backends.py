@@ -92,6 +92,7 @@ def test_philox_known_answers(counter, key, expected):
     assert tuple(int(word[0]) for word in philox(arrays, key, np)) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("counter", "key", "expected"), KNOWN_ANSWERS)
 def test_philox_known_answers_in_numba(counter, key, expected):
     u = np.empty(64, dtype=np.float32)

@@ -241,6 +241,7 @@ def test_small_batches_move_to_the_device_together(cupy_stand_in):
     assert many == few
 
 
+@pytest.mark.slow
 def test_early_stopping_on_the_device(cupy_stand_in):
     how = {"n_components": 8, "early_stopping": True, "max_iter": 3, "random_state": 0}
     expected = RBM(**how).fit(X)
@@ -262,6 +263,7 @@ def test_partial_fit_goes_on_anywhere(cupy_stand_in, estimator):
 # --- from machine to machine ----------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_model_of_the_device_pickles_to_plain_numpy(cupy_stand_in):
     model = RARBM(8, 4, backend="cupy", optimizer="adam", random_state=0)
     model.fit(cupy_stand_in.asarray(X)).score(X)
@@ -270,6 +272,7 @@ def test_a_model_of_the_device_pickles_to_plain_numpy(cupy_stand_in):
     assert [name for name in names if "cupy" in name] == ["cupy"]
 
 
+@pytest.mark.slow
 def test_a_model_of_the_device_is_saved_for_any_machine(cupy_stand_in, tmp_path):
     pytest.importorskip("safetensors")
     model = RARBM(8, 4, backend="cupy", optimizer="adam", random_state=0)

@@ -77,6 +77,7 @@ def test_what_is_wrong_is_refused(nvrtc):
     assert 'identifier "umulhi" is undefined' in log
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", ["sample_spins", "sample_categories", "add_scaled"])
 def test_no_multiply_adds_are_fused(nvrtc, kernel):
     """Or spins would not be those of other backends. (log1p and division have some inside.)"""

@@ -18,6 +18,7 @@ def model(request):
     return request.param(**HOW).fit(X)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.float32, object])
 @pytest.mark.parametrize("output", ["sample", "mean"])
 def test_masked_entries_are_missing(model, dtype, output):

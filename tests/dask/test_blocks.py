@@ -27,6 +27,7 @@ def from_parquet(folder):
     return dataframe.read_parquet(str(folder / "*.parquet")).to_dask_array(lengths=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stored", [from_zarr, from_parquet])
 def test_blocks_end_where_a_fit_of_all_rows_ends(stored, tmp_path):
     rows = stored(tmp_path)

@@ -153,6 +153,7 @@ def test_single_precision(client):
     assert_same_model(local, remote, rtol=0.0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_second_fit_goes_on_from_the_first(client):
     local, remote = both(RBM, (8,), warm_start=True)
     for _ in range(2):
@@ -171,6 +172,7 @@ def test_rows_that_are_held_already_stay_where_they_are(client):
     assert {str(key): value for key, value in client.who_has(rows).items()} == where
 
 
+@pytest.mark.slow
 def test_a_fit_that_was_cut_short_goes_on(client):
     class Stop:
         """Ends the fit after its first epoch."""
@@ -242,6 +244,7 @@ def test_streams_do_not_depend_on_the_number_of_workers(fresh_workers):
     assert_same_model(*models)
 
 
+@pytest.mark.slow
 def test_no_more_blocks_are_held_than_were_asked_for(client):
     seen = []
 
@@ -353,6 +356,7 @@ def test_estimates_do_not_share_what_workers_forget(fitted, client, monkeypatch)
     assert len(set(keys)) == 2
 
 
+@pytest.mark.slow
 def test_frames(client):
     frame = pd.DataFrame(X, columns=[f"x{i}" for i in range(V)])
     local, remote = both(RBM, (8,))

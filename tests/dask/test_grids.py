@@ -84,6 +84,7 @@ def test_a_grid_of_strategies(client, name, grid):
     assert_same_search(*here_and_there(GridSearchCV(ESTIMATORS[name], grid, cv=2)))
 
 
+@pytest.mark.slow
 def test_a_halving_grid(client, estimator):
     grid = {"n_components": [2, 3, 4, 6]}
     how = {"resource": "max_iter", "max_resources": 4, "min_resources": 1, "cv": 2}

@@ -336,6 +336,7 @@ BAD_BLOCKS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:X does not have valid feature names:UserWarning")
 @pytest.mark.parametrize("method", ["transform", "score_samples", "free_energy"])
 @pytest.mark.parametrize("which", BAD_BLOCKS)

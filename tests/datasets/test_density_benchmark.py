@@ -97,6 +97,7 @@ def test_downloads_what_is_missing(data_home, sets, monkeypatch):
     assert url.endswith("/master/datasets/adult/adult.test.data")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mine", "nltcs"])
 def test_reads_no_more_than_there_can_be(data_home, monkeypatch, name):
     """A file of 0.1 MB that would be decompressed to 100 MB."""

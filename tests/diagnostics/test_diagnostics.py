@@ -132,6 +132,7 @@ def biases(request):
 # --- ground state and accessibility ---------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(5, 4), (2, 7), (7, 3), (1, 1)])
 @pytest.mark.parametrize("backend", ["numpy", "numba"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -442,6 +443,7 @@ def test_bad_window():
         integrated_autocorrelation_time(np.arange(9.0), window_factor=0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("observable", ["free_energy", "magnetization"])
 def test_autocorrelation_time_of_a_small_model(kind, observable):
     """ρ(t) = <f, T^t f> / <f, f> from powers of the exact kernel, and their sums."""
@@ -564,6 +566,7 @@ def test_overlap_distribution_of_samples(binarize):
     assert abs(distribution.mean) < LARGEST_Z * np.sqrt(2 / (200 * 199))
 
 
+@pytest.mark.slow
 def test_ladder_travels():
     """Against rejections by enumeration; 24 columns of 400 sweeps: five errors are below .1."""
     model = dense_model(np.random.default_rng(0).normal(0.0, 0.6, (5, 4)))
@@ -687,6 +690,7 @@ def test_needs_a_fitted_estimator(function):
         function("rbm", *CALLS[function])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("function", CALLS, ids=lambda f: f.__name__)
 def test_leaves_the_estimator_as_it_was(function):
     model = RARBM(6, 4, max_iter=3, random_state=0).fit(X)

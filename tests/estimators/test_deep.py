@@ -408,6 +408,7 @@ def test_gibbs_steps_leave_the_distribution(cls, sizes):
     assert p_value_of_states(2 * after - 1, p) > SMALLEST_P
 
 
+@pytest.mark.slow
 def test_samples(cls, sizes):
     """Chains from rows, from coins, and those of training end in the model's distribution."""
     model, exact = made(cls, sizes, scale=0.3)

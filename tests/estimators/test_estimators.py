@@ -195,6 +195,7 @@ def test_without_intercepts_biases_stay_zero(estimator, bars):
 # --- log Z of a larger model ------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "estimator",
     [RBM(n_components=20, random_state=0), RARBM(n_components=20, n_patterns=16, random_state=0)],
@@ -255,6 +256,7 @@ def test_samples_that_depend_on_each_other_are_told_of():
         model.sample(500, random_state=0)
 
 
+@pytest.mark.slow
 def test_samples_follow_the_model(trained):
     X = trained.sample(20_000, n_gibbs_steps=300, init="random", random_state=0)
     p = p_value_of_states(spins_of(X, trained.units), enumerated(trained).visible_probabilities())
@@ -418,6 +420,7 @@ def test_nothing_missing_changes_nothing(estimator, bars):
     np.testing.assert_array_equal(model.reconstruct(bars, random_state=0), bars)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("binarize", [0.5, None, "sample"])
 def test_rows_with_everything_missing(estimator, bars, binarize):
     model = estimator.set_params(binarize=binarize).fit(bars)
@@ -445,6 +448,7 @@ def wide_estimator(request):
     return clone(WIDE[request.param])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("negative_phase", ["auto", "pcd", "cd"])
 def test_threads_do_not_change_the_model(wide_estimator, wide, negative_phase):
     wide_estimator.set_params(negative_phase=negative_phase)

@@ -94,6 +94,7 @@ def test_likelihoods_are_those_of_pairs():
     np.testing.assert_array_equal(log_p, model.score_samples(pairs.visible))
 
 
+@pytest.mark.slow
 def test_log_partition_by_tempering_and_annealing():
     """Couplings strong enough for several modes: within five errors, one in a million each."""
     model, _, _, _ = model_of(scale=0.8)
@@ -105,6 +106,7 @@ def test_log_partition_by_tempering_and_annealing():
         assert estimate.error < 0.2
 
 
+@pytest.mark.slow
 def test_hidden_spins_are_summed_over():
     model, pairs, _, _ = model_of(N_HIDDEN)
     log_p, error = model.score_samples(pairs.visible, n_chains=200, return_error=True)
@@ -274,6 +276,7 @@ def test_chains_are_stationary(n_hidden):
     assert p_value_of_states(started, pairs.p) > SMALLEST_P
 
 
+@pytest.mark.slow
 def test_samples_of_a_ladder(n_hidden):
     """Means, of as many independent states as have come down the ladder at least."""
     model, pairs, _, _ = model_of(n_hidden)
@@ -302,6 +305,7 @@ def test_missing_entries(n_hidden):
     np.testing.assert_allclose(tempered.mean(axis=0), expected, atol=4.4 / np.sqrt(300))
 
 
+@pytest.mark.slow
 def test_rows_with_gaps(n_hidden):
     """What is known of a row has a likelihood of its own; 5 errors, one in a million."""
     model, pairs, _, _ = model_of(n_hidden)
@@ -403,6 +407,7 @@ def test_warm_start(n_hidden):
         model.set_params(n_patterns=K, n_hidden=n_hidden + 1).fit(X)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phase", ["auto", "pcd"])
 def test_early_stopping_keeps_the_best_epoch(n_hidden, phase):
     model = RABM(n_hidden, **{**SMALL, "max_iter": 30}, early_stopping=True, negative_phase=phase)

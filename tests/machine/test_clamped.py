@@ -126,6 +126,7 @@ def test_annealing(layers):
     assert np.all(np.abs(value - log_sums(exact, v)) < 5.0 * error + 1e-3)
 
 
+@pytest.mark.slow
 def test_chains_are_stationary(layers):
     """Free units after Gibbs steps from the mean field have their conditional distribution."""
     backend = get_backend("numba")

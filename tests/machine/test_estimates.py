@@ -45,6 +45,7 @@ def test_rounding_is_how_far_free_energies_are_from_exact_ones(backend, kind, se
     assert rounding_of(machine.in_float64(), states.astype(np.int8)) < 1e-10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [1.0, 300.0, 3000.0])
 @pytest.mark.parametrize("seed", range(5))
 def test_probabilities_add_up_to_one_within_the_error(scale, seed):
@@ -105,6 +106,7 @@ def counted(monkeypatch):
     return calls
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_states", [False, True])
 @pytest.mark.parametrize("products", [1.0, 1e6, 4e9])
 def test_time_is_looked_at_between_short_calls(counted, monkeypatch, products, with_states):

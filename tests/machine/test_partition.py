@@ -110,6 +110,7 @@ def test_annealed_from_any_base(backend, base_mean):
     assert abs(result.value - exact.log_z()) < 5 * result.error < 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("base_mean", [None, np.linspace(-0.5, 0.5, 6)])
 def test_annealed_error_is_calibrated_and_z_unbiased(base_mean):
     machine, exact = numba_machine(scale=0.7)
@@ -244,6 +245,7 @@ def test_tempered_in_float64():
     assert abs(result.value - exact.log_z()) < 5 * result.error <= 0.25
 
 
+@pytest.mark.slow
 def test_what_ends_tempering():
     machine, _ = numba_machine(shape=(30, 30))
     assert temper(machine, 4, tol=10.0)[0].stopped_by == "tol"

@@ -186,6 +186,7 @@ def test_sweeps_at_once_one_by_one_and_after_a_pickle_are_the_same(backend):
 # --- what ladders count -----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_rejections(backend):
     """Means of 10,000 columns, of numbers in [0, 1]: five standard errors are below .025."""
     machine, exact = float32_machine("dense", backend)
@@ -273,6 +274,7 @@ def test_regrouped_columns_keep_the_cold_states(backend, columns, cold_rungs):
     np.testing.assert_array_equal(warm, expected)
 
 
+@pytest.mark.slow
 def test_ladders_that_fall_behind_are_seen(backend):
     """Two modes of which the top knows one: bounds cross. At equilibrium they do not."""
     machine, exact = float32_machine("dense", backend, biases="")
@@ -368,6 +370,7 @@ def test_the_sum_along_a_ladder(kind, biases, parity):
     assert total.is_consistent
 
 
+@pytest.mark.slow
 def test_errors_are_those_of_leaving_out_columns():
     """The shares are the jackknife's, to first order: five per cent of two hundred columns."""
     rng = np.random.default_rng(3)

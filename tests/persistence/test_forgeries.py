@@ -182,7 +182,10 @@ def assert_works(model, X):
     "ignore:the fitted .* computes with",
 )
 @pytest.mark.parametrize("is_cut_short", [False, True])
-@pytest.mark.parametrize("share", [0.03, pytest.param(0.25, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "share",
+    [0.01, pytest.param(0.03, marks=pytest.mark.slow), pytest.param(0.25, marks=pytest.mark.slow)],
+)
 @pytest.mark.parametrize("name", MODELS)
 def test_no_forgery_fails_late(name, share, is_cut_short, tmp_path):
     """All forgeries, or a random choice of them."""

@@ -177,6 +177,7 @@ def test_sparse_rows_mean_the_same(estimator, container, binarize, method):
     np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_sparse_row_has_one_result_whatever_its_company():
     X = sparse_rows()
     for estimator in ESTIMATORS:
@@ -202,6 +203,7 @@ def test_which_rows_stay_sparse(X, binarize, expected):
     assert encoder.keeps_sparse(X) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=by_name)
 def test_sparse_rows_are_never_made_dense_as_a_whole(estimator):
     """Of 100,000 rows and 2000 columns: 800 MB in float32."""

@@ -315,6 +315,7 @@ def test_scoring_monitor_and_progress_bar_do_not_change_the_model(estimator, X, 
     assert type(estimator).__name__ in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_scoring_monitor_in_a_grid_search(estimator, X, n_jobs):
     estimator.set_params(learning_rate=0.1)

@@ -40,6 +40,7 @@ def fits_as(estimator, X, binarize):
     return auto
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "make",
     [

@@ -270,6 +270,7 @@ def test_it_learns(model):
         assert other.score(X) > best - 0.2
 
 
+@pytest.mark.slow
 def test_samples_are_from_the_model(model):
     model.fit(X)
     drawn_codes = model.sample(4000, random_state=1)
@@ -285,6 +286,7 @@ def test_samples_are_from_the_model(model):
     np.testing.assert_array_equal(model.gibbs(X, 0), X)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tempered", [True, False])
 def test_reconstruct(model, tempered):
     """The missing code given the others, by its conditional distribution."""
@@ -486,6 +488,7 @@ def test_densities_integrate_to_one(mixed):
     assert total * 0.25 * (noise[1] - noise[0]) == pytest.approx(1.0, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_without_couplings_columns_are_independent(mixed):
     """The product of normal densities and of the frequencies of codes and bits."""
     mixed.fit(T)
@@ -511,6 +514,7 @@ def test_it_learns_what_columns_say_of_one_another(mixed):
     np.testing.assert_array_equal(filled[:, [0, 2, 3]], T[["height", "bit", "noise"]])
 
 
+@pytest.mark.slow
 def test_samples_of_tables(mixed):
     mixed.fit(T)
     exact, states = of_mixed(mixed)
@@ -584,6 +588,7 @@ def test_errors_say_which_columns_they_count(mixed):
         clone(mixed).fit(T.to_numpy())
 
 
+@pytest.mark.slow
 def test_bits_of_tables_are_thresholded():
     rows = T.assign(bit=np.where(T["bit"] > 0, 7.0, 2.0))
     expected = RBM(**HOW, visible=NAMED).fit(T)
@@ -668,6 +673,7 @@ def test_features_are_real(hopfield, units):
     assert stats.kstest(noise.ravel(), "norm").pvalue > SMALLEST_P
 
 
+@pytest.mark.slow
 def test_real_hidden_units_below_categories(model):
     model.set_params(hidden="gaussian", n_components=3).fit(X)
     states = one_hot(ALL_CODES)
@@ -730,6 +736,7 @@ def test_threads_do_not_matter(estimator_and_rows):
     assert_same(one, two, rows)
 
 
+@pytest.mark.slow
 def test_one_epoch_is_one_partial_fit(estimator_and_rows):
     estimator, rows = estimator_and_rows
     estimator.set_params(shuffle=False, max_iter=1)
@@ -774,6 +781,7 @@ def test_a_fit_that_was_cut_short_goes_on(estimator_and_rows):
     assert_same(resume(stopped.set_callbacks(), rows), whole, rows)
 
 
+@pytest.mark.slow
 def test_warm_start_and_early_stopping(estimator_and_rows):
     estimator, rows = estimator_and_rows
     estimator.set_params(warm_start=True, early_stopping=True, max_iter=5).fit(rows)
@@ -783,6 +791,7 @@ def test_warm_start_and_early_stopping(estimator_and_rows):
     assert np.all(np.isfinite(estimator.history_["log_likelihood"]))
 
 
+@pytest.mark.slow
 def test_rows_of_weight_zero_have_no_say(estimator_and_rows):
     estimator, rows = estimator_and_rows
     weights = np.arange(len(rows)) % 2
@@ -793,6 +802,7 @@ def test_rows_of_weight_zero_have_no_say(estimator_and_rows):
     assert_same(clone(estimator).fit(other, sample_weight=weights), expected, rows)
 
 
+@pytest.mark.slow
 def test_on_a_gpu(cupy_stand_in, estimator_and_rows):
     """The same but for rounding, from NumPy's rows and from CuPy's; results are where rows are."""
     estimator, rows = estimator_and_rows

@@ -139,6 +139,7 @@ def test_values_beside_gaps_are_explained_as_ever():
 ROW = {"spins": [1.0, NAN, -1.0, NAN, NAN], "gaussians": [0.3, NAN]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ROW)
 def test_completed_rows_have_the_gradient_of_what_is_known(kind):
     """Five standard errors of 20 000 chains for each parameter: refused once in ten thousand."""
@@ -235,6 +236,7 @@ def test_rows_of_weight_zero_need_not_be_known(model):
     assert_same_model(one, clone(model).fit(changed, sample_weight=weights))
 
 
+@pytest.mark.slow
 def test_a_repeated_row_counts_as_a_weight(model):
     """In whole batches a weight of two is a row twice, up to the draws: within their noise."""
     model.set_params(max_iter=40)
@@ -255,6 +257,7 @@ def test_ways_to_say_that_an_entry_is_missing(model):
     np.testing.assert_array_equal(one.components_, of_frame.components_)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("params", [{}, {"dtype": "float64"}, {"early_stopping": True}])
 def test_one_seed_one_model_for_any_number_of_threads(columns, params):
     model, X = columns

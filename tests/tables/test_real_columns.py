@@ -72,6 +72,7 @@ def test_estimates_of_log_z_agree(model, method):
     assert abs(estimate.value - model.log_partition("exact").value) < 5 * estimate.error < 1.0
 
 
+@pytest.mark.slow
 def test_without_couplings_a_model_is_one_normal_distribution():
     """Penalties have set all couplings to zero: what is left are means and scales."""
     model = RBM(**{**HOW, "max_iter": 400}, l1_penalty=1e5)
@@ -364,6 +365,7 @@ def test_mean_and_scale_are_of_the_first_rows(model):
     np.testing.assert_allclose(model.scale_, X[:50].std(axis=0), rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phase", ["auto", "pcd", "cd", "exact"])
 def test_negative_phases(model, phase):
     model.set_params(negative_phase=phase, early_stopping=True, max_iter=60).fit(X)

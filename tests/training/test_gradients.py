@@ -98,6 +98,7 @@ def enumerated(parameters):
 # --- gradients ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("center", [True, False])
 @pytest.mark.parametrize("means", [True, False])
 @pytest.mark.parametrize(

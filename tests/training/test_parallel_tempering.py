@@ -162,6 +162,7 @@ def test_columns_end_where_few_chains_share_one():
     assert chains.step_share == pytest.approx(0.9**4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cls", [RBM, RARBM])
 def test_rungs_follow_the_barrier(cls):
     """A model of independent units needs hardly any; one of well separated modes some."""

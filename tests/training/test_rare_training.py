@@ -80,6 +80,7 @@ def test_unusual_rows_and_known_states_matter(model, table, monkeypatch):
     assert np.any(other.components_ != whole.components_)
 
 
+@pytest.mark.slow
 def test_threads_do_not_matter(model, table):
     one, two = (clone(model).set_params(n_threads=n).fit(TABLES[table]) for n in (1, 2))
     check_used(one, table)
@@ -125,6 +126,7 @@ def test_checkpoints_lead_to_the_whole_fit(model, table, n_epochs, tmp_path):
     assert_same(left_by(whole), left_by(again))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["pickle", "file"])
 def test_models_are_kept_with_all_that_training_has_left(model, table, how, tmp_path):
     X = TABLES[table]

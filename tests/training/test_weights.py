@@ -55,6 +55,7 @@ def test_penalties_are_shared_by_all_rows(estimator, bars):
     assert_same_model(few, many)
 
 
+@pytest.mark.slow
 def test_partial_fit_shares_penalties_by_the_rows_seen(estimator, bars):
     """The first call is a fit of these rows; further on the penalty has all but gone."""
     estimator.set_params(shuffle=False, batch_size=7, learning_rate=0.2, max_iter=1)
