@@ -219,7 +219,7 @@ SHARED = {
 
 
 def with_shared_parameters(cls: Class) -> Class:
-    """Put the entry of a shared parameter where a class's docstring has a line `{name}`."""
+    """Put a shared entry where a class's docstring has a line `{name}`."""
     if cls.__doc__ is not None:  # python -OO has none
         doc = inspect.cleandoc(cls.__doc__)
         cls.__doc__ = re.sub(r"(?m)^\{(\w+)\}$", lambda line: SHARED[line[1]], doc) + "\n"

@@ -47,12 +47,9 @@ class Basin:
     Attributes
     ----------
     known : KnownStates
-    n_steps : int
-        T. With none of them the basin is the known states themselves.
-    odds, error : float
-        The weight of the other states over that of the known ones, and its standard error.
     n_left : array of shape (n_steps,)
-        Of `N_CHAINS` chains from known states: how many have not come back, step by step.
+        Of `N_CHAINS` chains from known states: how many have not come back, step by step. Without
+        any step the basin is the known states themselves.
     left : array of shape (n_left[-1], V)
         Where those are that have not come back at all. int8, on the host.
 
@@ -69,11 +66,26 @@ class Basin:
     """
 
     known: KnownStates
-    n_steps: int = 0
-    odds: float = 0.0
-    error: float = 0.0
     n_left: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))
     left: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), dtype=np.int8))
+
+    @property
+    def n_steps(self) -> int:
+        """T."""
+        return len(self.n_left)
+
+    @property
+    def odds(self) -> float:
+        """The weight of the other states over that of the known ones."""
+        return float(np.sum(self.n_left)) / N_CHAINS
+
+    @property
+    def error(self) -> float:
+        """The standard error of `odds`: of the mean number of steps outside."""
+        square = float(np.sum((2.0 * np.arange(self.n_steps) + 1.0) * self.n_left)) / N_CHAINS
+        # That none was seen outside does not mean that there is nothing.
+        variance = max(square - self.odds**2, 1.0 / N_CHAINS) if self.n_steps else 0.0
+        return float(np.sqrt(variance / N_CHAINS))
 
     @property
     def log_total(self) -> float:
@@ -195,23 +207,16 @@ def basin_of(
     share = float(np.exp(min(0.0, known.log_total - log_z)))
     rng = np.random.default_rng((stream.seed, stream.position))
     walk = Walk(machine, known, known.drawn(N_CHAINS, rng), stream)
-    basin = Basin(known, left=known.states[:0])
-    n_left, n_outside, n_rows = [], np.zeros(N_CHAINS), 0
-    for step in range(1, MOST_STEPS + 1):
+    basin, n_rows = Basin(known, left=known.states[:0]), 0
+    while basin.n_steps < MOST_STEPS and len(walk.outside):
         n_rows += len(walk.outside)
         if n_rows > max_rows:
             break
         walk.step()
-        n_left.append(len(walk.outside))
-        n_outside[walk.outside] += 1.0
-        # That none was seen outside does not mean that there is nothing.
-        error = max(float(n_outside.std()), N_CHAINS**-0.5) / N_CHAINS**0.5
-        if step > 1 and share * error > tol:
+        longer = Basin(known, np.append(basin.n_left, len(walk.outside)), walk.states())
+        if longer.n_steps > 1 and share * longer.error > tol:
             break
-        odds = float(n_outside.mean())
-        basin = Basin(known, step, odds, error, np.array(n_left), walk.states())
-        if not len(walk.outside):
-            break
+        basin = longer
     return basin
 
 

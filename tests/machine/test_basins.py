@@ -114,7 +114,7 @@ def test_a_smaller_tolerance_takes_fewer_steps(exact, known):
 def test_states_are_of_the_basin_as_often_as_they_lead_there(exact, is_known, known, n_steps):
     """Each state a thousand times."""
     states = np.repeat(all_spins(N_VISIBLE), 1000, axis=0).astype(np.int8)
-    found = Basin(known, n_steps).contain(machine_of(exact), states, RandomStream(1))
+    found = Basin(known, np.zeros(n_steps)).contain(machine_of(exact), states, RandomStream(1))
     n_found = found.reshape(-1, 1000).sum(axis=1)
     p, n = leading(exact, is_known, n_steps), len(is_known)
     low, high = stats.binom.ppf([SMALLEST_P / n / 2, 1 - SMALLEST_P / n / 2], 1000, p[:, None]).T
@@ -133,7 +133,7 @@ def test_draws_of_a_basin_have_its_distribution(exact, is_known, known, n):
     basin = found_basin(exact, known, tol=0.05)
     # The shares of steps are estimated by the chains of the basin; here they are exact.
     expected = staying_outside(exact, is_known, basin.n_steps)
-    exactly = Basin(known, basin.n_steps, expected.sum(), 0.0, N_CHAINS * expected)
+    exactly = Basin(known, N_CHAINS * expected)
     p = exact.visible_probabilities() * leading(exact, is_known, basin.n_steps)
     p /= p.sum()
     n_calls = {1: 2000, 7: 300, 5000: 1}[n]
@@ -251,6 +251,6 @@ def test_what_lies_beyond_one_step_is_of_the_size_of_what_lies_within_it():
     known = weighed(machine_of(exact), np.ones((1, 6), dtype=np.int8))
     n_left = np.array([int(0.75 * N_CHAINS)])
     left = np.ones((n_left[0], 6), dtype=np.int8)
-    basin = Basin(known, 1, 0.75, 0.01, n_left, left)
+    basin = Basin(known, n_left, left)
     # 0.75² + 0.75³ + ... = 2.25 lie beyond.
     assert basin.beyond(np.zeros(6)) == pytest.approx(2.25, rel=0.01)

@@ -131,7 +131,7 @@ def _digest(a):
 
 
 def fitted(model, X, weights):
-    """Without warnings: some of these fits are too short for anything."""
+    """The model, with row weights if there are any."""
     return model.fit(X) if weights is None else model.fit(X, sample_weight=weights)
 
 

@@ -39,7 +39,7 @@ class FromScratch:
 
     def seed(self, estimator: Any, state: TrainingState | None) -> int:
         """Of the random numbers of training."""
-        return RandomStream(new_seed(check_random_state(estimator.random_state))).seed
+        return new_seed(check_random_state(estimator.random_state))
 
     def begin(self, run: Run, state: TrainingState | None, backend: Any) -> None:
         """Put a run at its first update."""
