@@ -1,0 +1,125 @@
+"""Check the fitted attributes and the training state of a model that is saved or loaded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sklearn_rapid.backends import get_backend
+from sklearn_rapid.estimators.base import BaseRBM
+from sklearn_rapid.estimators.fitted import (
+    COUNT,
+    FLOATS,
+    LARGEST,
+    LARGEST_SCALE,
+    Wanted,
+    are_floats,
+    are_scales,
+    check_fitted,
+    check_training_state,
+    check_wanted,
+    is_count,
+    is_finite,
+    is_number,
+)
+from sklearn_rapid.tables.kinds import KINDS
+from sklearn_rapid.training.negative_phase import TemperedChains
+from sklearn_rapid.training.optimizers import is_own_state
+
+
+def check_model(model: BaseRBM) -> None:
+    """Raise ValueError unless all attributes of a fitted model are valid and fit together."""
+    check_wanted(vars(model), ATTRIBUTES, model)
+    check_fitted(model)
+    for name in model._fitted_shapes:
+        largest = np.abs(getattr(model, name)).max()
+        if largest > LARGEST:
+            raise ValueError(f"{name} must be within ±{LARGEST:g}, got {largest:g}")
+    check_wanted(model._training_state, OWN_STATE, model)
+    check_training_state(model._training_state, model._machine(get_backend("numpy")))
+
+
+def _is_history(value: Any, model: BaseRBM) -> bool:
+    if not isinstance(value, dict) or not all(isinstance(c, list) for c in value.values()):
+        return False
+    n_rows = len(value.get("epoch", []))
+    columns = value.values()
+    return all(len(column) == n_rows and all(map(is_number, column)) for column in columns)
+
+
+def _is_kept_log_partition(value: Any, model: BaseRBM) -> bool:
+    is_pair = isinstance(value, tuple) and len(value) == 2
+    return is_pair and isinstance(value[0], bytes) and is_finite(value[1])
+
+
+def _are_layer_sizes(value: Any, model: BaseRBM) -> bool:
+    is_tuple = isinstance(value, tuple) and len(value) > 1
+    return is_tuple and all(is_count(size, 1) for size in value)
+
+
+def _are_feature_names(value: Any, model: BaseRBM) -> bool:
+    is_array = isinstance(value, np.ndarray) and value.dtype == object
+    is_full = is_array and value.shape == (model.n_features_in_,)
+    return is_full and all(isinstance(name, str) for name in value)
+
+
+def _are_categories(value: Any, model: BaseRBM) -> bool:
+    is_list = isinstance(value, list) and len(value) == model.n_features_in_
+    return is_list and all(codes is None or _are_codes(codes) for codes in value)
+
+
+def _are_codes(value: Any) -> bool:
+    is_array = isinstance(value, np.ndarray) and value.dtype == np.float64 and value.ndim == 1
+    return is_array and bool(np.isfinite(value).all())
+
+
+def _are_kinds(value: Any, model: BaseRBM) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(part, tuple)
+        and len(part) == 2
+        and part[0] in KINDS
+        and isinstance(part[1], np.ndarray)
+        and part[1].dtype == np.int64
+        and part[1].ndim == 1
+        for part in value
+    )
+
+
+# The attributes that a fit sets, other than the arrays of `_fitted_shapes`; the owner is the model.
+# `check_fitted` compares them with one another, `check_training_state` looks into the state.
+ATTRIBUTES = {
+    "n_features_in_": Wanted("a whole number above zero", lambda value, _: is_count(value, 1)),
+    "_training_state": Wanted("a dict", lambda value, _: isinstance(value, dict)),
+    "_kept_log_partition": Wanted("a digest and a number", _is_kept_log_partition),
+    "binarize_": Wanted(
+        "a finite number, 'sample' or None",
+        lambda value, _: value is None or is_finite(value) or value == "sample",
+    ),
+    "categories_": Wanted(
+        "a list with the codes of each column, float64, or None", _are_categories
+    ),
+    "feature_names_in_": Wanted("a name for each column", _are_feature_names),
+    "hidden_": Wanted("a kind of units", lambda value, _: isinstance(value, str)),
+    "history_": Wanted("columns of numbers, all as long as 'epoch'", _is_history),
+    "layer_sizes_": Wanted("a tuple of whole numbers above zero", _are_layer_sizes),
+    "mean_": Wanted(
+        "numbers within ±1e36",
+        lambda value, _: are_floats(value, np.shape(value), LARGEST_SCALE),
+    ),
+    "n_iter_": COUNT,
+    "scale_": Wanted(
+        "numbers from 1e-36 to 1e36", lambda value, _: are_scales(value, np.shape(value), FLOATS)
+    ),
+    "visible_": Wanted("pairs of a kind and int64 columns", _are_kinds),
+}
+# Stricter than `check_training_state`: a file holds no optimizer or phase of a user's own.
+OWN_STATE = {
+    "optimizer_state": Wanted(
+        "what an optimizer of this package leaves", lambda value, _: is_own_state(value)
+    ),
+    "chains": Wanted(
+        "rows of states, tempered chains or None",
+        lambda value, _: value is None or isinstance(value, np.ndarray | TemperedChains),
+    ),
+}
