@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import logsumexp
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_rapid.backends import RandomStream, to_host
@@ -17,7 +16,7 @@ from sklearn_rapid.checks.arguments import (
     check_option,
     check_positive,
     checked_weights,
-    new_seed,
+    seed_stream,
 )
 from sklearn_rapid.checks.arrays import in_memory
 from sklearn_rapid.checks.warnings import warn
@@ -246,7 +245,7 @@ class LikelihoodMixin:
         machine = self._machine(self._backend_at_hand())
         stream = self._own_stream()
         if random_state is not None:
-            stream = RandomStream(new_seed(check_random_state(random_state)))
+            stream = seed_stream(random_state)
         method = resolved_method(method, machine)
         with machine.backend.running():
             if method == "exact":

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_rapid.backends import RandomStream, is_cupy_array
-from sklearn_rapid.checks.arguments import check_count, check_option, new_seed
+from sklearn_rapid.checks.arguments import check_count, check_option, seed_stream
 from sklearn_rapid.checks.arrays import as_array, checked_array, in_memory, readable
 from sklearn_rapid.checks.warnings import warn
 from sklearn_rapid.machine.completions import MOST_COMPLETIONS, exact_means, n_completions
@@ -97,7 +96,7 @@ class SamplingMixin:
             )
         machine = self._machine(self._backend_at_hand(init))
         encoder = self._encoder(machine.backend)
-        stream = RandomStream(new_seed(check_random_state(random_state)))
+        stream = seed_stream(random_state)
         with machine.backend.running():
             if is_tempered:
                 source = self._source(machine)
@@ -164,7 +163,7 @@ class SamplingMixin:
         """
         check_is_fitted(self)
         n_steps = check_count("n_steps", n_steps, 0)
-        stream = RandomStream(new_seed(check_random_state(random_state)))
+        stream = seed_stream(random_state)
 
         def walked(machine: Any, encoder: Any, v: Any, out: Any) -> Any:
             v = ClampedChains().states(machine, v, stream) if encoder.gaps else v
@@ -227,7 +226,7 @@ class SamplingMixin:
             X = self._hidden_by(mask, X)
         machine, encoder = self._ready(X)
         where = machine.backend.xp if is_cupy_array(X) else np
-        stream = RandomStream(new_seed(check_random_state(random_state)))
+        stream = seed_stream(random_state)
         out = where.empty(X.shape, dtype=np.result_type(X.dtype, self._dtype))
         returned = partial(self._returned, backend=machine.backend, like=X, dtype=out.dtype)
         by_threshold = self._read_by_threshold(encoder)
