@@ -24,7 +24,7 @@ from sklearn_rapid.estimators.fitted import (
     is_number,
 )
 from sklearn_rapid.tables.kinds import KINDS
-from sklearn_rapid.training.negative_phase import TemperedChains
+from sklearn_rapid.training.chains import Chains, PlainChains, TemperedChains, as_chains
 from sklearn_rapid.training.optimizers import is_own_state
 
 
@@ -119,7 +119,7 @@ OWN_STATE = {
         "what an optimizer of this package leaves", lambda value, _: is_own_state(value)
     ),
     "chains": Wanted(
-        "rows of states, tempered chains or None",
-        lambda value, _: value is None or isinstance(value, np.ndarray | TemperedChains),
+        "chains of this package",
+        lambda value, _: type(as_chains(value)) in (Chains, PlainChains, TemperedChains),
     ),
 }

@@ -30,7 +30,7 @@ from sklearn_rapid.persistence.attributes import ATTRIBUTES, check_model
 from sklearn_rapid.persistence.files import write_whole
 from sklearn_rapid.persistence.tree import DTYPES, Tree
 from sklearn_rapid.training import negative_phase, optimizers, positive_phase
-from sklearn_rapid.training.negative_phase import TemperedChains
+from sklearn_rapid.training.chains import Chains, PlainChains, TemperedChains
 from sklearn_rapid.training.state import TrainingState
 
 __all__ = ["load", "save"]
@@ -51,7 +51,7 @@ TREE = Tree(
         *optimizers.BY_NAME.values(),
         *positive_phase.BY_NAME.values(),
         *(optimizers.Constant, optimizers.ExponentialDecay, optimizers.LinearDecay),
-        *(RandomStream, TemperedChains, Ladder),
+        *(RandomStream, Chains, PlainChains, TemperedChains, Ladder),
     ]
 )
 # Errors of reading values of a wrong type.
