@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from sklearn_rapid.backends import RandomStream, to_host
-from sklearn_rapid.checks.arrays import as_array, as_numbers, readable
+from sklearn_rapid.checks.arrays import as_array, as_numbers, resolve_container
 from sklearn_rapid.checks.compat import LARGEST_COUNT
 
 
@@ -47,11 +47,13 @@ def check_option(name: str, value: Any, options: tuple[str, ...]) -> None:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, options))}, got {value!r}")
 
 
-def checked_weights(weights: Any, n_rows: int) -> np.ndarray | None:
+def check_weights(weights: Any, n_rows: int) -> np.ndarray | None:
     """Return a weight for each row, float64; ValueError unless finite with a positive sum."""
     if weights is None:
         return None
-    weights = as_numbers(as_array(readable(to_host(weights), "sample_weight"), "sample_weight"))
+    weights = as_numbers(
+        as_array(resolve_container(to_host(weights), "sample_weight"), "sample_weight")
+    )
     if weights.dtype.kind not in "biuf":
         raise ValueError(f"sample_weight must hold numbers, got dtype {weights.dtype}")
     weights = weights.astype(np.float64)

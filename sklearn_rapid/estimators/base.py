@@ -24,9 +24,9 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_rapid.backends import RandomStream, get_backend, is_cupy_array
-from sklearn_rapid.checks.arguments import checked_weights
-from sklearn_rapid.checks.arrays import checked_array
-from sklearn_rapid.checks.compat import validate_parameters, validates_parameters
+from sklearn_rapid.checks.arguments import check_weights
+from sklearn_rapid.checks.arrays import check_array
+from sklearn_rapid.checks.compat import validate_parameters, with_validated_parameters
 from sklearn_rapid.estimators.fitted import VersionedPickle, check_fitted, check_training_state
 from sklearn_rapid.estimators.input import InputMixin
 from sklearn_rapid.estimators.likelihood import LikelihoodMixin
@@ -89,7 +89,7 @@ class BaseRBM(
     # --- training -----------------------------------------------------------------------
 
     @with_callbacks
-    @validates_parameters
+    @with_validated_parameters
     def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Train on X for `max_iter` epochs.
 
@@ -126,7 +126,7 @@ class BaseRBM(
             goes_on = self.warm_start and hasattr(self, "_training_state")
             start = FromModel() if goes_on else FromScratch()
             X = self._validate(X, reset=start.is_fresh, missing=True)
-            weights = checked_weights(sample_weight, X.shape[0])
+            weights = check_weights(sample_weight, X.shape[0])
             weights = weights_of_known(X, weights, every_column=True)
             if start.is_fresh:
                 self._measure_columns(X, weights)
@@ -161,7 +161,7 @@ class BaseRBM(
         with self._unchanged_on_error():
             start = FromModel() if hasattr(self, "_training_state") else FromScratch()
             X = self._validate(X, reset=start.is_fresh, missing=True)
-            weights = weights_of_known(X, checked_weights(sample_weight, X.shape[0]))
+            weights = weights_of_known(X, check_weights(sample_weight, X.shape[0]))
             if start.is_fresh:
                 self._measure_columns(X, weights)
             _fit.partial_fit(self, X, weights, start)
@@ -212,7 +212,7 @@ class BaseRBM(
         """
         check_is_fitted(self)
         given = H
-        H = checked_array(H, "H", (None, self._n_features_out))
+        H = check_array(H, "H", (None, self._n_features_out))
         H = H.toarray() if sparse.issparse(H) else H
         machine = self._machine(self._backend_at_hand(H))
         encoder = self._encoder(machine.backend)

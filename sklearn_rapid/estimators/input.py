@@ -19,8 +19,14 @@ from sklearn_rapid.backends import (
     get_backend,
     is_cupy_array,
 )
-from sklearn_rapid.checks.arrays import as_numbers, check_finite, explained, in_memory, readable
-from sklearn_rapid.checks.compat import as_set_output
+from sklearn_rapid.checks.arrays import (
+    as_numbers,
+    check_finite,
+    compute_if_dask,
+    explain_error,
+    resolve_container,
+)
+from sklearn_rapid.checks.compat import wrap_output
 from sklearn_rapid.checks.warnings import warn
 from sklearn_rapid.tables.categories import CategoryEncoder, categories_of
 from sklearn_rapid.tables.gaps import lacks_entries
@@ -204,7 +210,7 @@ class InputMixin:
     def _as_table(self, values: Any, like: Any = None) -> Any:
         """Rows as the frame that `set_output` asks for, if X was one."""
         names = vars(self).get("feature_names_in_")
-        return values if names is None else as_set_output(self, values, names, like)
+        return values if names is None else wrap_output(self, values, names, like)
 
     # --- what a first X says ------------------------------------------------------------
 
@@ -268,7 +274,7 @@ class InputMixin:
     # --- validation ---------------------------------------------------------------------
 
     def _validate(self, X: Any, *, reset: bool, missing: bool = False) -> Any:
-        X = in_memory(X, "X")
+        X = compute_if_dask(X, "X")
         if is_cupy_array(X):
             return self._validate_on_device(X, reset=reset, missing=missing)
         missing = missing and not sparse.issparse(X)
@@ -276,13 +282,13 @@ class InputMixin:
             "accept_sparse": ("csr", "csc"),
             "ensure_all_finite": "allow-nan" if missing else True,
         }
-        X = readable(X, "X", missing=missing)
+        X = resolve_container(X, "X", missing=missing)
         try:
             checked = as_numbers(validate_data(self, X, reset=reset, **how))
             if checked.dtype.kind not in "biuf":
                 raise ValueError(f"X must hold numbers, got dtype {checked.dtype}")
         except (TypeError, ValueError) as error:
-            clearer = explained(error, X)
+            clearer = explain_error(error, X)
             if clearer is None:
                 raise
             raise clearer from error

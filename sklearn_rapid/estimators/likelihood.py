@@ -15,10 +15,10 @@ from sklearn_rapid.checks.arguments import (
     check_count,
     check_option,
     check_positive,
-    checked_weights,
+    check_weights,
     seed_stream,
 )
-from sklearn_rapid.checks.arrays import in_memory
+from sklearn_rapid.checks.arrays import compute_if_dask
 from sklearn_rapid.checks.warnings import warn
 from sklearn_rapid.machine.annealing import ais_log_partition
 from sklearn_rapid.machine.clamped import free_energy_bound, log_sums
@@ -98,7 +98,7 @@ class LikelihoodMixin:
         check_is_fitted(self)
         n_chains = check_count("n_chains", n_chains, 2)
         n_temperatures = check_count("n_temperatures", n_temperatures, 2)
-        X, stream = in_memory(X, "X"), self._own_stream()  # rows may be looked at twice
+        X, stream = compute_if_dask(X, "X"), self._own_stream()  # rows may be looked at twice
 
         def of_known(machine: Any, encoder: Any, v: Any, out: Any) -> Any:
             xp = machine.backend.xp
@@ -130,7 +130,7 @@ class LikelihoodMixin:
         float
         """
         log_p = np.asarray(to_host(self.score_samples(X)))
-        return float(np.average(log_p, weights=checked_weights(sample_weight, len(log_p))))
+        return float(np.average(log_p, weights=check_weights(sample_weight, len(log_p))))
 
     def free_energy(self, X: ArrayLike) -> np.ndarray:
         """F(v) = -b·v - Σ_α log 2cosh θ_α of each row, in nats (eq. A2).

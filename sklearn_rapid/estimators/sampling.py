@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_rapid.backends import RandomStream, is_cupy_array
 from sklearn_rapid.checks.arguments import check_count, check_option, seed_stream
-from sklearn_rapid.checks.arrays import as_array, checked_array, in_memory, readable
+from sklearn_rapid.checks.arrays import as_array, check_array, compute_if_dask, resolve_container
 from sklearn_rapid.checks.warnings import warn
 from sklearn_rapid.machine.completions import MOST_COMPLETIONS, exact_means, n_completions
 from sklearn_rapid.machine.machine import Machine
@@ -276,7 +276,7 @@ class SamplingMixin:
                 )
             states = backend.sign(machine.patterns)
         else:
-            init = checked_array(init, "init", (None, self.n_features_in_), missing=True)
+            init = check_array(init, "init", (None, self.n_features_in_), missing=True)
             encoder = self._encoder(backend, init)
             encoder.check(init, name="init")
             states = ClampedChains().states(machine, encoder.spins(init), stream)
@@ -364,7 +364,7 @@ def known_entries(mask: ArrayLike, shape: tuple[int, int]) -> np.ndarray:
     if is_cupy_array(mask):
         mask = mask.get()
     else:
-        mask = as_array(readable(in_memory(mask, "mask"), "mask"), "mask")
+        mask = as_array(resolve_container(compute_if_dask(mask, "mask"), "mask"), "mask")
     if mask.dtype != bool:
         raise ValueError(f"mask must hold booleans, True where X is known; got {mask.dtype}")
     if mask.shape not in (shape, shape[1:]):

@@ -7,22 +7,21 @@ from typing import Any
 import numpy as np
 
 from sklearn_rapid.backends import get_backend
-from sklearn_rapid.estimators.base import BaseRBM
-from sklearn_rapid.estimators.fitted import (
-    COUNT,
+from sklearn_rapid.checks.arguments import is_number
+from sklearn_rapid.checks.requirements import (
+    ANY_COUNT,
     FLOATS,
-    LARGEST,
+    LARGEST_NUMBER,
     LARGEST_SCALE,
-    Wanted,
-    are_floats,
-    are_scales,
-    check_fitted,
-    check_training_state,
-    check_wanted,
+    Requirement,
+    check_requirements,
     is_count,
     is_finite,
-    is_number,
+    is_float_array,
+    is_scale_array,
 )
+from sklearn_rapid.estimators.base import BaseRBM
+from sklearn_rapid.estimators.fitted import check_fitted, check_training_state
 from sklearn_rapid.tables.kinds import KINDS
 from sklearn_rapid.training.chains import Chains, PlainChains, TemperedChains, as_chains
 from sklearn_rapid.training.optimizers import is_own_state
@@ -30,13 +29,13 @@ from sklearn_rapid.training.optimizers import is_own_state
 
 def check_model(model: BaseRBM) -> None:
     """Raise ValueError unless all attributes of a fitted model are valid and fit together."""
-    check_wanted(vars(model), ATTRIBUTES, model)
+    check_requirements(vars(model), ATTRIBUTES, model)
     check_fitted(model)
     for name in model._fitted_shapes:
         largest = np.abs(getattr(model, name)).max()
-        if largest > LARGEST:
-            raise ValueError(f"{name} must be within ±{LARGEST:g}, got {largest:g}")
-    check_wanted(model._training_state, OWN_STATE, model)
+        if largest > LARGEST_NUMBER:
+            raise ValueError(f"{name} must be within ±{LARGEST_NUMBER:g}, got {largest:g}")
+    check_requirements(model._training_state, OWN_STATE, model)
     check_training_state(model._training_state, model._machine(get_backend("numpy")))
 
 
@@ -89,36 +88,37 @@ def _are_kinds(value: Any, model: BaseRBM) -> bool:
 # The attributes that a fit sets, other than the arrays of `_fitted_shapes`; the owner is the model.
 # `check_fitted` compares them with one another, `check_training_state` looks into the state.
 ATTRIBUTES = {
-    "n_features_in_": Wanted("a whole number above zero", lambda value, _: is_count(value, 1)),
-    "_training_state": Wanted("a dict", lambda value, _: isinstance(value, dict)),
-    "_kept_log_partition": Wanted("a digest and a number", _is_kept_log_partition),
-    "binarize_": Wanted(
+    "n_features_in_": Requirement("a whole number above zero", lambda value, _: is_count(value, 1)),
+    "_training_state": Requirement("a dict", lambda value, _: isinstance(value, dict)),
+    "_kept_log_partition": Requirement("a digest and a number", _is_kept_log_partition),
+    "binarize_": Requirement(
         "a finite number, 'sample' or None",
         lambda value, _: value is None or is_finite(value) or value == "sample",
     ),
-    "categories_": Wanted(
+    "categories_": Requirement(
         "a list with the codes of each column, float64, or None", _are_categories
     ),
-    "feature_names_in_": Wanted("a name for each column", _are_feature_names),
-    "hidden_": Wanted("a kind of units", lambda value, _: isinstance(value, str)),
-    "history_": Wanted("columns of numbers, all as long as 'epoch'", _is_history),
-    "layer_sizes_": Wanted("a tuple of whole numbers above zero", _are_layer_sizes),
-    "mean_": Wanted(
+    "feature_names_in_": Requirement("a name for each column", _are_feature_names),
+    "hidden_": Requirement("a kind of units", lambda value, _: isinstance(value, str)),
+    "history_": Requirement("columns of numbers, all as long as 'epoch'", _is_history),
+    "layer_sizes_": Requirement("a tuple of whole numbers above zero", _are_layer_sizes),
+    "mean_": Requirement(
         "numbers within ±1e36",
-        lambda value, _: are_floats(value, np.shape(value), LARGEST_SCALE),
+        lambda value, _: is_float_array(value, np.shape(value), LARGEST_SCALE),
     ),
-    "n_iter_": COUNT,
-    "scale_": Wanted(
-        "numbers from 1e-36 to 1e36", lambda value, _: are_scales(value, np.shape(value), FLOATS)
+    "n_iter_": ANY_COUNT,
+    "scale_": Requirement(
+        "numbers from 1e-36 to 1e36",
+        lambda value, _: is_scale_array(value, np.shape(value), FLOATS),
     ),
-    "visible_": Wanted("pairs of a kind and int64 columns", _are_kinds),
+    "visible_": Requirement("pairs of a kind and int64 columns", _are_kinds),
 }
 # Stricter than `check_training_state`: a file holds no optimizer or phase of a user's own.
 OWN_STATE = {
-    "optimizer_state": Wanted(
+    "optimizer_state": Requirement(
         "what an optimizer of this package leaves", lambda value, _: is_own_state(value)
     ),
-    "chains": Wanted(
+    "chains": Requirement(
         "chains of this package",
         lambda value, _: type(as_chains(value)) in (Chains, PlainChains, TemperedChains),
     ),

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from sklearn.callback import with_callbacks
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_rapid.checks.arguments import check_count, checked_weights
+from sklearn_rapid.checks.arguments import check_count, check_weights
 from sklearn_rapid.checks.compat import validate_parameters
 from sklearn_rapid.checks.warnings import warn
 from sklearn_rapid.estimators.base import BaseRBM
@@ -228,7 +228,7 @@ def _continue_fit(estimator: BaseRBM, X: Any, y: Any, sample_weight: Any) -> Bas
     validate_parameters(estimator)
     with estimator._unchanged_on_error():
         X = estimator._validate(X, reset=False, missing=True)
-        weights = weights_of_known(X, checked_weights(sample_weight, X.shape[0]))
+        weights = weights_of_known(X, check_weights(sample_weight, X.shape[0]))
         fit.fit(estimator, X, y, weights, FromUnfinished())
     return estimator
 

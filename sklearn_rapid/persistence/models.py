@@ -18,7 +18,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_rapid.backends import RandomStream
-from sklearn_rapid.checks.arrays import MOST_SHOWN, shown
+from sklearn_rapid.checks.arrays import MOST_SHOWN, describe
 from sklearn_rapid.checks.compat import ValidatedParameters, validate_parameters
 from sklearn_rapid.checks.version import __version__
 from sklearn_rapid.estimators import DBM, RABM, RADBM, RARBM, RBM
@@ -190,11 +190,11 @@ def _read_header(metadata: Mapping[str, str]) -> dict[str, Any]:
     header = json.loads(metadata[HEADER])
     if not isinstance(header, dict):
         raise ValueError("its header is not one of `sklearn_rapid.save`")
-    version = header.get("version")
-    if header.get("format") != FORMAT or str(version).split(".")[0] != __version__.split(".")[0]:
+    version, number = header.get("version"), header.get("format")
+    if number != FORMAT or str(version).split(".")[0] != __version__.split(".")[0]:
         raise ValueError(
-            f"it is of version {shown(version)} (format {shown(header.get('format'))}), and this "
-            f"is sklearn_rapid {__version__} (format {FORMAT})"
+            f"it is of version {describe(version)} (format {describe(number)}), and this is "
+            f"sklearn_rapid {__version__} (format {FORMAT})"
         )
     for name, kind in HEADER_TYPES.items():
         if not isinstance(header.get(name), kind):
@@ -211,7 +211,7 @@ def _read_arrays(file: Any, header: dict[str, Any]) -> dict[str, np.ndarray]:
     for name in file.keys():
         part = file.get_slice(name)
         if part.get_dtype() not in DTYPES.values():
-            raise ValueError(f"it holds an array {shown(name)} of type {part.get_dtype()!r}")
+            raise ValueError(f"it holds an array {describe(name)} of type {part.get_dtype()!r}")
         shapes[name] = tuple(part.get_shape())
     cls, attributes = MODELS[header["class"]], header["attributes"]
     found = {}
@@ -223,7 +223,7 @@ def _read_arrays(file: Any, header: dict[str, Any]) -> dict[str, np.ndarray]:
         found[name] = shapes[name][::-1] if "transposed" in node else shapes[name]
     n_features = attributes.get("n_features_in_")
     if not isinstance(n_features, int):
-        raise ValueError(f"n_features_in_ must be a whole number, got {shown(n_features)}")
+        raise ValueError(f"n_features_in_ must be a whole number, got {describe(n_features)}")
     # `check_fitted` knows how many visible units encode categories or are latent.
     has_other_units = "categories_" in attributes or issubclass(cls, LatentMixin)
     known = {} if has_other_units else {"V": n_features}
@@ -276,4 +276,5 @@ def _complete_state(rest: Any) -> dict[str, Any]:
 def _list_names(names: Iterable[str]) -> str:
     """List the first few names for an error message."""
     names = sorted(names)
-    return ", ".join(map(shown, names[:MOST_NAMES])) + (", ..." if len(names) > MOST_NAMES else "")
+    more = ["..."] if len(names) > MOST_NAMES else []
+    return ", ".join([*map(describe, names[:MOST_NAMES]), *more])

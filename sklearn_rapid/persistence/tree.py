@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_rapid.checks.arrays import MOST_SHOWN, shown
+from sklearn_rapid.checks.arrays import MOST_SHOWN, describe
 
 # Types of arrays, and their names in safetensors files.
 DTYPES = {
@@ -105,7 +105,7 @@ class Tree:
             case {"class": str(kind), "values": dict(items), **rest} if not rest:
                 values = {key: self.read(item, arrays) for key, item in items.items()}
                 return self._construct(kind, values)
-        raise ValueError(f"it holds a value that is not known here: {shown(node)}")
+        raise ValueError(f"it holds a value that is not known here: {describe(node)}")
 
     def _write_items(self, items: dict[str, Any], name: str, arrays: dict) -> dict[str, Any]:
         return {key: self.write(v, f"{name}/{key}", arrays) for key, v in items.items()}
@@ -124,13 +124,14 @@ class Tree:
 
     def _construct(self, kind: str, values: dict[str, Any]) -> Any:
         if kind not in self.classes:
-            raise ValueError(f"it holds a {shown(kind)}, which is not known here")
+            raise ValueError(f"it holds a {describe(kind)}, which is not known here")
         cls = self.classes[kind]
         annotations = {f.name: f.type for f in fields(cls)} if is_dataclass(cls) else {}
         for name, value in values.items():
             wanted = CHECKED_TYPES.get(annotations.get(name), object)
             if not isinstance(value, wanted) or (wanted is Integral and isinstance(value, bool)):
-                raise ValueError(f"it holds a {kind} with {shown(name)[1:-1]} = {shown(value)}")
+                got = f"{describe(name)[1:-1]} = {describe(value)}"
+                raise ValueError(f"it holds a {kind} with {got}")
         try:
             return cls(**values)
         except TypeError as error:

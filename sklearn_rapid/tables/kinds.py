@@ -15,7 +15,7 @@ import numpy as np
 from scipy import sparse
 
 from sklearn_rapid.backends import is_cupy_array
-from sklearn_rapid.checks.arrays import shown
+from sklearn_rapid.checks.arrays import describe
 from sklearn_rapid.checks.cached import cached_property
 from sklearn_rapid.tables.spins import SpinEncoder
 
@@ -203,7 +203,7 @@ def parts_of(visible: Any, n_columns: int, names: Any = None) -> list[Part]:
         if not (isinstance(entry, tuple | list) and len(entry) == 2 and entry[0] in KINDS):
             raise ValueError(
                 f"visible must be one of {', '.join(map(repr, KINDS))}, or a list of pairs (one of "
-                f"these, columns); got {shown(entry)} in the list"
+                f"these, columns); got {describe(entry)} in the list"
             )
         if entry[0] in [kind for kind, _ in parts]:
             raise ValueError(f"visible must name each kind once, got {entry[0]!r} twice")
@@ -230,18 +230,20 @@ def _numbers(columns: Any, n_columns: int, names: Any) -> np.ndarray:
     if wanted.ndim == 1 and wanted.dtype.kind in "OUT":
         if names is None:
             raise ValueError(
-                f"visible names columns, {shown(str(wanted[0]))} for one, and those of X have none"
+                f"visible names columns, {describe(str(wanted[0]))} for one, and those of X have "
+                "none"
             )
         unknown = [str(name) for name in wanted if name not in names]
         if unknown:
-            raise ValueError(f"visible names a column {shown(unknown[0])}, which X does not have")
+            got = describe(unknown[0])
+            raise ValueError(f"visible names a column {got}, which X does not have")
         return np.array([list(names).index(name) for name in wanted])
     is_mask = wanted.dtype == bool and wanted.shape == (n_columns,)
     is_numbers = wanted.ndim == 1 and wanted.dtype.kind in "iu"
     if not is_mask and not (is_numbers and np.all((wanted >= -n_columns) & (wanted < n_columns))):
         raise ValueError(
             "columns in visible must be numbers, names, a slice of numbers or a mask, of "
-            f"{n_columns} columns; got {shown(columns)}"
+            f"{n_columns} columns; got {describe(columns)}"
         )
     return np.arange(n_columns)[wanted]
 
@@ -279,8 +281,8 @@ def check_kinds(model: Any) -> None:
             given = parts_of(given, model.n_features_in_, known.get("feature_names_in_"))
         if _plain(given) != _plain(kind):
             raise ValueError(
-                f"{name}={shown(getattr(model, name))} is set, and {name}={shown(_plain(kind))} "
-                "was fitted: set it back, or fit again."
+                f"{name}={describe(getattr(model, name))} is set, and "
+                f"{name}={describe(_plain(kind))} was fitted: set it back, or fit again."
             )
     columns = dict(parts_of(fitted["visible"], model.n_features_in_))
     if any((name in known) != ("gaussian" in columns) for name in MOMENTS):
