@@ -84,7 +84,7 @@ def wrap_output(estimator: BaseEstimator, values: Any, names: Any, like: Any) ->
     values : ndarray of shape (n, n_columns)
     names : array of str
     like : array-like or None
-        A frame whose index the rows get.
+        A frame: the result gets its index.
     """
     kind = _get_output_config("transform", estimator)["dense"]
     if kind == "default":

@@ -12,7 +12,7 @@ from scipy.fft import irfft, next_fast_len, rfft
 
 from sklearn_rapid.checks.arguments import check_count, check_option, is_number, seed_stream
 from sklearn_rapid.checks.warnings import warn
-from sklearn_rapid.diagnostics._common import get_machine
+from sklearn_rapid.diagnostics._machine import get_machine
 from sklearn_rapid.machine.machine import Machine
 
 # In autocorrelation times: shorter chains underestimate them.

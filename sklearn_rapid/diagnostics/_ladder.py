@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sklearn_rapid.checks.arguments import check_count, seed_stream
-from sklearn_rapid.diagnostics._common import get_machine
+from sklearn_rapid.diagnostics._machine import get_machine
 from sklearn_rapid.machine.tempering import Travels, sweep, travels
 
 # Records of each state in each sweep are dropped after this many sweeps, to bound memory.

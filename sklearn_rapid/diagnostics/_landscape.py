@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sklearn_rapid.checks.arguments import check_count, is_number, seed_stream
-from sklearn_rapid.diagnostics._common import get_machine
+from sklearn_rapid.diagnostics._machine import get_machine
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.machine.partition import enumerate_spins, smaller_layer_first
 from sklearn_rapid.training.fit.settings import negative_phase_from

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sklearn_rapid.checks.arguments import check_count
-from sklearn_rapid.diagnostics._common import get_machine, get_machine_with_patterns, read_spins
+from sklearn_rapid.diagnostics._machine import get_machine, get_machine_with_patterns, read_spins
 from sklearn_rapid.machine.couplings import Couplings, PatternCouplings
 
 

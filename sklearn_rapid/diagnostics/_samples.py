@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
 from sklearn_rapid.checks.arguments import check_count, seed_stream
-from sklearn_rapid.diagnostics._common import get_machine, read_spins
+from sklearn_rapid.diagnostics._machine import get_machine, read_spins
 from sklearn_rapid.estimators.sampling import known_entries
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.tables.spins import chunks

@@ -224,7 +224,7 @@ class Checkpoint:
 
 @with_callbacks
 def _continue_fit(estimator: BaseRBM, X: Any, y: Any, sample_weight: Any) -> BaseRBM:
-    """Do for a fit that was cut short what `fit` does for a new one."""
+    """Validate as `fit` does, then train for the remaining epochs."""
     validate_parameters(estimator)
     with estimator._unchanged_on_error():
         X = estimator._validate(X, reset=False, missing=True)

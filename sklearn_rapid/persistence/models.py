@@ -64,9 +64,8 @@ def save(model: BaseRBM, path: str | os.PathLike) -> None:
     """Write a fitted model to a file from which `load` makes an equal one, without running code.
 
     The file holds parameters, fitted attributes, and the chains and moments of training: results
-    are the same to the bit, and training goes on as it would have. It holds no callbacks, nor what
-    `sklearn_rapid.callbacks.resume` needs of a fit that was cut short. It is written whole or not
-    at all.
+    are the same to the bit, and training goes on as it would have. It holds no callbacks, and no
+    state for `sklearn_rapid.callbacks.resume`. It is written whole or not at all.
 
     Parameters
     ----------
@@ -144,7 +143,7 @@ def load(path: str | os.PathLike) -> BaseRBM:
     ------
     ValueError
         If the file is damaged, is not one of `save`, or has unknown content. The message names
-        the file and what was found in it.
+        the file and the content.
     FileNotFoundError
         If there is no file.
     ImportError
