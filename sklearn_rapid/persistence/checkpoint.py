@@ -25,7 +25,7 @@ from sklearn_rapid.training.fit.progress import new_fit_id
 from sklearn_rapid.training.fit.starts import FromUnfinished
 
 SUFFIX = ".checkpoint"
-NAME = re.compile(rf"(?P<stem>\w+-[0-9a-f]+)-(?P<epoch>\d+){re.escape(SUFFIX)}")
+NAME = re.compile(rf"(?P<fit_name>\w+-[0-9a-f]+)-(?P<epoch>\d+){re.escape(SUFFIX)}")
 
 
 class Checkpoint:
@@ -149,14 +149,13 @@ class Checkpoint:
         n_epochs = fitted_estimator.n_iter_
         if n_epochs % self.every != 0 and n_epochs < estimator.max_iter:
             return
-        stem = f"{type(estimator).__name__}-{fitted_estimator._unfinished['fit_id']}"
-        file = self.path / f"{stem}-{n_epochs:06d}{SUFFIX}"
+        fit_name = f"{type(estimator).__name__}-{fitted_estimator._unfinished['fit_id']}"
+        file = self.path / f"{fit_name}-{n_epochs:06d}{SUFFIX}"
         try:
             write_whole(file, seal(self._make_payload(fitted_estimator)))
-            written = [
-                old for old in _list_newest_first(self.path, stem) if _n_epochs(old) <= n_epochs
-            ]
-            for old in [*written[self.n_kept :], *self.path.glob(f".{stem}-*.tmp")]:
+            files = _list_newest_first(self.path, fit_name)
+            written = [old for old in files if _n_epochs(old) <= n_epochs]
+            for old in [*written[self.n_kept :], *self.path.glob(f".{fit_name}-*.tmp")]:
                 old.unlink(missing_ok=True)
         except (OSError, MemoryError) as error:
             warn(
@@ -320,14 +319,14 @@ def _read(file: Path) -> dict[str, Any]:
 def _read_newest(folder: Path) -> tuple[Path, dict[str, Any]]:
     """Find the newest undamaged file of the only fit in a folder, and read it."""
     files = _list_newest_first(folder)
-    stems = sorted({_fit_name(file) for file in files})
+    fit_names = sorted({_fit_name(file) for file in files})
     if not files:
         raise FileNotFoundError(f"there is no checkpoint (*{SUFFIX}) in {folder}")
-    if len(stems) > 1:
-        newest = ", ".join(str(_list_newest_first(folder, stem)[0]) for stem in stems)
+    if len(fit_names) > 1:
+        newest = ", ".join(str(_list_newest_first(folder, name)[0]) for name in fit_names)
         raise ValueError(
-            f"{folder} has checkpoints of {len(stems)} fits. Say which one is meant by the path of "
-            f"its file, or delete the others: {newest}"
+            f"{folder} has checkpoints of {len(fit_names)} fits. Say which one is meant by the "
+            f"path of its file, or delete the others: {newest}"
         )
     errors = []
     for file in files:
@@ -343,17 +342,17 @@ def _read_newest(folder: Path) -> tuple[Path, dict[str, Any]]:
     raise DamagedFile(f"no checkpoint in {folder} can be read: {'; '.join(errors)}")
 
 
-def _list_newest_first(folder: Path, stem: str | None = None) -> list[Path]:
+def _list_newest_first(folder: Path, fit_name: str | None = None) -> list[Path]:
     """List the checkpoints in a folder, of one fit or of all."""
     files = [file for file in folder.iterdir() if NAME.fullmatch(file.name)]
-    files = [file for file in files if stem in (None, _fit_name(file))]
+    files = [file for file in files if fit_name in (None, _fit_name(file))]
     return sorted(files, key=_n_epochs, reverse=True)
 
 
 def _fit_name(file: Path) -> str:
     """Return the part of a file's name that all files of its fit share."""
     match = NAME.fullmatch(file.name)
-    return match["stem"] if match else file.name
+    return match["fit_name"] if match else file.name
 
 
 def _n_epochs(file: Path) -> int:
