@@ -6,10 +6,10 @@ import copy
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.utils import Tags, check_random_state
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_rapid.checks.arguments import check_count, check_option, check_positive, new_seed
+from sklearn_rapid.checks.arguments import check_count, check_option, check_positive, draw_seed
 from sklearn_rapid.dask._checked import rows_that_stand_for
 from sklearn_rapid.dask._cluster import workers_left, working_client
 from sklearn_rapid.dask._lazy import by_blocks, is_collection, samples
@@ -176,7 +176,7 @@ class DaskMixin:
         check_is_fitted(self)
         n_samples = check_count("n_samples", n_samples, 1)
         chunk = check_count("chunk", chunk, 1)
-        seed = new_seed(check_random_state(random_state))
+        seed = draw_seed(random_state)
         return samples(self._for_tasks(), n_samples, chunk, how, seed)
 
     def log_partition(
@@ -221,7 +221,7 @@ class DaskMixin:
             return super().log_partition(method, tol=tol, random_state=random_state, **how)
         seed = self._own_stream().seed
         if random_state is not None:
-            seed = new_seed(check_random_state(random_state))
+            seed = draw_seed(random_state)
         estimate = mean_of(estimates_of_workers(client, self.to_local(), method, tol, seed, how))
         if not estimate.is_trusted:
             warn_distrusted(estimate)

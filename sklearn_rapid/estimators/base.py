@@ -23,13 +23,13 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_rapid.backends import is_cupy_array
-from sklearn_rapid.checks.arguments import checked_weights
-from sklearn_rapid.checks.arrays import checked_array
+from sklearn_rapid.checks.arguments import check_weights
+from sklearn_rapid.checks.arrays import check_array
 from sklearn_rapid.checks.compat import (
     callback_context,
     restored_on_error,
     validate_parameters,
-    validates_parameters,
+    with_validated_parameters,
 )
 from sklearn_rapid.estimators.fitted import VersionedPickle
 from sklearn_rapid.estimators.input import InputMixin
@@ -93,7 +93,7 @@ class BaseRBM(
     # --- training -----------------------------------------------------------------------
 
     @with_callbacks
-    @validates_parameters
+    @with_validated_parameters
     def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Train on X for `max_iter` epochs.
 
@@ -206,7 +206,7 @@ class BaseRBM(
         """
         check_is_fitted(self)
         given = H
-        H = checked_array(H, "H", (None, self._n_features_out))
+        H = check_array(H, "H", (None, self._n_features_out))
         H = H.toarray() if sparse.issparse(H) else H
         model = self._model(H)
         backend, encoder, features = model.backend, model.encoder(), self._features(model.backend)
@@ -254,7 +254,7 @@ class BaseRBM(
     ) -> tuple[Any, np.ndarray | None]:
         """Rows to train on and their weights; columns are measured at a first start."""
         X = self._validate(X, reset=start.is_fresh, missing=True)
-        weights = checked_weights(sample_weight, X.shape[0])
+        weights = check_weights(sample_weight, X.shape[0])
         weights = weights_of_known(X, weights, every_column=every_column)
         if start.is_fresh:
             table = self._table.measured(X, weights, self._backend(X))
@@ -382,7 +382,7 @@ class BaseRBM(
 
 
 @with_callbacks
-@validates_parameters
-def fit_unfinished(estimator: BaseRBM, X: Any, y: Any, sample_weight: Any) -> BaseRBM:
+@with_validated_parameters
+def continue_fit(estimator: BaseRBM, X: Any, y: Any, sample_weight: Any) -> BaseRBM:
     """Go on with a fit that was cut short, to end as if it had not been."""
     return estimator._fitted(X, y, sample_weight, FromUnfinished())

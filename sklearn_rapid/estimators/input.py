@@ -11,8 +11,14 @@ from sklearn import get_config
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_rapid.backends import SPINS, Gaussians, Units, get_backend, is_cupy_array
-from sklearn_rapid.checks.arrays import as_numbers, check_finite, explained, in_memory, readable
-from sklearn_rapid.checks.compat import as_set_output
+from sklearn_rapid.checks.arrays import (
+    as_numbers,
+    check_finite,
+    compute_if_dask,
+    explain_error,
+    resolve_container,
+)
+from sklearn_rapid.checks.compat import wrap_output
 from sklearn_rapid.checks.warnings import warn
 from sklearn_rapid.tables.features import RealFeatures, SpinFeatures
 from sklearn_rapid.tables.kinds import PER_COLUMN, PER_UNIT
@@ -77,7 +83,7 @@ class InputMixin:
     def _as_frame(self, values: Any, like: Any = None) -> Any:
         """Rows as the frame that `set_output` asks for, if X was one."""
         names = vars(self).get("feature_names_in_")
-        return values if names is None else as_set_output(self, values, names, like)
+        return values if names is None else wrap_output(self, values, names, like)
 
     # --- where it is computed -----------------------------------------------------------
 
@@ -119,7 +125,7 @@ class InputMixin:
         return X
 
     def _validate(self, X: Any, *, reset: bool, missing: bool = False) -> Any:
-        X = in_memory(X, "X")
+        X = compute_if_dask(X, "X")
         if is_cupy_array(X):
             return self._validate_on_device(X, reset=reset, missing=missing)
         missing = missing and not sparse.issparse(X)
@@ -127,13 +133,13 @@ class InputMixin:
             "accept_sparse": ("csr", "csc"),
             "ensure_all_finite": "allow-nan" if missing else True,
         }
-        X = readable(X, "X", missing=missing)
+        X = resolve_container(X, "X", missing=missing)
         try:
             checked = as_numbers(validate_data(self, X, reset=reset, **how))
             if checked.dtype.kind not in "biuf":
                 raise ValueError(f"X must hold numbers, got dtype {checked.dtype}")
         except (TypeError, ValueError) as error:
-            clearer = explained(error, X)
+            clearer = explain_error(error, X)
             if clearer is None:
                 raise
             raise clearer from error

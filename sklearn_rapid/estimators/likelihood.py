@@ -8,18 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import logsumexp
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_rapid.backends import RandomStream, to_host
+from sklearn_rapid.backends import to_host
 from sklearn_rapid.checks.arguments import (
     check_count,
     check_option,
     check_positive,
-    checked_weights,
-    new_seed,
+    check_weights,
+    seed_stream,
 )
-from sklearn_rapid.checks.arrays import in_memory
+from sklearn_rapid.checks.arrays import compute_if_dask
 from sklearn_rapid.checks.warnings import warn
 from sklearn_rapid.machine.annealing import ais_log_partition
 from sklearn_rapid.machine.clamped import free_energy_bound, log_sums
@@ -99,7 +98,7 @@ class LikelihoodMixin:
         check_is_fitted(self)
         n_chains = check_count("n_chains", n_chains, 2)
         n_temperatures = check_count("n_temperatures", n_temperatures, 2)
-        X, stream = in_memory(X, "X"), self._own_stream()  # rows may be looked at twice
+        X, stream = compute_if_dask(X, "X"), self._own_stream()  # rows may be looked at twice
 
         def of_known(machine: Any, encoder: Any, v: Any, out: Any) -> Any:
             xp = machine.backend.xp
@@ -131,7 +130,7 @@ class LikelihoodMixin:
         float
         """
         log_p = np.asarray(to_host(self.score_samples(X)))
-        return float(np.average(log_p, weights=checked_weights(sample_weight, len(log_p))))
+        return float(np.average(log_p, weights=check_weights(sample_weight, len(log_p))))
 
     def free_energy(self, X: ArrayLike) -> np.ndarray:
         """F(v) = -b·v - Σ_α log 2cosh θ_α of each row, in nats (eq. A2).
@@ -246,7 +245,7 @@ class LikelihoodMixin:
         model = self._model()
         machine, stream = model.machine, model.stream()
         if random_state is not None:
-            stream = RandomStream(new_seed(check_random_state(random_state)))
+            stream = seed_stream(random_state)
         method = resolved_method(method, machine)
         with machine.backend.running():
             if method == "exact":

@@ -10,7 +10,7 @@ import numpy as np
 
 from sklearn_rapid.backends import RandomStream, get_backend
 from sklearn_rapid.checks.arguments import check_option
-from sklearn_rapid.checks.arrays import checked_array
+from sklearn_rapid.checks.arrays import check_array
 from sklearn_rapid.checks.cached import cached_property
 from sklearn_rapid.estimators.fitted import check_fitted, check_training_state
 from sklearn_rapid.machine.machine import Machine
@@ -109,7 +109,7 @@ class Model:
                 return xp.astype(drawn, dtype)
             states = self._signs_of_patterns()
         else:
-            init = checked_array(init, "init", (None, self.table.n_columns), missing=True)
+            init = check_array(init, "init", (None, self.table.n_columns), missing=True)
             encoder = self.encoder(init)
             encoder.check(init, name="init")
             states = ClampedChains().states(machine, encoder.states(init), stream)

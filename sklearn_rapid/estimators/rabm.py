@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_rapid.backends import Gaussians, Units
-from sklearn_rapid.checks.arrays import checked_array
+from sklearn_rapid.checks.arrays import check_array
 from sklearn_rapid.checks.compat import Count, StrOptions
 from sklearn_rapid.estimators.base import BaseRBM
 from sklearn_rapid.estimators.likelihood import LowerBoundMixin
@@ -329,7 +329,7 @@ class RABM(LowerBoundMixin, BaseRBM):
             for the hidden spins' means.
         """
         check_is_fitted(self)
-        H = checked_array(H, "H", (None, self._n_features_out))
+        H = check_array(H, "H", (None, self._n_features_out))
         model = self._model(H)
         backend, encoder, features = model.backend, model.encoder(), self._features(model.backend)
         with backend.running():

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_rapid.backends import RandomStream, is_cupy_array
-from sklearn_rapid.checks.arguments import check_count, check_option, new_seed
-from sklearn_rapid.checks.arrays import as_array, in_memory, readable
+from sklearn_rapid.checks.arguments import check_count, check_option, seed_stream
+from sklearn_rapid.checks.arrays import as_array, compute_if_dask, resolve_container
 from sklearn_rapid.checks.warnings import warn
 from sklearn_rapid.estimators.model import Model
 from sklearn_rapid.machine.completions import MOST_COMPLETIONS, exact_means, n_completions
@@ -97,7 +96,7 @@ class SamplingMixin:
             )
         model = self._model(init)
         machine, backend = model.machine, model.backend
-        stream = RandomStream(new_seed(check_random_state(random_state)))
+        stream = seed_stream(random_state)
         with backend.running():
             if is_tempered:
                 source = self._source(model)
@@ -162,7 +161,7 @@ class SamplingMixin:
         """
         check_is_fitted(self)
         n_steps = check_count("n_steps", n_steps, 0)
-        stream = RandomStream(new_seed(check_random_state(random_state)))
+        stream = seed_stream(random_state)
 
         def walked(machine: Any, encoder: Any, v: Any, out: Any) -> Any:
             v = ClampedChains().states(machine, v, stream) if encoder.missing else v
@@ -227,7 +226,7 @@ class SamplingMixin:
         with model.backend.running():
             machine, encoder = model.machine.for_rows(CHUNK), model.encoder(X)
         where = machine.backend.xp if is_cupy_array(X) else np
-        stream = RandomStream(new_seed(check_random_state(random_state)))
+        stream = seed_stream(random_state)
         out = where.empty(X.shape, dtype=np.result_type(X.dtype, self._dtype))
         returned = partial(self._returned, backend=machine.backend, like=X, dtype=out.dtype)
         by_threshold = encoder.are_thresholded(model.table.n_columns)
@@ -335,7 +334,7 @@ def known_entries(mask: ArrayLike, shape: tuple[int, int]) -> np.ndarray:
     if is_cupy_array(mask):
         mask = mask.get()
     else:
-        mask = as_array(readable(in_memory(mask, "mask"), "mask"), "mask")
+        mask = as_array(resolve_container(compute_if_dask(mask, "mask"), "mask"), "mask")
     if mask.dtype != bool:
         raise ValueError(f"mask must hold booleans, True where X is known; got {mask.dtype}")
     if mask.shape not in (shape, shape[1:]):

@@ -47,7 +47,7 @@ def meaning_of(X: Any, units: str) -> Any:
 
 
 def warn_of_values(X: Any) -> None:
-    """Warn with DataConversionWarning that values were thresholded which nobody has explained."""
+    """Warn (DataConversionWarning) that values were thresholded which nobody has explained."""
     least, largest = _ends_of_known(X.data if sparse.issparse(X) else to_host(X))
     warn(
         f"X holds values from {float(least):g} to {float(largest):g}, which are "

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_rapid.checks.arrays import shown
+from sklearn_rapid.checks.arrays import describe
 from sklearn_rapid.tables.categories import CategoryEncoder
 from sklearn_rapid.tables.encoder import Encoder
 from sklearn_rapid.tables.reals import RealEncoder
@@ -47,7 +47,7 @@ def columns_by_kind(
         if not (isinstance(entry, tuple | list) and len(entry) == 2 and entry[0] in KINDS):
             raise ValueError(
                 f"visible must be one of {', '.join(map(repr, KINDS))}, or a list of pairs (one of "
-                f"these, columns); got {shown(entry)} in the list"
+                f"these, columns); got {describe(entry)} in the list"
             )
         if entry[0] in [kind for kind, _ in parts]:
             raise ValueError(f"visible must name each kind once, got {entry[0]!r} twice")
@@ -74,18 +74,21 @@ def _numbers(columns: Any, n_columns: int, names: Any) -> np.ndarray:
     if wanted.ndim == 1 and wanted.dtype.kind in "OUT":
         if names is None:
             raise ValueError(
-                f"visible names columns, {shown(str(wanted[0]))} for one, and those of X have none"
+                f"visible names columns, {describe(str(wanted[0]))} for one, and those of X have "
+                "none"
             )
         unknown = [str(name) for name in wanted if name not in names]
         if unknown:
-            raise ValueError(f"visible names a column {shown(unknown[0])}, which X does not have")
+            raise ValueError(
+                f"visible names a column {describe(unknown[0])}, which X does not have"
+            )
         return np.array([list(names).index(name) for name in wanted])
     is_mask = wanted.dtype == bool and wanted.shape == (n_columns,)
     is_numbers = wanted.ndim == 1 and wanted.dtype.kind in "iu"
     if not is_mask and not (is_numbers and np.all((wanted >= -n_columns) & (wanted < n_columns))):
         raise ValueError(
             "columns in visible must be numbers, names, a slice of numbers or a mask, of "
-            f"{n_columns} columns; got {shown(columns)}"
+            f"{n_columns} columns; got {describe(columns)}"
         )
     return np.arange(n_columns)[wanted]
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_rapid.backends import Units
-from sklearn_rapid.checks.arrays import shown
+from sklearn_rapid.checks.arrays import describe
 from sklearn_rapid.checks.cached import cached_property
 from sklearn_rapid.tables.encoder import Encoder
 from sklearn_rapid.tables.kinds import KINDS, PER_COLUMN, PER_UNIT, columns_by_kind
@@ -98,8 +98,8 @@ class Table:
         if not _are_same(kinds, columns_by_kind(visible, n_columns, names)):
             fitted = kinds[0][0] if len(kinds) == 1 else [(k, c.tolist()) for k, c in kinds]
             raise ValueError(
-                f"visible={shown(visible)} is set, and visible={shown(fitted)} was fitted: set it "
-                "back, or fit again."
+                f"visible={describe(visible)} is set, and visible={describe(fitted)} was fitted: "
+                "set it back, or fit again."
             )
         _check_attributes(attributes, kinds)
         parts, start = [], 0

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sklearn.utils import check_random_state
-
 from sklearn_rapid.backends import RandomStream
-from sklearn_rapid.checks.arguments import new_seed
+from sklearn_rapid.checks.arguments import draw_seed
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.training.fit.plan import Plan
 from sklearn_rapid.training.fit.progress import (
@@ -39,7 +37,7 @@ class FromScratch:
 
     def seed(self, plan: Plan, state: TrainingState | None) -> int:
         """Of the random numbers of training."""
-        return new_seed(check_random_state(plan.estimator.random_state))
+        return draw_seed(plan.estimator.random_state)
 
     def begin(self, run: Run, state: TrainingState | None) -> None:
         """Put a run at its first update."""

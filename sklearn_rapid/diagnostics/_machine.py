@@ -1,24 +1,21 @@
-"""What the diagnostics share: the machine of a fitted estimator, its rows as spins, a seed."""
+"""Get the machine of a fitted estimator, and read rows of X as its spins."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from numpy.typing import ArrayLike
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_rapid.backends import RandomStream
-from sklearn_rapid.checks.arguments import new_seed
 from sklearn_rapid.estimators.base import BaseRBM
 from sklearn_rapid.estimators.model import Model, fitted_model, validated
 from sklearn_rapid.machine.machine import Machine
 
 
-def model_of(estimator: Any, *, of_spins: bool = True) -> Model:
-    """The model of a fitted estimator; TypeError or NotFittedError otherwise.
+def get_model(estimator: Any, *, of_spins: bool = True) -> Model:
+    """Get the model of a fitted estimator; TypeError or NotFittedError otherwise.
 
-    ValueError for other units than spins, unless the diagnostic is of these too.
+    With `of_spins`, ValueError for units other than spins.
     """
     if not isinstance(estimator, BaseRBM):
         raise TypeError(
@@ -35,9 +32,9 @@ def model_of(estimator: Any, *, of_spins: bool = True) -> Model:
     return model
 
 
-def machine_of_patterns(estimator: Any) -> Machine:
-    """The machine of a fitted estimator that has patterns; ValueError otherwise."""
-    machine = model_of(estimator).machine
+def get_machine_with_patterns(estimator: Any) -> Machine:
+    """Get the machine of a fitted estimator with patterns; ValueError if it has none."""
+    machine = get_model(estimator).machine
     if not machine.couplings.uses_patterns:
         raise ValueError(
             f"this diagnostic is about the patterns of a model, and {type(estimator).__name__} "
@@ -46,12 +43,7 @@ def machine_of_patterns(estimator: Any) -> Machine:
     return machine
 
 
-def spin_rows(estimator: Any, model: Model, X: ArrayLike) -> Any:
-    """Rows of X as spins, shape (n, V); a mean counts as the likelier spin."""
+def read_spins(estimator: Any, model: Model, X: ArrayLike) -> Any:
+    """Read rows of X as spins, shape (n, V); a mean counts as the likelier spin."""
     X = validated(estimator, X)
     return model.backend.sign(model.encoder(X).states(X))
-
-
-def stream_of(random_state: Any) -> RandomStream:
-    """A stream of random numbers seeded as scikit-learn seeds."""
-    return RandomStream(new_seed(check_random_state(random_state)))
