@@ -28,8 +28,8 @@ class Machine:
     couplings : DenseCouplings or PatternCouplings
     visible_bias : array of shape (V,)
         b.
-    hidden_bias : array of shape (H,)
-        c.
+    hidden_bias : array of shape (H,) or (n, H)
+        c; by row where rows clamp other units (`sklearn_rapid.machine.clamped`).
     backend : backend
         What computes. Methods are called inside of ``backend.running()``.
     is_even : bool, default=False
@@ -165,21 +165,21 @@ class Machine:
     def energy(self, v: Any, h: Any) -> Any:
         """E(v, h) in nats, float64 of shape (n,) (eq. 1)."""
         of_hidden = self.hidden_units.log_weights(h, self.hidden_field(v), self.backend)
-        return -of_hidden - self._log_weights(v)
+        return -of_hidden - self.log_weights(v)
 
     def free_energy(self, v: Any) -> Any:
         """F(v) = -b·v - log base(v) - Γ(θ) in nats, float64 of shape (n,).
 
         Of spins: -b·v - Σ_α log 2cosh θ_α (eq. A2).
         """
-        return -self.backend.log_partition_of(v, self.up) - self._log_weights(v)
+        return -self.backend.log_partition_of(v, self.up) - self.log_weights(v)
 
     def free_energy_and_hidden_mean(self, v: Any) -> tuple[Any, Any]:
         """F(v) and E[h | v], from fields that are computed once."""
         means, sums = self.backend.means_and_sums(v, self.up)
-        return -sums - self._log_weights(v), means
+        return -sums - self.log_weights(v), means
 
-    def _log_weights(self, v: Any) -> Any:
+    def log_weights(self, v: Any) -> Any:
         """b·v + log base(v), float64 of shape (n,)."""
         return self.visible_units.log_weights(v, self.visible_bias[None, :], self.backend)
 

@@ -12,7 +12,13 @@ from typing import Any, ClassVar
 from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.checks.compat import Count
 from sklearn_rapid.checks.compat import ValidatedParameters as _ValidatedParameters
-from sklearn_rapid.machine.clamped import clamp, columns_unknown, filled, filled_with_means
+from sklearn_rapid.machine.clamped import (
+    clamp,
+    fill_missing,
+    fill_with_means,
+    mean_field,
+    missing_columns,
+)
 from sklearn_rapid.machine.machine import Machine
 
 
@@ -58,7 +64,7 @@ class MeanField(PositivePhase):
 
     def states(self, machine: Machine, v: Any, stream: RandomStream) -> Any:
         """The rows with means."""
-        return filled_with_means(machine, v, self.n_steps)
+        return fill_with_means(machine, v, self.n_steps)
 
 
 class ClampedChains(PositivePhase):
@@ -82,11 +88,13 @@ class ClampedChains(PositivePhase):
 
     def states(self, machine: Machine, v: Any, stream: RandomStream) -> Any:
         """The rows with states."""
-        columns = columns_unknown(v, machine.backend)
+        columns = missing_columns(v, machine.backend)
         if columns.size == 0:
             return v
-        states = clamp(machine, v, columns).gibbs(self.n_gibbs_steps, stream)
-        return filled(v, columns, states, machine.backend)
+        clamped = clamp(machine, v, columns)
+        means, _ = mean_field(clamped, self.n_gibbs_steps)
+        states = clamped.gibbs(means, self.n_gibbs_steps, stream)
+        return fill_missing(v, columns, states, machine.backend)
 
 
 def filled_with_column_means(v: Any, backend: Any) -> Any:
