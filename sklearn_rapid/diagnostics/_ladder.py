@@ -6,7 +6,7 @@ from typing import Any
 
 from sklearn_rapid.checks.arguments import check_count
 from sklearn_rapid.diagnostics._common import fitted_machine, stream_of
-from sklearn_rapid.machine.tempering import Travels, sweep, travels
+from sklearn_rapid.machine.tempering import Travels, count_travels, sweep_ladder
 
 # What a sweep says of each state is not kept for longer.
 SWEEPS_AT_ONCE = 64
@@ -67,5 +67,5 @@ def ladder_travels(estimator: Any, *, n_sweeps: int = 200, random_state: Any = N
         sampler = machine.for_rows(2 * n_sweeps * ladder.states.shape[0])
         for start in range(0, n_sweeps, SWEEPS_AT_ONCE):
             n = min(SWEEPS_AT_ONCE, n_sweeps - start)
-            ladder, _ = sweep(ladder, sampler, n, stream)
-        return travels(ladder, machine.backend)
+            ladder, _ = sweep_ladder(ladder, sampler, n, stream)
+        return count_travels(ladder, machine.backend)

@@ -31,7 +31,7 @@ from sklearn_rapid.estimators.fitted import VersionedPickle, check_fitted, check
 from sklearn_rapid.estimators.input import InputMixin
 from sklearn_rapid.estimators.likelihood import LikelihoodMixin
 from sklearn_rapid.estimators.sampling import SamplingMixin
-from sklearn_rapid.machine.clamped import fill_with_means
+from sklearn_rapid.machine.clamped import fill_with_mean_field
 from sklearn_rapid.machine.couplings import Couplings
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.tables.gaps import lacks_entries, weights_of_known
@@ -191,7 +191,7 @@ class BaseRBM(
             if self.hidden_features == "sample":
                 v = ClampedChains().states(machine, v, stream) if encoder.gaps else v
                 return of_hidden.decode(machine.sample_hidden(v, stream))
-            v = fill_with_means(machine, v) if encoder.gaps else v
+            v = fill_with_mean_field(machine, v) if encoder.gaps else v
             return machine.hidden_mean(v, out=out, to_unit=of_hidden.to_unit)
 
         return self._by_chunks(X, features, (self._n_features_out,), self._dtype, bits_will_do=True)

@@ -279,7 +279,7 @@ def fill_missing(v: Any, columns: np.ndarray, states: Any, backend: Any) -> Any:
     return xp.where(v != v, xp.take(states, backend.asarray(place), axis=1), v)
 
 
-def fill_with_means(machine: Machine, v: Any, n_steps: int = MEAN_FIELD_STEPS) -> Any:
+def fill_with_mean_field(machine: Machine, v: Any, n_steps: int = MEAN_FIELD_STEPS) -> Any:
     """The rows v with mean fields in place of missing entries."""
     columns = missing_columns(v, machine.backend)
     if columns.size == 0:
@@ -299,7 +299,7 @@ def free_energy_bound(machine: Machine, v: Any) -> Any:
     return xp.where(xp.any(v != v, axis=1), bound, machine.free_energy(known))
 
 
-def log_sums(
+def log_sums_over_missing(
     machine: Machine, v: Any, stream: RandomStream, n_chains: int, n_temperatures: int
 ) -> tuple[Any, Any]:
     """Log Σ_u exp(-F(v, u)) of each row, annealed, with its error; -F(v) where none is missing.

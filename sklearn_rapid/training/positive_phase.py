@@ -15,7 +15,7 @@ from sklearn_rapid.checks.compat import ValidatedParameters as _ValidatedParamet
 from sklearn_rapid.machine.clamped import (
     clamp,
     fill_missing,
-    fill_with_means,
+    fill_with_mean_field,
     mean_field,
     missing_columns,
 )
@@ -64,7 +64,7 @@ class MeanField(PositivePhase):
 
     def states(self, machine: Machine, v: Any, stream: RandomStream) -> Any:
         """The rows with means."""
-        return fill_with_means(machine, v, self.n_steps)
+        return fill_with_mean_field(machine, v, self.n_steps)
 
 
 class ClampedChains(PositivePhase):

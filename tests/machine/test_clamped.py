@@ -12,12 +12,12 @@ from sklearn_rapid.machine.clamped import (
     clamp,
     fill_missing,
     free_energy_bound,
-    log_sums,
+    log_sums_over_missing,
     lower_bound,
     mean_field,
     missing_columns,
 )
-from sklearn_rapid.machine.completions import exact_means, n_completions
+from sklearn_rapid.machine.completions import count_completions, fill_with_exact_means
 
 # Columns that some row lacks, whole groups of categories.
 MISSING = {
@@ -103,13 +103,13 @@ def test_means_of_all_completions(backend, layers, at_once, monkeypatch):
     machine, exact = make(layers, backend, scale=1.0)
     v = with_gaps(layers, exact)
     if LAYERS[layers][0] == "gaussians":
-        np.testing.assert_array_equal(n_completions(machine, backend.asarray(v))[1:], np.inf)
+        np.testing.assert_array_equal(count_completions(machine, backend.asarray(v))[1:], np.inf)
         return
     v[3], v[4, MISSING[layers]] = np.nan, rows_of(exact, 6)[4, MISSING[layers]]
     expected, n_ways = means_of_completions(exact, v)
     assert n_ways[0] == n_ways[4] == 1 and n_ways[3] == len(exact.v) >= n_ways[1] > 1
-    np.testing.assert_array_equal(n_completions(machine, backend.asarray(v)), n_ways)
-    means = backend.to_numpy(exact_means(machine, backend.asarray(v)))
+    np.testing.assert_array_equal(count_completions(machine, backend.asarray(v)), n_ways)
+    means = backend.to_numpy(fill_with_exact_means(machine, backend.asarray(v)))
     np.testing.assert_allclose(means, expected, atol=1e-12)
 
 
@@ -128,7 +128,7 @@ def test_annealing(layers):
     machine, exact = make(layers, backend, scale=0.8)
     v = with_gaps(layers, exact)
     rows = backend.asarray(v)
-    value, error = log_sums(machine, rows, RandomStream(3), 2000, 30)
+    value, error = log_sums_over_missing(machine, rows, RandomStream(3), 2000, 30)
     assert np.all(error < 0.05)
     assert np.all(np.abs(value - summed(exact, v)) < 5.0 * error + 1e-3)
 
