@@ -18,12 +18,12 @@ annealing from independent units to the machine estimates it (Neal 2001). Where 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from sklearn_rapid.backends import RandomStream, Units
+from sklearn_rapid.machine.annealing import AnnealingPath
 from sklearn_rapid.machine.machine import Machine
 
 # Mean fields of trained machines come to rest in so many steps, to a hundredth of a nat.
@@ -187,12 +187,7 @@ def annealed_log_partition(
     n_chains, n_temperatures : int
         Of each row; the temperatures are equally spaced in β.
     """
-    path = _Path.of_smaller_layer(machine, n_chains)
-    v, log_w = path.start(stream)
-    for beta, following in pairwise(map(float, np.linspace(0.0, 1.0, n_temperatures))):
-        field = path.machine.hidden_field(v)
-        log_w = log_w + path.log_f(v, field, following) - path.log_f(v, field, beta)
-        v = path.step(field, following, stream)
+    log_w = _path_of_smaller_layer(machine, n_chains).log_weights(stream, n_temperatures)
     log_w = machine.backend.to_numpy(log_w).reshape(-1, n_chains)
     largest = log_w.max(axis=1)
     relative = np.exp(log_w - largest[:, None])
@@ -201,74 +196,27 @@ def annealed_log_partition(
     return largest + np.log(mean), error
 
 
-@dataclass(frozen=True)
-class _Path:
-    """From independent units v in the fields a to a machine, its hidden units being summed over.
+def _path_of_smaller_layer(machine: Machine, n_chains: int) -> AnnealingPath:
+    """The path of chains of one layer of a clamped machine, `n_chains` of each row.
 
-        log f_β(v) = ((1-β) a + β b)·v + log base(v) + Γ(c + β Wᵀv).
-
-    Parameters
-    ----------
-    machine : Machine
-    base : array of shape (n, V)
-        a.
+    The missing units begin in half their mean field φ, from which other modes than its own can be
+    reached; hidden spins in a quarter of the fields that they have where missing units are at their
+    means without couplings, in which none of them is certain.
     """
-
-    machine: Machine
-    base: Any
-
-    @classmethod
-    def of_smaller_layer(cls, machine: Machine, n_chains: int) -> _Path:
-        """The path of chains of one layer of a clamped machine, `n_chains` of each row.
-
-        The missing units begin in half their mean field φ, in which other modes than its own can be
-        reached; hidden spins in a quarter of the fields that they have where missing units are at
-        their means without couplings, in which none of them is certain.
-        """
-        backend, xp, units = machine.backend, machine.backend.xp, machine.visible_units
-        rows = backend.asarray(np.repeat(np.arange(units.mask.shape[0]), n_chains), "int64")
-        has_real = units.real(machine.n_visible).any()
-        is_smaller = has_real or machine.n_hidden < machine.n_visible
-        is_of_hidden = machine.hidden_units.are_spins and is_smaller
-        if is_of_hidden:
-            base = 0.25 * machine.hidden_field(mean_field(machine, 0)[0])
-        else:
-            base = 0.5 * mean_field(machine)[1]
-        chains = replace(
-            machine,
-            hidden_bias=xp.take(machine.hidden_bias, rows, axis=0),
-            visible_units=MaskedUnits(units.units, xp.take(units.mask, rows, axis=0)),
-        )
-        return cls(chains.transposed() if is_of_hidden else chains, xp.take(base, rows, axis=0))
-
-    def start(self, stream: RandomStream) -> tuple[Any, Any]:
-        """States at β = 0, and the logarithm of the sum over all."""
-        machine, backend = self.machine, self.machine.backend
-        units = machine.visible_units
-        v = units.sample(1.0 * self.base, backend, stream, stream.reserve())
-        theta = self._theta(machine.hidden_field(v), 0.0)
-        of_hidden = machine.hidden_units.log_partition(theta, backend)
-        return v, units.log_partition(self.base, backend) + of_hidden
-
-    def log_f(self, v: Any, field: Any, beta: float) -> Any:
-        """Log f_β less log base(v), given the hidden field at β = 1."""
-        machine, backend = self.machine, self.machine.backend
-        of_hidden = machine.hidden_units.log_partition(self._theta(field, beta), backend)
-        return of_hidden + backend.row_dots(v, self._bias(beta))
-
-    def step(self, field: Any, beta: float, stream: RandomStream) -> Any:
-        """One Gibbs step at β, from the hidden field at β = 1."""
-        machine, backend = self.machine, self.machine.backend
-        theta = self._theta(field, beta)
-        h = machine.hidden_units.sample(theta, backend, stream, stream.reserve())
-        phi = beta * (machine.visible_field(h) - machine.visible_bias) + self._bias(beta)
-        return machine.visible_units.sample(phi, backend, stream, stream.reserve())
-
-    def _theta(self, field: Any, beta: float) -> Any:
-        return beta * field + (1.0 - beta) * self.machine.hidden_bias
-
-    def _bias(self, beta: float) -> Any:
-        return beta * self.machine.visible_bias + (1.0 - beta) * self.base
+    backend, xp, units = machine.backend, machine.backend.xp, machine.visible_units
+    rows = backend.asarray(np.repeat(np.arange(units.mask.shape[0]), n_chains), "int64")
+    up = replace(machine.up, bias=xp.take(machine.hidden_bias, rows, axis=0), kept={})
+    masked = MaskedUnits(units.units, xp.take(units.mask, rows, axis=0))
+    down = replace(machine.down, units=masked, kept={})
+    has_real = units.real(machine.n_visible).any()
+    if machine.hidden_units.are_spins and (has_real or machine.n_hidden < machine.n_visible):
+        base = 0.25 * machine.hidden_field(mean_field(machine, 0)[0])
+        up, down = down, up
+    else:
+        base = 0.5 * mean_field(machine)[1]
+    # The fields that clamped units add, and biases of the layer that is summed over, are not
+    # annealed: c₀ = c.
+    return AnnealingPath(up, down, xp.take(base, rows, axis=0), up.bias, backend)
 
 
 def fill_missing(v: Any, columns: np.ndarray, states: Any, backend: Any) -> Any:
