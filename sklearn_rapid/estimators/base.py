@@ -40,7 +40,7 @@ from sklearn_rapid.training.fit import fit as _fit
 from sklearn_rapid.training.fit.progress import CutShort
 from sklearn_rapid.training.fit.run import Run
 from sklearn_rapid.training.fit.starts import FromModel, FromScratch
-from sklearn_rapid.training.positive_phase import AS_THEY_ARE, ClampedChains, PositivePhase
+from sklearn_rapid.training.positive_phase import NONE_MISSING, ClampedChains, PositivePhase
 from sklearn_rapid.training.state import TrainingState
 
 # Draws of a fitted model's own (estimates, sampled features) lie far from those of training.
@@ -255,7 +255,7 @@ class BaseRBM(
 
     def _positive_phase(self, X: Any) -> PositivePhase:
         """What completes rows of X."""
-        return ClampedChains() if lacks_entries(X) else AS_THEY_ARE
+        return ClampedChains() if lacks_entries(X) else NONE_MISSING
 
     @property
     def _known_sizes(self) -> dict[str, int]:

@@ -1,8 +1,8 @@
-"""Rows with missing entries: what a machine says of these, given the entries that are clamped.
+"""Clamp the units that rows have: the machine of their missing units, its means and its log Z.
 
 Missing entries are NaN. Given the clamped units of a row, its missing units u and the hidden units
-are a restricted machine of their own, whose hidden fields begin with what the clamped units add to
-them: a `Machine` with a hidden bias a row (`clamp`), from which Gibbs steps draw as from any. Then
+are a restricted machine of their own, with the fields of the clamped units in its hidden bias.
+`clamp` makes it: a `Machine` with a hidden bias a row, and with the methods of any. Then
 
     Σ_u exp(-F(v, u)) = exp(b·v + log base(v)) Z
 
@@ -79,8 +79,12 @@ class MaskedUnits(Units):
         drawn = self.units.sample(field, backend, stream, draw, first_row)
         return self._masked(drawn, backend)
 
+    def log_weights(self, v: Any, field: Any, backend: Any) -> Any:
+        """θ·v + log base(v), to which zeros add nothing."""
+        return self.units.log_weights(v, field, backend)
+
     def entropy(self, field: Any, counted: Any, backend: Any) -> Any:
-        """That of a row's own units, of those that are counted."""
+        """The entropy of those of a row's own units that are counted."""
         return self.units.entropy(field, self.mask & counted, backend)
 
     def variances(self, mean: Any, backend: Any) -> Any:
@@ -96,12 +100,12 @@ class MaskedUnits(Units):
 
 
 def missing_columns(v: Any, backend: Any) -> np.ndarray:
-    """Numbers of the columns that are NaN in some row."""
+    """Number the columns that are NaN in some row."""
     return np.flatnonzero(backend.to_numpy(backend.xp.any(v != v, axis=0)))
 
 
 def clamp(machine: Machine, v: Any, columns: np.ndarray) -> Machine:
-    """The machine of the missing units of each row, given the clamped ones.
+    """Clamp the units that rows have: returns the machine of their missing units.
 
     Parameters
     ----------
@@ -114,7 +118,7 @@ def clamp(machine: Machine, v: Any, columns: np.ndarray) -> Machine:
     Returns
     -------
     Machine
-        Of F visible units, of which each row has those that it misses, for n rows.
+        Of F visible units, each row having those that it lacks in v, with a hidden bias a row.
 
     Examples
     --------
@@ -132,19 +136,19 @@ def clamp(machine: Machine, v: Any, columns: np.ndarray) -> Machine:
     mask = xp.take(v != v, at, axis=1)
     return replace(
         machine,
-        couplings=machine.couplings.of_visible(at, xp),
+        couplings=machine.couplings.select_visible(at, xp),
         visible_bias=xp.take(machine.visible_bias, at, axis=0),
-        hidden_bias=machine.hidden_field(_without_missing(v, xp)),
+        hidden_bias=machine.hidden_field(zero_missing(v, xp)),
         visible_units=MaskedUnits(machine.visible_units.of(columns), mask),
     ).for_rows(v.shape[0] * MEAN_FIELD_STEPS)
 
 
 def mean_field(machine: Machine, n_steps: int = MEAN_FIELD_STEPS) -> tuple[Any, Any]:
-    """Means of the visible units of a clamped machine, and the fields φ that they are means in.
+    """Compute mean-field means of the visible units of a clamped machine, and their fields φ.
 
-    Each step makes hidden means of visible ones, and visible means of these; none lowers the bound
-    of `lower_bound`. Where real units couple spins, what they add to a spin's field that comes from
-    itself is left out, and steps go half of the way, or they could swing.
+    Each step computes hidden means given visible ones, and visible means given these; no step
+    lowers the bound of `lower_bound`. Where real units couple spins, a spin's coupling to itself is
+    left out, and steps go half of the way, or they could oscillate.
     """
     units, backend, own = machine.visible_units, machine.backend, _self_couplings(machine)
     phi = backend.xp.zeros_like(units.mask, dtype=machine.visible_bias.dtype)
@@ -158,14 +162,14 @@ def mean_field(machine: Machine, n_steps: int = MEAN_FIELD_STEPS) -> tuple[Any, 
 
 
 def lower_bound(machine: Machine, n_steps: int = MEAN_FIELD_STEPS) -> Any:
-    """A lower bound of log Z of each row of a clamped machine by mean field, float64."""
+    """Bound log Z of each row of a clamped machine from below by mean field: float64."""
     backend, units = machine.backend, machine.visible_units
     means, phi = mean_field(machine, n_steps)
     bound = backend.log_partition_of(means, machine.up) + units.entropy(phi, units.mask, backend)
     bound = bound + backend.row_dots(means, machine.visible_bias[None, :])
     own = _self_couplings(machine)
     if own is not None:
-        # Of |Wᵀu|²/2 the mean is known: Jensen's inequality is not needed.
+        # The mean of |Wᵀu|²/2 is known: Jensen's inequality is not needed.
         bound = bound + 0.5 * backend.row_dots(units.variances(means, backend), own)
     return bound
 
@@ -173,7 +177,7 @@ def lower_bound(machine: Machine, n_steps: int = MEAN_FIELD_STEPS) -> Any:
 def annealed_log_partition(
     machine: Machine, stream: RandomStream, n_chains: int, n_temperatures: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Estimates of log Z of each row of a clamped machine, and their standard errors.
+    """Estimate log Z of each row of a clamped machine by annealing, with standard errors.
 
     Chains of one layer are annealed from independent units to the machine, the other layer being
     summed over: chains of the smaller one, but of hidden spins where visible units are real
@@ -197,11 +201,11 @@ def annealed_log_partition(
 
 
 def _path_of_smaller_layer(machine: Machine, n_chains: int) -> AnnealingPath:
-    """The path of chains of one layer of a clamped machine, `n_chains` of each row.
+    """Make the path of chains of one layer of a clamped machine, `n_chains` of each row.
 
-    The missing units begin in half their mean field φ, from which other modes than its own can be
-    reached; hidden spins in a quarter of the fields that they have where missing units are at their
-    means without couplings, in which none of them is certain.
+    Missing units start in half their mean field φ, from which modes other than its own can be
+    reached. Hidden spins start in a quarter of the fields that they have if missing units are at
+    their means without couplings: none of them is then certain.
     """
     backend, xp, units = machine.backend, machine.backend.xp, machine.visible_units
     rows = backend.asarray(np.repeat(np.arange(units.mask.shape[0]), n_chains), "int64")
@@ -214,13 +218,12 @@ def _path_of_smaller_layer(machine: Machine, n_chains: int) -> AnnealingPath:
         up, down = down, up
     else:
         base = 0.5 * mean_field(machine)[1]
-    # The fields that clamped units add, and biases of the layer that is summed over, are not
-    # annealed: c₀ = c.
+    # The bias of the layer that is summed over, with the clamped units in it, is not annealed.
     return AnnealingPath(up, down, xp.take(base, rows, axis=0), up.bias, backend)
 
 
 def fill_missing(v: Any, columns: np.ndarray, states: Any, backend: Any) -> Any:
-    """The rows v with their missing entries taken from states of these columns, shape (n, F)."""
+    """Fill the missing entries of rows with states of these columns, shape (n, F)."""
     xp = backend.xp
     place = np.zeros(v.shape[1], dtype=np.int64)
     place[columns] = np.arange(len(columns))
@@ -228,7 +231,7 @@ def fill_missing(v: Any, columns: np.ndarray, states: Any, backend: Any) -> Any:
 
 
 def fill_with_mean_field(machine: Machine, v: Any, n_steps: int = MEAN_FIELD_STEPS) -> Any:
-    """The rows v with mean fields in place of missing entries."""
+    """Fill the missing entries of rows with mean-field means."""
     columns = missing_columns(v, machine.backend)
     if columns.size == 0:
         return v
@@ -237,39 +240,39 @@ def fill_with_mean_field(machine: Machine, v: Any, n_steps: int = MEAN_FIELD_STE
 
 
 def free_energy_bound(machine: Machine, v: Any) -> Any:
-    """An upper bound of -log Σ_u exp(-F(v, u)) of each row: F(v) itself where none is missing."""
+    """Bound -log Σ_u exp(-F(v, u)) of each row from above; F(v) itself where none is missing."""
     xp, columns = machine.backend.xp, missing_columns(v, machine.backend)
     if columns.size == 0:
         return machine.free_energy(v)
-    known = _without_missing(v, xp)
-    bound = -lower_bound(clamp(machine, v, columns)) - machine.log_weights(known)
-    # Whole rows get the same digits whatever rows are beside them.
-    return xp.where(xp.any(v != v, axis=1), bound, machine.free_energy(known))
+    clamped = zero_missing(v, xp)
+    bound = -lower_bound(clamp(machine, v, columns)) - machine.log_weights(clamped)
+    # Whole rows get the same digits in any company.
+    return xp.where(xp.any(v != v, axis=1), bound, machine.free_energy(clamped))
 
 
 def log_sums_over_missing(
     machine: Machine, v: Any, stream: RandomStream, n_chains: int, n_temperatures: int
 ) -> tuple[Any, Any]:
-    """Log Σ_u exp(-F(v, u)) of each row, annealed, with its error; -F(v) where none is missing.
+    """Estimate log Σ_u exp(-F(v, u)) of each row by annealing, with its error.
 
-    Some rows at a time: the chains of all of them are in memory at once.
+    It is -F(v), without error, where no unit is missing. Rows take turns, to save memory.
     """
     backend, xp = machine.backend, machine.backend.xp
-    known, columns = _without_missing(v, xp), missing_columns(v, backend)
-    log_f = backend.to_numpy(-machine.free_energy(known)).copy()
-    of_known = backend.to_numpy(machine.log_weights(known))
+    clamped, columns = zero_missing(v, xp), missing_columns(v, backend)
+    log_f = backend.to_numpy(-machine.free_energy(clamped)).copy()
+    of_clamped = backend.to_numpy(machine.log_weights(clamped))
     errors = np.zeros_like(log_f)
     incomplete = np.flatnonzero(backend.to_numpy(xp.any(v != v, axis=1)))
     for start in range(0, incomplete.size, ROWS_ANNEALED):
         rows = incomplete[start : start + ROWS_ANNEALED]
         part = clamp(machine, xp.take(v, backend.asarray(rows), axis=0), columns)
         log_z, errors[rows] = annealed_log_partition(part, stream, n_chains, n_temperatures)
-        log_f[rows] = of_known[rows] + log_z
+        log_f[rows] = of_clamped[rows] + log_z
     return backend.asarray(log_f), backend.asarray(errors)
 
 
-def _without_missing(v: Any, xp: Any) -> Any:
-    """The rows with zeros in place of missing entries: these then add nothing to any sum."""
+def zero_missing(v: Any, xp: Any) -> Any:
+    """Set missing entries to zero, where they add nothing to fields and log weights."""
     return xp.where(v != v, xp.zeros_like(v), v)
 
 

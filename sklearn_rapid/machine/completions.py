@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_rapid.machine.clamped import zero_missing
 from sklearn_rapid.machine.machine import Machine
 
 # Rows with more completions are not enumerated; the largest number of elements in memory at once.
@@ -37,7 +38,7 @@ def fill_with_exact_means(machine: Machine, v: Any) -> Any:
     """
     backend, xp = machine.backend, machine.backend.xp
     n_ways, missing = count_completions(machine, v), backend.to_numpy(v != v)
-    clamped = xp.where(v != v, xp.zeros_like(v), v)
+    clamped = zero_missing(v, xp)
     means = backend.to_numpy(clamped).astype(np.float64)
     field = machine.hidden_field(clamped)
     machine = replace(machine, couplings=machine.couplings.to_dense())

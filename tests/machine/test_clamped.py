@@ -16,6 +16,7 @@ from sklearn_rapid.machine.clamped import (
     lower_bound,
     mean_field,
     missing_columns,
+    zero_missing,
 )
 from sklearn_rapid.machine.completions import count_completions, fill_with_exact_means
 
@@ -68,6 +69,26 @@ def summed(exact, v):
         is_like = np.all(states[:, of_row] == row[of_row], axis=1)
         out.append(logsumexp(exact.log_f(states[is_like])))
     return np.array(out)
+
+
+def test_a_clamped_machine_has_the_energies_of_the_whole(backend, layers):
+    """In several blocks of rows, each row with a bias and a mask of its own."""
+    machine, exact = make(layers, backend, scale=1.0)
+    v = backend.asarray(with_gaps(layers, exact, n_rows=600))
+    columns = missing_columns(v, backend)
+    part = clamp(machine, v, columns)
+    found = backend.to_numpy(part.gibbs(mean_field(part, 1)[0], 2, RandomStream(0)))
+    assert np.all(found[~backend.to_numpy(part.visible_units.mask)] == 0.0)
+    u = backend.asarray(found)
+    whole = fill_missing(v, columns, u, backend)
+    energies = part.free_energy(u) - machine.log_weights(zero_missing(v, backend.xp))
+    energies, expected = map(backend.to_numpy, (energies, machine.free_energy(whole)))
+    np.testing.assert_allclose(energies, expected, rtol=1e-12)
+    for got, wanted in (
+        (part.hidden_mean(u), machine.hidden_mean(whole)),
+        (part.sample_hidden(u, RandomStream(1)), machine.sample_hidden(whole, RandomStream(1))),
+    ):
+        np.testing.assert_allclose(*map(backend.to_numpy, (got, wanted)), rtol=1e-12)
 
 
 def test_the_bound_is_below_and_close(backend, layers):

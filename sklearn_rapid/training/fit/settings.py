@@ -6,7 +6,7 @@ from typing import Any
 
 from sklearn_rapid.training import negative_phase, optimizers, positive_phase
 from sklearn_rapid.training.optimizers import Constant, LinearDecay, Schedule
-from sklearn_rapid.training.positive_phase import AS_THEY_ARE, PositivePhase
+from sklearn_rapid.training.positive_phase import NONE_MISSING, PositivePhase
 from sklearn_rapid.training.steps.penalties import Penalty
 from sklearn_rapid.training.trainer import Trainer
 
@@ -40,7 +40,7 @@ def _validated(value: Any, by_name: dict[str, type]) -> Any:
 
 
 def trainer_of(
-    estimator: Any, n_rows: int | None, completion: PositivePhase = AS_THEY_ARE
+    estimator: Any, n_rows: int | None, completion: PositivePhase = NONE_MISSING
 ) -> Trainer:
     """The trainer with the estimator's settings, for so many rows; None if there may be more."""
     return Trainer(
