@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -21,6 +23,8 @@ __all__ = [
     "StrOptions",
     "ValidatedParameters",
     "as_set_output",
+    "callback_context",
+    "restored_on_error",
     "validate_parameters",
     "validates_parameters",
 ]
@@ -73,6 +77,28 @@ validates_parameters = _fit_context(prefer_skip_nested_validation=True)
 def validate_parameters(estimator: BaseEstimator) -> None:
     """Check parameters as the decorator does, which leaves out `partial_fit` on fitted models."""
     estimator._validate_params()
+
+
+def callback_context(estimator: BaseEstimator, n_epochs: int) -> Any:
+    """The context that a fit calls callbacks in."""
+    return estimator._init_callback_context(max_subtasks=n_epochs)
+
+
+@contextmanager
+def restored_on_error(estimator: BaseEstimator, unless: type[BaseException]) -> Iterator[None]:
+    """Give an estimator its attributes back if the body raises, but for one kind of error."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except unless:
+        raise
+    except BaseException:
+        # Callback bookkeeping belongs to scikit-learn, which ends it after us.
+        ours = {name for name in {**vars(estimator), **before} if "callback" not in name}
+        for name in ours - before.keys():
+            del vars(estimator)[name]
+        vars(estimator).update({name: before[name] for name in ours & before.keys()})
+        raise
 
 
 def as_set_output(estimator: BaseEstimator, values: Any, names: Any, like: Any) -> Any:

@@ -215,7 +215,7 @@ class DaskMixin:
         check_is_fitted(self)
         check_option("method", method, ("auto", "exact", "tempering", "ais"))
         tol = check_positive("tol", tol)
-        method = resolved_method(method, self._machine(self._backend_at_hand()))
+        method = resolved_method(method, self._model().machine)
         client = self._client_or_none()
         if method == "exact" or client is None:
             return super().log_partition(method, tol=tol, random_state=random_state, **how)
@@ -246,11 +246,11 @@ class DaskMixin:
         check_is_fitted(self)
         return by_blocks(self._for_tasks(), method, X, width, np.dtype(dtype))
 
-    def _that_stand_for(self, X: Any) -> Any:
-        return X.few if isinstance(X, RemoteRows) else super()._that_stand_for(X)
+    def _shown_values(self, X: Any) -> Any:
+        return X.few if isinstance(X, RemoteRows) else super()._shown_values(X)
 
-    def _run_of(self, X: Any) -> type[Run]:
-        return DaskRun if isinstance(X, RemoteRows) else super()._run_of(X)
+    def _run_class(self, X: Any) -> type[Run]:
+        return DaskRun if isinstance(X, RemoteRows) else super()._run_class(X)
 
     def _validate(self, X: Any, *, reset: bool, missing: bool = False) -> Any:
         if not is_collection(X):

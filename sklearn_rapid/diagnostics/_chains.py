@@ -13,7 +13,7 @@ from scipy.fft import irfft, next_fast_len, rfft
 
 from sklearn_rapid.checks.arguments import check_count, check_option
 from sklearn_rapid.checks.warnings import warn
-from sklearn_rapid.diagnostics._common import fitted_machine, stream_of
+from sklearn_rapid.diagnostics._common import model_of, stream_of
 from sklearn_rapid.machine.machine import Machine
 
 # A chain shorter than so many of its autocorrelation times does not know them.
@@ -168,15 +168,15 @@ def autocorrelation_time(
     >>> tau.is_reliable, bool(tau.value > 1.0)
     (True, True)
     """
-    machine = fitted_machine(estimator, of_spins=False)
+    model = model_of(estimator, of_spins=False)
     n_steps = check_count("n_steps", n_steps, 2)
     n_chains = check_count("n_chains", n_chains, 1)
     n_burn_in = check_count("n_burn_in", n_burn_in, 0)
     check_option("observable", observable, tuple(OBSERVABLES))
-    backend, stream = machine.backend, stream_of(random_state)
+    backend, stream = model.backend, stream_of(random_state)
     with backend.running():
-        v = estimator._starting_states(init, n_chains, machine, stream)
-        machine = machine.for_rows(2 * n_chains * (n_steps + n_burn_in))
+        v = model.starting_states(init, n_chains, stream)
+        machine = model.machine.for_rows(2 * n_chains * (n_steps + n_burn_in))
         series = _series(machine, v, OBSERVABLES[observable], n_steps, n_burn_in, stream)
     tau = integrated_autocorrelation_time(series, window_factor=window_factor)
     if not tau.is_reliable:

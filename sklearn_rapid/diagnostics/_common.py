@@ -11,11 +11,12 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.checks.arguments import new_seed
 from sklearn_rapid.estimators.base import BaseRBM
+from sklearn_rapid.estimators.model import Model, fitted_model, validated
 from sklearn_rapid.machine.machine import Machine
 
 
-def fitted_machine(estimator: Any, *, of_spins: bool = True) -> Machine:
-    """The machine of a fitted estimator; TypeError or NotFittedError otherwise.
+def model_of(estimator: Any, *, of_spins: bool = True) -> Model:
+    """The model of a fitted estimator; TypeError or NotFittedError otherwise.
 
     ValueError for other units than spins, unless the diagnostic is of these too.
     """
@@ -24,19 +25,19 @@ def fitted_machine(estimator: Any, *, of_spins: bool = True) -> Machine:
             f"estimator must be a fitted RBM, RARBM, DBM, RADBM or RABM, got {estimator!r}"
         )
     check_is_fitted(estimator)
-    machine = estimator._machine(estimator._backend_at_hand())
-    if of_spins and not machine.has_spins_only:
+    model = fitted_model(estimator)
+    if of_spins and not model.machine.has_spins_only:
         hidden = getattr(estimator, "hidden", "gaussian")
         raise ValueError(
             f"this diagnostic is about spins, got {type(estimator).__name__} with "
             f"visible={estimator.visible!r} and {hidden} hidden units"
         )
-    return machine
+    return model
 
 
 def machine_of_patterns(estimator: Any) -> Machine:
-    """The same, of an estimator that has patterns; ValueError otherwise."""
-    machine = fitted_machine(estimator)
+    """The machine of a fitted estimator that has patterns; ValueError otherwise."""
+    machine = model_of(estimator).machine
     if not machine.couplings.uses_patterns:
         raise ValueError(
             f"this diagnostic is about the patterns of a model, and {type(estimator).__name__} "
@@ -45,10 +46,10 @@ def machine_of_patterns(estimator: Any) -> Machine:
     return machine
 
 
-def spin_rows(estimator: Any, machine: Machine, X: ArrayLike) -> Any:
+def spin_rows(estimator: Any, model: Model, X: ArrayLike) -> Any:
     """Rows of X as spins, shape (n, V); a mean counts as the likelier spin."""
-    X = estimator._validate(X, reset=False)
-    return machine.backend.sign(estimator._encoder(machine.backend, X).spins(X))
+    X = validated(estimator, X)
+    return model.backend.sign(model.encoder(X).states(X))
 
 
 def stream_of(random_state: Any) -> RandomStream:

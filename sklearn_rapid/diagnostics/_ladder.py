@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from sklearn_rapid.checks.arguments import check_count
-from sklearn_rapid.diagnostics._common import fitted_machine, stream_of
+from sklearn_rapid.diagnostics._common import model_of, stream_of
+from sklearn_rapid.estimators.model import source_of
 from sklearn_rapid.machine.tempering import Travels, count_travels, sweep_ladder
 
 # What a sweep says of each state is not kept for longer.
@@ -59,11 +60,12 @@ def ladder_travels(estimator: Any, *, n_sweeps: int = 200, random_state: Any = N
     >>> travelled.n_sweeps, bool(0.0 < travelled.barrier < 5.0), travelled.n_round_trips > 100
     (200, True, True)
     """
-    machine = fitted_machine(estimator, of_spins=False)
+    model = model_of(estimator, of_spins=False)
+    machine = model.machine
     n_sweeps = check_count("n_sweeps", n_sweeps, 2)
     stream = stream_of(random_state)
     with machine.backend.running():
-        ladder = estimator._source(machine).ladder
+        ladder = source_of(estimator, model).ladder
         sampler = machine.for_rows(2 * n_sweeps * ladder.states.shape[0])
         for start in range(0, n_sweeps, SWEEPS_AT_ONCE):
             n = min(SWEEPS_AT_ONCE, n_sweeps - start)

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sklearn_rapid.checks.arguments import check_count
-from sklearn_rapid.diagnostics._common import fitted_machine, stream_of
+from sklearn_rapid.diagnostics._common import model_of, stream_of
+from sklearn_rapid.estimators.model import validated
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.machine.partition import enumerate_spins, smaller_layer_first
 from sklearn_rapid.training.fit.settings import negative_phase_from
@@ -55,7 +56,7 @@ def ground_state_energy(estimator: Any) -> float:
     >>> ground_state_energy(model.fit(make_bars(4))) < 0
     True
     """
-    machine = fitted_machine(estimator)
+    machine = model_of(estimator).machine
     if min(machine.n_visible, machine.n_hidden) > LARGEST_LAYER:
         raise ValueError(
             "the ground state is found by enumerating the smaller layer, which may have at most "
@@ -116,13 +117,14 @@ def gibbs_accessibility(
     >>> bool(0.5 < reached.max() <= 1.0)
     True
     """
-    machine = fitted_machine(estimator)
+    model = model_of(estimator)
+    machine = model.machine
     n_gibbs_steps = check_count("n_gibbs_steps", n_gibbs_steps, 1)
     n_chains = check_count("n_chains", n_chains, 1)
     ground_energy = _energy_to_divide_by(estimator, ground_energy)
     stream = stream_of(random_state)
     with machine.backend.running():
-        v = estimator._starting_states("random", n_chains, machine, stream)
+        v = model.starting_states("random", n_chains, stream)
         sampler = machine.for_rows(2 * n_gibbs_steps * n_chains)
         # The last step is taken apart: its h is wanted too.
         v = sampler.gibbs(v, n_gibbs_steps - 1, stream)
@@ -182,16 +184,16 @@ def method_accessibility(
     >>> 0.5 < method_accessibility(model, X, random_state=0) <= 1.0
     True
     """
-    machine = fitted_machine(estimator)
-    X = estimator._validate(X, reset=False)
+    model = model_of(estimator)
+    machine = model.machine
+    X = validated(estimator, X)
     phase = negative_phase_from(estimator.negative_phase)
     phase.check(machine)
     ground_energy = _energy_to_divide_by(estimator, ground_energy)
     backend, stream = machine.backend, stream_of(random_state)
     with backend.running():
-        data = estimator._encoder(backend, X).spins(X, stream, stream.reserve())
-        chains = estimator._state_of(machine).chains
-        chains = phase.resume(chains, machine, X.shape[0], stream)
+        data = model.encoder(X).states(X, stream, stream.reserve())
+        chains = phase.resume(model.state.chains, machine, X.shape[0], stream)
         sampler = machine.for_rows(phase.n_rows(machine.couplings, X.shape[0], chains))
         negative, _ = phase.states(sampler, data, chains, stream)
         if negative.weights is not None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sklearn_rapid.checks.arguments import check_count
-from sklearn_rapid.diagnostics._common import fitted_machine, machine_of_patterns, spin_rows
+from sklearn_rapid.diagnostics._common import machine_of_patterns, model_of, spin_rows
 from sklearn_rapid.machine.couplings import Couplings, PatternCouplings
 
 
@@ -115,7 +115,7 @@ def singular_values(estimator: Any) -> np.ndarray:
     >>> spectrum.shape, int((spectrum > 0).sum())
     ((16,), 8)
     """
-    machine = fitted_machine(estimator, of_spins=False)
+    machine = model_of(estimator, of_spins=False).machine
     with machine.backend.running():
         return _singular_values(machine.couplings, machine.backend.to_numpy)
 
@@ -205,7 +205,7 @@ def mattis_magnetization(estimator: Any, X: ArrayLike) -> np.ndarray:
     machine = machine_of_patterns(estimator)
     backend = machine.backend
     with backend.running():
-        v = spin_rows(estimator, machine, X)
+        v = spin_rows(estimator, model_of(estimator), X)
         return _overlaps(v, backend.sign(machine.couplings.visible_patterns), backend)
 
 

@@ -12,10 +12,12 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
 from sklearn_rapid.checks.arguments import check_count
-from sklearn_rapid.diagnostics._common import fitted_machine, spin_rows, stream_of
+from sklearn_rapid.diagnostics._common import model_of, spin_rows, stream_of
+from sklearn_rapid.estimators.model import Model
 from sklearn_rapid.estimators.sampling import known_entries
 from sklearn_rapid.machine.machine import Machine
-from sklearn_rapid.tables.spins import chunks
+from sklearn_rapid.tables.encoder import chunks
+from sklearn_rapid.tables.features import SpinFeatures
 
 
 @dataclass(frozen=True)
@@ -131,13 +133,14 @@ def reconstruction_distance(
     >>> bool(distance.mean() < 0.2)  # coins: 0.375
     True
     """
-    machine = fitted_machine(estimator)
+    model = model_of(estimator)
+    machine = model.machine
     n_gibbs_steps = check_count("n_gibbs_steps", n_gibbs_steps, 1)
     if not isinstance(clamp, bool | np.bool_):
         raise TypeError(f"clamp must be a bool, got {clamp!r}")
     backend, xp, stream = machine.backend, machine.backend.xp, stream_of(random_state)
     with backend.running():
-        truth = spin_rows(estimator, machine, X)
+        truth = spin_rows(estimator, model, X)
         known = known_entries(mask, tuple(truth.shape))
         machine = machine.for_rows(2 * n_gibbs_steps * truth.shape[0])
         distances = []
@@ -197,8 +200,9 @@ def overlap_distribution(
     >>> overlap_distribution(rbm, X).overlaps.shape
     (17,)
     """
-    machine = fitted_machine(estimator)
-    v = _states(estimator, machine, X, n_samples, n_gibbs_steps, random_state, at_least=2)
+    model = model_of(estimator)
+    machine = model.machine
+    v = _states(estimator, model, X, n_samples, n_gibbs_steps, random_state, at_least=2)
     n, n_visible = v.shape
     counts = np.zeros(n_visible + 1, dtype=np.int64)
     with machine.backend.running():
@@ -270,10 +274,11 @@ def ultrametricity(
     >>> print(f"{ultrametricity(rbm, X).scaled_gap:.2f}")
     0.91
     """
-    machine = fitted_machine(estimator)
+    model = model_of(estimator)
+    machine = model.machine
     n_triples = check_count("n_triples", n_triples, 1)
     random_state = check_random_state(random_state)
-    v = _states(estimator, machine, X, n_samples, n_gibbs_steps, random_state, at_least=3)
+    v = _states(estimator, model, X, n_samples, n_gibbs_steps, random_state, at_least=3)
     triples = _triples(v.shape[0], n_triples, random_state)
     with machine.backend.running():
         sides = [_sides(v, triples[rows], machine) for rows in chunks(len(triples))]
@@ -290,7 +295,7 @@ def ultrametricity(
 
 def _states(
     estimator: Any,
-    machine: Machine,
+    model: Model,
     X: ArrayLike | None,
     n_samples: int,
     n_gibbs_steps: int | None,
@@ -298,14 +303,15 @@ def _states(
     at_least: int,
 ) -> Any:
     """The rows of X or samples of the model, as spins on the backend."""
-    with machine.backend.running():
+    with model.backend.running():
         if X is None:
             how = {"n_gibbs_steps": n_gibbs_steps, "random_state": random_state}
             X = np.asarray(estimator.sample(n_samples, **how))
             # They are in the user's units already, whatever the threshold for data is.
-            v = machine.backend.sign(estimator._encoder(machine.backend).means(X))
+            features = SpinFeatures(estimator.units, model.backend, np.dtype(estimator.dtype).name)
+            v = model.backend.sign(features.means(X))
         else:
-            v = spin_rows(estimator, machine, X)
+            v = spin_rows(estimator, model, X)
     if v.shape[0] < at_least:
         raise ValueError(f"at least {at_least} states are needed, got {v.shape[0]}")
     return v

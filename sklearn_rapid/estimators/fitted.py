@@ -20,7 +20,6 @@ from sklearn_rapid.checks.version import __version__
 from sklearn_rapid.checks.warnings import warn
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.machine.tempering import Ladder
-from sklearn_rapid.tables.kinds import MOMENTS, check_kinds
 from sklearn_rapid.training.chains import Chains, PlainChains, TemperedChains, as_chains
 
 Shapes = Mapping[str, tuple[str, ...]]
@@ -91,11 +90,19 @@ def checked_sizes(shapes: Shapes, found: Mapping[str, tuple], sizes: Mapping[str
     return sizes
 
 
+def fitted_names(cls: type) -> tuple[str, ...]:
+    """Names of the arrays of parameters that estimators of a class have once they are fitted."""
+    return tuple(cls._fitted_shapes)
+
+
 def check_fitted(model: Any) -> None:
     """Raise ValueError unless a model's arrays are of shapes that fit, real and finite."""
-    check_kinds(model)
-    is_real = all(name in vars(model) for name in MOMENTS)
-    shapes = {**model._fitted_shapes, **(dict.fromkeys(MOMENTS, ("V",)) if is_real else {})}
+    table = model._table
+    per_unit = {f"{name}_" for part in table.parts for name in part.encoder.per_unit}
+    shapes = {**model._fitted_shapes, **dict.fromkeys(sorted(per_unit), ("V",))}
+    lacking = [name for name in shapes if name not in vars(model) and name in per_unit]
+    if lacking:
+        raise ValueError(f"{lacking[0]} is missing: it belongs to these columns. Fit again.")
     arrays = {name: getattr(model, name) for name in shapes}
     for name, array in arrays.items():
         if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
@@ -109,7 +116,7 @@ def check_fitted(model: Any) -> None:
             raise ValueError(
                 f"{name} holds NaN or infinity: this {type(model).__name__} is no model. Fit anew."
             )
-    if is_real and not model.scale_.min() > 0.0:
+    if table.has_densities and not model.scale_.min() > 0.0:
         raise ValueError(f"scale_ must be above zero, got {model.scale_.min():g}. Fit again.")
 
 

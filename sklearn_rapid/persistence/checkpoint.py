@@ -11,18 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from numpy.typing import ArrayLike
-from sklearn.callback import with_callbacks
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_rapid.checks.arguments import check_count, checked_weights
-from sklearn_rapid.checks.compat import validate_parameters
+from sklearn_rapid.checks.arguments import check_count
 from sklearn_rapid.checks.warnings import warn
-from sklearn_rapid.estimators.base import BaseRBM
+from sklearn_rapid.estimators.base import BaseRBM, fit_unfinished
 from sklearn_rapid.persistence.files import DamagedFile, sealed, unsealed, write_whole
-from sklearn_rapid.tables.gaps import weights_of_known
-from sklearn_rapid.training.fit import fit
 from sklearn_rapid.training.fit.progress import new_fit_id
-from sklearn_rapid.training.fit.starts import FromUnfinished
 
 SUFFIX = ".checkpoint"
 NAME = re.compile(rf"(?P<stem>\w+-[0-9a-f]+)-(?P<epoch>\d+){re.escape(SUFFIX)}")
@@ -220,17 +215,6 @@ class Checkpoint:
         }
 
 
-@with_callbacks
-def _go_on(estimator: BaseRBM, X: Any, y: Any, sample_weight: Any) -> BaseRBM:
-    """What `fit` is for a fit that begins."""
-    validate_parameters(estimator)
-    with estimator._unchanged_on_error():
-        X = estimator._validate(X, reset=False, missing=True)
-        weights = weights_of_known(X, checked_weights(sample_weight, X.shape[0]))
-        fit.fit(estimator, X, y, weights, FromUnfinished())
-    return estimator
-
-
 def resume(
     source: str | os.PathLike | BaseRBM,
     X: ArrayLike,
@@ -299,8 +283,8 @@ def resume(
                 f"the fit of this {type(source).__name__} was not cut short: nothing is left of "
                 "it. For more epochs set warm_start=True and call fit, or call partial_fit."
             )
-        return _go_on(source, X, y, sample_weight)
-    return _go_on(Checkpoint.load(source), X, y, sample_weight)
+        return fit_unfinished(source, X, y, sample_weight)
+    return fit_unfinished(Checkpoint.load(source), X, y, sample_weight)
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -35,15 +35,17 @@ from sklearn_rapid.estimators.fitted import (
     check_training_state,
     check_wanted,
     checked_sizes,
+    fitted_names,
     is_count,
     is_finite,
     is_number,
 )
-from sklearn_rapid.estimators.latent import LatentMixin
+from sklearn_rapid.estimators.likelihood import LowerBoundMixin
+from sklearn_rapid.estimators.model import fitted_model
 from sklearn_rapid.machine.tempering import Ladder
 from sklearn_rapid.persistence.files import write_whole
 from sklearn_rapid.persistence.tree import Tree
-from sklearn_rapid.tables.kinds import KINDS
+from sklearn_rapid.tables.kinds import KINDS, plain_kinds
 from sklearn_rapid.training import negative_phase, optimizers, positive_phase
 from sklearn_rapid.training.chains import Chains, PlainChains, TemperedChains, as_chains
 from sklearn_rapid.training.optimizers import is_own_state
@@ -211,12 +213,12 @@ def save(model: BaseRBM, path: str | os.PathLike) -> None:
     check_is_fitted(model)
     _check_model(model)
     arrays: dict[str, np.ndarray] = {}
-    fitted = {name: getattr(model, name) for name in model._fitted_shapes}
+    fitted = {name: getattr(model, name) for name in fitted_names(type(model))}
     fitted |= {name: vars(model)[name] for name in ATTRIBUTES if name in vars(model)}
     parameters = model.get_params(deep=False)
-    if not isinstance(model.visible, str):
+    if "visible" in parameters:
         # By plain numbers: names, masks and slices have been resolved.
-        parameters["visible"] = [(kind, columns.tolist()) for kind, columns in model.visible_]
+        parameters["visible"] = plain_kinds(model.visible, model.visible_)
     header = {
         "format": FORMAT,
         "version": __version__,
@@ -328,7 +330,7 @@ def _checked_arrays(file: Any, header: dict[str, Any]) -> dict[str, np.ndarray]:
     if not isinstance(n_features, int):
         raise ValueError(f"n_features_in_ must be a whole number, got {shown(n_features)}")
     # How many units stand for categories, and how many rows do not show, `check_fitted` knows.
-    has_other_units = "categories_" in attributes or issubclass(cls, LatentMixin)
+    has_other_units = "categories_" in attributes or issubclass(cls, LowerBoundMixin)
     known = {} if has_other_units else {"V": n_features}
     checked_sizes(cls._fitted_shapes, found, known)
     return {name: file.get_tensor(name) for name in shapes}
@@ -349,7 +351,7 @@ def _model_of(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> BaseRBM:
     cls = MODELS[header["class"]]
     parameters = {k: TREE.read(node, {}) for k, node in header["parameters"].items()}
     unknown = parameters.keys() - cls().get_params(deep=False).keys()
-    unknown |= header["attributes"].keys() - {*cls._fitted_shapes, *ATTRIBUTES}
+    unknown |= header["attributes"].keys() - {*fitted_names(cls), *ATTRIBUTES}
     if unknown:
         raise ValueError(f"it holds what is not known here: {_listed(unknown)}")
     model = cls(**parameters)
@@ -380,12 +382,13 @@ def _check_model(model: BaseRBM) -> None:
     """Raise ValueError unless all that a model is made of is what it has to be."""
     check_wanted(vars(model), ATTRIBUTES, model)
     check_fitted(model)
-    for name in model._fitted_shapes:
+    for name in fitted_names(type(model)):
         largest = np.abs(getattr(model, name)).max()
         if largest > LARGEST:
             raise ValueError(f"{name} must be within ±{LARGEST:g}, got {largest:g}")
-    check_wanted(model._training_state, OWN_STATE, model)
-    check_training_state(model._training_state, model._machine(get_backend("numpy")))
+    fitted = fitted_model(model, backend=get_backend("numpy"))
+    check_wanted(fitted.left, OWN_STATE, model)
+    check_training_state(fitted.left, fitted.machine)
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -51,8 +51,8 @@ def _declare_output(operator: Any) -> None:
     from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
 
     model = operator.raw_operator
-    kind = DoubleTensorType if model._dtype == "float64" else FloatTensorType
-    operator.outputs[0].type = kind([None, model._n_features_out])
+    kind = DoubleTensorType if np.dtype(model.dtype) == "float64" else FloatTensorType
+    operator.outputs[0].type = kind([None, len(model.get_feature_names_out())])
 
 
 def _add_operators(scope: Any, operator: Any, container: Any) -> None:
@@ -72,7 +72,7 @@ def _add_operators(scope: Any, operator: Any, container: Any) -> None:
             f"visible={model.visible!r}"
         )
     how = {"op_version": container.target_opset}
-    dtype = np.dtype(model._dtype)
+    dtype = np.dtype(model.dtype)
     number = {"float32": 1, "float64": 11}[dtype.name]  # TensorProto's names of types
     weights = model.components_.T.astype(np.float64)
     bias = model.intercept_hidden_.astype(np.float64)

@@ -249,8 +249,8 @@ def test_no_more_blocks_are_held_than_were_asked_for(client):
     seen = []
 
     class Watched(DaskRBM):
-        def _run_of(self, rows):
-            run_of = super()._run_of(rows)
+        def _run_class(self, rows):
+            run_of = super()._run_class(rows)
             if run_of is not DaskRun:
                 return run_of
             hold = rows.hold

@@ -345,8 +345,8 @@ def test_restarted_pattern_chains_take_the_exact_transitions(backend, left_over)
         couplings, backend.asarray(np.zeros(3)), backend.asarray(np.zeros(4)), backend
     )
     phase = PatternInducedCorrelations(1, persistent=False)
-    states = backend.asarray(np.ones((4 * n_copies, 3)))
-    chains = PlainChains(states) if left_over else NO_CHAINS
+    left = PlainChains(backend.asarray(np.ones((4 * n_copies, 3))))
+    chains = left if left_over else NO_CHAINS
     negative, chains = phase.states(machine, None, chains, RandomStream(7))
     assert chains is NO_CHAINS
     v = backend.to_numpy(negative.visible)
