@@ -33,7 +33,7 @@ from sklearn_rapid.machine.machine import Machine
 # Log shares of Z: known states below the first are ignored; where the likely ones are below the
 # second, by the ladder's log Z without them, their neighbours are not searched.
 LOG_SHARE_THAT_COUNTS, LOG_SHARE_TO_SEARCH = -9.0, -20.0
-# A basin takes one part in so many of the tolerance of log Z, and of the rows of the budget.
+# A basin takes 1/8 of the tolerance of log Z, and 1/4 of the rows of the budget.
 PARTS_OF_TOL, PARTS_OF_ROWS = 8.0, 4.0
 # Chains from known states, and their largest number of steps.
 N_CHAINS, MOST_STEPS = 4000, 32

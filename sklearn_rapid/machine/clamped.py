@@ -26,7 +26,7 @@ from sklearn_rapid.backends import RandomStream, Units
 from sklearn_rapid.machine.annealing import AnnealingPath
 from sklearn_rapid.machine.machine import Machine
 
-# Mean fields of trained machines come to rest in so many steps, to a hundredth of a nat.
+# Mean fields of trained machines converge in this many steps, to a hundredth of a nat.
 MEAN_FIELD_STEPS = 30
 # Rows that are annealed at a time.
 ROWS_ANNEALED = 128

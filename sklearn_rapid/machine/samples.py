@@ -20,7 +20,7 @@ from sklearn_rapid.machine.tempering import (
 
 # Sweeps that samples may take: this many, or two for each of them if that is more.
 SWEEPS_FOR_SAMPLES = 500
-# Most repetitions of what would be enough sweeps, where most states are in the basin.
+# The largest factor of the number of sweeps, where most states are in the basin.
 MOST_VISITS = 20
 
 

@@ -1,6 +1,6 @@
 """Estimate log Z by parallel tempering, and by summing over known states.
 
-A ladder runs in rounds of doubling length, and places its β anew after each. Only the last round
+A ladder runs in rounds of doubling length, and places its β again after each. Only the last round
 counts: the decision to stop does not depend on it.
 """
 
@@ -172,7 +172,7 @@ class TemperingRun:
         return found if self.basin is None else self._add_basin(found, np.array(looks), self.basin)
 
     def adapt(self) -> None:
-        """Place the β by what the ladder has counted."""
+        """Place the β by the counters of the ladder."""
         self.ladder = adapt_ladder(self.ladder, self.machine.backend)
 
     def take_basin(self, basin: Basin, start: Any) -> None:
@@ -227,7 +227,7 @@ def tempered_log_partition(
 ) -> tuple[LogPartition, Ladder, Basin | None]:
     """Estimate log Z by parallel tempering and bridges between neighbouring temperatures.
 
-    Rounds of sweeps double in length, and between them the β are placed anew, as many as the
+    Rounds of sweeps double in length, and between them the β are placed again, as many as the
     barrier needs. Only the last round counts (`sklearn_rapid.machine.bridges`).
 
     Parameters
