@@ -101,6 +101,10 @@ class Units:
         """The kind of a layer that these columns of this one make."""
         return self
 
+    def of_rows(self, rows: slice) -> Units:
+        """The kind of a block of the rows, where rows differ in what units they have."""
+        return self
+
     def inner_mean(self, mean: np.ndarray) -> np.ndarray:
         """The mean of each unit, or one nearby where units in its field would never turn."""
         return mean

@@ -7,7 +7,7 @@ from typing import Any
 from sklearn_rapid.checks.arguments import check_count, seed_stream
 from sklearn_rapid.diagnostics._machine import get_model
 from sklearn_rapid.estimators.model import source_of
-from sklearn_rapid.machine.tempering import Travels, sweep, travels
+from sklearn_rapid.machine.tempering import Travels, count_travels, sweep_ladder
 
 # Records of each state in each sweep are dropped after this many sweeps, to bound memory.
 SWEEPS_AT_ONCE = 64
@@ -69,5 +69,5 @@ def ladder_travels(estimator: Any, *, n_sweeps: int = 200, random_state: Any = N
         sampler = machine.for_rows(2 * n_sweeps * ladder.states.shape[0])
         for start in range(0, n_sweeps, SWEEPS_AT_ONCE):
             n = min(SWEEPS_AT_ONCE, n_sweeps - start)
-            ladder, _ = sweep(ladder, sampler, n, stream)
-        return travels(ladder, machine.backend)
+            ladder, _ = sweep_ladder(ladder, sampler, n, stream)
+        return count_travels(ladder, machine.backend)

@@ -36,7 +36,7 @@ from sklearn_rapid.estimators.input import InputMixin
 from sklearn_rapid.estimators.likelihood import LikelihoodMixin
 from sklearn_rapid.estimators.model import ModelMixin
 from sklearn_rapid.estimators.sampling import SamplingMixin
-from sklearn_rapid.machine.clamped import filled_with_means
+from sklearn_rapid.machine.clamped import fill_with_mean_field
 from sklearn_rapid.machine.couplings import Couplings
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.tables.encoder import CHUNK, Encoder, chunks
@@ -47,7 +47,7 @@ from sklearn_rapid.training.fit.progress import CutShort
 from sklearn_rapid.training.fit.run import Run
 from sklearn_rapid.training.fit.settings import positive_phase_from
 from sklearn_rapid.training.fit.starts import FromModel, FromScratch, FromUnfinished
-from sklearn_rapid.training.positive_phase import AS_THEY_ARE, ClampedChains, PositivePhase
+from sklearn_rapid.training.positive_phase import NONE_MISSING, ClampedChains, PositivePhase
 from sklearn_rapid.training.state import TrainingState
 from sklearn_rapid.training.steps.projections import Projection
 
@@ -185,7 +185,7 @@ class BaseRBM(
             if self.hidden_features == "sample":
                 v = ClampedChains().states(machine, v, stream) if encoder.missing else v
                 return features.decode(machine.sample_hidden(v, stream))
-            v = filled_with_means(machine, v) if encoder.missing else v
+            v = fill_with_mean_field(machine, v) if encoder.missing else v
             return machine.hidden_mean(v, out=out, to_unit=features.to_unit)
 
         return self._by_chunks(X, hidden, (self._n_features_out,), self._dtype, bits_will_do=True)
@@ -289,7 +289,7 @@ class BaseRBM(
         """What completes rows of X."""
         if self._n_latent:
             return positive_phase_from(self.positive_phase)
-        return ClampedChains() if has_missing(X) else AS_THEY_ARE
+        return ClampedChains() if has_missing(X) else NONE_MISSING
 
     def _projection(self) -> Projection:
         """What is done to patterns after updates."""

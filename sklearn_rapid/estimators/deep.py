@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_rapid.checks.compat import Counts, StrOptions
 from sklearn_rapid.estimators.likelihood import LowerBoundMixin
 from sklearn_rapid.estimators.rbm import CONSTRAINTS
-from sklearn_rapid.machine.clamped import filled_with_means
+from sklearn_rapid.machine.clamped import fill_with_mean_field
 from sklearn_rapid.machine.couplings import (
     Couplings,
     DenseCouplings,
@@ -118,7 +118,7 @@ class DeepMixin(LowerBoundMixin):
                 v = ClampedChains(STEPS_OF_FEATURES).states(machine, v, stream)
                 h = machine.sample_hidden(v, stream)
             else:
-                v = filled_with_means(machine, v)
+                v = fill_with_mean_field(machine, v)
                 h = machine.hidden_mean(v)
             by_layer = self._layers.by_layer(v, h)
             xp = encoder.backend.xp

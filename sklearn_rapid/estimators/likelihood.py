@@ -21,7 +21,7 @@ from sklearn_rapid.checks.arguments import (
 from sklearn_rapid.checks.arrays import compute_if_dask
 from sklearn_rapid.checks.warnings import warn
 from sklearn_rapid.machine.annealing import ais_log_partition
-from sklearn_rapid.machine.clamped import free_energy_bound, log_sums
+from sklearn_rapid.machine.clamped import free_energy_bound, log_sums_over_missing
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.machine.partition import (
     LogPartition,
@@ -103,7 +103,7 @@ class LikelihoodMixin:
         def of_known(machine: Any, encoder: Any, v: Any, out: Any) -> Any:
             xp = machine.backend.xp
             if encoder.missing:
-                log_f, error = log_sums(machine, v, stream, n_chains, n_temperatures)
+                log_f, error = log_sums_over_missing(machine, v, stream, n_chains, n_temperatures)
             else:
                 log_f = -machine.free_energy(v)
                 error = xp.zeros_like(log_f)

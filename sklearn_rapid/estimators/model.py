@@ -14,7 +14,7 @@ from sklearn_rapid.checks.arrays import check_array
 from sklearn_rapid.checks.cached import cached_property
 from sklearn_rapid.estimators.fitted import check_fitted, check_training_state
 from sklearn_rapid.machine.machine import Machine
-from sklearn_rapid.machine.samples import Source
+from sklearn_rapid.machine.samples import SampleSource
 from sklearn_rapid.machine.tempered_partition import tempered_log_partition
 from sklearn_rapid.tables.encoder import Encoder
 from sklearn_rapid.tables.table import Table
@@ -183,7 +183,7 @@ def fitted_model(estimator: Any, X: Any = None, backend: Any = None) -> Model:
     return estimator._model(X, backend)
 
 
-def source_of(estimator: Any, model: Model) -> Source:
+def source_of(estimator: Any, model: Model) -> SampleSource:
     """What `sample` draws from."""
     return estimator._source(model)
 

@@ -23,7 +23,7 @@ from sklearn_rapid.estimators.base import BaseRBM
 from sklearn_rapid.estimators.likelihood import LowerBoundMixin
 from sklearn_rapid.estimators.parameters import with_shared_parameters
 from sklearn_rapid.estimators.rbm import CONSTRAINTS, COUNT, POSITIVE
-from sklearn_rapid.machine.clamped import filled_with_means
+from sklearn_rapid.machine.clamped import fill_with_mean_field
 from sklearn_rapid.machine.couplings import DenseCouplings
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.tables.encoder import CHUNK
@@ -307,7 +307,7 @@ class RABM(LowerBoundMixin, BaseRBM):
         check_is_fitted(self)
 
         def features(machine: Any, encoder: Any, v: Any, out: Any) -> Any:
-            v = filled_with_means(machine, v) if encoder.missing else v
+            v = fill_with_mean_field(machine, v) if encoder.missing else v
             if self.n_hidden == 0:
                 return machine.hidden_mean(v, out=out)
             return self._features(encoder.backend).decode(v[:, self.n_features_in_ :])
@@ -341,7 +341,7 @@ class RABM(LowerBoundMixin, BaseRBM):
             features.check(H)
             latent, xp = features.means(H), backend.xp
             unknown = xp.full((H.shape[0], self.n_features_in_), float("nan"), dtype=latent.dtype)
-            means = filled_with_means(machine, xp.concat([unknown, latent], axis=1))
+            means = fill_with_mean_field(machine, xp.concat([unknown, latent], axis=1))
             return self._returned(encoder.decode(means), backend, like=H)
 
     def pseudo_likelihood(self, X: ArrayLike) -> np.ndarray:

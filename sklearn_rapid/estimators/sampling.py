@@ -15,16 +15,20 @@ from sklearn_rapid.checks.arguments import check_count, check_option, seed_strea
 from sklearn_rapid.checks.arrays import as_array, compute_if_dask, resolve_container
 from sklearn_rapid.checks.warnings import warn
 from sklearn_rapid.estimators.model import Model
-from sklearn_rapid.machine.completions import MOST_COMPLETIONS, exact_means, n_completions
+from sklearn_rapid.machine.completions import (
+    MOST_COMPLETIONS,
+    count_completions,
+    fill_with_exact_means,
+)
 from sklearn_rapid.machine.machine import Machine
-from sklearn_rapid.machine.samples import Source
+from sklearn_rapid.machine.samples import SampleSource
 from sklearn_rapid.machine.tempering import (
     Ladder,
     cold_states,
-    counted_anew,
-    of_states,
-    sweep,
-    travels,
+    count_travels,
+    ladder_of_states,
+    reset_counters,
+    sweep_ladder,
 )
 from sklearn_rapid.tables.encoder import CHUNK, chunks
 from sklearn_rapid.training.positive_phase import ClampedChains
@@ -100,7 +104,7 @@ class SamplingMixin:
         with backend.running():
             if is_tempered:
                 source = self._source(model)
-                states, travelled, n_fresh = source.drawn(machine, n_samples, stream)
+                states, travelled, n_fresh = source.draw(machine, n_samples, stream)
             else:
                 n_steps = 1000 if n_gibbs_steps is None else n_gibbs_steps
                 start = model.starting_states(init, n_samples, stream)
@@ -118,7 +122,7 @@ class SamplingMixin:
             )
         return (samples, travelled) if return_travels else samples
 
-    def _source(self, model: Model) -> Source:
+    def _source(self, model: Model) -> SampleSource:
         """What samples are drawn from, the same whatever was called before.
 
         Kept in memory for the next call; counters start anew.
@@ -132,9 +136,9 @@ class SamplingMixin:
             if basin is not None:
                 how = {"tol": TOL_OF_SHARES, "max_sweeps": SWEEPS_OF_SHARES}
                 estimate, ladder, basin = model.tempered(model.stream(), **how)
-            travelled, fresh = travels(ladder, backend), counted_anew(ladder, backend)
+            travelled, fresh = count_travels(ladder, backend), reset_counters(ladder, backend)
             share = 0.0 if basin is None else float(np.exp(basin.log_total - estimate.value))
-            kept = digest, Source(fresh, travelled, basin, share, estimate.is_trusted)
+            kept = digest, SampleSource(fresh, travelled, basin, share, estimate.is_trusted)
             self._kept_ladder = kept
         return kept[1]
 
@@ -274,14 +278,16 @@ class Completion:
             rows = backend.asarray(np.repeat(np.arange(v.shape[0]), rungs.n_rungs), "int64")
             self.free = xp.take(self.free, rows, axis=0)
             v = xp.take(self.v, rows, axis=0)
-            self.ladder = of_states(backend, rungs.betas, rungs.base, v)
+            self.ladder = ladder_of_states(backend, rungs.betas, rungs.base, v)
 
     def states(self, n_steps: int, stream: RandomStream) -> Any:
         """The rows after so many steps."""
         if self.ladder is None:
             self.v = self.machine.gibbs(self.v, n_steps, stream, free=self.free)
         elif n_steps > 0:
-            self.ladder, _ = sweep(self.ladder, self.machine, n_steps, stream, free=self.free)
+            self.ladder, _ = sweep_ladder(
+                self.ladder, self.machine, n_steps, stream, free=self.free
+            )
             self.v = cold_states(self.ladder, self.machine.backend)
         return self.v
 
@@ -315,12 +321,12 @@ def conditional_means(
     By chains of so many steps otherwise (see `Completion`).
     """
     backend, xp = machine.backend, machine.backend.xp
-    are_few = n_completions(machine, v) <= MOST_COMPLETIONS
+    are_few = count_completions(machine, v) <= MOST_COMPLETIONS
     few, many = (np.flatnonzero(which) for which in (are_few, ~are_few))
     parts = []
     if few.size:
         rows = xp.take(v, backend.asarray(few, "int64"), axis=0)
-        parts.append(encoder.decode(exact_means(machine, rows)))
+        parts.append(encoder.decode(fill_with_exact_means(machine, rows)))
     if many.size:
         rows = xp.take(v, backend.asarray(many, "int64"), axis=0)
         means = Completion(machine, rows, rungs).means(encoder, n_steps, stream)

@@ -1,17 +1,17 @@
-"""Basins: known states and what lies around them, summed over without a ladder.
+"""Basins: sums over modes by known states and chains from them, without a ladder.
 
-A mode is more than its heaviest states. A state v counts as part of the basin of known states S by
-the probability q(v) that one of T Gibbs steps from it ends in S (q = 1 in S itself). Gibbs steps
-are reversible, so the weight of the basin is exactly
+A mode is more than its heaviest states. A state v belongs to the basin of known states S with the
+probability q(v) that one of T Gibbs steps from it ends in S (q = 1 in S itself). Gibbs steps are
+reversible, so the weight of the basin is exactly
 
     Σ_v q(v) exp(-F(v)) = Z(S) (1 + Σ_{k=1..T} P(the first k steps from S end outside of S)),
 
-which chains that start in S tell, and
+which chains from S estimate, and
 
     Z = Z(basin) + Z_ladder (1 - s),
 
-s being the mean of q over the ladder's states at β = 1: right whether these visit the basin or not,
-and hardly dependent on how often those do that stay in it for good.
+s being the mean of q over the ladder's states at β = 1. That is right whether these visit the basin
+or not, and columns that stay in it for good hardly matter.
 """
 
 from __future__ import annotations
@@ -22,74 +22,78 @@ import numpy as np
 
 from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.machine.bridges import LadderSum, standard_error
-from sklearn_rapid.machine.known_states import KnownStates, can_be_known, likely, searched
+from sklearn_rapid.machine.known_states import (
+    KnownStates,
+    find_likely_states,
+    has_discrete_states,
+    search_neighbours,
+)
 from sklearn_rapid.machine.machine import Machine
 
-# Known states of a smaller share of Z, in nats, are left alone; those of less than that of a ladder
-# that has not been told of them are not even searched for.
+# Log shares of Z: known states below the first are ignored; where the likely ones are below the
+# second, by the ladder's log Z without them, their neighbours are not searched.
 LOG_SHARE_THAT_COUNTS, LOG_SHARE_TO_SEARCH = -9.0, -20.0
-# Of the tolerance of log Z a basin's weight has one part in so many, and of the rows that tempering
-# may take through the couplings.
+# A basin takes 1/8 of the tolerance of log Z, and 1/4 of the rows of the budget.
 PARTS_OF_TOL, PARTS_OF_ROWS = 8.0, 4.0
-# Chains that start in known states, and the most steps that they take.
+# Chains from known states, and their largest number of steps.
 N_CHAINS, MOST_STEPS = 4000, 32
 STATES_AT_ONCE = 4096
-# For states that hardly any chain comes to, chains start so often.
+# Most repetitions of walks, for states that few chains come to.
 MOST_WALKS = 100
-# Chains that have not come back are still near by if their mean is, by so many standard errors.
+# In standard errors: chains that have not come back are near by if their mean is, significantly.
 SIGNIFICANT = 3.0
 
 
 @dataclass(frozen=True)
 class Basin:
-    """Known states, and the states that lead to them within a number of Gibbs steps.
+    """Known states, and the states from which Gibbs steps soon lead to them.
 
     Attributes
     ----------
     known : KnownStates
-    n_left : array of shape (n_steps,)
-        Of `N_CHAINS` chains from known states: how many have not come back, step by step. Without
+    n_outside : array of shape (n_steps,)
+        How many of `N_CHAINS` chains from known states have not come back after each step. Without
         any step the basin is the known states themselves.
-    left : array of shape (n_left[-1], V)
-        Where those are that have not come back at all. int8, on the host.
+    outside : array of shape (n_outside[-1], V)
+        The last states of the chains that have not come back. int8, on the host.
 
     Examples
     --------
     >>> from sklearn_rapid.backends import get_backend
     >>> from sklearn_rapid.machine.couplings import DenseCouplings
-    >>> from sklearn_rapid.machine.known_states import weighed
+    >>> from sklearn_rapid.machine.known_states import weigh_states
     >>> machine = Machine(DenseCouplings(np.zeros((2, 1))), np.zeros(2), np.zeros(1),
     ...                   get_backend("numpy"))
-    >>> basin = Basin(weighed(machine, np.array([[1, 1], [-1, 1]])))
+    >>> basin = Basin(weigh_states(machine, np.array([[1, 1], [-1, 1]])))
     >>> basin.contain(machine, np.array([[1, 1], [-1, -1]]), RandomStream(0))
     array([ True, False])
     """
 
     known: KnownStates
-    n_left: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))
-    left: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), dtype=np.int8))
+    n_outside: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))
+    outside: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), dtype=np.int8))
 
     @property
     def n_steps(self) -> int:
         """T."""
-        return len(self.n_left)
+        return len(self.n_outside)
 
     @property
     def odds(self) -> float:
-        """The weight of the other states over that of the known ones."""
-        return float(np.sum(self.n_left)) / N_CHAINS
+        """The weight of the other states of the basin over that of the known ones."""
+        return float(np.sum(self.n_outside)) / N_CHAINS
 
     @property
     def error(self) -> float:
         """The standard error of `odds`: of the mean number of steps outside."""
-        square = float(np.sum((2.0 * np.arange(self.n_steps) + 1.0) * self.n_left)) / N_CHAINS
-        # That none was seen outside does not mean that there is nothing.
+        square = float(np.sum((2.0 * np.arange(self.n_steps) + 1.0) * self.n_outside)) / N_CHAINS
+        # None seen outside does not mean that there is nothing.
         variance = max(square - self.odds**2, 1.0 / N_CHAINS) if self.n_steps else 0.0
         return float(np.sqrt(variance / N_CHAINS))
 
     @property
     def log_total(self) -> float:
-        """The logarithm of its weight."""
+        """The logarithm of the basin's weight."""
         return self.known.log_total + float(np.log1p(self.odds))
 
     @property
@@ -98,63 +102,69 @@ class Basin:
         return self.error / (1.0 + self.odds)
 
     def contain(self, machine: Machine, states: np.ndarray, stream: RandomStream) -> np.ndarray:
-        """Which of some states, on the host, are known or lead to known ones: true with q(v)."""
+        """Decide which states, on the host, belong to the basin: each with probability q(v)."""
         found = self.known.contain(states)
         if self.n_steps == 0:
             return found
-        unknown = np.flatnonzero(~found)
-        for first in range(0, len(unknown), STATES_AT_ONCE):
-            part = unknown[first : first + STATES_AT_ONCE]
+        others = np.flatnonzero(~found)
+        for first in range(0, len(others), STATES_AT_ONCE):
+            part = others[first : first + STATES_AT_ONCE]
             walk = Walk(machine, self.known, states[part], stream)
             for _ in range(self.n_steps):
                 walk.step()
             found[part] = True
-            found[part[walk.outside]] = False
+            found[part[walk.running]] = False
         return found
 
-    def drawn(
+    def draw(
         self, machine: Machine, n: int, rng: np.random.Generator, stream: RandomStream
     ) -> np.ndarray:
-        """So many states of the basin by their weights, shape (n, V).
+        """Draw n states of the basin by their weights, shape (n, V).
 
-        Chains from known states that have not come back after k steps are such draws, if k is drawn
-        in proportion to how many these are.
+        They are states of chains from known states that have not come back after k steps, with k
+        drawn in proportion to the number of these chains.
         """
-        shares = np.array([N_CHAINS, *self.n_left]) / (N_CHAINS * (1.0 + self.odds))
+        shares = np.array([N_CHAINS, *self.n_outside]) / (N_CHAINS * (1.0 + self.odds))
         wanted = rng.multinomial(n, shares / shares.sum())
         found = [np.empty((0, machine.n_visible), dtype=np.int8)]
         for _ in range(MOST_WALKS):
             if not wanted.any():
                 break
-            walk = Walk(machine, self.known, self.known.drawn(n, rng), stream)
+            walk = Walk(machine, self.known, self.known.draw(n, rng), stream)
             for step in range(int(np.flatnonzero(wanted).max()) + 1):
                 if step > 0:
                     walk.step()
                 found.append(walk.states()[: wanted[step]])
                 wanted[step] -= len(found[-1])
-        found.append(self.known.drawn(int(wanted.sum()), rng))
+        found.append(self.known.draw(int(wanted.sum()), rng))
         return rng.permutation(np.concatenate(found))
 
-    def beyond(self, mean_elsewhere: np.ndarray) -> float:
-        """What its odds lack by chains that stay near by for longer than `n_steps`: an estimate.
+    def odds_beyond(self, mean_elsewhere: np.ndarray) -> float:
+        """Estimate what chains that stay near by for longer than `n_steps` would add to the odds.
 
         Chains that have not come back have either left for good, and then their mean is that of
-        states elsewhere, or they will come back at the rate of the last ones.
+        states elsewhere, or they will come back at the rate of the last steps.
         """
-        if self.n_steps == 0 or not len(self.left):
+        if self.n_steps == 0 or not len(self.outside):
             return 0.0
         here = self.known.mean() - mean_elsewhere
         length = max(float(here @ here), 1e-12)
-        overlaps = (self.left - mean_elsewhere) @ here / length
+        overlaps = (self.outside - mean_elsewhere) @ here / length
         error = overlaps.std() / np.sqrt(len(overlaps))
         n_near = len(overlaps) * float(np.clip(overlaps.mean() - SIGNIFICANT * error, 0.0, 1.0))
-        late = np.array([N_CHAINS, *self.n_left])[self.n_steps // 2 :]
+        late = np.array([N_CHAINS, *self.n_outside])[self.n_steps // 2 :]
         n_back = late[0] - late[-1] + 0.5
         return n_near**2 * (len(late) - 1) / (n_back * N_CHAINS)
 
 
 class Walk:
-    """Chains that end where they first come to a known state."""
+    """Chains that stop at the first known state that they come to.
+
+    Attributes
+    ----------
+    running : array of int
+        The numbers of the chains that have not stopped.
+    """
 
     def __init__(
         self, machine: Machine, known: KnownStates, states: np.ndarray, stream: RandomStream
@@ -162,25 +172,24 @@ class Walk:
         self.machine, self.known, self.stream = machine, known, stream
         backend, dtype = machine.backend, machine.visible_bias.dtype
         self.v = backend.xp.astype(backend.asarray(states), dtype)
-        # Of the chains that go on.
-        self.outside = np.arange(len(states))
+        self.running = np.arange(len(states))
 
     def step(self) -> None:
-        """A Gibbs step of all that go on."""
-        if not len(self.outside):
+        """Make a Gibbs step of all running chains."""
+        if not len(self.running):
             return
         backend = self.machine.backend
         v = self.machine.gibbs(self.v, 1, self.stream)
-        goes_on = np.flatnonzero(~self.known.contain(backend.to_numpy(v)))
-        self.outside = self.outside[goes_on]
-        self.v = backend.xp.take(v, backend.asarray(goes_on, "int64"), axis=0)
+        still = np.flatnonzero(~self.known.contain(backend.to_numpy(v)))
+        self.running = self.running[still]
+        self.v = backend.xp.take(v, backend.asarray(still, "int64"), axis=0)
 
     def states(self) -> np.ndarray:
-        """Where the chains are that go on, on the host."""
+        """Copy the states of the running chains to the host."""
         return self.machine.backend.to_numpy(self.v).astype(np.int8)
 
 
-def basin_of(
+def measure_basin(
     known: KnownStates,
     machine: Machine,
     log_z: float,
@@ -189,38 +198,37 @@ def basin_of(
     tol: float = 0.025,
     max_rows: float = np.inf,
 ) -> Basin:
-    """The basin of known states, by chains that start from them.
+    """Measure the basin of known states by chains from them.
 
     Parameters
     ----------
     known : KnownStates
     machine : Machine
     log_z : float
-        About log Z, in nats.
+        An approximate log Z, in nats.
     stream : RandomStream
     tol : float
-        The chains take as many steps, up to `MOST_STEPS`, as leave an error of log Z of no more
-        than that, in nats.
+        The largest error of log Z in nats: it limits the number of steps, as `MOST_STEPS` does.
     max_rows : float
-        Steps of single chains, in all.
+        The largest number of steps of single chains, in all.
     """
     share = float(np.exp(min(0.0, known.log_total - log_z)))
     rng = np.random.default_rng((stream.seed, stream.position))
-    walk = Walk(machine, known, known.drawn(N_CHAINS, rng), stream)
-    basin, n_rows = Basin(known, left=known.states[:0]), 0
-    while basin.n_steps < MOST_STEPS and len(walk.outside):
-        n_rows += len(walk.outside)
+    walk = Walk(machine, known, known.draw(N_CHAINS, rng), stream)
+    basin, n_rows = Basin(known, outside=known.states[:0]), 0
+    while basin.n_steps < MOST_STEPS and len(walk.running):
+        n_rows += len(walk.running)
         if n_rows > max_rows:
             break
         walk.step()
-        longer = Basin(known, np.append(basin.n_left, len(walk.outside)), walk.states())
+        longer = Basin(known, np.append(basin.n_outside, len(walk.running)), walk.states())
         if longer.n_steps > 1 and share * longer.error > tol:
             break
         basin = longer
     return basin
 
 
-def basin_around(
+def find_basin(
     machine: Machine,
     states: np.ndarray | None,
     log_z: float,
@@ -228,7 +236,7 @@ def basin_around(
     tol: float,
     max_rows: float,
 ) -> Basin | None:
-    """The basin of known states around some, if these have a share of Z that counts.
+    """Find the likely states around some and measure their basin; None if their share is small.
 
     Parameters
     ----------
@@ -236,29 +244,29 @@ def basin_around(
     states : array of shape (n, V), optional
         Visible states on the host.
     log_z : float
-        About log Z of the machine, in nats, but for what has not been found.
+        An approximate log Z in nats, without modes that have not been found.
     stream : RandomStream
     tol, max_rows : float
-        Of the estimate of log Z that it is for; the basin takes a part of both.
+        Of the estimate of log Z; the basin takes a part of both.
     """
-    if states is None or not can_be_known(machine):
+    if states is None or not has_discrete_states(machine):
         return None
-    known = likely(machine, states)
+    known = find_likely_states(machine, states)
     if known.log_total < log_z + LOG_SHARE_TO_SEARCH:
         return None
-    known = searched(machine, known)
+    known = search_neighbours(machine, known)
     if known.log_total < log_z + LOG_SHARE_THAT_COUNTS:
         return None
     how = {"tol": tol / PARTS_OF_TOL, "max_rows": max_rows / PARTS_OF_ROWS}
-    return basin_of(known, machine, log_z, stream, **how)
+    return measure_basin(known, machine, log_z, stream, **how)
 
 
-def with_basin(total: LadderSum, basin: Basin, of_columns: np.ndarray, least: float) -> LadderSum:
-    """log Z of a basin and of the rest, given the basin's share of each column's states.
+def add_basin(total: LadderSum, basin: Basin, of_columns: np.ndarray, least: float) -> LadderSum:
+    """Add log Z of a basin to that of the rest, given the basin's share of each column's states.
 
-    Where the ladder has more or fewer of the basin than it should, its log Z is off by just what
-    they are: that of the rest, log Z_ladder + log(1 - share), is not. Where all states are of the
-    basin, the rest is rarer than the least share that could be seen, which is the error then.
+    A ladder with too many or too few states of the basin has a wrong log Z, but that of the rest,
+    log Z_ladder + log(1 - share), is right. Where all states are in the basin, the rest is rarer
+    than the least share that could be seen, which is then the error.
     """
     share, log_basin = float(of_columns.mean()), basin.log_total
     if share == 1.0:

@@ -1,13 +1,12 @@
-"""log Z along a ladder of temperatures: bridges between neighbours, with the error of the whole.
+"""Sum log Z along a ladder of temperatures by bridges between neighbours, with an error of the sum.
 
-A state v of rung r says what log f would gain at rung r + 1, and a state of rung r + 1 what it
-would gain at rung r. Bennett (1976) makes of both the best estimate of g = log Z_{r+1} - log Z_r;
-each alone gives a bound, in expectation. The sum along the ladder is log Z of the machine less
-that of the base.
+States of rung r have gains of log f at rung r + 1, and those of rung r + 1 at rung r. Bennett
+(1976) combines both to the best estimate of g = log Z_{r+1} - log Z_r; either alone gives a bound
+in expectation. The sum along the ladder is log Z of the machine less that of the base.
 
-Errors are taken over columns of the ladder, which do not depend on one another: a column's share
-in the sum, along all rungs and through all sweeps (infinitesimal jackknife). So neighbours that
-share a rung and states that follow from one another are accounted for.
+The error is taken over columns of the ladder, which are independent, by the share of each column in
+the sum along all rungs and through all sweeps (infinitesimal jackknife). That accounts for the
+correlation of neighbours that share a rung and of successive states.
 """
 
 from __future__ import annotations
@@ -18,9 +17,9 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import expit, logsumexp
 
-# Where neighbours hardly overlap: errors are then larger than anything, and can still be squared.
+# Where neighbours hardly overlap: the error is then huge, but can still be squared.
 SMALLEST_SLOPE = 1e-100
-# In nats: what is less, rounding may be.
+# In nats: smaller differences may be rounding.
 SMALLEST_DIFFERENCE = 1e-3
 
 
@@ -36,7 +35,7 @@ class LadderSum:
         From the states of each pair's lower rung alone, and from those of its upper rung alone:
         if the states are from equilibrium, bounds in expectation.
     shares : array of shape (n_columns,)
-        What each column adds to the deviation of `value` from the truth, to first order.
+        The share of each column in the deviation of `value` from the truth, to first order.
 
     Examples
     --------
@@ -54,25 +53,25 @@ class LadderSum:
 
     @property
     def gap(self) -> float:
-        """How far the bounds are apart."""
+        """The distance between the bounds."""
         return self.upper - self.lower
 
     @property
     def is_consistent(self) -> bool:
-        """Whether forward and backward agree with the value within four of their errors."""
+        """Whether both bounds agree with the value within four of their errors."""
         below = 4.0 * np.hypot(self.error, self.lower_error) + SMALLEST_DIFFERENCE
         above = 4.0 * np.hypot(self.error, self.upper_error) + SMALLEST_DIFFERENCE
         return self.value - self.lower <= below and self.upper - self.value <= above
 
 
 def ladder_sum(log_ratios: np.ndarray, first_parity: int = 0) -> LadderSum:
-    """Bridges between all neighbours, from what sweeps have seen.
+    """Sum the bridges between all neighbours.
 
     Parameters
     ----------
     log_ratios : array of shape (n_sweeps, n_columns, n_rungs)
-        What log f of each state would gain at the rung that is its partner in the sweep: pairs
-        (0, 1), (2, 3), ... in sweeps of parity 0, and (1, 2), (3, 4), ... in the others.
+        The gain of log f of each state at the partner of its rung: pairs (0, 1), (2, 3), ... in
+        sweeps of parity 0, and (1, 2), (3, 4), ... in the others.
     first_parity : {0, 1}
         Of the first sweep.
 
@@ -97,7 +96,7 @@ def ladder_sum(log_ratios: np.ndarray, first_parity: int = 0) -> LadderSum:
 
 
 def bridge(gains: np.ndarray, losses: np.ndarray) -> tuple[float, np.ndarray]:
-    """g = log Z' - log Z of two distributions f, f' by Bennett's acceptance ratio (1976).
+    """Estimate g = log Z' - log Z of f' and f by Bennett's acceptance ratio (1976).
 
     Parameters
     ----------
@@ -111,7 +110,7 @@ def bridge(gains: np.ndarray, losses: np.ndarray) -> tuple[float, np.ndarray]:
     g : float
         The root of Σ σ(gains - g - M) = Σ σ(losses + g + M), M = log(n / m).
     shares : array of shape (n_columns,)
-        What each column adds to the deviation of g, to first order.
+        The share of each column in the deviation of g, to first order.
 
     Examples
     --------
@@ -124,7 +123,7 @@ def bridge(gains: np.ndarray, losses: np.ndarray) -> tuple[float, np.ndarray]:
     def imbalance(x: float) -> float:
         return float(np.sum(expit(gains - x)) - np.sum(expit(losses + x)))
 
-    # Where the imbalance must be positive, and negative, whatever the numbers of states.
+    # Bounds at which the imbalance is positive and negative, for any numbers of states.
     slack = 1.0 + abs(m) + np.log(max(gains.size, losses.size))
     low = min(gains.min(), -losses.max()) - slack
     high = max(gains.max(), -losses.min()) + slack
@@ -136,16 +135,16 @@ def bridge(gains: np.ndarray, losses: np.ndarray) -> tuple[float, np.ndarray]:
 
 
 def log_mean_exp(x: np.ndarray) -> tuple[float, np.ndarray]:
-    """log of the mean of exp(x), and each row's share in its deviation, to first order."""
+    """Compute log of the mean of exp(x), and each row's share in its deviation, to first order."""
     mean = float(logsumexp(x) - np.log(x.size))
     n_columns = x.shape[0]
     return mean, (np.exp(x - mean).mean(axis=1) - 1.0) / n_columns
 
 
 def standard_error(shares: np.ndarray) -> float:
-    """Standard error of a sum of independent shares; infinite for a single one.
+    """Compute the standard error of a sum of independent shares; infinite for a single one.
 
-    Few shares know their own spread badly: it is that of Student's distribution.
+    The spread of few shares is itself uncertain: it is widened to that of Student's distribution.
     """
     n = shares.size
     if n < 2:

@@ -1,4 +1,4 @@
-"""Completions of rows with missing entries: all of them, where these are few enough to count."""
+"""Enumerate the completions of rows with few missing entries."""
 
 from __future__ import annotations
 
@@ -7,23 +7,24 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_rapid.machine.clamped import zero_missing
 from sklearn_rapid.machine.machine import Machine
 
-# In so many ways a row may be completed where they are enumerated; and numbers in memory at once.
+# Rows with more completions are not enumerated; the largest number of elements in memory at once.
 MOST_COMPLETIONS, NUMBERS_AT_ONCE = 1024, 2**22
 
 
-def n_completions(machine: Machine, v: Any) -> np.ndarray:
-    """In how many ways each row can be completed, shape (n,); infinity if real units are free."""
+def count_completions(machine: Machine, v: Any) -> np.ndarray:
+    """Count the completions of each row, shape (n,); infinite if real units are missing."""
     of_units = machine.visible_units.choices(machine.n_visible)
-    free = machine.backend.to_numpy(v != v)
-    return np.prod(np.where(free & of_units.ends, of_units.n_states, 1.0), axis=1)
+    missing = machine.backend.to_numpy(v != v)
+    return np.prod(np.where(missing & of_units.ends, of_units.n_states, 1.0), axis=1)
 
 
-def exact_means(machine: Machine, v: Any) -> Any:
-    """The rows v with the means of what they do not know, given what they do: float64.
+def fill_with_exact_means(machine: Machine, v: Any) -> Any:
+    """Fill in the means of missing units given the clamped ones, exactly: float64.
 
-    All completions of a row are enumerated: such rows only as have few.
+    All completions of a row are enumerated, so that a row should have few (`count_completions`).
 
     Examples
     --------
@@ -31,64 +32,64 @@ def exact_means(machine: Machine, v: Any) -> Any:
     >>> from sklearn_rapid.machine.couplings import DenseCouplings
     >>> machine = Machine(DenseCouplings(np.array([[1.0], [1.0]])), np.zeros(2), np.zeros(1),
     ...                   get_backend("numpy"))
-    >>> print(exact_means(machine, np.array([[1.0, np.nan], [np.nan, np.nan]])).round(3))
+    >>> print(fill_with_exact_means(machine, np.array([[1.0, np.nan], [np.nan, np.nan]])).round(3))
     [[1.   0.58]
      [0.   0.  ]]
     """
     backend, xp = machine.backend, machine.backend.xp
-    n_ways, free = n_completions(machine, v), backend.to_numpy(v != v)
-    known = xp.where(v != v, xp.zeros_like(v), v)
-    means = backend.to_numpy(known).astype(np.float64)
-    field = machine.hidden_field(known)
+    n_ways, missing = count_completions(machine, v), backend.to_numpy(v != v)
+    clamped = zero_missing(v, xp)
+    means = backend.to_numpy(clamped).astype(np.float64)
+    field = machine.hidden_field(clamped)
     machine = replace(machine, couplings=machine.couplings.to_dense())
     magnitude = np.ceil(np.log2(n_ways))
     for power in np.unique(magnitude[n_ways > 1.0]):
         alike = np.flatnonzero(magnitude == power)
-        n_units = max(machine.n_hidden, int(free[alike].sum(axis=1).max()))
+        n_units = max(machine.n_hidden, int(missing[alike].sum(axis=1).max()))
         n_at_once = max(1, NUMBERS_AT_ONCE // (int(n_ways[alike].max()) * n_units))
         for start in range(0, alike.size, n_at_once):
             rows = alike[start : start + n_at_once]
             of_rows = xp.take(field, backend.asarray(rows, "int64"), axis=0)
-            columns, of_free = _means_of_free(machine, free[rows], n_ways[rows], of_rows)
+            columns, of_missing = _means_of_missing(machine, missing[rows], n_ways[rows], of_rows)
             means[rows[:, None], columns] = np.where(
-                np.take_along_axis(free[rows], columns, axis=1),
-                of_free,
+                np.take_along_axis(missing[rows], columns, axis=1),
+                of_missing,
                 np.take_along_axis(means[rows], columns, axis=1),
             )
     return backend.asarray(means)
 
 
-def _means_of_free(
-    machine: Machine, free: np.ndarray, n_ways: np.ndarray, known_field: Any
+def _means_of_missing(
+    machine: Machine, missing: np.ndarray, n_ways: np.ndarray, clamped_field: Any
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Columns of each row, the free ones first, and the means there; of others zero.
+    """Find columns of each row, the missing ones first, and the means there; of others zero.
 
     Parameters
     ----------
     machine : Machine
         With dense couplings.
-    free : boolean array of shape (n, V)
+    missing : boolean array of shape (n, V)
     n_ways : array of shape (n,)
-    known_field : array of shape (n, H)
-        Hidden fields given what is known.
+    clamped_field : array of shape (n, H)
+        Hidden fields given the clamped units.
     """
     backend, xp = machine.backend, machine.backend.xp
     dtype = machine.visible_bias.dtype
-    n_free = int(free.sum(axis=1).max())
-    columns = np.argsort(~free, axis=1, kind="stable")[:, :n_free]
-    is_free = np.take_along_axis(free, columns, axis=1)
-    n_states, rank, ends = (a[columns] for a in machine.visible_units.choices(free.shape[1]))
-    n_states = np.where(is_free, n_states, 1.0).astype(np.int64)
+    n_missing = int(missing.sum(axis=1).max())
+    columns = np.argsort(~missing, axis=1, kind="stable")[:, :n_missing]
+    is_missing = np.take_along_axis(missing, columns, axis=1)
+    n_states, rank, ends = (a[columns] for a in machine.visible_units.choices(missing.shape[1]))
+    n_states = np.where(is_missing, n_states, 1.0).astype(np.int64)
     strides = np.cumprod(np.where(ends, n_states, 1), axis=1) // np.where(ends, n_states, 1)
     numbers = np.arange(int(n_ways.max()))
-    # A row's completions are numbered; a digit of the number is the state of a group of units.
+    # Completions are numbered; a digit of the number is the state of a group of units.
     digits = numbers[:, None] // strides[:, None, :] % n_states[:, None, :]
     rank = rank[:, None, :]
-    states = np.where(rank < 0, 2 * digits - 1, digits == rank) * is_free[:, None, :]
+    states = np.where(rank < 0, 2 * digits - 1, digits == rank) * is_missing[:, None, :]
     u, at = xp.astype(backend.asarray(states), dtype), backend.asarray(columns.ravel(), "int64")
     weights = xp.reshape(xp.take(machine.couplings.weights, at, axis=0), (*columns.shape, -1))
     bias = xp.reshape(xp.take(machine.visible_bias, at, axis=0), (*columns.shape, 1))
-    theta = xp.reshape(known_field[:, None, :] + xp.matmul(u, weights), (-1, machine.n_hidden))
+    theta = xp.reshape(clamped_field[:, None, :] + xp.matmul(u, weights), (-1, machine.n_hidden))
     log_p = xp.reshape(machine.hidden_units.log_partition(theta, backend), u.shape[:2])
     log_p = backend.to_numpy(log_p + xp.astype(xp.matmul(u, bias)[:, :, 0], xp.float64))
     log_p = np.where(numbers < n_ways[:, None], log_p, -np.inf)

@@ -1,11 +1,11 @@
 """Couplings W between the layers: a linear map each way, and the pull-back of its gradient.
 
 `DenseCouplings` hold W itself. `PatternCouplings` hold K patterns whose products are W; they
-map through the patterns and form W only where the shapes make that the cheaper order.
-`MaskedCouplings` are either of these, with some blocks of W taken out.
+map through the patterns and form W only where the shapes make that cheaper. `MaskedCouplings` are
+either of these, with zeros in some blocks of W.
 
-A couplings object says how a backend shall multiply (`to_hidden`, `to_visible`) and turns two
-sets of rows into a gradient (`gradient`). Its arrays change in place as a model trains.
+Couplings give a backend the maps (`to_hidden`, `to_visible`) and turn two sets of rows into a
+gradient (`gradient`). Their arrays change in place as a model trains.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class DenseCouplings:
         return tuple(self.weights.shape)
 
     def with_parameters(self, parameters: Arrays) -> DenseCouplings:
-        """Couplings of the same kind with other parameters."""
+        """Make couplings of the same kind with other parameters."""
         return DenseCouplings(parameters["weights"])
 
     def to_hidden(self, bias: Any) -> Affine:
@@ -62,24 +62,24 @@ class DenseCouplings:
     def gradient(
         self, v: Any, t: Any, backend: Any, overlaps: Any = None, add_to: Arrays | None = None
     ) -> Arrays:
-        """Gradient of Σ_n v_nᵀ W t_n (eq. A6 with its sign), added to another if there is one."""
+        """Gradient of Σ_n v_nᵀ W t_n (eq. A6 with its sign), added to `add_to` if given."""
         total = None if add_to is None else add_to["weights"]
         return {"weights": backend.matmul(v.T, t, total)}
 
     def pulled_back(self, g: Any, backend: Any, add_to: Arrays | None = None) -> Arrays:
-        """The gradient where that in W is g, added to another if there is one."""
+        """Convert a gradient g in W to one in the parameters, added to `add_to` if given."""
         return {"weights": g if add_to is None else add_to["weights"] + g}
 
     def change_of_weights(self, steps: Arrays, backend: Any) -> Any:
-        """First-order change of W that the steps make."""
+        """First-order change of W by the steps."""
         return steps["weights"]
 
     def n_shared_overlaps(self, n_rows: int) -> int:
-        """No overlaps are computed on the way to a hidden field."""
+        """Zero: no overlaps are computed on the way to a hidden field."""
         return 0
 
     def change(self, v: Any, t: Any, steps: Arrays, backend: Any) -> Any:
-        """First-order change of each v_nᵀ W t_n that the steps make, shape (n,)."""
+        """First-order change of each v_nᵀ W t_n by the steps, shape (n,)."""
         return backend.row_dots(backend.matmul(v, steps["weights"]), t)
 
     def to_dense(self) -> DenseCouplings:
@@ -87,15 +87,15 @@ class DenseCouplings:
         return self
 
     def for_rows(self, n_rows: int, backend: Any) -> DenseCouplings:
-        """The form in which mapping `n_rows` rows is cheapest."""
+        """Return these couplings, the only form."""
         return self
 
-    def of_visible(self, columns: Any, xp: Any) -> DenseCouplings:
-        """The couplings of some visible units, by their numbers."""
+    def select_visible(self, columns: Any, xp: Any) -> DenseCouplings:
+        """Select the couplings of some visible units, by their numbers."""
         return DenseCouplings(xp.take(self.weights, columns, axis=0))
 
     def transposed(self) -> DenseCouplings:
-        """The couplings with the layers' roles exchanged."""
+        """Exchange the roles of the layers."""
         return DenseCouplings(self.weights.T)
 
 
@@ -108,7 +108,7 @@ class PatternCouplings:
     visible_patterns : array of shape (K, V)
     hidden_patterns : array of shape (K, H)
     weights : array of shape (V, H), optional
-        W, where `for_rows` found that forming it makes mapping cheaper.
+        W, if `for_rows` has formed it.
 
     Examples
     --------
@@ -147,7 +147,7 @@ class PatternCouplings:
         return self.n_patterns**-0.5
 
     def with_parameters(self, parameters: Arrays) -> PatternCouplings:
-        """Couplings of the same kind with other parameters."""
+        """Make couplings of the same kind with other parameters."""
         return PatternCouplings(parameters["visible_patterns"], parameters["hidden_patterns"])
 
     def to_hidden(self, bias: Any) -> Affine:
@@ -173,7 +173,7 @@ class PatternCouplings:
         t : array of shape (n, H)
         backend : backend
         overlaps : array of shape (n, K), optional
-            v ξ_vᵀ, where that is known.
+            v ξ_vᵀ, if already computed.
         add_to : dict, optional
             A gradient to add to, in place.
         """
@@ -191,7 +191,7 @@ class PatternCouplings:
         }
 
     def pulled_back(self, g: Any, backend: Any, add_to: Arrays | None = None) -> Arrays:
-        """The gradient where that in W is g, which is scaled in place."""
+        """Convert a gradient g in W, which is scaled in place, to one in the patterns."""
         total = add_to or {"visible_patterns": None, "hidden_patterns": None}
         g *= self._scale
         return {
@@ -202,24 +202,24 @@ class PatternCouplings:
         }
 
     def change_of_weights(self, steps: Arrays, backend: Any) -> Any:
-        """First-order change of W that the steps make."""
+        """First-order change of W by the steps."""
         change = backend.matmul(steps["visible_patterns"].T, self.hidden_patterns)
         change = backend.matmul(self.visible_patterns.T, steps["hidden_patterns"], change)
         return change * self._scale
 
     def n_shared_overlaps(self, n_rows: int) -> int:
-        """K, if mapping so many rows computes overlaps v ξ_vᵀ that their gradient needs too."""
+        """K if mapping `n_rows` rows computes the overlaps v ξ_vᵀ of their gradient, else zero."""
         is_shared = self.weights is None and not self._forms_gradient_in_weights(n_rows)
         return self.n_patterns if is_shared else 0
 
     def _forms_gradient_in_weights(self, n_rows: int) -> bool:
-        """Whether it is cheaper to go through the gradient in W than through the overlaps."""
+        """Whether the gradient is cheaper by way of that in W than by way of the overlaps."""
         n_visible, n_hidden = self.shape
         through_patterns = 2 * n_rows * self.n_patterns * (n_visible + n_hidden)
         return n_visible * n_hidden * (n_rows + 2 * self.n_patterns) < through_patterns
 
     def change(self, v: Any, t: Any, steps: Arrays, backend: Any) -> Any:
-        """First-order change of each v_nᵀ W t_n that the steps make, shape (n,)."""
+        """First-order change of each v_nᵀ W t_n by the steps, shape (n,)."""
         changes = [
             backend.row_dots(backend.matmul(v, a.T), backend.matmul(t, b.T))
             for a, b in (
@@ -236,7 +236,7 @@ class PatternCouplings:
         return DenseCouplings((self.visible_patterns.T * self._scale) @ self.hidden_patterns)
 
     def for_rows(self, n_rows: int, backend: Any) -> PatternCouplings:
-        """The couplings, with W formed if that makes mapping `n_rows` rows cheaper."""
+        """Form W if that makes mapping `n_rows` rows cheaper."""
         if self.weights is not None or not self.maps_by_weights(n_rows):
             return self
         scaled = self.visible_patterns.T * self._scale
@@ -248,23 +248,22 @@ class PatternCouplings:
         through_patterns = n_rows * self.n_patterns * (n_visible + n_hidden)
         return n_visible * n_hidden * (n_rows + self.n_patterns) < through_patterns
 
-    def of_visible(self, columns: Any, xp: Any) -> PatternCouplings:
-        """The couplings of some visible units, by their numbers."""
+    def select_visible(self, columns: Any, xp: Any) -> PatternCouplings:
+        """Select the couplings of some visible units, by their numbers."""
         patterns = xp.take(self.visible_patterns, columns, axis=1)
         return PatternCouplings(patterns, self.hidden_patterns)
 
     def transposed(self) -> PatternCouplings:
-        """The couplings with the layers' roles exchanged."""
+        """Exchange the roles of the layers."""
         weights = None if self.weights is None else self.weights.T
         return PatternCouplings(self.hidden_patterns, self.visible_patterns, weights)
 
 
 @dataclass(frozen=True)
 class MaskedCouplings:
-    """Couplings with only some blocks of W: of a deep machine, those between neighbouring layers.
+    """Couplings with zeros in some blocks of W: of a deep machine, all but neighbouring layers.
 
-    W is formed of those that are masked whenever rows are mapped, so that what it is made of may
-    say anything of the other blocks.
+    The mask is applied whenever rows are mapped: the parameters of the other blocks are ignored.
 
     Parameters
     ----------
@@ -272,7 +271,7 @@ class MaskedCouplings:
     mask : array of shape (V, H)
         One where units are coupled, zero elsewhere.
     weights : array of shape (V, H), optional
-        W, where `for_rows` has formed it.
+        W, if `for_rows` has formed it.
 
     Examples
     --------
@@ -289,7 +288,7 @@ class MaskedCouplings:
 
     @property
     def uses_patterns(self) -> bool:
-        """Whether W is made of patterns."""
+        """Whether W is a product of patterns."""
         return self.couplings.uses_patterns
 
     @property
@@ -318,7 +317,7 @@ class MaskedCouplings:
         return self.couplings.hidden_patterns
 
     def with_parameters(self, parameters: Arrays) -> MaskedCouplings:
-        """Couplings of the same kind with other parameters."""
+        """Make couplings of the same kind with other parameters."""
         return MaskedCouplings(self.couplings.with_parameters(parameters), self.mask)
 
     def to_hidden(self, bias: Any) -> Affine:
@@ -336,33 +335,33 @@ class MaskedCouplings:
         return self.couplings.pulled_back(backend.matmul(v.T, t) * self.mask, backend, add_to)
 
     def n_shared_overlaps(self, n_rows: int) -> int:
-        """No overlaps are computed on the way to a hidden field."""
+        """Zero: no overlaps are computed on the way to a hidden field."""
         return 0
 
     def change(self, v: Any, t: Any, steps: Arrays, backend: Any) -> Any:
-        """First-order change of each v_nᵀ W t_n that the steps make, shape (n,)."""
+        """First-order change of each v_nᵀ W t_n by the steps, shape (n,)."""
         change = self.couplings.change_of_weights(steps, backend) * self.mask
         return backend.row_dots(backend.matmul(v, change), t)
 
     def to_dense(self) -> DenseCouplings:
-        """W alone, formed as the parameters are now unless `for_rows` has."""
+        """W alone: that of `for_rows`, or formed of the present parameters."""
         if self.weights is not None:
             return DenseCouplings(self.weights)
         return DenseCouplings(self.couplings.to_dense().weights * self.mask)
 
     def for_rows(self, n_rows: int, backend: Any) -> MaskedCouplings:
-        """The couplings with W formed, for any number of rows."""
+        """Form W, for any number of rows."""
         if self.weights is not None:
             return self
         return replace(self, weights=self.to_dense().weights)
 
-    def of_visible(self, columns: Any, xp: Any) -> MaskedCouplings:
-        """The couplings of some visible units, by their numbers."""
-        couplings = self.couplings.of_visible(columns, xp)
+    def select_visible(self, columns: Any, xp: Any) -> MaskedCouplings:
+        """Select the couplings of some visible units, by their numbers."""
+        couplings = self.couplings.select_visible(columns, xp)
         return MaskedCouplings(couplings, xp.take(self.mask, columns, axis=0))
 
     def transposed(self) -> MaskedCouplings:
-        """The couplings with the layers' roles exchanged."""
+        """Exchange the roles of the layers."""
         weights = None if self.weights is None else self.weights.T
         return MaskedCouplings(self.couplings.transposed(), self.mask.T, weights)
 

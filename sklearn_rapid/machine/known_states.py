@@ -1,14 +1,13 @@
-"""Known states: modes that no chain finds, but that rows show.
+"""Known states: modes that rows show and no chain finds.
 
-A row that recurs can become a mode with much of the model's probability, and with none of it at
-any lower β (a first-order transition): no ladder of temperatures finds it. With a set S of known
-states,
+A row that recurs can become a mode with much of the model's probability at β = 1 and none at any
+lower β (a first-order transition): no ladder of temperatures finds it. With known states S,
 
     Z = Σ_{v in S} exp(-F(v)) + Z(not S),    Z(not S) = Z_ladder (1 - s),
 
-s being the share of the ladder's states at β = 1 that are in S. That holds whether chains visit S
-or not. Modes are looked for where they are likely: at rows of the data, at the signs of patterns
-and couplings, and at the neighbours of what weighs most.
+s being the share of the ladder's states at β = 1 that are in S, whether chains visit S or not. The
+search for modes starts at rows of the data and at the signs of patterns and couplings, and goes on
+to neighbours of the heaviest states.
 """
 
 from __future__ import annotations
@@ -22,18 +21,18 @@ from scipy.special import logsumexp
 
 from sklearn_rapid.machine.machine import Machine
 
-# So many states are kept of a fit, and as many in all are looked at around them.
+# The number of states kept of a fit, and of those searched in all.
 KEPT_STATES, SEARCHED_STATES = 256, 4096
-# The search ends at states whose weight is a smaller share of that of all known ones, in nats.
+# The search ends at states whose weight is below that of all known ones by more nats.
 NEGLIGIBLE = 12.0
-# Steps from a state towards a minimum of the energy.
+# Steps of a quench, from a state towards a minimum of the energy.
 QUENCH_STEPS = 10
 ROWS_AT_ONCE = 512
 
 
 @dataclass(frozen=True)
 class KnownStates:
-    """Different states of the visible units, and their weights.
+    """Distinct states of the visible units, and their weights.
 
     Attributes
     ----------
@@ -42,7 +41,7 @@ class KnownStates:
     log_weights : array of shape (n,)
         -F(v) in nats, float64.
     numbers : dict of bytes to int
-        The place of each state, by its bytes.
+        The row of each state, by its bytes.
 
     Examples
     --------
@@ -50,7 +49,7 @@ class KnownStates:
     >>> from sklearn_rapid.machine.couplings import DenseCouplings
     >>> machine = Machine(DenseCouplings(np.eye(2)), np.zeros(2), np.zeros(2),
     ...                   get_backend("numpy"))
-    >>> known = weighed(machine, np.array([[1, 1], [1, 1], [-1, 1]]))
+    >>> known = weigh_states(machine, np.array([[1, 1], [1, 1], [-1, 1]]))
     >>> len(known.states), known.contain(np.array([[1, 1], [-1, -1]]))
     (2, array([ True, False]))
     """
@@ -61,35 +60,35 @@ class KnownStates:
 
     @property
     def log_total(self) -> float:
-        """log Σ exp(-F(v)) over all of them."""
+        """log Σ exp(-F(v)) over the states."""
         return float(logsumexp(self.log_weights)) if self.log_weights.size else -np.inf
 
     def contain(self, states: Any) -> np.ndarray:
-        """Which of some states, on the host, are among them."""
+        """Look up which of some states, on the host, are known."""
         rows = np.ascontiguousarray(states, dtype=np.int8)
         return np.array([row.tobytes() in self.numbers for row in rows], dtype=bool)
 
     def mean(self) -> np.ndarray:
-        """The mean state by their weights, shape (V,)."""
+        """Average the states by their weights, shape (V,)."""
         return np.exp(self.log_weights - self.log_total) @ self.states
 
     def heaviest(self, n: int) -> np.ndarray:
-        """The states of greatest weight, at most so many of them."""
+        """Take the n states of greatest weight, or all if there are fewer."""
         return self.states[np.argsort(-self.log_weights, kind="stable")[:n]]
 
-    def drawn(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """So many states by their weights, shape (n, V)."""
+    def draw(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        """Draw n states by their weights, shape (n, V)."""
         p = np.exp(self.log_weights - self.log_total)
         return self.states[rng.choice(p.size, size=n, p=p / p.sum())]
 
 
-def can_be_known(machine: Machine) -> bool:
-    """Whether single visible states can have probabilities: not those of real units."""
+def has_discrete_states(machine: Machine) -> bool:
+    """Whether single visible states have probabilities: none of the units is real."""
     return not machine.visible_units.real(machine.n_visible).any()
 
 
 def log_weights_of(machine: Machine, states: np.ndarray) -> np.ndarray:
-    """-F(v) of states on the host, float64 on the host."""
+    """Compute -F(v) of states on the host: float64, on the host."""
     backend, dtype = machine.backend, machine.visible_bias.dtype
     parts = [
         backend.to_numpy(-machine.free_energy(backend.xp.astype(backend.asarray(part), dtype)))
@@ -98,37 +97,39 @@ def log_weights_of(machine: Machine, states: np.ndarray) -> np.ndarray:
     return np.concatenate([np.zeros(0), *parts])
 
 
-def weighed(machine: Machine, states: np.ndarray) -> KnownStates:
-    """The different ones of some states with their weights."""
+def weigh_states(machine: Machine, states: np.ndarray) -> KnownStates:
+    """Find the distinct states among some, and their weights."""
     numbers: dict[bytes, int] = {}
     states = np.ascontiguousarray(states, dtype=np.int8)
     first = [i for i, row in enumerate(states) if _is_new(row, numbers)]
     return KnownStates(states[first], log_weights_of(machine, states[first]), numbers)
 
 
-def likely(machine: Machine, states: np.ndarray) -> KnownStates:
-    """The heaviest of some states, such as rows of a fit, and of what the machine itself suggests.
+def find_likely_states(machine: Machine, states: np.ndarray) -> KnownStates:
+    """Find the heaviest of some states, such as rows of a fit, and of others that may be modes.
 
-    Where units are spins: the signs of patterns and couplings, all negatives, and what states come
-    to that follow the signs of their mean fields.
+    Where units are spins, these are the signs of patterns and couplings, the negatives of all, and
+    the ends of quenches from the heaviest.
     """
-    seeds = weighed(machine, states)
+    seeds = weigh_states(machine, states)
     if machine.visible_units.are_spins:
         to_numpy = machine.backend.to_numpy
         signs = [to_numpy(machine.couplings.to_dense().weights).T]
         if machine.patterns is not None:
             signs.append(to_numpy(machine.patterns))
         rows = np.concatenate([states, *(np.where(sign >= 0.0, 1, -1) for sign in signs)])
-        heavy = weighed(machine, np.concatenate([rows, -rows])).heaviest(KEPT_STATES)
-        seeds = weighed(machine, np.concatenate([heavy, _quenched(machine, heavy)]))
-    return weighed(machine, seeds.heaviest(KEPT_STATES))
+        heavy = weigh_states(machine, np.concatenate([rows, -rows])).heaviest(KEPT_STATES)
+        seeds = weigh_states(machine, np.concatenate([heavy, _quenched(machine, heavy)]))
+    return weigh_states(machine, seeds.heaviest(KEPT_STATES))
 
 
-def searched(machine: Machine, known: KnownStates, n_states: int = SEARCHED_STATES) -> KnownStates:
-    """The known states and neighbours of them.
+def search_neighbours(
+    machine: Machine, known: KnownStates, n_states: int = SEARCHED_STATES
+) -> KnownStates:
+    """Add neighbours to known states, the heaviest state's first.
 
-    Those of the heaviest state come first, then those of the heaviest one that is left, neighbours
-    included, until there are so many states, or what is left weighs next to nothing.
+    Then come those of the heaviest state that is left, neighbours included, until there are
+    `n_states`, or what is left is negligible.
     """
     numbers, states, log_weights = dict(known.numbers), [known.states], [known.log_weights]
     heap = [(-w, i, known.states[i]) for i, w in enumerate(known.log_weights)]
@@ -148,7 +149,7 @@ def searched(machine: Machine, known: KnownStates, n_states: int = SEARCHED_STAT
 
 
 def _quenched(machine: Machine, states: np.ndarray) -> np.ndarray:
-    """States after steps to the signs of their own mean fields, which lower their energy."""
+    """Move states to the signs of their own mean fields, step by step: their energy falls."""
     backend, xp, dtype = machine.backend, machine.backend.xp, machine.visible_bias.dtype
     v = xp.astype(backend.asarray(states), dtype)
     for _ in range(QUENCH_STEPS):
@@ -157,7 +158,7 @@ def _quenched(machine: Machine, states: np.ndarray) -> np.ndarray:
 
 
 def _is_new(row: np.ndarray, numbers: dict[bytes, int]) -> bool:
-    """Whether a state has no number yet; it gets one."""
+    """Number a state unless it has a number; return whether it was new."""
     n_before = len(numbers)
     numbers.setdefault(row.tobytes(), n_before)
     return len(numbers) > n_before

@@ -1,8 +1,8 @@
-"""The layers of a deep machine, as the two sides of a restricted one.
+"""Arrange the layers of a deep machine as the two sides of a restricted one.
 
-Only neighbours are coupled. So the even layers (the visible one is number 0) are independent of
-each other given the odd ones, and the other way round: side by side, they are the layers of a
-restricted machine, of whose couplings some blocks are zero.
+Only neighbouring layers are coupled. So the even layers (the visible one is number 0) are
+independent given the odd ones, and the other way round: side by side, they are the two layers of a
+restricted machine, with zeros in some blocks of its couplings.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Layers:
-    """How many units there are in each layer.
+    """The sizes of the layers.
 
     Parameters
     ----------
@@ -52,31 +52,31 @@ class Layers:
 
     @property
     def are_masked(self) -> bool:
-        """Whether there are layers on both sides that are no neighbours."""
+        """Whether some layers on opposite sides are not neighbours."""
         return len(self.sizes) > 3
 
     def mask(self) -> np.ndarray:
-        """One where an even unit and an odd one are in neighbouring layers, zero elsewhere."""
+        """Mark coupled units: 1 where an even and an odd unit are in neighbouring layers."""
         mask = np.zeros((self.n_even, self.n_odd))
         for even, odd in map(self._sides, range(len(self.sizes) - 1)):
             mask[even, odd] = 1.0
         return mask
 
     def blocks(self, weights: np.ndarray) -> list[np.ndarray]:
-        """Couplings of neighbouring layers, from below, of W of shape (n_even, n_odd)."""
+        """Cut W, shape (n_even, n_odd), into the couplings of neighbouring layers, from below."""
         blocks = [weights[self._sides(lower)] for lower in range(len(self.sizes) - 1)]
         return [block.T if lower % 2 else block for lower, block in enumerate(blocks)]
 
     def by_layer(self, even: Any, odd: Any) -> list[Any]:
-        """Arrays whose last axes are the units of either side, layer by layer."""
+        """Cut the last axes of two arrays, the units of either side, into layers from below."""
         return [(odd if n % 2 else even)[..., self._part(n)] for n in range(len(self.sizes))]
 
     def _sides(self, lower: int) -> tuple[slice, slice]:
-        """Where a layer and the one above it are, on the even side and on the odd one."""
+        """The slices of a layer and the one above it, that on the even side first."""
         pair = self._part(lower), self._part(lower + 1)
         return pair[::-1] if lower % 2 else pair
 
     def _part(self, layer: int) -> slice:
-        """Where a layer is on its side."""
+        """The slice of a layer on its side."""
         ends = list(accumulate(self.sizes[layer % 2 :: 2], initial=0))
         return slice(ends[layer // 2], ends[layer // 2 + 1])

@@ -4,9 +4,8 @@ Spins are -1 and +1, energies and logarithms natural (nats):
 
     E(v, h) = -vᵀWh - b·v - c·h,    P(v, h) = exp(-E(v, h)) / Z
 
-(Pozas-Kerstjens et al. 2021, eqs. 1-2). Units of other kinds bring a base measure: P is then a
-density, with -log base(v) - log base(h) in E (`sklearn_rapid.backends.Units`). Nothing here trains,
-and nothing knows scikit-learn.
+(Pozas-Kerstjens et al. 2021, eqs. 1-2). Units of other kinds have a base measure: P is then a
+density, with -log base(v) - log base(h) in E (`sklearn_rapid.backends.Units`).
 """
 
 from __future__ import annotations
@@ -28,15 +27,15 @@ class Machine:
     couplings : DenseCouplings or PatternCouplings
     visible_bias : array of shape (V,)
         b.
-    hidden_bias : array of shape (H,)
-        c.
+    hidden_bias : array of shape (H,) or (n, H)
+        c; or a bias a row, of the n rows that methods take: see `sklearn_rapid.machine.clamped`.
     backend : backend
-        What computes. Methods are called inside of ``backend.running()``.
+        Methods are called inside of ``backend.running()``.
     is_even : bool, default=False
-        A promise that the biases are zero and stay so, without a look at the arrays (which would
-        wait for a GPU): a state and its negative are equally likely. False promises nothing.
+        A promise that the biases are and stay zero, so that a state and its negative are equally
+        likely; it spares a look at the arrays, which would wait for a GPU. False promises nothing.
     visible_units, hidden_units : Units, default=SPINS
-        What the layers are made of.
+        The kinds of units of the layers.
 
     Examples
     --------
@@ -75,7 +74,7 @@ class Machine:
 
     @property
     def has_biases(self) -> bool:
-        """Whether any bias differs from zero; if none does, a state and its negative are alike."""
+        """Whether any bias differs from zero."""
         xp = self.backend.xp
         return bool(xp.any(self.visible_bias != 0)) or bool(xp.any(self.hidden_bias != 0))
 
@@ -91,15 +90,15 @@ class Machine:
 
     @property
     def has_pseudo_likelihood(self) -> bool:
-        """Whether visible spins can be flipped one by one at little cost."""
+        """Whether the pseudo-likelihood is cheap: visible spins, and hidden spins or real units."""
         return self.has_spins_only or self.couples_spins
 
     @property
     def patterns(self) -> Any:
         """Rows whose signs are states of low energy, shape (K, V), or None if there are none.
 
-        Visible patterns; or, where real units couple spins, W's columns, whose products are these
-        couplings.
+        These are the visible patterns; or W's columns where real units couple spins, since the
+        couplings between spins are their products.
         """
         if not self.visible_units.are_spins:
             return None
@@ -109,7 +108,7 @@ class Machine:
 
     @property
     def is_symmetric(self) -> bool:
-        """Whether a state and its negative are as likely as each other, at any couplings."""
+        """Whether a state and its negative are equally likely, at any couplings."""
         return not self.has_biases and self.visible_units.are_even and self.hidden_units.are_even
 
     @cached_property
@@ -123,12 +122,12 @@ class Machine:
         return replace(self.couplings.to_visible(self.visible_bias), units=self.visible_units)
 
     def for_rows(self, n_rows: int) -> Machine:
-        """The same machine, its couplings in the form cheapest for mapping `n_rows` rows."""
+        """Put the couplings in the form that is cheapest for mapping `n_rows` rows."""
         couplings = self.couplings.for_rows(n_rows, self.backend)
         return self if couplings is self.couplings else replace(self, couplings=couplings)
 
     def transposed(self) -> Machine:
-        """The same machine with the layers' roles exchanged."""
+        """Exchange the roles of the layers."""
         return replace(
             self,
             couplings=self.couplings.transposed(),
@@ -139,7 +138,7 @@ class Machine:
         )
 
     def copy(self) -> Machine:
-        """The machine with arrays of its own: training changes them in place."""
+        """Copy the machine and its arrays, which training changes in place."""
         xp, couplings = self.backend.xp, self.couplings
         own = {name: xp.asarray(p, copy=True) for name, p in couplings.parameters.items()}
         b, c = (xp.asarray(bias, copy=True) for bias in (self.visible_bias, self.hidden_bias))
@@ -147,7 +146,7 @@ class Machine:
         return replace(self, couplings=own, visible_bias=b, hidden_bias=c)
 
     def in_float64(self) -> Machine:
-        """The same machine in double precision."""
+        """Convert the machine to double precision."""
         xp, couplings = self.backend.xp, self.couplings
         wide = {name: xp.astype(p, xp.float64) for name, p in couplings.parameters.items()}
         b, c = (xp.astype(bias, xp.float64) for bias in (self.visible_bias, self.hidden_bias))
@@ -165,21 +164,21 @@ class Machine:
     def energy(self, v: Any, h: Any) -> Any:
         """E(v, h) in nats, float64 of shape (n,) (eq. 1)."""
         of_hidden = self.hidden_units.log_weights(h, self.hidden_field(v), self.backend)
-        return -of_hidden - self._log_weights(v)
+        return -of_hidden - self.log_weights(v)
 
     def free_energy(self, v: Any) -> Any:
         """F(v) = -b·v - log base(v) - Γ(θ) in nats, float64 of shape (n,).
 
         Of spins: -b·v - Σ_α log 2cosh θ_α (eq. A2).
         """
-        return -self.backend.log_partition_of(v, self.up) - self._log_weights(v)
+        return -self.backend.log_partition_of(v, self.up) - self.log_weights(v)
 
     def free_energy_and_hidden_mean(self, v: Any) -> tuple[Any, Any]:
-        """F(v) and E[h | v], from fields that are computed once."""
+        """F(v) and E[h | v], from the same fields."""
         means, sums = self.backend.means_and_sums(v, self.up)
-        return -sums - self._log_weights(v), means
+        return -sums - self.log_weights(v), means
 
-    def _log_weights(self, v: Any) -> Any:
+    def log_weights(self, v: Any) -> Any:
         """b·v + log base(v), float64 of shape (n,)."""
         return self.visible_units.log_weights(v, self.visible_bias[None, :], self.backend)
 
@@ -207,11 +206,11 @@ class Machine:
         Parameters
         ----------
         v : array of shape (n, V)
-            Where the chains start; left as it is.
+            Where the chains start; not changed.
         n_steps : int
         stream : RandomStream
         free : boolean array of shape (n, V), optional
-            True where a unit is drawn; the others stay clamped.
+            False where a unit is clamped.
 
         Returns
         -------
@@ -223,12 +222,12 @@ class Machine:
     def log_pseudo_likelihood(self, v: Any) -> Any:
         """Σ_i log P(v_i | v_{-i}) in nats, exactly, over all sites; float64 of shape (n,).
 
-        log P(v_i | v_{-i}) = -log(1 + exp(g_i)), g_i being what F falls by if spin i is flipped.
+        log P(v_i | v_{-i}) = -log(1 + exp(g_i)), F falling by g_i if spin i is flipped.
         Raises ValueError unless visible units are spins, and hidden ones spins or real.
         """
         if not self.has_pseudo_likelihood:
             raise ValueError(
-                "the pseudo-likelihood is taken by flipping spins: visible units have to be such, "
+                "the pseudo-likelihood is taken by flipping spins: visible units have to be spins, "
                 "and hidden ones spins or real"
             )
         xp = self.backend.xp
@@ -240,19 +239,19 @@ class Machine:
         return -xp.sum(costs, axis=1)
 
     def _gains_of_flips(self, v: Any) -> Any:
-        """What Σ_α log 2cosh θ_α gains if a spin is flipped, float64 of shape (n, V)."""
+        """The gain of Σ_α log 2cosh θ_α if a spin is flipped, float64 of shape (n, V)."""
         backend = self.backend
         return backend.flipped_log_2cosh(v, self.up) - backend.log_partition_of(v, self.up)[:, None]
 
     def _gains_of_pairs(self, v: Any) -> Any:
-        """What |θ|²/2 gains if a spin is flipped: 2 |w_i|² - 2 v_i θ·w_i, θ being Wᵀv + c."""
+        """The gain of |θ|²/2 if a spin is flipped: 2 |w_i|² - 2 v_i θ·w_i with θ = Wᵀv + c."""
         xp = self.backend.xp
         W, c = (xp.astype(a, xp.float64) for a in (self.couplings.weights, self.hidden_bias))
         v = xp.astype(v, xp.float64)
         return 2.0 * xp.sum(W * W, axis=1)[None, :] - 2.0 * v * ((v @ W + c) @ W.T)
 
     def on_bits(self) -> MachineOnBits:
-        """The same machine for rows x in {0, 1}, which may be those of a sparse matrix."""
+        """Convert the machine to rows x in {0, 1}, which may be those of a sparse matrix."""
         backend, xp, up = self.backend, self.backend.xp, self.up
         ones = xp.ones((1, self.n_visible), dtype=self.visible_bias.dtype)
         bias = 2.0 * up.bias - backend.field(ones, up)[0, :]
@@ -262,16 +261,16 @@ class Machine:
 
 @dataclass(frozen=True)
 class MachineOnBits:
-    """A machine's view of rows x in {0, 1} that stand for spins v = 2x - 1.
+    """A machine for rows x in {0, 1} that encode spins v = 2x - 1.
 
-    v W + c = 2 x W + (c - 1W): all that changes is the map, and zeros cost nothing.
+    v W + c = 2 x W + (c - 1W): only the map differs, and zeros of a sparse matrix cost nothing.
 
     Parameters
     ----------
     up : Affine
         From bits to hidden fields.
     visible_bias : array of shape (V,)
-        That of the spins.
+        The bias of the spins.
     backend : backend
     """
 

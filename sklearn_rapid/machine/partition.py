@@ -1,4 +1,4 @@
-"""The partition function: exact over the smaller layer of spins, or by tempering.
+"""The partition function: its estimate as a result, and exact sums over the smaller layer of spins.
 
 Likelihoods are in nats. Sums run in float64, and in exact sums the fields too; fields of chains
 keep the machine's precision.
@@ -17,34 +17,33 @@ from sklearn_rapid.machine.known_states import (
 )
 from sklearn_rapid.machine.machine import Machine
 
-# States enumerated at a time: a few megabytes of log-probabilities.
+# States enumerated at a time, for a few megabytes of log-probabilities.
 STATES_PER_CHUNK = 1 << 19
-# States that tell what the rounding of fields comes to.
+# States whose free energies measure the rounding of fields.
 ROUNDED_STATES = 64
 
 
 @dataclass(frozen=True)
 class LogPartition:
-    """An estimate of log Z, with what is needed to judge it.
+    """An estimate of log Z, with its error and reasons to distrust it.
 
     Attributes
     ----------
     value : float
         log Z in nats.
     error : float
-        Standard error of `value` in nats, infinite if unknown. It speaks for the chains that were
-        run, and cannot know of modes that neither they nor rows of the fit have shown. For "exact":
-        what rounding may add up to.
+        Standard error of `value` in nats, infinite if unknown. It does not cover modes that neither
+        the chains nor rows of the fit have shown. For "exact": a bound of the rounding error.
     method : {"exact", "tempering", "ais"}
     doubts : tuple of str
-        What speaks against the estimate; empty if nothing does.
+        Reasons to distrust the estimate; empty if there are none.
     lower, upper : float
         For "tempering": one-sided estimates, from the states of each pair's lower rung and from
         those of its upper rung, each a standard error further out. Without that, bounds of log Z
         in expectation, if chains are at equilibrium; NaN for other methods. (An annealed `value` is
         itself a lower bound in expectation.)
     barrier : float
-        For "tempering": Λ, the rejections of exchanges along the ladder added up. NaN otherwise.
+        For "tempering": Λ, the sum of rejections of exchanges along the ladder. NaN otherwise.
     n_round_trips : int
         For "tempering": states that came from β = 0 to β = 1 while `value` was measured.
     effective_sample_size : float
@@ -55,9 +54,9 @@ class LogPartition:
     n_temperatures : int
         Rungs of the ladder, or annealing's temperatures; zero if exact.
     n_sweeps : int
-        For "tempering": sweeps of all rounds; `value` is of the last one.
+        For "tempering": sweeps of all rounds; `value` comes from the last one.
     stopped_by : {"tol", "max_sweeps", "max_seconds", ""}
-        For "tempering": what ended it.
+        For "tempering": the limit that ended it.
 
     Examples
     --------
@@ -81,12 +80,12 @@ class LogPartition:
 
     @property
     def is_trusted(self) -> bool:
-        """Whether nothing speaks against the estimate."""
+        """Whether there are no doubts."""
         return not self.doubts
 
 
 def enumerate_spins(n_spins: int, start: int, stop: int, backend: Any, dtype: str) -> Any:
-    """States number `start` to `stop` of all 2^n, bit j of the number being spin j.
+    """List states number `start` to `stop` of all 2^n, bit j of the number being spin j.
 
     Examples
     --------
@@ -101,9 +100,9 @@ def enumerate_spins(n_spins: int, start: int, stop: int, backend: Any, dtype: st
 
 
 def smaller_layer_first(machine: Machine) -> Machine:
-    """The machine or its transpose: the smaller layer that is made of spins is the visible one.
+    """Transpose the machine if need be, so that its smaller layer of spins is the visible one.
 
-    Raises ValueError if there is none.
+    Raises ValueError if no layer is made of spins.
     """
     swapped = machine.transposed()
     found = [m for m in (machine, swapped) if m.visible_units.are_spins]
@@ -113,26 +112,25 @@ def smaller_layer_first(machine: Machine) -> Machine:
 
 
 def n_enumerated(machine: Machine) -> float:
-    """Spins whose states an exact sum would enumerate: infinity if no layer is made of spins."""
+    """Count the spins whose states an exact sum enumerates: infinity if no layer is of spins."""
     if machine.visible_units.are_spins or machine.hidden_units.are_spins:
         return smaller_layer_first(machine).n_visible
     return np.inf
 
 
 def exact_log_partition(machine: Machine, states: np.ndarray | None = None) -> LogPartition:
-    """log Z by summing exp(-F) over all states of the smaller layer of spins, fields in float64.
+    """Sum exp(-F) over all states of the smaller layer of spins, with fields in float64.
 
-    The layer is cut in two: the field of a state is the sum of what its halves add to it, so that
-    2^(n/2) fields of each half take the place of 2^n products. Without biases a state and its
-    negative weigh the same, and half of the states are enough. Raises ValueError if no layer is
-    made of spins.
+    The layer is cut in two: the field of a state is the sum of those of its halves, so that 2^(n/2)
+    fields of each half replace 2^n products. Without biases a state and its negative have the same
+    weight, and half of the states are enough. Raises ValueError if no layer is made of spins.
 
     Parameters
     ----------
     machine : Machine
     states : array of shape (n, V), optional
-        Visible states on the host. How far rounding takes their free energies in the machine's own
-        precision, which their likelihoods are made of, belongs to the error then.
+        Visible states on the host. The rounding error of their free energies in the machine's own
+        precision, which enters their likelihoods, is then added to the error.
 
     Examples
     --------
@@ -145,7 +143,7 @@ def exact_log_partition(machine: Machine, states: np.ndarray | None = None) -> L
     5.000
     """
     dtype = dtype_name(machine)
-    of_rows = rounding_of(machine, states[:ROUNDED_STATES]) if has_rows(states) else 0.0
+    of_rows = rounding_error(machine, states[:ROUNDED_STATES]) if has_rows(states) else 0.0
     machine = smaller_layer_first(machine).in_float64()
     backend, n_low = machine.backend, machine.n_visible // 2
     low, low_energy = _fields_of_spins(machine, slice(0, n_low))
@@ -171,12 +169,12 @@ def exact_log_partition(machine: Machine, states: np.ndarray | None = None) -> L
 
 
 def has_rows(states: np.ndarray | None) -> bool:
-    """Whether there are any."""
+    """Whether there are any states."""
     return states is not None and len(states) > 0
 
 
 def _fields_of_spins(machine: Machine, spins: slice) -> tuple[Any, Any]:
-    """What all states of some visible spins add to the hidden field and to b·v."""
+    """Sum what each state of some visible spins adds to the hidden field, and to b·v."""
     backend, xp = machine.backend, machine.backend.xp
     n_spins = spins.stop - spins.start
     bias = machine.visible_bias[spins]
@@ -186,12 +184,12 @@ def _fields_of_spins(machine: Machine, spins: slice) -> tuple[Any, Any]:
 
 
 def dtype_name(machine: Machine) -> str:
-    """The name of the type that the machine's fields have."""
+    """The name of the dtype of the machine's fields."""
     return str(machine.visible_bias.dtype).rpartition(".")[2]
 
 
-def rounding_of(machine: Machine, states: np.ndarray) -> float:
-    """How far rounding takes the free energies of some states from exact ones, at most, in nats."""
+def rounding_error(machine: Machine, states: np.ndarray) -> float:
+    """Measure the largest rounding error of the free energies of some states, in nats."""
     exact = log_weights_of(machine.in_float64(), states)
     off = np.abs(log_weights_of(machine, states) - exact)
     return float(off.max() + np.finfo(np.float64).eps * np.abs(exact).max())

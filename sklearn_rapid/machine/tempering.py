@@ -1,20 +1,18 @@
-"""Parallel tempering: chains at many inverse temperatures that exchange their states.
+"""Ladders for parallel tempering: chains at many inverse temperatures that exchange their states.
 
     log f_β(v) = (1-β) a·v + β b·v + log base(v) + Γ(β θ),    0 = β_0 < β_1 < ... < β_R = 1
 
-with Γ(β θ) = Σ_α log 2cosh(β θ_α) and no base measure where units are spins. A ladder has a chain
-at every β. At β = 0 units are independent and each sweep draws a new state (in no field, a = 0:
-fields of the data's means would make short ladders that are blind to rare modes,
-docs/design_notes/tempering.md); a state that climbs from there to β = 1 is an independent sample of
-the machine. Even and odd pairs of neighbours take turns in exchanging states, so that states do not
-diffuse but travel (Okabe et al. 2001; Syed, Bouchard-Côté, Deligiannidis, Doucet 2022,
-"Non-reversible parallel tempering", JRSS B 84).
+with Γ(β θ) = Σ_α log 2cosh(β θ_α) and no base measure where units are spins. Each column of a
+ladder has one chain, its replica, on every rung β. At β = 0 units are independent and each sweep
+draws a new state (in no field, a = 0: fields of the data's means make short ladders blind to rare
+modes, docs/design_notes/tempering.md). A state that climbs from there to β = 1 is an independent
+sample. Even and odd pairs of neighbours exchange states in turn, so that states travel and do not
+diffuse (Okabe et al. 2001; Syed, Bouchard-Côté, Deligiannidis, Doucet 2022, "Non-reversible
+parallel tempering", JRSS B 84).
 
-The shares r of rejected exchanges between neighbours add up to the barrier Λ = Σ r, which hardly
-depends on the number of rungs: how far the machine is from being easily sampled. β are placed so
-that every pair rejects the same share, in rounds of doubling length.
-
-A ladder is a value: `sweep` takes one and returns the next.
+The shares r of rejected exchanges between neighbours add up to the barrier Λ = Σ r, a measure of
+how hard the machine is to sample that hardly depends on the number of rungs. The β are placed so
+that all pairs reject the same share. A ladder is immutable: `sweep_ladder` returns the next one.
 """
 
 from __future__ import annotations
@@ -27,20 +25,19 @@ import numpy as np
 from sklearn_rapid.backends import DRAWS_PER_SWEEP, RandomStream, Tempered
 from sklearn_rapid.machine.machine import Machine
 
-# Every pair of rungs counts as rejecting so often at least: β stay apart where nothing is rejected.
-SMALLEST_REJECTION = 0.01
-# Rungs for each unit of the barrier. Syed et al. find two best for round trips a sweep and row.
-RUNGS_PER_BARRIER = 2.0
+# Pairs of rungs count with this rejection at least, which keeps β apart. Rungs per unit of the
+# barrier: by Syed et al., two give most round trips per sweep and row.
+SMALLEST_REJECTION, RUNGS_PER_BARRIER = 0.01, 2.0
 
 
 @dataclass(frozen=True)
 class Ladder:
-    """Chains at a ladder of inverse temperatures, in columns that do not depend on one another.
+    """Independent columns of chains at the same inverse temperatures, one chain a rung.
 
     Attributes
     ----------
     betas : tuple of n_rungs floats
-        In rising order, from 0 to 1. Several rungs may be at β = 1: they pass their states on.
+        In rising order, from 0 to 1. Several rungs may be at β = 1: they exchange states too.
     base : array of shape (V,)
         a, the fields at β = 0.
     states : array of shape (n_columns * n_rungs, V)
@@ -50,7 +47,7 @@ class Ladder:
     accepted : array of shape (n_rungs - 1,)
         Sums of the acceptance probabilities of exchanges between neighbours.
     n_sweeps : int
-        Since the ladder was built, or its β last changed.
+        Since the ladder was built or its β last changed.
 
     Examples
     --------
@@ -59,11 +56,11 @@ class Ladder:
     >>> from sklearn_rapid.machine.couplings import DenseCouplings
     >>> machine = Machine(DenseCouplings(np.eye(3)), np.zeros(3), np.zeros(3),
     ...                   get_backend("numpy"))
-    >>> ladder = build(machine, np.array([0.0, 0.5, 1.0]), 10, RandomStream(0))
-    >>> ladder, log_ratios = sweep(ladder, machine, 20, RandomStream(1))
+    >>> ladder = build_ladder(machine, np.array([0.0, 0.5, 1.0]), 10, RandomStream(0))
+    >>> ladder, log_ratios = sweep_ladder(ladder, machine, 20, RandomStream(1))
     >>> cold_states(ladder, machine.backend).shape, log_ratios.shape
     ((10, 3), (20, 30))
-    >>> travels(ladder, machine.backend).n_round_trips > 10
+    >>> count_travels(ladder, machine.backend).n_round_trips > 10
     True
     """
 
@@ -77,12 +74,12 @@ class Ladder:
 
     @property
     def n_rungs(self) -> int:
-        """Rungs of a column."""
+        """The number of rungs of a column."""
         return len(self.betas)
 
     @property
     def n_columns(self) -> int:
-        """Columns of rungs."""
+        """The number of columns."""
         return self.arrivals.shape[0]
 
     @property
@@ -93,16 +90,16 @@ class Ladder:
 
 @dataclass(frozen=True)
 class Travels:
-    """How states travelled along a ladder since its β last changed.
+    """How states have travelled along a ladder since its β last changed.
 
     Attributes
     ----------
     betas : array of shape (n_rungs,)
-        One rung at β = 1 among them.
+        With one rung at β = 1.
     rejections : array of shape (n_rungs - 1,)
-        Share of rejected exchanges of each pair of neighbours, in [0, 1].
+        The share of rejected exchanges of each pair of neighbours, in [0, 1].
     n_round_trips : int
-        States drawn anew at β = 0 that arrived at β = 1, in all columns.
+        States drawn at β = 0 that have arrived at β = 1, in all columns.
     n_columns, n_sweeps : int
 
     Examples
@@ -129,8 +126,8 @@ class Travels:
         return self.rejections / np.diff(self.betas)
 
 
-def travels(ladder: Ladder, backend: Any) -> Travels:
-    """What a ladder has counted since its β last changed."""
+def count_travels(ladder: Ladder, backend: Any) -> Travels:
+    """Read the counters of a ladder."""
     pairs = np.arange(ladder.top)
     n_tried = ladder.n_columns * ((ladder.n_sweeps + 1 - pairs % 2) // 2)
     accepted = np.nan_to_num(backend.to_numpy(ladder.accepted))[: ladder.top]
@@ -144,12 +141,12 @@ def travels(ladder: Ladder, backend: Any) -> Travels:
 
 
 def cold_states(ladder: Ladder, backend: Any) -> Any:
-    """The states at β = 1, shape (n_columns * their number in a column, V)."""
+    """Take the states at β = 1, column by column: shape (n_columns * n_rungs at β = 1, V)."""
     by_rung = backend.xp.reshape(ladder.states, (ladder.n_columns, ladder.n_rungs, -1))
     return backend.xp.reshape(by_rung[:, ladder.top :, :], (-1, ladder.states.shape[1]))
 
 
-def build(
+def build_ladder(
     machine: Machine,
     betas: np.ndarray,
     n_columns: int,
@@ -157,7 +154,7 @@ def build(
     start: Any = None,
     base: Any = None,
 ) -> Ladder:
-    """A ladder before its first sweep, every state of it drawn from the base.
+    """Build a ladder whose states are drawn from the base.
 
     Parameters
     ----------
@@ -167,13 +164,12 @@ def build(
     n_columns : int
     stream : RandomStream
     start : array of shape (n_started, V), optional
-        States to start whole columns from, in turn. The other columns start from the base.
+        States that the first columns start from, on all rungs. The others start from the base.
     base : array of shape (V,), optional
         a; None is zero.
     """
     backend, xp, dtype = machine.backend, machine.backend.xp, machine.visible_bias.dtype
-    base = xp.zeros(machine.n_visible) if base is None else backend.asarray(base)
-    base = xp.astype(base, dtype)
+    base = xp.astype(xp.zeros(machine.n_visible) if base is None else backend.asarray(base), dtype)
     n_rows = n_columns * len(betas)
     fields = xp.zeros((n_rows, machine.n_visible), dtype=dtype) + base
     draw = stream.reserve()
@@ -182,31 +178,31 @@ def build(
         n_started = min(n_columns, start.shape[0]) * len(betas)
         rows = backend.asarray(np.arange(n_started) // len(betas), "int64")
         states[:n_started, :] = xp.take(start, rows, axis=0)
-    return of_states(backend, as_betas(betas), base, states)
+    return ladder_of_states(backend, round_betas(betas), base, states)
 
 
-def of_states(backend: Any, betas: Any, base: Any, states: Any) -> Ladder:
-    """A ladder of these states, column by column, that has not counted anything yet."""
+def ladder_of_states(backend: Any, betas: Any, base: Any, states: Any) -> Ladder:
+    """Build a ladder of these states, column by column, with its counters at zero."""
     xp, n_rows = backend.xp, states.shape[0]
     return Ladder(
-        tuple(map(float, betas)),
-        base,
-        states,
+        betas=tuple(map(float, betas)),
+        base=base,
+        states=states,
         origin=xp.zeros(n_rows, dtype=xp.int8),
         arrivals=xp.zeros(n_rows // len(betas), dtype=xp.int64),
         accepted=xp.zeros(len(betas) - 1, dtype=xp.float64),
     )
 
 
-def counted_anew(ladder: Ladder, backend: Any) -> Ladder:
-    """The ladder with its counters at zero."""
-    return of_states(backend, ladder.betas, ladder.base, ladder.states)
+def reset_counters(ladder: Ladder, backend: Any) -> Ladder:
+    """Set the counters of a ladder to zero."""
+    return ladder_of_states(backend, ladder.betas, ladder.base, ladder.states)
 
 
-def sweep(
+def sweep_ladder(
     ladder: Ladder, machine: Machine, n_sweeps: int, stream: RandomStream, free: Any = None
 ) -> tuple[Ladder, Any]:
-    """The ladder after some sweeps, and what log f would have gained at neighbouring rungs.
+    """Sweep a ladder, and record what log f would have gained at neighbouring rungs.
 
     Parameters
     ----------
@@ -215,7 +211,7 @@ def sweep(
     n_sweeps : int
     stream : RandomStream
     free : boolean array of shape (n_columns * n_rungs, V), optional
-        False where a spin stays as it is; the same for all rungs of a column.
+        False where a unit is clamped; the same for all rungs of a column.
 
     Returns
     -------
@@ -230,13 +226,12 @@ def sweep(
         stream, first_draw, parity=ladder.n_sweeps % 2, origin=ladder.origin,
         arrivals=ladder.arrivals, free=free,
     )  # fmt: skip
-    return after(ladder, swept, backend), swept.log_ratios
+    return ladder_after_sweeps(ladder, swept, backend), swept.log_ratios
 
 
-def after(ladder: Ladder, swept: Tempered, backend: Any) -> Ladder:
-    """The ladder with what sweeps have made of its states, and with their exchanges counted."""
-    xp = backend.xp
-    accepted = xp.asarray(ladder.accepted, copy=True)
+def ladder_after_sweeps(ladder: Ladder, swept: Tempered, backend: Any) -> Ladder:
+    """Update a ladder's states and counters by the results of sweeps."""
+    xp, accepted = backend.xp, backend.xp.asarray(ladder.accepted, copy=True)
     for first, gains, losses in _pairs(ladder.n_rungs, swept.log_ratios, ladder.n_sweeps % 2, xp):
         p = xp.exp(xp.minimum(gains + losses, xp.zeros_like(gains)))
         # Sweep by sweep: the sum is the same however sweeps are grouped in calls.
@@ -253,50 +248,50 @@ def after(ladder: Ladder, swept: Tempered, backend: Any) -> Ladder:
     )
 
 
-def with_betas(ladder: Ladder, betas: np.ndarray, backend: Any) -> Ladder:
-    """The ladder with other rungs, each of which goes on with the state of the one nearest in β."""
-    betas = as_betas(betas)
+def change_betas(ladder: Ladder, betas: np.ndarray, backend: Any) -> Ladder:
+    """Give a ladder other rungs, each with the state of the old rung that is nearest in β."""
+    betas = round_betas(betas)
     top, n_cold = ladder.top, len(betas) - int(np.searchsorted(betas, 1.0))
     distance = np.abs(betas[:-n_cold, None] - np.array(ladder.betas[: top + 1]))
-    nearest = distance.argmin(axis=1)
     cold = top + np.arange(n_cold) % (ladder.n_rungs - top)
-    states = _of_columns(ladder, backend, np.concatenate([nearest, cold]))
-    return of_states(backend, betas, ladder.base, states)
+    rungs = np.concatenate([distance.argmin(axis=1), cold])
+    rows = np.arange(ladder.n_columns)[:, None] * ladder.n_rungs + rungs
+    return _rebuild(ladder, betas, rows, backend)
 
 
-def regrouped(ladder: Ladder, backend: Any, n_columns: int, n_cold_rungs: int) -> Ladder:
-    """The ladder with other numbers of columns and of rungs at β = 1 in each of them.
+def regroup_ladder(ladder: Ladder, backend: Any, n_columns: int, n_cold_rungs: int) -> Ladder:
+    """Give a ladder other numbers of columns, and of rungs at β = 1 in each column.
 
-    States at β = 1 go on, in turn, as often as there is room for them; so do the other states of
-    the columns. Copies part in the sweeps that follow.
+    Old states fill the new places in turn, those at β = 1 among themselves. Copies become
+    independent in the sweeps that follow.
     """
-    top, n_old = ladder.top, ladder.n_columns
-    column, rung = np.divmod(
-        np.arange(n_columns * n_cold_rungs) % (n_old * (ladder.n_rungs - top)), ladder.n_rungs - top
-    )
+    top, n_old, n_cold = ladder.top, ladder.n_columns, ladder.n_rungs - ladder.top
+    column, rung = np.divmod(np.arange(n_columns * n_cold_rungs) % (n_old * n_cold), n_cold)
     cold = (column * ladder.n_rungs + top + rung).reshape(n_columns, n_cold_rungs)
     warm = np.arange(n_columns)[:, None] % n_old * ladder.n_rungs + np.arange(top)
-    rows = backend.asarray(np.concatenate([warm, cold], axis=1).ravel(), "int64")
-    states = backend.xp.take(ladder.states, rows, axis=0)
     betas = np.array((*ladder.betas[:top], *np.ones(n_cold_rungs)))
-    return of_states(backend, betas, ladder.base, states)
+    return _rebuild(ladder, betas, np.concatenate([warm, cold], axis=1), backend)
 
 
-def lags(ladder: Ladder, log_ratios: Any, parity: int, backend: Any) -> Any:
-    """How far states are from equilibrium, as exchanges see it: nats, one number a sweep.
+def _rebuild(ladder: Ladder, betas: np.ndarray, rows: np.ndarray, backend: Any) -> Ladder:
+    """Build a ladder at other β from rows of the states of this one, by number."""
+    states = backend.xp.take(ladder.states, backend.asarray(rows.ravel(), "int64"), axis=0)
+    return ladder_of_states(backend, betas, ladder.base, states)
+
+
+def measure_lags(ladder: Ladder, log_ratios: Any, parity: int, backend: Any) -> Any:
+    """Measure how far states are from equilibrium by their exchanges: nats, one number a sweep.
 
     The states of the lower rung of a pair bound its difference in log Z from below, those of the
-    upper rung from above, in expectation and at equilibrium (`sklearn_rapid.machine.bridges`). This
-    is how far the bounds are crossed, in each sweep by itself: zero on average at equilibrium, but
-    for a few columns, of which it is negative.
-    A sweep has every other pair: with both kinds, twice the mean over sweeps is that of a ladder.
+    upper rung from above, in expectation and at equilibrium (`sklearn_rapid.machine.bridges`). The
+    lag is how far the bounds of one sweep are crossed: zero on average at equilibrium, but negative
+    with few columns. A sweep has every other pair: a ladder's lag is twice the mean over sweeps.
 
     Parameters
     ----------
     ladder : Ladder
-        Only its rungs are looked at.
     log_ratios : array of shape (n_sweeps, n_columns * n_rungs)
-        As `sweep` returns it, of all columns there are.
+        Of all columns, as `sweep_ladder` returns them.
     parity : {0, 1}
         That of the first sweep.
     """
@@ -308,10 +303,10 @@ def lags(ladder: Ladder, log_ratios: Any, parity: int, backend: Any) -> Any:
     return out
 
 
-def log_partition_gain(ladder: Ladder, log_ratios: Any, parity: int, backend: Any) -> float:
-    """log Z at β = 1 less that at β = 0, in the middle of the bounds that `lags` compares.
+def short_ladder_sum(ladder: Ladder, log_ratios: Any, parity: int, backend: Any) -> float:
+    """Estimate log Z at β = 1 less that at β = 0 by the middle of the bounds of `measure_lags`.
 
-    From few sweeps, two at least, where bridges would take too long. Parameters as of `lags`.
+    For few sweeps, two at least: bridges would take too long. Parameters as there.
     """
     xp, total = backend.xp, 0.0
     for _, gains, losses in _pairs(ladder.n_rungs, log_ratios, parity, xp):
@@ -320,15 +315,15 @@ def log_partition_gain(ladder: Ladder, log_ratios: Any, parity: int, backend: An
     return total
 
 
-def placed(travelled: Travels, n_rungs: int) -> np.ndarray:
-    """`n_rungs` β from 0 to 1 between which equal shares of exchanges would be rejected.
+def place_betas(travelled: Travels, n_rungs: int) -> np.ndarray:
+    """Place `n_rungs` β from 0 to 1 so that all pairs would reject equal shares of exchanges.
 
-    The rejections, added up along β, are taken for linear between the rungs.
+    The cumulative rejection is interpolated linearly between the old rungs.
 
     Examples
     --------
     >>> travelled = Travels(np.array([0.0, 0.4, 1.0]), np.array([0.25, 0.5]), 3, 2, 10)
-    >>> placed(travelled, 4)
+    >>> place_betas(travelled, 4)
     array([0. , 0.4, 0.7, 1. ])
     """
     rejections = np.maximum(travelled.rejections, SMALLEST_REJECTION)
@@ -336,29 +331,29 @@ def placed(travelled: Travels, n_rungs: int) -> np.ndarray:
     return np.interp(np.linspace(0.0, total[-1], n_rungs), total, travelled.betas)
 
 
-def rungs_for(barrier: float) -> int:
-    """How many rungs a barrier calls for, both ends among them.
+def n_rungs_for(barrier: float) -> int:
+    """The number of rungs for a barrier, both ends included.
 
-    A pair of rungs rejects no more than everything: too few rungs make a barrier look lower than
-    it is, but more than half as high as the rungs can show; asked again and again, this finds it.
+    Too few rungs make a barrier look lower than it is, but more than half as high as they can show
+    (no pair can reject more than all): repeated adaptation finds it.
 
     Examples
     --------
-    >>> rungs_for(0.1), rungs_for(10.0)
+    >>> n_rungs_for(0.1), n_rungs_for(10.0)
     (3, 22)
     """
     return int(np.ceil(RUNGS_PER_BARRIER * barrier)) + 2
 
 
-def adapted(ladder: Ladder, backend: Any, n_rungs: int | None = None) -> Ladder:
-    """The ladder with rungs at equal rejections, as many as its barrier calls for or as are given.
+def adapt_ladder(ladder: Ladder, backend: Any, n_rungs: int | None = None) -> Ladder:
+    """Move the rungs of a ladder to equal rejections: `n_rungs`, or as many as its barrier needs.
 
-    Rungs at β = 1 stay as many as they are.
+    Extra rungs at β = 1 stay.
     """
-    travelled = travels(ladder, backend)
-    n_rungs = rungs_for(travelled.barrier) if n_rungs is None else n_rungs
+    travelled = count_travels(ladder, backend)
+    betas = place_betas(travelled, n_rungs or n_rungs_for(travelled.barrier))
     copies = np.ones(ladder.n_rungs - ladder.top - 1)
-    return with_betas(ladder, np.concatenate([placed(travelled, n_rungs), copies]), backend)
+    return change_betas(ladder, np.concatenate([betas, copies]), backend)
 
 
 def base_log_partition(base: Any, machine: Machine) -> float:
@@ -371,43 +366,34 @@ def base_log_partition(base: Any, machine: Machine) -> float:
     machine : Machine
     """
     backend, xp = machine.backend, machine.backend.xp
-    base = xp.astype(base, xp.float64)[None, :]
+    of_visible = machine.visible_units.log_partition(xp.astype(base, xp.float64)[None, :], backend)
     no_field = xp.zeros((1, machine.n_hidden), dtype=xp.float64)
-    of_visible = machine.visible_units.log_partition(base, backend)
     of_hidden = machine.hidden_units.log_partition(no_field, backend)
     return float(of_visible[0]) + float(of_hidden[0])
 
 
-def as_betas(betas: np.ndarray) -> np.ndarray:
-    """Inverse temperatures as float64 numbers that float32 can hold: all backends use the same."""
+def round_betas(betas: np.ndarray) -> np.ndarray:
+    """Round inverse temperatures to float32, so that all backends use the same; returns float64."""
     return np.asarray(betas, dtype=np.float32).astype(np.float64)
 
 
 def _pairs(n_rungs: int, log_ratios: Any, parity: int, xp: Any) -> Any:
-    """The first rung, gains of the lower and of the upper states of even pairs, and of odd ones.
+    """Yield the first rung and the gains of lower and upper states, of even and of odd pairs.
 
-    Gains are of shape (n_sweeps of that kind, n_columns, n_pairs).
+    Gains have shape (n_sweeps of that kind, n_columns, n_pairs).
     """
     by_rung = xp.reshape(log_ratios, (log_ratios.shape[0], -1, n_rungs))
     for turn in range(min(2, log_ratios.shape[0])):
         first = (parity + turn) % 2
-        if n_rungs - first < 2:
-            continue
         of_turn = by_rung[turn::2, :, first : first + (n_rungs - first) // 2 * 2]
         yield first, of_turn[:, :, ::2], of_turn[:, :, 1::2]
 
 
 def _log_mean_exp(x: Any, xp: Any) -> Any:
-    """log of the mean over columns of exp(x), less its bias to first order: few are too low."""
+    """log of the mean over columns of exp(x), corrected to first order: few columns are too low."""
     largest = xp.max(x, axis=1, keepdims=True)
     weights = xp.exp(x - largest)
     mean = xp.mean(weights, axis=1)
     spread = xp.mean(weights * weights, axis=1) / (mean * mean) - 1.0
     bias = spread / (2.0 * max(x.shape[1] - 1, 1))
     return xp.log(mean) + largest[:, 0, :] + bias
-
-
-def _of_columns(ladder: Ladder, backend: Any, rungs: np.ndarray) -> Any:
-    """The states of these rungs, column by column."""
-    rows = np.arange(ladder.n_columns)[:, None] * ladder.n_rungs + rungs
-    return backend.xp.take(ladder.states, backend.asarray(rows.ravel(), "int64"), axis=0)

@@ -10,7 +10,7 @@ import numpy as np
 
 from sklearn_rapid.backends import Tempered
 from sklearn_rapid.backends.fused import Source
-from sklearn_rapid.machine.tempering import Ladder, after, cold_states
+from sklearn_rapid.machine.tempering import Ladder, cold_states, ladder_after_sweeps
 
 
 @dataclass(frozen=True)
@@ -226,7 +226,7 @@ class TemperedChains(Chains):
     def after_fused(self, source: Source, backend: Any) -> TemperedChains:
         """The ladder after the updates, with its exchanges counted."""
         swept = Tempered(source.states, source.log_ratios, source.origin, source.arrivals)
-        return replace(self, ladder=after(self.ladder, swept, backend))
+        return replace(self, ladder=ladder_after_sweeps(self.ladder, swept, backend))
 
 
 NO_CHAINS = Chains()

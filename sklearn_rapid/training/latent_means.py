@@ -1,13 +1,13 @@
-"""Latent units of the model's states: counted by their means, not by what was drawn.
+"""Count latent visible units of the model's states by their means, and not by drawn states.
 
-Each update compares averages of v_i h_α over states. Where couplings to the latent units on the
-visible side are weak, as all are before training, their states are as good as coins: in a hundred
-states, products of coins have an average of a tenth, which is no signal. But
+Each update compares averages of v_i h_α over states. Couplings to the latent units of the visible
+layer are weak before training, and averages over a hundred states of nearly independent spins have
+a noise of a tenth, which hides any signal. But
 
     E[u h] = E[ E[u | h] h ],
 
-and with hidden states h that are drawn given the rest, the means E[u | h] of the latent units are
-as small as the couplings. Columns that rows show keep their states, with hidden means.
+and with hidden states h drawn given the rest, the means E[u | h] of the latent units are as small
+as the couplings. Columns of X keep their states, with hidden means.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from sklearn_rapid.training.negative_phase import NegativeStates
 from sklearn_rapid.training.statistics import Sums
 
 
-def can_be_means(machine: Machine, negative: NegativeStates) -> bool:
+def allows_latent_means(machine: Machine, negative: NegativeStates) -> bool:
     """Whether latent units of the model's states may be counted by their means.
 
-    Not with patterns, which share their noise between layers: with it gone from one of them, a fit
-    has ended with a mode that chains did not find (docs/design_notes/deep.md). Nor where states
-    have weights or hidden parts of their own, or hidden units are not spins.
+    Not with patterns, whose noise both layers share: without it in one of them, a fit has ended
+    with a mode that chains did not find (docs/design_notes/deep.md). Nor where states have weights
+    or hidden states of their own, or hidden units are not spins.
     """
     are_plain = negative.weights is None and negative.hidden is None
     return are_plain and machine.hidden_units.are_spins and not machine.couplings.uses_patterns
 
 
-def with_latent_means(
+def count_latent_means(
     sums: Sums,
     machine: Machine,
     negative: NegativeStates,
@@ -42,7 +42,7 @@ def with_latent_means(
     offset: Any,
     stream: RandomStream,
 ) -> Sums:
-    """The sums, with the last `n_latent` visible units of the model's states counted by means.
+    """Replace states by means in the sums for the last `n_latent` visible units of the model.
 
     Parameters
     ----------
@@ -50,10 +50,10 @@ def with_latent_means(
         Of these states, each with the weight -1/n; its gradient is changed in place.
     machine : Machine
     negative : NegativeStates
-        Without weights or hidden parts of their own.
+        Without weights or hidden states of their own.
     n_latent : int
     offset : array of shape (V,) or None
-        μ, that of the sums.
+        μ of the sums.
     stream : RandomStream
     """
     backend, xp, states = machine.backend, machine.backend.xp, negative.visible
@@ -63,7 +63,7 @@ def with_latent_means(
     is_latent = backend.asarray(np.arange(n_visible) >= n_visible - n_latent)[None, :]
     mu = xp.zeros((1, n_visible), dtype=states.dtype) if offset is None else offset[None, :]
     none = xp.zeros_like(states)
-    # What was counted is taken back, and the other counted.
+    # Subtract the states that the sums have, and add the means.
     drawn, expected = (xp.where(is_latent, v - mu, none) / n for v in (states, means))
     t = machine.hidden_mean(states)
     rows, hidden = xp.concat([drawn, -expected]), xp.concat([t, h])

@@ -1,8 +1,8 @@
-"""The data's side of the gradient: rows whose every visible unit has a state.
+"""Complete the rows of the data's side of the gradient: a state or mean for every visible unit.
 
-Rows may leave out entries, and machines may have visible units that no row ever shows (the upper
-layers of a deep one). Both are NaN in the rows that training is given, and here they get their
-states, or means, given what is known.
+Rows may have missing entries, and machines may have visible units that no row has (the upper layers
+of a deep machine). Both are NaN in the rows of a batch. A positive phase replaces them by states or
+means given the other units, which are clamped.
 """
 
 from __future__ import annotations
@@ -12,37 +12,43 @@ from typing import Any, ClassVar
 from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.checks.compat import Count
 from sklearn_rapid.checks.compat import ValidatedParameters as _ValidatedParameters
-from sklearn_rapid.machine.clamped import clamp, columns_unknown, filled, filled_with_means
+from sklearn_rapid.machine.clamped import (
+    clamp,
+    fill_missing,
+    fill_with_mean_field,
+    mean_field,
+    missing_columns,
+)
 from sklearn_rapid.machine.machine import Machine
 
 
 class PositivePhase(_ValidatedParameters):
-    """Rows that are known as a whole."""
+    """Rows without missing entries, and the base class of the others."""
 
     _parameter_constraints: ClassVar[dict] = {}
-    # Whether rows may lack entries.
+    # Whether rows may have missing entries.
     completes: ClassVar[bool] = False
 
     def states(self, machine: Machine, v: Any, stream: RandomStream) -> Any:
-        """The rows, with states or means where something is not known.
+        """Complete the rows with states or means of the missing units.
 
         Parameters
         ----------
         machine : Machine
         v : array of shape (n, V)
-            NaN where a unit is not known.
+            NaN where a unit is missing.
         stream : RandomStream
         """
         return v
 
 
 class MeanField(PositivePhase):
-    """Means of what is not known, by mean field (Salakhutdinov and Hinton 2009).
+    """Means of missing units by mean field (Salakhutdinov and Hinton 2009).
 
     Parameters
     ----------
     n_steps : int, default=10
-        Of hidden means given visible ones, and visible ones given these.
+        Each computes hidden means given visible ones, and visible means given these.
 
     Examples
     --------
@@ -57,12 +63,12 @@ class MeanField(PositivePhase):
         self.n_steps = n_steps
 
     def states(self, machine: Machine, v: Any, stream: RandomStream) -> Any:
-        """The rows with means."""
-        return filled_with_means(machine, v, self.n_steps)
+        """Complete the rows with means."""
+        return fill_with_mean_field(machine, v, self.n_steps)
 
 
 class ClampedChains(PositivePhase):
-    """States of what is not known, by Gibbs steps from the mean field with the rest held fast.
+    """States of missing units by Gibbs steps from the mean field, with the other units clamped.
 
     Parameters
     ----------
@@ -81,24 +87,26 @@ class ClampedChains(PositivePhase):
         self.n_gibbs_steps = n_gibbs_steps
 
     def states(self, machine: Machine, v: Any, stream: RandomStream) -> Any:
-        """The rows with states."""
-        columns = columns_unknown(v, machine.backend)
+        """Complete the rows with states."""
+        columns = missing_columns(v, machine.backend)
         if columns.size == 0:
             return v
-        states = clamp(machine, v, columns).gibbs(self.n_gibbs_steps, stream)
-        return filled(v, columns, states, machine.backend)
+        clamped = clamp(machine, v, columns)
+        means, _ = mean_field(clamped, self.n_gibbs_steps)
+        states = clamped.gibbs(means, self.n_gibbs_steps, stream)
+        return fill_missing(v, columns, states, machine.backend)
 
 
-def filled_with_column_means(v: Any, backend: Any) -> Any:
-    """The rows with each column's mean where something is not known; zero if nothing is."""
+def fill_with_column_means(v: Any, backend: Any) -> Any:
+    """Fill missing entries with the means of their columns; with zero where a column has none."""
     xp = backend.xp
-    unknown = v != v
-    known = xp.where(unknown, xp.zeros_like(v), v)
-    n_known = xp.sum(xp.astype(~unknown, xp.float64), axis=0)
+    is_missing = v != v
+    known = xp.where(is_missing, xp.zeros_like(v), v)
+    n_known = xp.sum(xp.astype(~is_missing, xp.float64), axis=0)
     total = xp.sum(known, axis=0, dtype=xp.float64)
     means = xp.astype(total / xp.maximum(n_known, xp.ones_like(n_known)), v.dtype)
-    return xp.where(unknown, means[None, :], v)
+    return xp.where(is_missing, means[None, :], v)
 
 
-AS_THEY_ARE = PositivePhase()
+NONE_MISSING = PositivePhase()
 BY_NAME = {"mean_field": MeanField, "clamped": ClampedChains}

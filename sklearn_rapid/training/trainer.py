@@ -18,12 +18,12 @@ from sklearn_rapid.backends import SPINS, RandomStream, Units
 from sklearn_rapid.machine.couplings import Arrays, Couplings
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.training import fused
-from sklearn_rapid.training.latent_means import can_be_means, with_latent_means
+from sklearn_rapid.training.latent_means import allows_latent_means, count_latent_means
 from sklearn_rapid.training.negative_phase import NegativePhase, NegativeStates
 from sklearn_rapid.training.positive_phase import (
-    AS_THEY_ARE,
+    NONE_MISSING,
     PositivePhase,
-    filled_with_column_means,
+    fill_with_column_means,
 )
 from sklearn_rapid.training.state import TrainingState
 from sklearn_rapid.training.statistics import HIDDEN_OFFSET_RATE, Probe, Sums, Whole, row_sums
@@ -78,7 +78,7 @@ class Trainer:
     fit_intercept: bool = True
     center: bool = True
     penalty: Penalty = NO_PENALTY
-    positive_phase: PositivePhase = AS_THEY_ARE
+    positive_phase: PositivePhase = NONE_MISSING
     n_latent: int = 0
 
     def start(
@@ -109,7 +109,7 @@ class Trainer:
         if visible_scale is not None:
             data = data / xp.astype(visible_scale, data.dtype)
         if self.positive_phase.completes:
-            data = filled_with_column_means(data, backend)
+            data = fill_with_column_means(data, backend)
         weights = None if weights is None else _like(weights, data, backend)
         total = backend.column_sums(data, weights) * (1.0 if weights is None else n)
         if self.fit_intercept:
@@ -253,9 +253,9 @@ class Trainer:
             )
         whole = Whole(data.shape[0], negative.visible.shape[0])
         sums = self.sums_of(state, sampler, data, negative, whole, weights)
-        if self.n_latent > 0 and can_be_means(sampler, negative):
+        if self.n_latent > 0 and allows_latent_means(sampler, negative):
             how = (self.n_latent, self._visible_offset(state), state.stream)
-            sums = with_latent_means(sums, sampler, negative, *how)
+            sums = count_latent_means(sums, sampler, negative, *how)
         return sums
 
     def sampler(self, state: TrainingState) -> Machine:

@@ -22,7 +22,7 @@ from sklearn_rapid.machine.couplings import DenseCouplings
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.machine.partition import exact_log_partition
 from sklearn_rapid.machine.tempered_partition import tempered_log_partition
-from sklearn_rapid.machine.tempering import base_log_partition, of_states, sweep
+from sklearn_rapid.machine.tempering import base_log_partition, ladder_of_states, sweep_ladder
 from sklearn_rapid.training.negative_phase import (
     Exact,
     ParallelTempering,
@@ -236,10 +236,10 @@ def test_every_rung_stays_in_its_distribution(backend, layers):
     n = n_chains(backend) // 2
     states = np.stack([rung.sample_visible(n, rng) for rung in rungs], axis=1)
     states = states.reshape(-1, len(exact.b))
-    ladder = of_states(
+    ladder = ladder_of_states(
         backend, BETAS, backend.asarray(base, "float32"), backend.asarray(states, "float32")
     )
-    ladder, log_ratios = sweep(ladder, machine, 3, RandomStream(6))
+    ladder, log_ratios = sweep_ladder(ladder, machine, 3, RandomStream(6))
     for r, rung in enumerate(rungs):
         rows = backend.to_numpy(ladder.states)[r :: len(BETAS)].astype(float)
         assert p_values(rows, rung) > SMALLEST_P

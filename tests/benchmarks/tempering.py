@@ -24,7 +24,7 @@ from sklearn_rapid.backends import RandomStream, get_backend
 from sklearn_rapid.datasets import fetch_density_benchmark, fetch_mnist
 from sklearn_rapid.machine.couplings import DenseCouplings
 from sklearn_rapid.machine.machine import Machine
-from sklearn_rapid.machine.tempering import build, sweep
+from sklearn_rapid.machine.tempering import build_ladder, sweep_ladder
 
 MODELS = {"RBM": RBM, "RARBM": RARBM}
 
@@ -111,9 +111,9 @@ def speed(args):
         biases = (np.zeros(n, dtype=np.float32) for n in (n_visible, n_hidden))
         machine = Machine(DenseCouplings(weights), *biases, backend)
         with backend.running():
-            ladder = build(machine, np.linspace(0, 1, n_rungs), n_columns, RandomStream(0))
+            ladder = build_ladder(machine, np.linspace(0, 1, n_rungs), n_columns, RandomStream(0))
             stream = RandomStream(1)
-            took = min(seconds(sweep, ladder, machine, n_sweeps, stream) for _ in range(5))
+            took = min(seconds(sweep_ladder, ladder, machine, n_sweeps, stream) for _ in range(5))
         rate = 4 * n_visible * n_hidden * n_rungs * n_columns * n_sweeps / took
         print(
             f"{n_threads} threads: {took / n_sweeps * 1e3:.1f} ms a sweep, {rate / 1e9:.0f} of "

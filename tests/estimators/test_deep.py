@@ -264,7 +264,7 @@ def test_masked_couplings_are_those_of_what_they_form(backend, kind):
         phi = backend.to_numpy(each.transposed().hidden_field(backend.asarray(h)))
         np.testing.assert_allclose(phi, h @ W.T + parameters["visible_bias"], rtol=1e-12)
     columns = np.array([4, 1])
-    part = couplings.of_visible(backend.asarray(columns), backend.xp)
+    part = couplings.select_visible(backend.asarray(columns), backend.xp)
     np.testing.assert_array_equal(backend.to_numpy(part.to_dense().weights), W[columns])
 
     steps = {name: rng.normal(size=parameters[name].shape) for name in couplings.parameters}

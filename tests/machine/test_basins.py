@@ -15,8 +15,8 @@ from tools.machines import machine_of
 
 from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.estimators.model import fitted_model
-from sklearn_rapid.machine.basins import MOST_STEPS, N_CHAINS, Basin, basin_of
-from sklearn_rapid.machine.known_states import weighed
+from sklearn_rapid.machine.basins import MOST_STEPS, N_CHAINS, Basin, measure_basin
+from sklearn_rapid.machine.known_states import weigh_states
 from sklearn_rapid.machine.tempered_partition import tempered_log_partition
 
 SMALLEST_P = 1e-4
@@ -43,7 +43,7 @@ def is_known(exact):
 
 @pytest.fixture(scope="module")
 def known(exact, is_known):
-    return weighed(machine_of(exact), all_spins(N_VISIBLE)[is_known].astype(np.int8))
+    return weigh_states(machine_of(exact), all_spins(N_VISIBLE)[is_known].astype(np.int8))
 
 
 def gibbs_step(exact):
@@ -70,7 +70,7 @@ def staying_outside(exact, is_known, n_steps):
 
 
 def found_basin(exact, known, seed=0, tol=1.0):
-    return basin_of(known, machine_of(exact), exact.log_z(), RandomStream(seed), tol=tol)
+    return measure_basin(known, machine_of(exact), exact.log_z(), RandomStream(seed), tol=tol)
 
 
 @pytest.mark.parametrize("n_steps", [1, 2, 7, 32])
@@ -85,12 +85,12 @@ def test_odds_are_those_of_the_exact_step(exact, is_known, known):
     for seed in range(5):
         basin = found_basin(exact, known, seed)
         expected = staying_outside(exact, is_known, basin.n_steps)
-        assert basin.n_steps == MOST_STEPS or basin.n_left[-1] == 0
+        assert basin.n_steps == MOST_STEPS or basin.n_outside[-1] == 0
         assert abs(basin.odds - expected.sum()) < LARGEST_Z * basin.error
-        for n, p in zip(basin.n_left, expected, strict=True):
+        for n, p in zip(basin.n_outside, expected, strict=True):
             low, high = stats.binom.ppf([SMALLEST_P / 64, 1 - SMALLEST_P / 64], N_CHAINS, p)
             assert low <= n <= high
-        assert len(basin.left) == basin.n_left[-1]
+        assert len(basin.outside) == basin.n_outside[-1]
         log_known = np.log(exact.visible_probabilities()[is_known].sum()) + exact.log_z()
         assert basin.log_total == pytest.approx(log_known + np.log1p(basin.odds), abs=1e-4)
 
@@ -138,7 +138,7 @@ def test_draws_of_a_basin_have_its_distribution(exact, is_known, known, n):
     p = exact.visible_probabilities() * leading(exact, is_known, basin.n_steps)
     p /= p.sum()
     n_calls = {1: 2000, 7: 300, 5000: 1}[n]
-    drawn = [exactly.drawn(machine, n, rng, RandomStream(i)) for i in range(n_calls)]
+    drawn = [exactly.draw(machine, n, rng, RandomStream(i)) for i in range(n_calls)]
     assert all(v.shape == (n, N_VISIBLE) and v.dtype == np.int8 for v in drawn)
     numbers = state_numbers(np.concatenate([v[:1] if n == 7 else v for v in drawn]))
     counts = np.bincount(numbers, minlength=2**N_VISIBLE)
@@ -147,17 +147,17 @@ def test_draws_of_a_basin_have_its_distribution(exact, is_known, known, n):
 
 def test_no_draws():
     exact = Enumerated(np.zeros((4, 2)), np.zeros(4), np.zeros(2))
-    basin = Basin(weighed(machine_of(exact), np.ones((1, 4))))
-    drawn = basin.drawn(machine_of(exact), 0, np.random.default_rng(0), RandomStream(0))
+    basin = Basin(weigh_states(machine_of(exact), np.ones((1, 4))))
+    drawn = basin.draw(machine_of(exact), 0, np.random.default_rng(0), RandomStream(0))
     assert drawn.shape == (0, 4)
 
 
 def test_few_rows_are_few_steps(exact, known):
     machine, log_z = machine_of(exact), exact.log_z()
-    none = basin_of(known, machine, log_z, RandomStream(0), max_rows=N_CHAINS - 1)
+    none = measure_basin(known, machine, log_z, RandomStream(0), max_rows=N_CHAINS - 1)
     assert (none.n_steps, none.odds) == (0, 0.0)
-    assert none.left.shape == (0, N_VISIBLE)
-    one = basin_of(known, machine, log_z, RandomStream(0), max_rows=N_CHAINS, tol=1.0)
+    assert none.outside.shape == (0, N_VISIBLE)
+    one = measure_basin(known, machine, log_z, RandomStream(0), max_rows=N_CHAINS, tol=1.0)
     assert one.n_steps == 1
 
 
@@ -177,27 +177,27 @@ def test_chains_that_stay_near_by_are_noticed():
     states = np.ones((10, 30), dtype=np.int8)
     states[:, 20:] = np.random.default_rng(0).choice([-1, 1], size=(10, 10))
     machine = machine_of(exact)
-    known = weighed(machine, states)
+    known = weigh_states(machine, states)
     # Twenty spins that agree or not, by the sum over hidden states; there are two modes.
     of_mode = logsumexp(20 * np.log(2.0 * np.cosh([1.2, 1.2, 0.0, 0.0]))) - np.log(2.0)
     log_mode = of_mode + 10.0 * np.log(2.0)
-    basin = basin_of(known, machine, log_mode + np.log(2.0), RandomStream(0))
+    basin = measure_basin(known, machine, log_mode + np.log(2.0), RandomStream(0))
     expected = np.exp(log_mode - known.log_total) - 1.0
     assert basin.odds < 0.1 * expected
     elsewhere = np.zeros(30)
-    assert 0.5 < (basin.odds + basin.beyond(elsewhere)) / expected < 1.5
+    assert 0.5 < (basin.odds + basin.odds_beyond(elsewhere)) / expected < 1.5
     # Where chains elsewhere are just the same, none of them is near by.
-    assert basin.beyond(basin.left.mean(axis=0)) == 0.0
+    assert basin.odds_beyond(basin.outside.mean(axis=0)) == 0.0
 
 
 def test_chains_that_leave_for_good_are_not_missed():
     """One state of coins: chains are away at once, and never come back."""
     exact = Enumerated(np.zeros((30, 2)), np.zeros(30), np.zeros(2))
     machine = machine_of(exact)
-    known = weighed(machine, np.ones((1, 30), dtype=np.int8))
-    basin = basin_of(known, machine, 30.0 * np.log(2.0), RandomStream(0))
-    assert basin.n_left[-1] == N_CHAINS
-    assert basin.beyond(np.zeros(30)) < 0.01 * N_CHAINS
+    known = weigh_states(machine, np.ones((1, 30), dtype=np.int8))
+    basin = measure_basin(known, machine, 30.0 * np.log(2.0), RandomStream(0))
+    assert basin.n_outside[-1] == N_CHAINS
+    assert basin.odds_beyond(np.zeros(30)) < 0.01 * N_CHAINS
 
 
 @pytest.mark.slow
@@ -249,9 +249,9 @@ def test_columns_that_stay_in_a_mode_do_not_count(onset):
 def test_what_lies_beyond_one_step_is_of_the_size_of_what_lies_within_it():
     """A quarter of all chains come back at each step: three steps outside in the mean."""
     exact = Enumerated(np.zeros((6, 2)), np.full(6, 0.5), np.zeros(2))
-    known = weighed(machine_of(exact), np.ones((1, 6), dtype=np.int8))
+    known = weigh_states(machine_of(exact), np.ones((1, 6), dtype=np.int8))
     n_left = np.array([int(0.75 * N_CHAINS)])
     left = np.ones((n_left[0], 6), dtype=np.int8)
     basin = Basin(known, n_left, left)
     # 0.75² + 0.75³ + ... = 2.25 lie beyond.
-    assert basin.beyond(np.zeros(6)) == pytest.approx(2.25, rel=0.01)
+    assert basin.odds_beyond(np.zeros(6)) == pytest.approx(2.25, rel=0.01)

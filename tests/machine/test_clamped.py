@@ -8,11 +8,20 @@ from tools.layers import LAYERS, make, rows_of
 
 from sklearn_rapid.backends import RandomStream, get_backend
 from sklearn_rapid.machine import completions
-from sklearn_rapid.machine.clamped import clamp, columns_unknown, filled, free_energy_bound
-from sklearn_rapid.machine.completions import exact_means, n_completions
+from sklearn_rapid.machine.clamped import (
+    clamp,
+    fill_missing,
+    free_energy_bound,
+    log_sums_over_missing,
+    lower_bound,
+    mean_field,
+    missing_columns,
+    zero_missing,
+)
+from sklearn_rapid.machine.completions import count_completions, fill_with_exact_means
 
-# Columns that some row does not know, whole groups of categories.
-UNKNOWN = {
+# Columns that some row lacks, whole groups of categories.
+MISSING = {
     "spins, spins": [1, 3],
     "gaussians, spins": [1],
     "spins, gaussians": [0, 2],
@@ -22,21 +31,21 @@ UNKNOWN = {
 SMALLEST_P = 1e-4
 
 
-@pytest.fixture(params=UNKNOWN)
+@pytest.fixture(params=MISSING)
 def layers(request):
     return request.param
 
 
 def with_gaps(layers, exact, n_rows=6):
-    """Rows, of which all but the first do not know something."""
+    """Rows, of which all but the first lack something."""
     v = rows_of(exact, n_rows)
-    v[1:, UNKNOWN[layers]] = np.nan
+    v[1:, MISSING[layers]] = np.nan
     if "spins" == LAYERS[layers][0]:
-        v[2, UNKNOWN[layers][0]] = 1.0
+        v[2, MISSING[layers][0]] = 1.0
     return v
 
 
-def log_sums(exact, v):
+def summed(exact, v):
     """log Σ_u exp(-F(v, u)) of each row, over the units that are NaN."""
     known = ~np.isnan(v)
     out = []
@@ -62,18 +71,38 @@ def log_sums(exact, v):
     return np.array(out)
 
 
+def test_a_clamped_machine_has_the_energies_of_the_whole(backend, layers):
+    """In several blocks of rows, each row with a bias and a mask of its own."""
+    machine, exact = make(layers, backend, scale=1.0)
+    v = backend.asarray(with_gaps(layers, exact, n_rows=600))
+    columns = missing_columns(v, backend)
+    part = clamp(machine, v, columns)
+    found = backend.to_numpy(part.gibbs(mean_field(part, 1)[0], 2, RandomStream(0)))
+    assert np.all(found[~backend.to_numpy(part.visible_units.mask)] == 0.0)
+    u = backend.asarray(found)
+    whole = fill_missing(v, columns, u, backend)
+    energies = part.free_energy(u) - machine.log_weights(zero_missing(v, backend.xp))
+    energies, expected = map(backend.to_numpy, (energies, machine.free_energy(whole)))
+    np.testing.assert_allclose(energies, expected, rtol=1e-12)
+    for got, wanted in (
+        (part.hidden_mean(u), machine.hidden_mean(whole)),
+        (part.sample_hidden(u, RandomStream(1)), machine.sample_hidden(whole, RandomStream(1))),
+    ):
+        np.testing.assert_allclose(*map(backend.to_numpy, (got, wanted)), rtol=1e-12)
+
+
 def test_the_bound_is_below_and_close(backend, layers):
     """What it lacks is of second order, ½ΣW² of the free units to begin with."""
     machine, exact = make(layers, backend, scale=0.1)
     v = with_gaps(layers, exact)
-    expected = log_sums(exact, v)
+    expected = summed(exact, v)
     bound = -backend.to_numpy(free_energy_bound(machine, backend.asarray(v)))
     assert np.all(bound <= expected + 1e-9)
-    assert np.all(expected - bound <= np.sum(exact.W[UNKNOWN[layers]] ** 2))
+    assert np.all(expected - bound <= np.sum(exact.W[MISSING[layers]] ** 2))
     np.testing.assert_allclose(bound[0], expected[0], rtol=1e-12)
     machine, exact = make(layers, backend, scale=0.0)
     bound = -backend.to_numpy(free_energy_bound(machine, backend.asarray(v)))
-    np.testing.assert_allclose(bound, log_sums(exact, v), rtol=1e-9)
+    np.testing.assert_allclose(bound, summed(exact, v), rtol=1e-9)
 
 
 def means_of_completions(exact, v):
@@ -90,26 +119,26 @@ def means_of_completions(exact, v):
 
 @pytest.mark.parametrize("at_once", [1, 2**22])
 def test_means_of_all_completions(backend, layers, at_once, monkeypatch):
-    """Rows that do not know one thing, several, all or none."""
+    """Rows that lack one thing, several, all or none."""
     monkeypatch.setattr(completions, "NUMBERS_AT_ONCE", at_once)
     machine, exact = make(layers, backend, scale=1.0)
     v = with_gaps(layers, exact)
     if LAYERS[layers][0] == "gaussians":
-        np.testing.assert_array_equal(n_completions(machine, backend.asarray(v))[1:], np.inf)
+        np.testing.assert_array_equal(count_completions(machine, backend.asarray(v))[1:], np.inf)
         return
-    v[3], v[4, UNKNOWN[layers]] = np.nan, rows_of(exact, 6)[4, UNKNOWN[layers]]
+    v[3], v[4, MISSING[layers]] = np.nan, rows_of(exact, 6)[4, MISSING[layers]]
     expected, n_ways = means_of_completions(exact, v)
     assert n_ways[0] == n_ways[4] == 1 and n_ways[3] == len(exact.v) >= n_ways[1] > 1
-    np.testing.assert_array_equal(n_completions(machine, backend.asarray(v)), n_ways)
-    means = backend.to_numpy(exact_means(machine, backend.asarray(v)))
+    np.testing.assert_array_equal(count_completions(machine, backend.asarray(v)), n_ways)
+    means = backend.to_numpy(fill_with_exact_means(machine, backend.asarray(v)))
     np.testing.assert_allclose(means, expected, atol=1e-12)
 
 
 def test_steps_of_mean_field_raise_the_bound(backend, layers):
     machine, exact = make(layers, backend, scale=1.0)
     v = backend.asarray(with_gaps(layers, exact))
-    part = clamp(machine, v, columns_unknown(v, backend))
-    bounds = [backend.to_numpy(part.lower_bound(n)) for n in range(1, 8)]
+    part = clamp(machine, v, missing_columns(v, backend))
+    bounds = [backend.to_numpy(lower_bound(part, n)) for n in range(1, 8)]
     assert np.all(np.diff(bounds, axis=0) >= -1e-9)
 
 
@@ -120,10 +149,9 @@ def test_annealing(layers):
     machine, exact = make(layers, backend, scale=0.8)
     v = with_gaps(layers, exact)
     rows = backend.asarray(v)
-    part = clamp(machine, rows, columns_unknown(rows, backend))
-    value, error = part.annealed(RandomStream(3), 2000, 30)
+    value, error = log_sums_over_missing(machine, rows, RandomStream(3), 2000, 30)
     assert np.all(error < 0.05)
-    assert np.all(np.abs(value - log_sums(exact, v)) < 5.0 * error + 1e-3)
+    assert np.all(np.abs(value - summed(exact, v)) < 5.0 * error + 1e-3)
 
 
 @pytest.mark.slow
@@ -133,9 +161,10 @@ def test_chains_are_stationary(layers):
     machine, exact = make(layers, backend)
     row = with_gaps(layers, exact)[1]
     rows = backend.asarray(np.tile(row, (4000, 1)))
-    columns = columns_unknown(rows, backend)
-    u = clamp(machine, rows, columns).gibbs(200, RandomStream(4))
-    states = backend.to_numpy(filled(rows, columns, u, backend))
+    columns = missing_columns(rows, backend)
+    part = clamp(machine, rows, columns)
+    u = part.gibbs(mean_field(part)[0], 200, RandomStream(4))
+    states = backend.to_numpy(fill_missing(rows, columns, u, backend))
     known = ~np.isnan(row)
     np.testing.assert_array_equal(states[:, known], rows[:, known])
     if exact.visible == "gaussians":

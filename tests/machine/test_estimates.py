@@ -15,9 +15,9 @@ from sklearn_rapid import RARBM, RBM
 from sklearn_rapid.backends import RandomStream, get_backend
 from sklearn_rapid.machine import tempered_partition
 from sklearn_rapid.machine.couplings import DenseCouplings
-from sklearn_rapid.machine.known_states import weighed
+from sklearn_rapid.machine.known_states import weigh_states
 from sklearn_rapid.machine.machine import Machine
-from sklearn_rapid.machine.partition import exact_log_partition, rounding_of
+from sklearn_rapid.machine.partition import exact_log_partition, rounding_error
 from sklearn_rapid.machine.tempered_partition import tempered_log_partition
 
 
@@ -39,10 +39,10 @@ def test_rounding_is_how_far_free_energies_are_from_exact_ones(backend, kind, se
     states = all_spins(8)
     v = backend.asarray(states, "float32")
     off = np.abs(-backend.to_numpy(machine.free_energy(v)) + exact.free_energy(states))
-    found = rounding_of(machine, states.astype(np.int8))
+    found = rounding_error(machine, states.astype(np.int8))
     # float64 has its own, and so does the enumeration here.
     assert found == pytest.approx(off.max(), abs=1e-10)
-    assert rounding_of(machine.in_float64(), states.astype(np.int8)) < 1e-10
+    assert rounding_error(machine.in_float64(), states.astype(np.int8)) < 1e-10
 
 
 @pytest.mark.slow
@@ -53,7 +53,7 @@ def test_probabilities_add_up_to_one_within_the_error(scale, seed):
     backend = get_backend("numba")
     machine, _ = make_machine("dense", (10, 4), backend, scale=scale, seed=seed, dtype="float32")
     states = all_spins(10)
-    heaviest = weighed(machine, states.astype(np.int8)).heaviest(64)
+    heaviest = weigh_states(machine, states.astype(np.int8)).heaviest(64)
     log_z = exact_log_partition(machine, heaviest)
     energies = machine.free_energy(backend.asarray(states, "float32"))
     assert abs(logsumexp(-energies) - log_z.value) <= log_z.error
@@ -94,14 +94,14 @@ def test_bounds_hold_value_and_error(scale, with_states):
 
 @pytest.fixture
 def counted(monkeypatch):
-    """Of each call of `sweep`: how many sweeps, of how many rows; a call takes a second."""
+    """Of each call of `sweep_ladder`: how many sweeps, of how many rows; a call takes a second."""
     calls = []
 
-    def sweep(ladder, machine, n_sweeps, stream, _sweep=tempered_partition.sweep):
+    def sweep(ladder, machine, n_sweeps, stream, _sweep=tempered_partition.sweep_ladder):
         calls.append((n_sweeps, ladder.states.shape[0]))
         return _sweep(ladder, machine, n_sweeps, stream)
 
-    monkeypatch.setattr(tempered_partition, "sweep", sweep)
+    monkeypatch.setattr(tempered_partition, "sweep_ladder", sweep)
     monkeypatch.setattr(tempered_partition.time, "perf_counter", lambda: float(len(calls)))
     return calls
 

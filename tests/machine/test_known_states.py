@@ -16,15 +16,15 @@ from tools.weights import hole, signs
 from sklearn_rapid.backends import SPINS, Categories, Gaussians, Mixed, RandomStream, get_backend
 from sklearn_rapid.machine.couplings import DenseCouplings
 from sklearn_rapid.machine.known_states import (
-    can_be_known,
-    likely,
+    find_likely_states,
+    has_discrete_states,
     log_weights_of,
-    searched,
-    weighed,
+    search_neighbours,
+    weigh_states,
 )
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.machine.tempered_partition import followed_log_partition, tempered_log_partition
-from sklearn_rapid.machine.tempering import build
+from sklearn_rapid.machine.tempering import build_ladder
 
 SMALLEST_P = 1e-4
 # Units of a layer, and the same for sums over states.
@@ -95,7 +95,7 @@ def test_weights_are_free_energies_of_different_states(backend, layer):
     machine = Machine(DenseCouplings(weights), *biases, backend, visible_units=units)
     states, _ = states_of(kind, n)
     twice = np.concatenate([states[7:], states[:10], states[3:5]]).astype(np.int8)
-    known = weighed(machine, twice)
+    known = weigh_states(machine, twice)
     np.testing.assert_array_equal(known.states, np.concatenate([states[7:], states[:7]]))
     exact = Summed(W, b, c, kind)
     expected = exact.log_f(known.states.astype(float))
@@ -108,13 +108,13 @@ def test_weights_are_free_energies_of_different_states(backend, layer):
     heaviest = known.heaviest(4)
     order = np.argsort(-exact.log_f(states))
     np.testing.assert_array_equal(heaviest, states[order[:4]])
-    some = weighed(machine, states[::3])
+    some = weigh_states(machine, states[::3])
     np.testing.assert_array_equal(some.contain(states), np.arange(len(states)) % 3 == 0)
 
 
 def test_no_states_weigh_nothing():
     machine, _ = make_machine("dense", (4, 3), get_backend("numpy"))
-    none = weighed(machine, np.empty((0, 4)))
+    none = weigh_states(machine, np.empty((0, 4)))
     assert none.log_total == -np.inf
     assert none.heaviest(3).shape == (0, 4)
     np.testing.assert_array_equal(none.contain(np.ones((2, 4))), [False, False])
@@ -128,8 +128,8 @@ def test_more_states_than_are_weighed_at_once():
 
 def test_states_are_drawn_by_their_weights():
     machine, exact = make_machine("dense", (5, 3), get_backend("numpy"))
-    known = weighed(machine, all_spins(5)[5:].astype(np.int8))
-    drawn = known.drawn(20_000, np.random.default_rng(1))
+    known = weigh_states(machine, all_spins(5)[5:].astype(np.int8))
+    drawn = known.draw(20_000, np.random.default_rng(1))
     numbers = (drawn > 0) @ 2 ** np.arange(5)
     p = exact.visible_probabilities()[5:]
     assert numbers.min() >= 5
@@ -137,11 +137,11 @@ def test_states_are_drawn_by_their_weights():
 
 
 def test_states_of_real_units_are_not_known():
-    assert can_be_known(make_machine("dense", (4, 3), get_backend("numpy"))[0])
+    assert has_discrete_states(make_machine("dense", (4, 3), get_backend("numpy"))[0])
     units = Mixed((Gaussians(), SPINS), (1, 3))
     machine = Machine(DenseCouplings(np.zeros((4, 3))), np.zeros(4), np.zeros(3),
                       get_backend("numpy"), visible_units=units)  # fmt: skip
-    assert not can_be_known(machine)
+    assert not has_discrete_states(machine)
 
 
 # --- searches -------------------------------------------------------------------------------
@@ -171,9 +171,9 @@ def test_search_finds_a_mode_two_flips_away(a_hole):
     weights, row = a_hole
     machine = machine_of(weights)
     for pair in ((0, 1), (3, 17), (28, 29)):
-        start = weighed(machine, flipped(row, *pair)[None])
+        start = weigh_states(machine, flipped(row, *pair)[None])
         assert not start.contain(row[None])[0]
-        found = searched(machine, start)
+        found = search_neighbours(machine, start)
         assert found.contain(row[None])[0]
         np.testing.assert_array_equal(found.heaviest(1)[0], row)
         # Each state once, numbered by its place, and with its own weight.
@@ -186,12 +186,14 @@ def test_search_finds_a_mode_two_flips_away(a_hole):
 def test_search_ends(a_hole):
     weights, row = a_hole
     machine = machine_of(weights)
-    start = weighed(machine, flipped(row, 0, 1)[None])
-    assert len(searched(machine, start, n_states=31).states) == 31
-    assert len(searched(machine, start, n_states=1).states) == 1
+    start = weigh_states(machine, flipped(row, 0, 1)[None])
+    assert len(search_neighbours(machine, start, n_states=31).states) == 31
+    assert len(search_neighbours(machine, start, n_states=1).states) == 1
     # A state with no neighbours that count: nothing else is looked at after its own.
     lonely = Enumerated(np.zeros((30, 1)), np.full(30, 20.0), np.zeros(1))
-    found = searched(machine_of(lonely), weighed(machine_of(lonely), np.ones((1, 30))))
+    found = search_neighbours(
+        machine_of(lonely), weigh_states(machine_of(lonely), np.ones((1, 30)))
+    )
     assert len(found.states) == 31
 
 
@@ -200,7 +202,7 @@ def test_likely_states_are_signs_of_patterns_too():
     rng = np.random.default_rng(1)
     direction = signs(rng, 20)
     strong = Enumerated(2.0 * np.outer(direction, [1.0, 1.0]), np.zeros(20), np.zeros(2))
-    known = likely(machine_of(strong), np.ones((1, 20), dtype=np.int8))
+    known = find_likely_states(machine_of(strong), np.ones((1, 20), dtype=np.int8))
     modes = np.array([direction, -direction])
     assert known.contain(modes).all()
 
@@ -270,7 +272,7 @@ def test_followed_ladders_know_states_too(a_hole):
     weights, row = a_hole
     machine, exact = machine_of(weights), weights.log_z()
     with machine.backend.running():
-        ladder = build(machine, np.linspace(0.0, 1.0, 6), 24, RandomStream(0))
+        ladder = build_ladder(machine, np.linspace(0.0, 1.0, 6), 24, RandomStream(0))
         value, error = followed_log_partition(ladder, machine, RandomStream(1), row[None])
         without, _ = followed_log_partition(ladder, machine, RandomStream(1))
     assert abs(value - exact) < 5.0 * error < 0.8

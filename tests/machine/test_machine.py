@@ -14,7 +14,7 @@ from tools.machines import KINDS, make_couplings, make_machine
 from sklearn_rapid.backends import RandomStream, get_backend
 from sklearn_rapid.machine.couplings import DenseCouplings, PatternCouplings
 from sklearn_rapid.machine.machine import Machine
-from sklearn_rapid.machine.tempering import of_states, sweep
+from sklearn_rapid.machine.tempering import ladder_of_states, sweep_ladder
 from sklearn_rapid.training.chains import NO_CHAINS, PlainChains
 from sklearn_rapid.training.negative_phase import (
     ContrastiveDivergence,
@@ -416,8 +416,8 @@ def test_rows_drawn_in_several_places_are_those_drawn_in_one(backend, dtype):
     def drawn(first, stop):
         rows = backend.asarray(v[first:stop], dtype)
         name = {"first_row": first}
-        ladder = of_states(backend, betas, backend.xp.zeros_like(machine.visible_bias), rows)
-        swept, log_ratios = sweep(ladder, machine, 4, RandomStream(1, **name))
+        ladder = ladder_of_states(backend, betas, backend.xp.zeros_like(machine.visible_bias), rows)
+        swept, log_ratios = sweep_ladder(ladder, machine, 4, RandomStream(1, **name))
         means = backend.asarray(0.5 * v[first:stop], dtype)
         made = [
             machine.gibbs(rows, 3, RandomStream(1, **name)),

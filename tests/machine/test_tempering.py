@@ -25,19 +25,19 @@ from sklearn_rapid.backends import RandomStream, get_backend
 from sklearn_rapid.machine.bridges import bridge, ladder_sum
 from sklearn_rapid.machine.tempering import (
     Travels,
-    adapted,
+    adapt_ladder,
     base_log_partition,
-    build,
+    build_ladder,
+    change_betas,
     cold_states,
-    counted_anew,
-    lags,
-    of_states,
-    placed,
-    regrouped,
-    rungs_for,
-    sweep,
-    travels,
-    with_betas,
+    count_travels,
+    ladder_of_states,
+    measure_lags,
+    n_rungs_for,
+    place_betas,
+    regroup_ladder,
+    reset_counters,
+    sweep_ladder,
 )
 
 
@@ -54,7 +54,7 @@ def float32_machine(kind, backend, **how):
 def test_every_rung_stays_in_its_distribution(backend, kind, n_sweeps):
     machine, exact = float32_machine(kind, backend)
     ladder = ladder_at_equilibrium(exact, backend, n_columns(backend), seed=n_sweeps)
-    ladder, _ = sweep(ladder, machine, n_sweeps, RandomStream(n_sweeps))
+    ladder, _ = sweep_ladder(ladder, machine, n_sweeps, RandomStream(n_sweeps))
     states = backend.to_numpy(ladder.states)
     for rung, beta in enumerate(BETAS):
         p = p_value_of_states(states[rung :: len(BETAS)], probabilities(exact, beta))
@@ -65,7 +65,7 @@ def test_pairs_of_rungs_stay_independent(backend):
     """Exchanges and steps leave the *product* of all rungs' distributions as it is."""
     machine, exact = float32_machine("dense", backend)
     ladder = ladder_at_equilibrium(exact, backend, n_columns(backend), seed=4)
-    ladder, _ = sweep(ladder, machine, 2, RandomStream(4))
+    ladder, _ = sweep_ladder(ladder, machine, 2, RandomStream(4))
     numbers = state_numbers(backend.to_numpy(ladder.states)).reshape(-1, len(BETAS))
     for rung in range(len(BETAS) - 1):
         joint = np.outer(*(probabilities(exact, BETAS[r]) for r in (rung, rung + 1))).ravel()
@@ -86,7 +86,7 @@ def test_wrong_ladders_are_caught(wrong):
     backend = get_backend("numba", n_threads=1)
     machine, exact = float32_machine("dense", backend)
     ladder = ladder_at_equilibrium(exact, backend, 10_000, seed=1)
-    ladder, _ = sweep(wrong(ladder), machine, 2, RandomStream(1))
+    ladder, _ = sweep_ladder(wrong(ladder), machine, 2, RandomStream(1))
     p = [
         p_value_of_states(ladder.states[rung :: len(BETAS)], probabilities(exact, beta))
         for rung, beta in enumerate(BETAS)
@@ -98,13 +98,13 @@ def test_the_base_is_drawn_anew_in_each_sweep(backend):
     """From a ladder of equal states: what is at β = 0 has forgotten them after one sweep."""
     machine, exact = float32_machine("dense", backend)
     states = np.ones((n_columns(backend) * 3, 5))
-    ladder = of_states(
+    ladder = ladder_of_states(
         backend,
         (0.0, 0.5, 1.0),
         backend.asarray(BASE, "float32"),
         backend.asarray(states, "float32"),
     )
-    ladder, _ = sweep(ladder, machine, 1, RandomStream(2))
+    ladder, _ = sweep_ladder(ladder, machine, 1, RandomStream(2))
     bottom = backend.to_numpy(ladder.states)[::3]
     assert p_value_of_states(bottom, probabilities(exact, 0.0)) > FALSE_ALARM_RATE
 
@@ -118,8 +118,8 @@ def test_states_reach_the_model_from_nowhere():
     start = np.ones((200, 12), dtype=np.float32)
     with backend.running():
         stuck = machine.gibbs(start, 200, RandomStream(0))
-        ladder = build(machine, np.linspace(0, 1, 12), 200, RandomStream(0), start)
-        ladder, _ = sweep(ladder, machine, 200, RandomStream(1))
+        ladder = build_ladder(machine, np.linspace(0, 1, 12), 200, RandomStream(0), start)
+        ladder, _ = sweep_ladder(ladder, machine, 200, RandomStream(1))
     assert stuck.mean() > 0.99
     share = (cold_states(ladder, backend).sum(axis=1) > 0).mean()
     # Half of 200 columns, which do not depend on one another: five standard deviations are .18.
@@ -135,10 +135,10 @@ def test_known_entries_stay_and_the_others_follow_their_conditional(backend):
     states = np.repeat(v, 4, axis=0)
     free = states == 0.0
     betas = (0.0, 0.3, 0.6, 1.0)
-    ladder = of_states(
+    ladder = ladder_of_states(
         backend, betas, backend.asarray(BASE, "float32"), backend.asarray(states, "float32")
     )
-    ladder, _ = sweep(ladder, machine, 30, RandomStream(3), free=backend.asarray(free))
+    ladder, _ = sweep_ladder(ladder, machine, 30, RandomStream(3), free=backend.asarray(free))
     got = backend.to_numpy(ladder.states)
     np.testing.assert_array_equal(got[~free], states[~free])
     agree = (exact.visible[:, known] == [1.0, -1.0]).all(axis=1)
@@ -156,7 +156,7 @@ def test_ladders_do_not_depend_on_the_number_of_threads(kind, n_threads):
         machine, exact = float32_machine(kind, backend)
         with backend.running():
             ladder = ladder_at_equilibrium(exact, backend, 301)
-            results.append(sweep(ladder, machine, 5, RandomStream(10)))
+            results.append(sweep_ladder(ladder, machine, 5, RandomStream(10)))
     (one, ratios), (several, other_ratios) = results
     np.testing.assert_array_equal(one.states, several.states)
     np.testing.assert_array_equal(one.origin, several.origin)
@@ -168,10 +168,10 @@ def test_sweeps_at_once_one_by_one_and_after_a_pickle_are_the_same(backend):
     machine, exact = float32_machine("dense", backend)
     start = ladder_at_equilibrium(exact, backend, 50)
     before = backend.to_numpy(start.states).copy()
-    at_once, _ = sweep(start, machine, 7, RandomStream(5))
+    at_once, _ = sweep_ladder(start, machine, 7, RandomStream(5))
     stream, ladder = RandomStream(5), start
     for n in (1, 2, 1, 3):
-        ladder, _ = sweep(ladder, machine, n, stream)
+        ladder, _ = sweep_ladder(ladder, machine, n, stream)
         if backend.name in ("numpy", "numba") and backend.xp is np:
             ladder = pickle.loads(pickle.dumps(ladder))
     for name in ("states", "origin", "arrivals"):
@@ -191,8 +191,8 @@ def test_rejections(backend):
     """Means of 10,000 columns, of numbers in [0, 1]: five standard errors are below .025."""
     machine, exact = float32_machine("dense", backend)
     ladder = ladder_at_equilibrium(exact, backend, n_columns(backend))
-    ladder, _ = sweep(ladder, machine, 3, RandomStream(6))
-    travelled = travels(ladder, backend)
+    ladder, _ = sweep_ladder(ladder, machine, 3, RandomStream(6))
+    travelled = count_travels(ladder, backend)
     expected = exact_rejections(exact, BETAS[:4])
     np.testing.assert_allclose(
         travelled.rejections, expected, atol=0.025 * 100 / n_columns(backend) ** 0.5
@@ -204,7 +204,7 @@ def test_rejections(backend):
 def test_round_trips_are_counted(backend):
     """Two rungs that exchange at every other sweep: a state is up one sweep after it was drawn."""
     machine, _ = make_machine("dense", (3, 2), backend, dtype="float32")
-    ladder = of_states(
+    ladder = ladder_of_states(
         backend, (0.0, 1.0), machine.visible_bias, backend.asarray(np.ones((20, 3)), "float32")
     )
     flat = replace(
@@ -213,8 +213,8 @@ def test_round_trips_are_counted(backend):
         hidden_bias=0 * machine.hidden_bias,
     )
     # Without couplings both ends are one distribution, and every exchange is accepted.
-    ladder, log_ratios = sweep(ladder, flat, 9, RandomStream(7))
-    travelled = travels(ladder, backend)
+    ladder, log_ratios = sweep_ladder(ladder, flat, 9, RandomStream(7))
+    travelled = count_travels(ladder, backend)
     assert np.all(backend.to_numpy(log_ratios) == 0.0)
     assert travelled.barrier == pytest.approx(0.0, abs=1e-12)
     # Pairs meet in sweeps 0, 2, 4, 6, 8. In sweep 0 the state at the bottom was given, not drawn.
@@ -225,10 +225,10 @@ def test_equal_rejections():
     """λ(β) = 2Λβ: equal shares of Λ lie at the roots of equal distances."""
     betas = np.linspace(0.0, 1.0, 31)
     travelled = Travels(betas, 3.0 * np.diff(betas**2), 0, 1, 1)
-    got = placed(travelled, 5)
+    got = place_betas(travelled, 5)
     np.testing.assert_allclose(got, np.sqrt(np.linspace(0, 1, 5)), atol=0.02)
     assert travelled.barrier == pytest.approx(3.0)
-    assert np.all(np.diff(placed(Travels(betas, np.zeros(30), 0, 1, 1), 9)) > 0.0)
+    assert np.all(np.diff(place_betas(Travels(betas, np.zeros(30), 0, 1, 1), 9)) > 0.0)
 
 
 @pytest.mark.parametrize("n_rungs", [4, 9, None])
@@ -238,14 +238,14 @@ def test_rungs_move_to_equal_rejections(n_rungs):
     machine, exact = make_machine("dense", (6, 5), backend, dtype="float32", scale=2.0)
     base = np.zeros(6)
     with backend.running():
-        ladder = build(machine, np.linspace(0, 1, 6), 500, RandomStream(8))
+        ladder = build_ladder(machine, np.linspace(0, 1, 6), 500, RandomStream(8))
         stream = RandomStream(9)
         for n_sweeps in (20, 40, 80, 160):
-            ladder, _ = sweep(ladder, machine, n_sweeps, stream)
-            ladder = adapted(ladder, backend, n_rungs)
+            ladder, _ = sweep_ladder(ladder, machine, n_sweeps, stream)
+            ladder = adapt_ladder(ladder, backend, n_rungs)
     rejections = exact_rejections(exact, ladder.betas, base)
     assert np.ptp(rejections) < 0.05
-    assert ladder.n_rungs == (rungs_for(rejections.sum()) if n_rungs is None else n_rungs)
+    assert ladder.n_rungs == (n_rungs_for(rejections.sum()) if n_rungs is None else n_rungs)
     assert ladder.betas[0] == 0.0 and ladder.betas[-1] == 1.0
 
 
@@ -253,7 +253,7 @@ def test_other_rungs_go_on_with_the_nearest_states(backend):
     _machine, exact = float32_machine("dense", backend)
     ladder = ladder_at_equilibrium(exact, backend, 3)
     old = backend.to_numpy(ladder.states).reshape(3, 5, 5)
-    moved = with_betas(ladder, np.array([0.0, 0.2, 0.3, 0.9, 1.0, 1.0, 1.0]), backend)
+    moved = change_betas(ladder, np.array([0.0, 0.2, 0.3, 0.9, 1.0, 1.0, 1.0]), backend)
     new = backend.to_numpy(moved.states).reshape(3, 7, 5)
     np.testing.assert_array_equal(new, old[:, [0, 1, 1, 3, 3, 4, 3]])
     assert moved.n_sweeps == 0
@@ -263,7 +263,7 @@ def test_other_rungs_go_on_with_the_nearest_states(backend):
 def test_regrouped_columns_keep_the_cold_states(backend, columns, cold_rungs):
     _machine, exact = float32_machine("dense", backend)
     ladder = ladder_at_equilibrium(exact, backend, 3)
-    got = regrouped(ladder, backend, columns, cold_rungs)
+    got = regroup_ladder(ladder, backend, columns, cold_rungs)
     old = backend.to_numpy(cold_states(ladder, backend))
     new = backend.to_numpy(cold_states(got, backend))
     n = columns * cold_rungs
@@ -290,8 +290,8 @@ def test_ladders_that_fall_behind_are_seen(backend):
     bad = replace(good, states=backend.asarray(bad, "float32"))
     found = []
     for ladder in (good, bad):
-        _, log_ratios = sweep(ladder, machine, 2, RandomStream(11))
-        found.append(backend.to_numpy(lags(ladder, log_ratios, 0, backend)).sum())
+        _, log_ratios = sweep_ladder(ladder, machine, 2, RandomStream(11))
+        found.append(backend.to_numpy(measure_lags(ladder, log_ratios, 0, backend)).sum())
     assert abs(found[0]) < 0.1  # thousands of columns, gains of order one
     assert found[1] > 1.0
 
@@ -305,8 +305,8 @@ def test_base_log_partition(backend):
 
 def test_counters_start_anew(backend):
     machine, exact = float32_machine("dense", backend)
-    ladder, _ = sweep(ladder_at_equilibrium(exact, backend, 9), machine, 8, RandomStream(1))
-    fresh = counted_anew(ladder, backend)
+    ladder, _ = sweep_ladder(ladder_at_equilibrium(exact, backend, 9), machine, 8, RandomStream(1))
+    fresh = reset_counters(ladder, backend)
     assert fresh.n_sweeps == 0 and not backend.to_numpy(fresh.accepted).any()
     np.testing.assert_array_equal(backend.to_numpy(fresh.states), backend.to_numpy(ladder.states))
 
@@ -358,10 +358,10 @@ def test_the_sum_along_a_ladder(kind, biases, parity):
     machine, exact = make_machine(kind, (6, 5), backend, dtype="float32", scale=1.5, biases=biases)
     base = np.zeros(6) if not biases else np.linspace(-0.5, 0.5, 6)
     betas = (0.0, 0.2, 0.4, 0.7, 1.0)
-    ladder = build(machine, np.array(betas), 100, RandomStream(1), base=base)
+    ladder = build_ladder(machine, np.array(betas), 100, RandomStream(1), base=base)
     with backend.running():
-        ladder, _ = sweep(ladder, machine, 50 + parity, RandomStream(2))
-        _, log_ratios = sweep(ladder, machine, 100, RandomStream(3))
+        ladder, _ = sweep_ladder(ladder, machine, 50 + parity, RandomStream(2))
+        _, log_ratios = sweep_ladder(ladder, machine, 100, RandomStream(3))
     total = ladder_sum(log_ratios.reshape(100, 100, 5), parity)
     truth = exact.log_z() - logsumexp(all_spins(6) @ base) - 5 * np.log(2.0)
     assert abs(total.value - truth) < 5.0 * total.error < 0.5

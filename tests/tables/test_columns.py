@@ -30,7 +30,7 @@ from sklearn_rapid.machine.couplings import DenseCouplings
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.machine.partition import exact_log_partition
 from sklearn_rapid.machine.tempered_partition import tempered_log_partition
-from sklearn_rapid.machine.tempering import of_states, sweep
+from sklearn_rapid.machine.tempering import ladder_of_states, sweep_ladder
 from sklearn_rapid.tables.kinds import columns_by_kind
 from sklearn_rapid.training.fit.independent import COST_IN_COMPARISON, compared
 from sklearn_rapid.training.negative_phase import Exact
@@ -132,10 +132,10 @@ def test_every_rung_stays_in_its_distribution(backend):
     rungs, rng = [exact.at(beta, base) for beta in betas], np.random.default_rng(1)
     n = n_chains(backend) // 2
     states = np.stack([rung.sample_visible(n, rng) for rung in rungs], axis=1).reshape(-1, 7)
-    ladder = of_states(
+    ladder = ladder_of_states(
         backend, betas, backend.asarray(base, "float32"), backend.asarray(states, "float32")
     )
-    ladder, log_ratios = sweep(ladder, machine, 3, RandomStream(6))
+    ladder, log_ratios = sweep_ladder(ladder, machine, 3, RandomStream(6))
     for r, rung in enumerate(rungs):
         check_distribution(backend.to_numpy(ladder.states)[r::3].astype(float), rung)
     gain = rungs[1].log_f(states[::3]) - rungs[0].log_f(states[::3])

@@ -333,7 +333,7 @@ def test_whole_and_incomplete_calls_follow_one_another(model):
     assert model.score(BARS) > 9 * np.log(0.5)
 
 
-def test_columns_unknown_in_a_call_wait_for_others(model):
+def test_columns_missing_in_a_call_wait_for_others(model):
     X = GAPS.copy()
     X[:, 2] = np.nan
     model.partial_fit(X).partial_fit(GAPS)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.special import logsumexp
 
-from sklearn_rapid.machine.tempering import of_states
+from sklearn_rapid.machine.tempering import ladder_of_states
 
 # How often a right sampler fails each test of a distribution; seeds are fixed.
 FALSE_ALARM_RATE = 1e-4
@@ -34,7 +34,7 @@ def ladder_at_equilibrium(exact, backend, n_columns, seed=0, betas=BETAS, base=B
     rng = np.random.default_rng(seed)
     numbers = [rng.choice(32, size=n_columns, p=probabilities(exact, b, base)) for b in betas]
     states = exact.visible[np.stack(numbers, axis=1).ravel()]
-    return of_states(
+    return ladder_of_states(
         backend, betas, backend.asarray(base, "float32"), backend.asarray(states, "float32")
     )
 

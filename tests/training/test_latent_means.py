@@ -5,7 +5,7 @@ import pytest
 from tools.layers import make, weights_from
 
 from sklearn_rapid.backends import RandomStream, get_backend
-from sklearn_rapid.training.latent_means import with_latent_means
+from sklearn_rapid.training.latent_means import count_latent_means
 from sklearn_rapid.training.negative_phase import NegativeStates
 from sklearn_rapid.training.statistics import Whole, row_sums
 
@@ -20,7 +20,7 @@ def sums_of(machine, states, offset, seed=None):
     sums = row_sums(machine, sampler, NO_DATA, negative, offset, whole, None, True)
     if seed is None:
         return sums
-    return with_latent_means(sums, sampler, negative, N_LATENT, offset, RandomStream(seed))
+    return count_latent_means(sums, sampler, negative, N_LATENT, offset, RandomStream(seed))
 
 
 @pytest.mark.parametrize("couplings", ["dense", "patterns"])

@@ -115,7 +115,7 @@ def test_chains_that_lag_get_columns_and_then_shorter_steps():
 
 def test_columns_grow_with_the_barrier(monkeypatch):
     """States arrive ever more rarely as it grows: columns are more than it is high."""
-    monkeypatch.setattr(_tempered, "adapted", lambda ladder, backend, n_rungs: ladder)
+    monkeypatch.setattr(_tempered, "adapt_ladder", lambda ladder, backend, n_rungs: ladder)
     machine = numba_machine(scale=0.01)
     stream = RandomStream(0)
 

@@ -41,8 +41,9 @@ def writeable(a: np.ndarray) -> np.ndarray:
 
 
 def is_compiled(x: np.ndarray, *maps: Affine) -> bool:
-    """Whether the pipelines take rows and maps: all in float32, the maps to spins."""
-    return x.dtype == f32 and all(a.bias.dtype == f32 and a.units.are_spins for a in maps)
+    """Whether the pipelines take rows and maps: all in float32, to spins, with one bias."""
+    are_plain = all(a.bias.dtype == f32 and a.units.are_spins and not a.is_by_row for a in maps)
+    return x.dtype == f32 and are_plain
 
 
 def clamps(free: Any) -> np.ndarray:

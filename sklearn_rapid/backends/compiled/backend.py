@@ -102,7 +102,7 @@ class NumbaBackend(Stretches, CompiledArrays):
 
         Compiled code hears no interrupts. Stretches of few steps would cost their buffers.
         """
-        n_spins = up.bias.size + down.bias.size
+        n_spins = up.bias.shape[-1] + down.bias.shape[-1]
         products = up.n_products + down.n_products + PRODUCTS_PER_SPIN * n_spins
         n = max(1, int(LARGEST_STRETCH / (products * (rows.stop - rows.start))))
         return tuple(slice(k, min(k + n, n_steps)) for k in range(0, n_steps, n))

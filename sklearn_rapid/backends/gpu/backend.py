@@ -160,7 +160,7 @@ class CupyBackend(CupyChains, NumpyBackend):
         self._draw(out, *field_of(affine), stream, draw, first_row)
 
     def _log_partition_block(self, x: Any, affine: Affine) -> Any:
-        if x.dtype != f32 or not affine.units.are_spins:
+        if x.dtype != f32 or not affine.units.are_spins or affine.is_by_row:
             return super()._log_partition_block(x, affine)
         product = self._multiply(x, affine, self._empty(x, affine))
         return self._sum_log_2cosh(product, *field_of(affine))
@@ -291,8 +291,8 @@ class CupyBackend(CupyChains, NumpyBackend):
         return a.dtype == f32 and a.flags.c_contiguous
 
     def _is_compiled(self, a: Any, *maps: Affine) -> bool:
-        """Whether the kernels take rows of these maps' results: float32, and the maps to spins."""
-        return self._is_plain(a) and all(affine.units.are_spins for affine in maps)
+        """Whether the kernels take rows of these maps' results: float32 spins with one bias."""
+        return self._is_plain(a) and all(m.units.are_spins and not m.is_by_row for m in maps)
 
     def _multiply(self, x: Any, affine: Affine, out: Any, middle: Any = None) -> Any:
         """X F into `out`, by way of `middle` where F is a product of two matrices."""

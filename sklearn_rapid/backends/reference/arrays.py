@@ -207,7 +207,7 @@ class NumpyBackend(Chains, OtherUnits):
 
         def work(rows: slice) -> None:
             middle = None if overlaps is None else overlaps[rows, :]
-            self._means_block(x[rows, :], affine, out[rows, :], middle, to_unit)
+            self._means_block(x[rows, :], affine.of_rows(rows), out[rows, :], middle, to_unit)
 
         self.for_row_blocks(work, x.shape[0], affine.n_products)
         return out
@@ -219,7 +219,8 @@ class NumpyBackend(Chains, OtherUnits):
 
         def work(rows: slice) -> None:
             first_row = stream.first_row + rows.start
-            self._sample_block(x[rows, :], affine, stream, draw, first_row, out[rows, :])
+            part = affine.of_rows(rows)
+            self._sample_block(x[rows, :], part, stream, draw, first_row, out[rows, :])
 
         self.for_row_blocks(work, x.shape[0], affine.n_products)
         return out
@@ -229,7 +230,7 @@ class NumpyBackend(Chains, OtherUnits):
         out = self.xp.empty(x.shape[0], dtype=self.xp.float64)
 
         def work(rows: slice) -> None:
-            out[rows] = self._log_partition_block(x[rows, :], affine)
+            out[rows] = self._log_partition_block(x[rows, :], affine.of_rows(rows))
 
         self.for_row_blocks(work, x.shape[0], affine.n_products)
         return out
@@ -240,7 +241,8 @@ class NumpyBackend(Chains, OtherUnits):
         sums = self.xp.empty(x.shape[0], dtype=self.xp.float64)
 
         def work(rows: slice) -> None:
-            sums[rows] = self._means_and_sums_block(x[rows, :], affine, means[rows, :])
+            part = affine.of_rows(rows)
+            sums[rows] = self._means_and_sums_block(x[rows, :], part, means[rows, :])
 
         self.for_row_blocks(work, x.shape[0], affine.n_products)
         return means, sums
@@ -273,7 +275,7 @@ class NumpyBackend(Chains, OtherUnits):
     # --- on one block -------------------------------------------------------------------
 
     def _empty(self, x: Any, affine: Affine) -> Any:
-        return self.xp.empty((x.shape[0], affine.bias.shape[0]), dtype=x.dtype)
+        return self.xp.empty((x.shape[0], affine.bias.shape[-1]), dtype=x.dtype)
 
     def _means_block(self, x: Any, affine: Affine, out: Any, overlaps: Any, to_unit: bool) -> None:
         if overlaps is not None:

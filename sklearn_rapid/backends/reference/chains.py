@@ -104,10 +104,11 @@ class Chains:
         def work(rows: slice) -> Iterator[None]:
             out[rows, :] = v[rows, :]
             clamp = None if free is None else free[rows, :]
-            for steps in self.stretches(n_steps, rows, up, down):
+            maps = up.of_rows(rows), down.of_rows(rows)
+            for steps in self.stretches(n_steps, rows, *maps):
                 n, draw = steps.stop - steps.start, first_draw + 2 * steps.start
                 first_row = stream.first_row + rows.start
-                self._gibbs_block(out[rows, :], up, down, n, stream, draw, first_row, clamp)
+                self._gibbs_block(out[rows, :], *maps, n, stream, draw, first_row, clamp)
                 yield
 
         self.for_row_blocks(work, v.shape[0], n_steps * (up.n_products + down.n_products))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_rapid.backends import RandomStream
-from sklearn_rapid.machine.clamped import columns_unknown, free_energy_bound, log_sums
+from sklearn_rapid.machine.clamped import free_energy_bound, log_sums_over_missing, missing_columns
 from sklearn_rapid.machine.couplings import Couplings, DenseCouplings
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.machine.tempering import base_log_partition
@@ -105,10 +105,10 @@ def compared(state: TrainingState, rows: Any, weights: Any) -> Comparison:
     bound = -machine.backend.to_numpy(free_energy_bound(machine, rows))
     score = float(np.average(bound, weights=weights)) - log_z
     found = Comparison(score - log_volume, error, independent - log_volume, log_z, log_volume)
-    if found.is_worse and columns_unknown(rows, machine.backend).size:
+    if found.is_worse and missing_columns(rows, machine.backend).size:
         some = rows[:: -(-rows.shape[0] // ROWS_ANNEALED), :]
         stream = RandomStream(state.stream.seed, FIRST_DRAW)
-        sums, _ = log_sums(machine, some, stream, N_CHAINS, N_TEMPERATURES)
+        sums, _ = log_sums_over_missing(machine, some, stream, N_CHAINS, N_TEMPERATURES)
         gain = machine.backend.to_numpy(sums + free_energy_bound(machine, some)).mean()
         found = replace(found, score=found.score + float(gain))
     return found

@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_rapid.checks.cached import cached_property
 from sklearn_rapid.checks.warnings import warn
-from sklearn_rapid.machine.known_states import KEPT_STATES, can_be_known, weighed
+from sklearn_rapid.machine.known_states import KEPT_STATES, has_discrete_states, weigh_states
 from sklearn_rapid.tables.encoder import Encoder
 from sklearn_rapid.training.fit.batches import Split, epoch_order, row_numbers
 from sklearn_rapid.training.fit.independent import (
@@ -173,7 +173,7 @@ class Run:
     def keep_known_states(self) -> None:
         """Keep the rows of greatest weight, and such as were kept before."""
         state, machine, backend = self.state, self.state.machine, self.encoder.backend
-        if not can_be_known(machine):
+        if not has_discrete_states(machine):
             return
         kept = np.empty((0, machine.n_visible), dtype=np.int8)
         if state.known_states is not None:
@@ -181,7 +181,7 @@ class Run:
         rows = self._some_rows(self.n_looked_at)
         for part in batches(rows.size, ROWS_LOOKED_AT_ONCE):
             v = self.encoder.states(self.X[row_numbers(rows[part], self.X, backend)])
-            kept = weighed(machine, np.concatenate([kept, self._whole_states(v)]))
+            kept = weigh_states(machine, np.concatenate([kept, self._whole_states(v)]))
             kept = kept.heaviest(KEPT_STATES)
         state.known_states = backend.asarray(kept)
 

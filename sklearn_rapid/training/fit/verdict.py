@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_rapid.backends import RandomStream
-from sklearn_rapid.machine.clamped import columns_unknown, free_energy_bound
+from sklearn_rapid.machine.clamped import free_energy_bound, missing_columns
 from sklearn_rapid.machine.partition import exact_log_partition, n_enumerated
 from sklearn_rapid.machine.tempered_partition import followed_log_partition, tempered_log_partition
 from sklearn_rapid.training.state import TrainingState
@@ -61,7 +61,7 @@ def validate(state: TrainingState, rows: Sequence, weights: Sequence) -> Verdict
     ]
     gap = energies[0] - energies[1]
     has_ladder = state.chains.is_tempered
-    is_whole = all(columns_unknown(v, machine.backend).size == 0 for v in rows)
+    is_whole = all(missing_columns(v, machine.backend).size == 0 for v in rows)
     if has_ladder or not (machine.has_pseudo_likelihood and is_whole):
         of_state = _log_partition_of_ladder if has_ladder else quick_log_partition
         log_z, error = of_state(state, rows)
@@ -80,7 +80,7 @@ def validate(state: TrainingState, rows: Sequence, weights: Sequence) -> Verdict
 def log_volume_of_known(state: TrainingState, v: Any, weights: Any) -> float:
     """Mean over rows of the log of the volume of what is known of them, in the units of X."""
     backend = state.machine.backend
-    if state.visible_scale is None or columns_unknown(v, backend).size == 0:
+    if state.visible_scale is None or missing_columns(v, backend).size == 0:
         return state.log_volume
     unknown = backend.to_numpy(v != v)
     log_scale = np.log(backend.to_numpy(state.visible_scale))

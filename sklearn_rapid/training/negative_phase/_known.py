@@ -16,14 +16,14 @@ import numpy as np
 from scipy.special import logsumexp
 
 from sklearn_rapid.backends import RandomStream
-from sklearn_rapid.machine.known_states import log_weights_of, searched, weighed
+from sklearn_rapid.machine.known_states import log_weights_of, search_neighbours, weigh_states
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.machine.tempering import (
     base_log_partition,
     cold_states,
-    lags,
-    log_partition_gain,
-    sweep,
+    measure_lags,
+    short_ladder_sum,
+    sweep_ladder,
 )
 from sklearn_rapid.training.chains import TemperedChains
 from sklearn_rapid.training.negative_phase._base import NegativeStates
@@ -56,14 +56,14 @@ def acquainted(
         return nobody
     if chains.known is not None:
         rows = np.concatenate([rows, backend.to_numpy(chains.known)])
-    known = weighed(machine, rows)
+    known = weigh_states(machine, rows)
     swept, log_z, _ = _swept(chains, machine, SWEEPS_TO_SCREEN, own)
     if not known.log_weights.max() >= log_z + LOG_SHARE_TO_WEIGH:
         return nobody
-    known = weighed(machine, known.heaviest(MOST_ROWS))
-    known = searched(machine, known, n_states=MOST_ROWS + 1).heaviest(2 * MOST_ROWS)
+    known = weigh_states(machine, known.heaviest(MOST_ROWS))
+    known = search_neighbours(machine, known, n_states=MOST_ROWS + 1).heaviest(2 * MOST_ROWS)
     _, log_z, looks = _swept(swept, machine, SWEEPS_TO_WEIGH, own)
-    unseen = weighed(machine, known[~weighed(machine, looks).contain(known)])
+    unseen = weigh_states(machine, known[~weigh_states(machine, looks).contain(known)])
     if np.isnan(log_z) or not len(unseen.states):
         return nobody
     # One state that had to be seen, or all may have been missed by chance.
@@ -99,13 +99,13 @@ def _swept(
     backend, ladder = machine.backend, chains.ladder
     seen, looks, parity = [], [], ladder.n_sweeps % 2
     for _ in range(n_sweeps // 2):
-        ladder, log_ratios = sweep(ladder, machine, 2, stream)
+        ladder, log_ratios = sweep_ladder(ladder, machine, 2, stream)
         seen.append(log_ratios)
         looks.append(backend.to_numpy(cold_states(ladder, backend)))
     log_ratios = backend.xp.concat(seen, axis=0)
-    lag = 2.0 * float(backend.to_numpy(lags(ladder, log_ratios, parity, backend)).mean())
+    lag = 2.0 * float(backend.to_numpy(measure_lags(ladder, log_ratios, parity, backend)).mean())
     log_z = np.nan
     if lag < LARGEST_LAG:
-        gain = log_partition_gain(ladder, log_ratios, parity, backend)
+        gain = short_ladder_sum(ladder, log_ratios, parity, backend)
         log_z = base_log_partition(ladder.base, machine) + gain
     return replace(chains, ladder=ladder), log_z, np.concatenate(looks)

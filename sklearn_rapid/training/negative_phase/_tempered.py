@@ -10,16 +10,16 @@ import numpy as np
 from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.checks.compat import Count, StrOptions
 from sklearn_rapid.machine.couplings import Couplings
-from sklearn_rapid.machine.known_states import can_be_known
+from sklearn_rapid.machine.known_states import has_discrete_states
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.machine.tempering import (
-    adapted,
-    build,
+    adapt_ladder,
+    build_ladder,
     cold_states,
-    lags,
-    regrouped,
-    sweep,
-    travels,
+    count_travels,
+    measure_lags,
+    regroup_ladder,
+    sweep_ladder,
 )
 from sklearn_rapid.training.chains import NO_CHAINS, Chains, TemperedChains
 from sklearn_rapid.training.negative_phase._base import NegativePhase, NegativeStates, as_dtype_of
@@ -139,7 +139,7 @@ class ParallelTempering(NegativePhase):
         if (CHAINS_IN_TROUBLE * n_cold, n_columns) == (chains.n_wanted, ladder.n_columns):
             return chains
         backend, n_cold_rungs = machine.backend, -(-n_cold // n_columns)
-        ladder = regrouped(chains.ladder, backend, n_columns, n_cold_rungs)
+        ladder = regroup_ladder(chains.ladder, backend, n_columns, n_cold_rungs)
         n_wanted = CHAINS_IN_TROUBLE * n_cold
         return replace(chains, ladder=ladder, lag=_zero(backend), n_wanted=n_wanted)
 
@@ -147,7 +147,7 @@ class ParallelTempering(NegativePhase):
         self, machine: Machine, data: Any, chains: TemperedChains, stream: RandomStream
     ) -> tuple[NegativeStates, TemperedChains]:
         """The states at β = 1 after the sweeps."""
-        ladder, log_ratios = sweep(chains.ladder, machine, self.n_sweeps, stream)
+        ladder, log_ratios = sweep_ladder(chains.ladder, machine, self.n_sweeps, stream)
         cold = cold_states(ladder, machine.backend)
         negative = NegativeStates(cold, log_ratios=log_ratios)
         return negative, replace(chains, ladder=ladder)
@@ -164,7 +164,7 @@ class ParallelTempering(NegativePhase):
 
         Which ones is found at the first update of each window.
         """
-        if chains.ladder.n_sweeps == self.n_sweeps and can_be_known(machine):
+        if chains.ladder.n_sweeps == self.n_sweeps and has_discrete_states(machine):
             chains = acquainted(chains, machine, data, stream)
         if chains.known is None:
             return negative, chains
@@ -188,7 +188,7 @@ class ParallelTempering(NegativePhase):
     def after_update(self, chains: TemperedChains, log_ratios: Any, backend: Any) -> TemperedChains:
         """How far the states lag behind the model is kept."""
         n_sweeps, total = log_ratios.shape[0], chains.lag
-        of_sweeps = lags(
+        of_sweeps = measure_lags(
             chains.ladder, log_ratios, (chains.ladder.n_sweeps - n_sweeps) % 2, backend
         )
         for k in range(n_sweeps):
@@ -205,7 +205,7 @@ class ParallelTempering(NegativePhase):
         n_rungs = FIRST_RUNGS if self.n_rungs == "auto" else self.n_rungs
         ones = np.ones(-(-n_cold // n_columns) - 1)
         betas = np.concatenate([np.linspace(0.0, 1.0, n_rungs), ones])
-        ladder = build(machine, betas, n_columns, stream, start=states)
+        ladder = build_ladder(machine, betas, n_columns, stream, start=states)
         return TemperedChains(ladder, _zero(machine.backend), CHAINS_IN_TROUBLE * n_cold)
 
     def _n_cold(self, couplings: Couplings, batch_size: int) -> int:
@@ -216,20 +216,20 @@ class ParallelTempering(NegativePhase):
     def _reconsidered(self, chains: TemperedChains, backend: Any) -> TemperedChains:
         """The chains with the columns, rungs and steps that the last window calls for."""
         ladder, share = chains.ladder, chains.step_share
-        travelled = travels(ladder, backend)
+        travelled = count_travels(ladder, backend)
         # Each sweep has seen every other pair.
         mean_lag = 2.0 * float(backend.to_numpy(chains.lag)) / ladder.n_sweeps
-        ladder = adapted(ladder, backend, None if self.n_rungs == "auto" else self.n_rungs)
+        ladder = adapt_ladder(ladder, backend, None if self.n_rungs == "auto" else self.n_rungs)
         n_cold_rungs = ladder.n_rungs - ladder.top
         can_grow = self.n_columns == "auto" and n_cold_rungs > FEWEST_COLD_RUNGS
         lags_behind = mean_lag > LARGEST_LAG * ladder.states.shape[1] ** 0.5
         if can_grow and travelled.barrier > ladder.n_columns:
-            ladder = regrouped(ladder, backend, 2 * ladder.n_columns, -(-n_cold_rungs // 2))
+            ladder = regroup_ladder(ladder, backend, 2 * ladder.n_columns, -(-n_cold_rungs // 2))
         elif lags_behind and can_grow and travelled.n_round_trips > 0:
             # For once also twice the chains at β = 1. Where no state gets through, more columns
             # would be of no help.
             n_columns = 2 * ladder.n_columns
-            ladder = regrouped(ladder, backend, n_columns, -(-chains.n_wanted // n_columns))
+            ladder = regroup_ladder(ladder, backend, n_columns, -(-chains.n_wanted // n_columns))
         elif lags_behind:
             share *= STEP_FACTOR
         else:
