@@ -37,12 +37,6 @@ def blas_has_small_products() -> bool:
     return bool(kernels) and kernels <= {"SkylakeX", "Cooperlake", "SapphireRapids"}
 
 
-def blas_is_narrow() -> bool:
-    """Whether SciPy's BLAS has vectors of eight numbers, as OpenBLAS has on AMD's processors."""
-    kernels = _blas_kernels()
-    return bool(kernels) and kernels <= {"Haswell", "Zen"}
-
-
 def _let_other_threads_set_limits() -> None:
     """Give up the sole right to set OpenBLAS's threads that setting them has brought.
 

@@ -150,7 +150,7 @@ def test_a_stretch_is_what_single_updates_are(kind, phase, setting):
 @pytest.mark.parametrize("setting", SETTINGS)
 @pytest.mark.parametrize("batch_size", [3, 10, 64, 100])
 def test_long_rows_and_few_of_them(phase, setting, batch_size):
-    """Where W is worked on transposed, and energy changes come of products of rows."""
+    """Where energy changes come of products of rows."""
     backend, by = get_backend("numba", n_threads=1), trainer(phase, setting, batch_size)
     data = spins(batch_size, n_visible=300)
     with backend.running():

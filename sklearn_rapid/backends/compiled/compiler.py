@@ -18,7 +18,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from llvmlite.binding import get_host_cpu_features
 from numba import config, njit
 from numba.core.caching import FunctionCache
 from numba.core.dispatcher import Dispatcher
@@ -43,13 +42,6 @@ IS_COMPILED = not config.DISABLE_JIT
 
 # Part of what calls it: nothing to keep.
 inlined = njit(inline="always", error_model="numpy")
-
-
-def has_wide_vectors() -> bool:
-    """Whether compiled code has vectors of sixteen numbers (AVX-512)."""
-    if config.CPU_NAME:  # set by the user: not the processor that is here
-        return False
-    return bool(get_host_cpu_features().get("avx512f", False))
 
 
 def compiler(**options: Any) -> Callable:

@@ -12,12 +12,11 @@ import math
 
 import numpy as np
 
-from sklearn_rapid.backends.blas import blas_has_small_products, blas_is_narrow
+from sklearn_rapid.backends.blas import blas_has_small_products
 from sklearn_rapid.backends.compiled.compiler import (
     compiled,
     compiler,
     f32,
-    has_wide_vectors,
     u32,
     u64,
 )
@@ -28,7 +27,6 @@ from sklearn_rapid.backends.compiled.spins import (
     sum_log_cosh_ratio,
     tempered_spins,
 )
-from sklearn_rapid.backends.threads import LARGEST_BLOCK
 
 # Where it has kernels for small products, OpenBLAS packs the operands into panels of its own
 # unless a product takes at most so many multiply-adds. With a matrix that fits into the
@@ -36,9 +34,7 @@ from sklearn_rapid.backends.threads import LARGEST_BLOCK
 # transposed matrix, packing costs more than the product; how few depends on how long the rows are.
 LARGEST_UNPACKED = 1_000_000 if blas_has_small_products() else 0
 FEW_ROWS = 32
-# Where BLAS has narrower vectors than compiled code, long rows always go its way.
-ROWS_BEAT_BLAS = has_wide_vectors() and blas_is_narrow()
-LONG_ROW, FEW_LONG_ROWS = 256, LARGEST_BLOCK if ROWS_BEAT_BLAS else 64
+LONG_ROW, FEW_LONG_ROWS = 256, 64
 TILE = 4
 
 

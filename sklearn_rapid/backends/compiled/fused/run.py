@@ -41,7 +41,6 @@ from sklearn_rapid.backends.compiled.fused.steps import (
     step_in_bias,
     step_in_patterns,
     step_in_weights,
-    turn,
 )
 from sklearn_rapid.backends.fused import FROM_DATA, Stretch
 
@@ -52,27 +51,30 @@ SMALLEST_SHARED_UPDATE = 3e5
 
 
 @inlined
-def _direction_in_weights(part, start, stop, n_data, n_model, velocity, settings, sides, step):
+def _direction_in_weights(
+    part, start, stop, n_data, n_model, velocity, settings, rows, measures, step
+):  # fmt: skip
     """A part of the direction in W, with its norm and what it does to energies."""
     scale = settings.scale if settings.gradient_by_weights else f32(1.0)
     first, last = probed_rows(n_data, n_model, settings.n_probed)
-    g, norms = step.weights[start:stop], sides.measures.norms[part]
-    gradient_in_weights(start, stop, n_data, n_model, scale, sides.rows, g)
+    g, norms = step.weights[start:stop], measures.norms[part]
+    gradient_in_weights(start, stop, n_data, n_model, scale, rows, g)
     if settings.gradient_by_weights:
         return
     norms[0] = norms[1] = 0.0
     if settings.is_scaled or settings.momentum != 0.0:
         follow(g, velocity.weights[start:stop], settings.momentum, norms)
     if settings.is_scaled:
-        changes_by_weights(start, stop, first, last, g, sides.rows, sides.measures.changes[part])
+        changes_by_weights(start, stop, first, last, g, rows, measures.changes[part])
 
 
 @inlined
 def _direction_in_patterns(
-    part, start, stop, n_data, n_model, patterns, velocity, settings, sides, step
+    part, start, stop, n_data, n_model, patterns, velocity, settings, rows, offsets, measures,
+    step,
 ):  # fmt: skip
     """A part of the direction in the patterns, with its norm and what it does to energies."""
-    rows, offsets, norms = sides.rows, sides.offsets, sides.measures.norms[part]
+    norms = measures.norms[part]
     first, last = probed_rows(n_data, n_model, settings.n_probed)
     of_visible, of_hidden = step.visible_patterns[start:stop], step.hidden_patterns[start:stop]
     if settings.gradient_by_weights:
@@ -90,7 +92,7 @@ def _direction_in_patterns(
     if settings.is_scaled:
         changes_by_patterns(
             start, stop, first, last, patterns, settings.scale, rows, offsets,
-            of_visible, of_hidden, sides.measures.changes[part],
+            of_visible, of_hidden, measures.changes[part],
         )  # fmt: skip
 
 
@@ -106,23 +108,17 @@ def _direction_in_biases(velocity, settings, step, norms):
 @compiled
 def run(
     party, n_parties, gate, data, parameters, patterns, velocity, source, averages, draws,
-    settings, maps, formed, turned, step, own, sides, no_clamps,
+    settings, maps, formed, step, rows, offsets, measures, no_clamps,
 ):  # fmt: skip
     """The updates, as one of the parties; whether all were made.
 
     Every party sees the same stages, between which all wait for one another. `patterns` are None
     or the parameters once more: the function is compiled for either kind of couplings by itself.
     """
-    batch_size = settings.batch_size
-    rows, offsets, measures, weights = own.rows, own.offsets, own.measures, parameters.weights
-    size, n_patterns = sides.measures.part, parameters.visible_patterns.shape[0]
-    pattern_size, n_first = measures.pattern_part, sides.offsets.mu.size
-    n_parts, n_pattern_parts = n_blocks(n_first, size), n_blocks(n_patterns, pattern_size)
+    batch_size, size, pattern_size = settings.batch_size, measures.part, measures.pattern_part
+    n_visible, n_patterns = offsets.mu.size, parameters.visible_patterns.shape[0]
+    n_parts, n_pattern_parts = n_blocks(n_visible, size), n_blocks(n_patterns, pattern_size)
     n_updates, all_here = n_blocks(data.shape[0], batch_size), True
-    if turned.size > 0:
-        turn(party, n_parties, weights, turned, size)
-        weights = turned
-        all_here &= wait(gate, n_parties)
     for update in range(n_updates):
         # Looked at here alone: each way out of a function that has so many arrays is long.
         if not all_here:
@@ -158,9 +154,9 @@ def run(
             changes_by_rows(party, n_parties, n_data, n_model, rows, measures.changes[0])
         elif step.weights.size > 0:
             for part in range(party, n_parts, n_parties):
-                start, stop = part * size, min((part + 1) * size, n_first)
+                start, stop = part * size, min((part + 1) * size, n_visible)
                 _direction_in_weights(
-                    part, start, stop, n_data, n_model, velocity, settings, sides, step
+                    part, start, stop, n_data, n_model, velocity, settings, rows, measures, step
                 )  # fmt: skip
         if patterns is not None:
             if settings.gradient_by_weights:
@@ -168,7 +164,8 @@ def run(
             for part in range(party, n_pattern_parts, n_parties):
                 start, stop = part * pattern_size, min((part + 1) * pattern_size, n_patterns)
                 _direction_in_patterns(
-                    part, start, stop, n_data, n_model, patterns, velocity, settings, own, step
+                    part, start, stop, n_data, n_model, patterns, velocity, settings, rows, offsets,
+                    measures, step,
                 )  # fmt: skip
         if settings.is_scaled:
             changes_by_biases(party, n_parties, first, last, rows, step, measures.changes[-1])
@@ -191,12 +188,13 @@ def run(
             )  # fmt: skip
         if patterns is None:
             for part in range(party, n_parts, n_parties):
-                start, stop = part * size, min((part + 1) * size, n_first)
+                start, stop = part * size, min((part + 1) * size, n_visible)
                 if settings.changes_by_rows:
                     g = step.weights[start:stop]
-                    gradient_in_weights(start, stop, n_data, n_model, f32(1.0), sides.rows, g)
+                    gradient_in_weights(start, stop, n_data, n_model, f32(1.0), rows, g)
                 step_in_weights(
-                    part, start, stop, weights, step.weights, length, threshold, divisor, sides
+                    part, start, stop, parameters.weights, step.weights, length, threshold, divisor,
+                    offsets, measures,
                 )  # fmt: skip
         all_here &= wait(gate, n_parties)
         if party == 0 and settings.has_biases:
@@ -205,8 +203,6 @@ def run(
             )  # fmt: skip
             step_in_bias(parameters.hidden_bias, step.hidden_bias, length, measures.hidden_moves)
         all_here &= wait(gate, n_parties)
-    if turned.size > 0:
-        turn(party, n_parties, turned, parameters.weights, size)
     return all_here
 
 
@@ -254,4 +250,4 @@ def _n_parties(stretch: Stretch, buffers: Buffers) -> int:
     )
     if is_small:
         return 1
-    return max(len(buffers.own.rows.visible_sums), len(buffers.own.measures.visible_moves))
+    return max(len(buffers.rows.visible_sums), len(buffers.measures.visible_moves))

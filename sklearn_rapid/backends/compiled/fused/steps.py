@@ -1,8 +1,7 @@
 """The second half of an update: the gradient, how far to go along it, and the step itself.
 
 Parameters come in parts: rows of W, or patterns. A part of the gradient is computed, measured and
-gone along by one party, so that it stays in its cache. Where W is worked on transposed, functions
-of W are handed all that belongs to the layers in exchanged places.
+gone along by one party, so that it stays in its cache.
 """
 
 from __future__ import annotations
@@ -22,9 +21,6 @@ internal = internal_compiler()
 # Sums in any order: they are turned into vector code.
 summed = internal_compiler(fastmath={"contract", "reassoc"})
 
-# Numbers on a cache line.
-LINE = 16
-
 
 class Measures(NamedTuple):
     """What is known of a step, part by part (float64).
@@ -40,7 +36,7 @@ class Measures(NamedTuple):
     length : array of shape (1,)
         How far to go.
     part, pattern_part : int
-        Rows of W, or of Wᵀ, in a part, and patterns.
+        Rows of W in a part, and patterns.
     """
 
     norms: Any
@@ -282,10 +278,12 @@ def projection_at(n_updates, is_last, settings):
 
 
 @inlined
-def step_in_weights(part, start, stop, weights, step, length, threshold, divisor, sides):
+def step_in_weights(
+    part, start, stop, weights, step, length, threshold, divisor, offsets, measures
+):  # fmt: skip
     """Move some rows of W, and note what that takes from Wλ and Wᵀμ."""
-    moved, offsets = np.empty_like(sides.offsets.lam), sides.offsets
-    of_visible, of_hidden = sides.measures.visible_moves[part], sides.measures.hidden_moves[part]
+    moved = np.empty_like(offsets.lam)
+    of_visible, of_hidden = measures.visible_moves[part], measures.hidden_moves[part]
     _clear(of_visible, of_hidden)
     for i in range(start, stop):
         row = weights[i]
@@ -296,17 +294,6 @@ def step_in_weights(part, start, stop, weights, step, length, threshold, divisor
             moved[j] -= row[j]
         of_visible[i] = dot(moved, offsets.lam)
         _add_times(of_hidden, moved, f64(offsets.mu[i]))
-
-
-@internal
-def turn(party, n_parties, matrix, turned, size):
-    """A matrix to its transpose, a part at a time; both are read and written line by line."""
-    for part in range(party, n_blocks(matrix.shape[0], size), n_parties):
-        stop = min((part + 1) * size, matrix.shape[0])
-        for j0 in range(0, matrix.shape[1], LINE):
-            for i in range(part * size, stop):
-                for j in range(j0, min(j0 + LINE, matrix.shape[1])):
-                    turned[j, i] = matrix[i, j]
 
 
 @inlined
