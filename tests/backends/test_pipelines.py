@@ -537,7 +537,6 @@ def test_chains_do_not_depend_on_their_stretches(monkeypatch, dtype, is_clamped)
 
     def chains():
         yield backend.gibbs(v, up, down, 7, stream, 2, free)
-        yield backend.anneal(150, up, down, base, np.linspace(0.0, 1.0, 8), stream, 2)
         yield from backend.temper(
             v, up, down, base, betas, 7, stream, 2,
             parity=1, origin=origin, arrivals=arrivals, free=free,

@@ -128,30 +128,6 @@ class NumbaBackend(Stretches, CompiledArrays):
             *compilable(up), *compilable(down),
         )  # fmt: skip
 
-    def _anneal_block(
-        self,
-        v: np.ndarray,
-        up: Affine,
-        down: Affine,
-        base_bias: np.ndarray,
-        betas: np.ndarray,
-        stream: RandomStream,
-        first_draw: int,
-        first_row: int,
-        log_weights: np.ndarray,
-    ) -> None:
-        if not is_compiled(v, up, down):
-            super()._anneal_block(
-                v, up, down, base_bias, betas, stream, first_draw, first_row, log_weights
-            )
-            return
-        k0, k1 = stream.key
-        pipelines.anneal(
-            v, writeable(base_bias), betas.astype(f32),
-            u32(k0), u32(k1), u64(first_draw), u32(first_row), log_weights,
-            *compilable(up), *compilable(down),
-        )  # fmt: skip
-
     def _temper_block(
         self,
         block: Tempered,

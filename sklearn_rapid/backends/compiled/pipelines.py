@@ -170,36 +170,6 @@ def log_ratios(v, product, scale, bias, step_bias, start, to, out):
 
 
 @compiled
-def anneal(
-    v, base_bias, betas, k0, k1, draw, first_row, log_weights,
-    up1, up1_t, up2, up2_t, up_scale, up_bias,
-    down1, down1_t, down2, down2_t, down_scale, down_bias,
-):  # fmt: skip
-    """`anneal`: the chains `v` go through the temperatures, adding to their log weights."""
-    n_rows = v.shape[0]
-    h = np.empty((n_rows, up_bias.size), dtype=f32)
-    up_middle = _middle(n_rows, up1, up1_t, up2)
-    down_middle = _middle(n_rows, down1, down1_t, down2)
-    no_base = np.zeros(up_bias.size, dtype=f32)
-    start, to = np.empty(n_rows, dtype=f32), np.empty(n_rows, dtype=f32)
-    gained = np.empty(n_rows)
-    for k in range(betas.size - 1):
-        start[:], to[:] = betas[k], betas[k + 1]
-        d = u64(draw) + u64(2 * k)
-        product(v, up1, up1_t, up2, up2_t, up_middle, h)
-        log_ratios(v, h, up_scale, up_bias, down_bias, start, to, gained)
-        log_weights += gained
-        tempered_spins(
-            h, up_scale, up_bias, no_base, to, k0, k1, u32(d), u32(d >> u64(32)), first_row
-        )  # fmt: skip
-        d += u64(1)
-        product(h, down1, down1_t, down2, down2_t, down_middle, v)
-        tempered_spins(
-            v, down_scale, down_bias, base_bias, to, k0, k1, u32(d), u32(d >> u64(32)), first_row
-        )  # fmt: skip
-
-
-@compiled
 def temper(
     v, free, base_bias, betas, top, parity, k0, k1, draw, first_row, ratios, origin, arrivals,
     up1, up1_t, up2, up2_t, up_scale, up_bias,

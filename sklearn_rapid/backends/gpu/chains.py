@@ -48,32 +48,6 @@ class CupyChains:
             if free is not None:
                 v[...] = self.xp.where(free, drawn, v)
 
-    def _anneal_block(
-        self,
-        v: Any,
-        up: Affine,
-        down: Affine,
-        base_bias: Any,
-        betas: np.ndarray,
-        stream: RandomStream,
-        first_draw: int,
-        first_row: int,
-        log_weights: Any,
-    ) -> None:
-        if not self._is_compiled(base_bias, up, down):
-            super()._anneal_block(
-                v, up, down, base_bias, betas, stream, first_draw, first_row, log_weights
-            )
-            return
-        h, to = self._empty(v, up), self._betas(np.full(v.shape[0], betas[0]))
-        for k in range(len(betas) - 1):
-            start, to = to, self._betas(np.full(v.shape[0], betas[k + 1]))
-            self._multiply(v, up, h)
-            log_weights += self._gains(v, h, up, down, start, to)
-            self._step_in_place(
-                h, v, up, down, base_bias, to, stream, first_draw + 2 * k, first_row
-            )
-
     def _temper_block(
         self,
         block: Tempered,

@@ -130,23 +130,22 @@ class Chains:
         f_β / f_β' of neighbours. Step k takes draws `first_draw` + 1 + 2k and the next.
         """
         check_rows(n_chains)
-        xp = self.xp
+        xp, n_steps = self.xp, len(betas) - 1
         log_weights = xp.zeros(n_chains, dtype=xp.float64)
         betas = np.float64(np.float32(betas))
         down = _from_base(down, base_bias)
 
-        n_steps = len(betas) - 1
-
         def work(rows: slice) -> Iterator[None]:
-            v = xp.zeros((rows.stop - rows.start, base_bias.shape[0]), dtype=base_bias.dtype)
-            v = down.units.sample(v + base_bias, self, stream, first_draw, rows.start)
-            v = xp.astype(v, base_bias.dtype, copy=False)
-            for steps in self.stretches(n_steps, rows, up, down):
-                on_the_way = betas[steps.start : steps.stop + 1]
-                draw = first_draw + 1 + 2 * steps.start
-                self._anneal_block(
-                    v, up, down, base_bias, on_the_way, stream, draw, rows.start, log_weights[rows]
-                )
+            n, first_row, dtype = rows.stop - rows.start, rows.start, base_bias.dtype
+            v = xp.zeros((n, base_bias.shape[0]), dtype=dtype) + base_bias
+            v = xp.astype(down.units.sample(v, self, stream, first_draw, first_row), dtype)
+            ones = xp.ones(n, dtype=xp.float64)
+            for k in range(n_steps):
+                draw = first_draw + 1 + 2 * k
+                start, to = ones * float(betas[k]), ones * float(betas[k + 1])
+                field = self.field(v, up)
+                log_weights[rows] += self._log_ratios(v, field, up, down, start, to)
+                v = self._step_at(to, field, up, down, base_bias, stream, draw, first_row, dtype)
                 yield
 
         self.for_row_blocks(work, n_chains, n_steps * (up.n_products + down.n_products))
@@ -260,28 +259,6 @@ class Chains:
             drawn = down.units.sample(self.field(h, down), self, stream, draw + 1, first_row)
             drawn = xp.astype(drawn, dtype)
             v[...] = drawn if free is None else xp.where(free, drawn, v)
-
-    def _anneal_block(
-        self,
-        v: Any,
-        up: Affine,
-        down: Affine,
-        base_bias: Any,
-        betas: np.ndarray,
-        stream: RandomStream,
-        first_draw: int,
-        first_row: int,
-        log_weights: Any,
-    ) -> None:
-        xp = self.xp
-        rows = xp.ones(v.shape[0], dtype=xp.float64)
-        for k in range(len(betas) - 1):
-            field = self.field(v, up)
-            start, to = rows * float(betas[k]), rows * float(betas[k + 1])
-            log_weights += self._log_ratios(v, field, up, down, start, to)
-            v[...] = self._step_at(
-                to, field, up, down, base_bias, stream, first_draw + 2 * k, first_row, v.dtype
-            )
 
     def _temper_block(
         self,
