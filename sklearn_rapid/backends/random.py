@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 # Salmon, Moraes, Dror, Shaw (2011), "Parallel random numbers: as easy as 1, 2, 3".
 PHILOX_MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 PHILOX_WEYL = (0x9E3779B9, 0xBB67AE85)
@@ -59,6 +61,11 @@ class RandomStream:
     def key(self) -> tuple[int, int]:
         """The two 32-bit words of the Philox key."""
         return self.seed & WORD, (self.seed >> 32) & WORD
+
+
+def name_of(stream: RandomStream, draw: int, first_row: int) -> tuple[np.uint32, ...]:
+    """Return the words that name a draw and its first row: two of the key, two of the draw, one."""
+    return tuple(map(np.uint32, (*stream.key, draw & WORD, draw >> 32, first_row & WORD)))
 
 
 def check_rows(n_rows: int) -> None:

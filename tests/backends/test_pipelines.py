@@ -346,9 +346,8 @@ def test_products_of_integers_are_exact(n_rows, shape, transposed):
     x = rng.integers(-4, 5, size=(n_rows, shape[0])).astype(np.float32)
     matrix = rng.integers(-4, 5, size=shape).astype(np.float32)
     out = np.full((n_rows, shape[1]), np.nan, dtype=np.float32)
-    none = np.empty((0, 0), dtype=np.float32)
     given = np.ascontiguousarray(matrix.T) if transposed else matrix
-    pipelines.product(x, given, transposed, none, False, none, out)
+    pipelines.matrix_product(x, given, transposed, out)
     np.testing.assert_array_equal(out, x @ matrix)
 
 

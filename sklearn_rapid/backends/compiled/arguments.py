@@ -8,17 +8,30 @@ computed must not depend on it.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from sklearn_rapid.backends.affine import Affine
-from sklearn_rapid.backends.random import WORD, RandomStream
 
-f32, u32 = np.float32, np.uint32
+f32 = np.float32
 
 NO_MATRIX = np.empty((0, 0), dtype=f32)
 ALL_FREE = np.empty((0, 0), dtype=bool)
+
+
+class CompiledMap(NamedTuple):
+    """An `Affine` map for compiled code: matrices in row-major order, maybe to be transposed.
+
+    An empty second matrix stands for None.
+    """
+
+    first: Any
+    is_first_transposed: bool
+    second: Any
+    is_second_transposed: bool
+    scale: Any
+    bias: Any
 
 
 @lru_cache(maxsize=64)
@@ -45,23 +58,18 @@ def is_compiled(x: np.ndarray, *maps: Affine) -> bool:
     return x.dtype == f32 and all(a.bias.dtype == f32 and a.units.are_spins for a in maps)
 
 
-def clamps(free: Any) -> np.ndarray:
-    """Which spins are drawn, as the pipelines take it: empty if all are."""
+def free_or_all(free: Any) -> np.ndarray:
+    """Return which spins are drawn, not clamped; an empty array if all are."""
     return ALL_FREE if free is None else writeable(free)
 
 
-def name_of(stream: RandomStream, draw: int, first_row: int) -> tuple:
-    """Of a draw and the first of its rows, as kernels take it."""
-    k0, k1 = stream.key
-    return u32(k0), u32(k1), u32(draw & WORD), u32(draw >> 32), u32(first_row)
-
-
-def compilable(affine: Affine) -> tuple:
-    """A map as the pipelines take it: matrices in row-major order, whether to transpose them."""
+def compiled_map(affine: Affine) -> CompiledMap:
+    """Return the map as compiled functions take it, kept with the map."""
     made = affine.kept.get("numba")
     if made is None:
         second = (NO_MATRIX, False) if affine.second is None else _row_major(affine.second)
-        made = *_row_major(affine.first), *second, f32(affine.scale), writeable(affine.bias)
+        scale, bias = f32(affine.scale), writeable(affine.bias)
+        made = CompiledMap(*_row_major(affine.first), *second, scale, bias)
         affine.kept["numba"] = made
     return made
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from sklearn_rapid.backends import threads
 from sklearn_rapid.backends.compiled import linear, pipelines, spins
-from sklearn_rapid.backends.compiled.arguments import is_plain, name_of, ones, writeable
-from sklearn_rapid.backends.random import RandomStream, check_rows
+from sklearn_rapid.backends.compiled.arguments import is_plain, ones, writeable
+from sklearn_rapid.backends.random import RandomStream, check_rows, name_of
 from sklearn_rapid.backends.reference.arrays import NumpyBackend
 from sklearn_rapid.backends.threads import SharedRows, row_blocks
 
@@ -41,7 +41,8 @@ class CompiledArrays(SharedRows, NumpyBackend):
         out = np.empty((n_rows, n_columns), dtype=a.dtype) if add_to is None else add_to
         is_cheap_to_copy = a.flags.c_contiguous or n_inner <= LARGEST_COPIED
         if is_small and add_to is None and is_cheap_to_copy and a.dtype == f32 and is_plain(b):
-            return pipelines.multiply(writeable(a), writeable(b), out)
+            pipelines.matrix_product(writeable(a), writeable(b), False, out)
+            return out
         if is_small:
             return super().matmul(a, b, add_to)
 
@@ -139,10 +140,6 @@ class CompiledArrays(SharedRows, NumpyBackend):
         else:
             width = p.size // p.shape[0]
             self.for_row_blocks(work, p.shape[0], PRODUCTS_PER_ELEMENT * width)
-
-    def clip(self, p: np.ndarray, bound: float) -> None:
-        """Clip p to [-bound, bound], in place."""
-        np.clip(p, -bound, bound, out=p)
 
     def spins_of(self, is_on: np.ndarray, dtype: str) -> np.ndarray:
         """+1 where `is_on`, -1 elsewhere."""

@@ -16,15 +16,14 @@ from scipy import sparse
 from sklearn_rapid.backends.affine import Affine
 from sklearn_rapid.backends.compiled import pipelines, random, spins, units
 from sklearn_rapid.backends.compiled.arguments import (
-    clamps,
-    compilable,
+    compiled_map,
+    free_or_all,
     is_compiled,
-    name_of,
     writeable,
 )
 from sklearn_rapid.backends.compiled.arrays import PRODUCTS_PER_SPIN, CompiledArrays
 from sklearn_rapid.backends.compiled.fused.run import Stretches
-from sklearn_rapid.backends.random import RandomStream, check_rows
+from sklearn_rapid.backends.random import RandomStream, check_rows, name_of
 from sklearn_rapid.backends.reference.chains import Tempered, top_of
 from sklearn_rapid.backends.reference.other_units import starts_of
 
@@ -58,7 +57,7 @@ class NumbaBackend(Stretches, CompiledArrays):
             super()._means_block(x, affine, out, overlaps, to_unit)
             return
         self._multiply(x, affine, overlaps, out)
-        *_, scale, bias = compilable(affine)
+        *_, scale, bias = compiled_map(affine)
         spins.means(out, scale, bias, to_unit)
 
     def _sample_block(
@@ -74,13 +73,13 @@ class NumbaBackend(Stretches, CompiledArrays):
             super()._sample_block(x, affine, stream, draw, first_row, out)
             return
         self._multiply(x, affine, None, out)
-        *_, scale, bias = compilable(affine)
+        *_, scale, bias = compiled_map(affine)
         spins.sample_spins(out, scale, bias, *name_of(stream, draw, first_row))
 
     def _log_partition_block(self, x: np.ndarray, affine: Affine) -> np.ndarray:
         if not is_compiled(x, affine):
             return super()._log_partition_block(x, affine)
-        *_, scale, bias = compilable(affine)
+        *_, scale, bias = compiled_map(affine)
         product = np.empty((x.shape[0], bias.size), dtype=f32)
         self._multiply(x, affine, None, product)
         out = np.empty(x.shape[0])
@@ -91,7 +90,7 @@ class NumbaBackend(Stretches, CompiledArrays):
         if not is_compiled(x, affine):
             return super()._means_and_sums_block(x, affine, out)
         self._multiply(x, affine, None, out)
-        *_, scale, bias = compilable(affine)
+        *_, scale, bias = compiled_map(affine)
         sums = np.empty(x.shape[0])
         spins.sum_log_2cosh(out, scale, bias, sums)
         spins.means(out, scale, bias, False)
@@ -123,9 +122,9 @@ class NumbaBackend(Stretches, CompiledArrays):
             return
         k0, k1 = stream.key
         pipelines.gibbs(
-            v, clamps(free), n_steps,
+            v, free_or_all(free), n_steps,
             u32(k0), u32(k1), u64(first_draw), u32(first_row),
-            *compilable(up), *compilable(down),
+            compiled_map(up), compiled_map(down),
         )  # fmt: skip
 
     def _temper_block(
@@ -149,10 +148,10 @@ class NumbaBackend(Stretches, CompiledArrays):
         k0, k1 = stream.key
         ratios = np.empty(block.log_ratios.shape)
         pipelines.temper(
-            block.states, clamps(free),
+            block.states, free_or_all(free),
             writeable(base_bias), betas.astype(f32), top_of(betas), parity,
             u32(k0), u32(k1), u64(first_draw), u32(first_row),
-            ratios, block.origin, block.arrivals, *compilable(up), *compilable(down),
+            ratios, block.origin, block.arrivals, compiled_map(up), compiled_map(down),
         )  # fmt: skip
         block.log_ratios[...] = ratios
 
@@ -184,11 +183,10 @@ class NumbaBackend(Stretches, CompiledArrays):
         if sparse.issparse(x):
             product = x @ first
         elif x.shape[0] <= pipelines.FEW_ROWS or _is_small(first, second):
-            *matrices, _, _ = compilable(affine)
             if middle is None:
                 width = 0 if second is None else first.shape[1]
                 middle = np.empty((x.shape[0], width), dtype=f32)
-            pipelines.product(writeable(x), *matrices, middle, out)
+            pipelines.product(writeable(x), compiled_map(affine), middle, out)
             return
         else:
             product = np.matmul(x, first, out=out if second is None else middle)

@@ -122,3 +122,6 @@ compiled = compiler()
 # Products and sums may be fused where backends need to agree to rounding only; never where spins
 # are drawn, which are the same on all of them.
 contracted = compiler(fastmath={"contract"})
+# Sums in an order of the compiler's choice, the same each time: many terms at once.
+reordered = compiler(fastmath={"contract", "reassoc"})
+internal = internal_compiler()

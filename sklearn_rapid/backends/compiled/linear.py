@@ -5,12 +5,9 @@ Each one computes what the method of `reference/arrays.py` computes that its doc
 
 from __future__ import annotations
 
-from sklearn_rapid.backends.compiled.compiler import compiled, compiler, f32, f64
+from sklearn_rapid.backends.compiled.compiler import compiled, f32, f64, reordered
 
 ONE = f32(1.0)
-
-# Sums in an order of the compiler's choice, the same each time: many terms at once.
-reordered = compiler(fastmath={"contract", "reassoc"})
 
 
 @compiled

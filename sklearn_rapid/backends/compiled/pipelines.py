@@ -15,8 +15,8 @@ import numpy as np
 from sklearn_rapid.backends.blas import blas_has_small_products
 from sklearn_rapid.backends.compiled.compiler import (
     compiled,
-    compiler,
     f32,
+    reordered,
     u32,
     u64,
 )
@@ -39,20 +39,13 @@ TILE = 4
 
 
 @compiled
-def product(x, first, is_first_transposed, second, is_second_transposed, middle, out):
-    """X F, by way of `middle` where F is a product of two matrices."""
-    if second.size == 0:
-        matrix_product(x, first, is_first_transposed, out)
+def product(x, affine, middle, out):
+    """X F of a map, by way of `middle` where F is a product of two matrices."""
+    if affine.second.size == 0:
+        matrix_product(x, affine.first, affine.is_first_transposed, out)
     else:
-        matrix_product(x, first, is_first_transposed, middle)
-        matrix_product(middle, second, is_second_transposed, out)
-
-
-@compiled
-def multiply(x, matrix, out):
-    """X M, returned in `out`."""
-    matrix_product(x, matrix, False, out)
-    return out
+        matrix_product(x, affine.first, affine.is_first_transposed, middle)
+        matrix_product(middle, affine.second, affine.is_second_transposed, out)
 
 
 @compiled
@@ -75,7 +68,7 @@ def matrix_product(x, matrix, is_transposed, out):
         np.dot(x[start : start + rows], matrix, out[start : start + rows])
 
 
-@compiler(fastmath={"contract", "reassoc"})
+@reordered
 def _dot_products(x, y, out):
     """X Yᵀ for fewer rows of x than a tile has."""
     for j in range(y.shape[0]):
@@ -86,7 +79,7 @@ def _dot_products(x, y, out):
             out[i, j] = total
 
 
-@compiler(fastmath={"contract", "reassoc"})
+@reordered
 def _row_products(x, y, out):
     """X Yᵀ for few rows of x, four by four: each element loaded serves four products.
 
@@ -124,32 +117,28 @@ def _row_products(x, y, out):
 
 
 @compiled
-def _middle(n_rows, first, is_first_transposed, second):
+def _middle(n_rows, affine):
     """Space for x times the first of two matrices."""
-    width = first.shape[0] if is_first_transposed else first.shape[1]
-    return np.empty((n_rows, width if second.size > 0 else 0), dtype=f32)
+    width = affine.first.shape[0] if affine.is_first_transposed else affine.first.shape[1]
+    return np.empty((n_rows, width if affine.second.size > 0 else 0), dtype=f32)
 
 
 @compiled
-def gibbs(
-    v, free, n_steps, k0, k1, draw, first_row,
-    up1, up1_t, up2, up2_t, up_scale, up_bias,
-    down1, down1_t, down2, down2_t, down_scale, down_bias,
-):  # fmt: skip
+def gibbs(v, free, n_steps, k0, k1, draw, first_row, up, down):
     """`gibbs` in place of `v`; an empty `free` clamps nothing."""
     n_rows = v.shape[0]
-    h = np.empty((n_rows, up_bias.size), dtype=f32)
+    h = np.empty((n_rows, up.bias.size), dtype=f32)
     drawn = np.empty_like(v) if free.size > 0 else v
-    up_middle = _middle(n_rows, up1, up1_t, up2)
-    down_middle = _middle(n_rows, down1, down1_t, down2)
+    up_middle = _middle(n_rows, up)
+    down_middle = _middle(n_rows, down)
     for step in range(n_steps):
         d = u64(draw) + u64(2 * step)
-        product(v, up1, up1_t, up2, up2_t, up_middle, h)
-        sample_spins(h, up_scale, up_bias, k0, k1, u32(d), u32(d >> u64(32)), first_row)
+        product(v, up, up_middle, h)
+        sample_spins(h, up.scale, up.bias, k0, k1, u32(d), u32(d >> u64(32)), first_row)
         d += u64(1)
-        product(h, down1, down1_t, down2, down2_t, down_middle, drawn)
+        product(h, down, down_middle, drawn)
         sample_spins(
-            drawn, down_scale, down_bias, k0, k1, u32(d), u32(d >> u64(32)), first_row
+            drawn, down.scale, down.bias, k0, k1, u32(d), u32(d >> u64(32)), first_row
         )  # fmt: skip
         if free.size > 0:
             for i in range(n_rows):
@@ -172,16 +161,15 @@ def log_ratios(v, product, scale, bias, step_bias, start, to, out):
 @compiled
 def temper(
     v, free, base_bias, betas, top, parity, k0, k1, draw, first_row, ratios, origin, arrivals,
-    up1, up1_t, up2, up2_t, up_scale, up_bias,
-    down1, down1_t, down2, down2_t, down_scale, down_bias,
+    up, down,
 ):  # fmt: skip
     """`temper` in place of `v`: a row's fields are exchanged, since its state is drawn anew."""
     n_rows, n_rungs = v.shape[0], betas.size
-    h = np.empty((n_rows, up_bias.size), dtype=f32)
+    h = np.empty((n_rows, up.bias.size), dtype=f32)
     drawn = np.empty_like(v) if free.size > 0 else v
-    up_middle = _middle(n_rows, up1, up1_t, up2)
-    down_middle = _middle(n_rows, down1, down1_t, down2)
-    no_base = np.zeros(up_bias.size, dtype=f32)
+    up_middle = _middle(n_rows, up)
+    down_middle = _middle(n_rows, down)
+    no_base = np.zeros(up.bias.size, dtype=f32)
     own, to = np.empty(n_rows, dtype=f32), np.empty(n_rows, dtype=f32)
     for i in range(n_rows):
         own[i] = betas[i % n_rungs]
@@ -190,8 +178,8 @@ def temper(
         for i in range(n_rows):
             to[i] = betas[_partner(i % n_rungs, n_rungs, pairs)]
         d = u64(draw) + u64(3 * sweep)
-        product(v, up1, up1_t, up2, up2_t, up_middle, h)
-        log_ratios(v, h, up_scale, up_bias, down_bias, own, to, ratios[sweep])
+        product(v, up, up_middle, h)
+        log_ratios(v, h, up.scale, up.bias, down.bias, own, to, ratios[sweep])
         for first in range(0, n_rows, n_rungs):
             _exchange(h, ratios[sweep], origin, first, n_rungs, pairs, k0, k1, d, first_row)
             if betas[0] == f32(0.0):
@@ -200,12 +188,12 @@ def temper(
                 origin[first + top] = -1
         d += u64(1)
         tempered_spins(
-            h, up_scale, up_bias, no_base, own, k0, k1, u32(d), u32(d >> u64(32)), first_row
+            h, up.scale, up.bias, no_base, own, k0, k1, u32(d), u32(d >> u64(32)), first_row
         )  # fmt: skip
         d += u64(1)
-        product(h, down1, down1_t, down2, down2_t, down_middle, drawn)
+        product(h, down, down_middle, drawn)
         tempered_spins(
-            drawn, down_scale, down_bias, base_bias, own,
+            drawn, down.scale, down.bias, base_bias, own,
             k0, k1, u32(d), u32(d >> u64(32)), first_row,
         )  # fmt: skip
         if free.size > 0:

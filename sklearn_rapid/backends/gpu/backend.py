@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from sklearn_rapid.backends.affine import Affine
-from sklearn_rapid.backends.gpu.chains import LANES, CupyChains, calls, field_of, name_of
-from sklearn_rapid.backends.random import RandomStream, check_rows
+from sklearn_rapid.backends.gpu.chains import LANES, CupyChains, calls, field_of
+from sklearn_rapid.backends.random import RandomStream, check_rows, name_of
 from sklearn_rapid.backends.reference.arrays import NumpyBackend
 from sklearn_rapid.backends.reference.other_units import starts_of
 from sklearn_rapid.backends.threads import Work, finish

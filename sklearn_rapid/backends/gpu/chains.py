@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from sklearn_rapid.backends.affine import Affine
-from sklearn_rapid.backends.random import WORD, RandomStream
+from sklearn_rapid.backends.random import RandomStream, name_of
 from sklearn_rapid.backends.reference.chains import DRAWS_PER_SWEEP, Tempered, partners, top_of
 
-f32, u32 = np.float32, np.uint32
+f32 = np.float32
 
 # A row's sum is taken by so many threads.
 LANES = 64
@@ -144,11 +144,6 @@ class CupyChains:
 def field_of(affine: Affine) -> tuple[Any, Any]:
     """Scale and bias as kernels take them."""
     return f32(affine.scale), affine.bias
-
-
-def name_of(stream: RandomStream, draw: int, first_row: int) -> tuple:
-    """Of a draw and the first of its rows, as kernels take it."""
-    return *map(u32, stream.key), u32(draw & WORD), u32(draw >> 32), u32(first_row & WORD)
 
 
 def calls(shape: tuple[int, int]) -> tuple[int, int]:

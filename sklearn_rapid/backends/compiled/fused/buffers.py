@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklearn_rapid.backends.compiled.arguments import NO_MATRIX
+from sklearn_rapid.backends.compiled.arguments import NO_MATRIX, CompiledMap
 from sklearn_rapid.backends.compiled.compiler import f32, f64
 from sklearn_rapid.backends.compiled.fused.rows import Maps, Offsets, Rows, n_model_rows
 from sklearn_rapid.backends.compiled.fused.steps import Measures
@@ -162,9 +162,15 @@ def _part_size(n: int) -> int:
 
 def maps_of(stretch: Stretch, buffers: Buffers) -> Maps:
     """The maps by W, by what is formed of the patterns, or by the patterns themselves."""
+    parameters = stretch.parameters
     if stretch.settings.maps_by_weights:
-        weights = buffers.formed if buffers.formed.size else stretch.parameters.weights
-        return Maps(weights, False, NO_MATRIX, False, weights, True, NO_MATRIX, False, f32(1.0))
-    visible, hidden = stretch.parameters.visible_patterns, stretch.parameters.hidden_patterns
+        weights = buffers.formed if buffers.formed.size else parameters.weights
+        one = f32(1.0)
+        up = CompiledMap(weights, False, NO_MATRIX, False, one, parameters.hidden_bias)
+        down = CompiledMap(weights, True, NO_MATRIX, False, one, parameters.visible_bias)
+        return Maps(up, down)
+    visible, hidden = parameters.visible_patterns, parameters.hidden_patterns
     scale = stretch.settings.scale
-    return Maps(visible, True, hidden, False, hidden, True, visible, False, scale)
+    up = CompiledMap(visible, True, hidden, False, scale, parameters.hidden_bias)
+    down = CompiledMap(hidden, True, visible, False, scale, parameters.visible_bias)
+    return Maps(up, down)

@@ -13,7 +13,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from sklearn_rapid.backends.compiled.compiler import compiler
+from sklearn_rapid.backends.compiled.compiler import compiled
 
 # Cells of a gate, each on a cache line of its own (as large as any processor's).
 LINE = 16
@@ -21,7 +21,6 @@ ARRIVED, OPENED, GIVEN_UP = 0, LINE, 2 * LINE
 # So many looks take some microseconds; a party that waits longer lets others have the processor.
 LOOKS = 2000
 
-compiled = compiler()
 _yield_processor = types.ExternalFunction(
     "SwitchToThread" if sys.platform == "win32" else "sched_yield", types.int32()
 )

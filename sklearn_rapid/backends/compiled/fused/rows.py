@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from sklearn_rapid.backends.compiled.arguments import CompiledMap
 from sklearn_rapid.backends.compiled.compiler import (
-    compiler,
+    compiled,
     f32,
     f64,
     inlined,
-    internal_compiler,
+    internal,
     u32,
     u64,
 )
@@ -23,21 +24,12 @@ from sklearn_rapid.backends.compiled.pipelines import gibbs, matrix_product, pro
 from sklearn_rapid.backends.compiled.spins import means, sample_spins
 from sklearn_rapid.backends.fused import FROM_DATA, FROM_PATTERNS
 
-internal = internal_compiler()
-
 
 class Maps(NamedTuple):
-    """The maps between the layers, as the pipelines take them; both have one scale."""
+    """The maps between the layers, with the biases that are trained."""
 
-    up1: Any
-    up1_t: bool
-    up2: Any
-    up2_t: bool
-    down1: Any
-    down1_t: bool
-    down2: Any
-    down2_t: bool
-    scale: Any
+    up: CompiledMap
+    down: CompiledMap
 
 
 class Rows(NamedTuple):
@@ -78,7 +70,7 @@ def n_blocks(n, size):
     return -(-n // size)
 
 
-@compiler()
+@compiled
 def n_model_rows(n_data, source):
     """How many states of the model the data are compared with."""
     if source.kind == FROM_DATA:
@@ -86,6 +78,12 @@ def n_model_rows(n_data, source):
     if source.n_cold > 0:
         return source.arrivals.size * source.n_cold
     return source.states.shape[0]
+
+
+@internal
+def _all_free():
+    """No spin is clamped."""
+    return np.empty((0, 0), dtype=np.bool_)
 
 
 @internal
@@ -110,7 +108,7 @@ def form_weights(party, n_parties, size, visible_patterns, hidden_patterns, scal
 
 @inlined
 def rows_of_both_phases(
-    party, n_parties, update, batch, has_biases, parameters, maps, source, draws, rows, no_clamps
+    party, n_parties, update, batch, has_biases, parameters, maps, source, draws, rows
 ):  # fmt: skip
     """States of the model, then hidden means and sums of all rows, a block at a time."""
     n_data, first_draw = batch.shape[0], draws.first + u64(update) * draws.spacing
@@ -124,7 +122,7 @@ def rows_of_both_phases(
             stop = min(start + rows.chain_block, n_states)
             first, last = _move_chains(
                 start, stop, n_data, update, first_draw, parameters, maps, source, draws,
-                rows.visible, no_clamps,
+                rows.visible,
             )  # fmt: skip
             _fields(first, last, parameters, maps, rows)
             _means(first, last, n_data_blocks + block, has_biases, parameters, maps, rows)
@@ -138,7 +136,7 @@ def rows_of_both_phases(
             first, last = n_data + start, n_data + stop
             _contrast(
                 rows.hidden[start:stop], rows.visible[first:last], source.n_steps, start,
-                first_draw, parameters, maps, draws, no_clamps,
+                first_draw, maps, draws,
             )  # fmt: skip
             _fields(first, last, parameters, maps, rows)
             _means(first, last, n_data_blocks + block, has_biases, parameters, maps, rows)
@@ -147,7 +145,7 @@ def rows_of_both_phases(
 
 @inlined
 def _move_chains(
-    start, stop, n_data, update, first_draw, parameters, maps, source, draws, visible, no_clamps
+    start, stop, n_data, update, first_draw, parameters, maps, source, draws, visible
 ):  # fmt: skip
     """Move some chains on, and copy those that count to the rows of the model; which these are."""
     v = source.states[start:stop]
@@ -157,25 +155,26 @@ def _move_chains(
                 v[i, j] = f32(1.0 if parameters.visible_patterns[start + i, j] >= 0.0 else -1.0)
     if source.n_cold == 0:
         gibbs(
-            v, no_clamps, source.n_steps, draws.key0, draws.key1, first_draw, u32(start),
-            maps.up1, maps.up1_t, maps.up2, maps.up2_t, maps.scale, parameters.hidden_bias,
-            maps.down1, maps.down1_t, maps.down2, maps.down2_t, maps.scale,
-            parameters.visible_bias,
+            v, _all_free(), source.n_steps, draws.key0, draws.key1, first_draw, u32(start),
+            maps.up, maps.down,
         )  # fmt: skip
         copy_rows(v, visible[n_data + start : n_data + stop])
         return n_data + start, n_data + stop
-    n_rungs, n_cold = source.betas.size, source.n_cold
+    n_rungs, n_cold, down = source.betas.size, source.n_cold, maps.down
     ratios = np.empty((source.n_steps, stop - start))
     from_base = np.empty_like(source.base)
     for i in range(from_base.size):
-        from_base[i] = parameters.visible_bias[i] - source.base[i]
+        from_base[i] = down.bias[i] - source.base[i]
+    down_from_base = CompiledMap(
+        down.first, down.is_first_transposed, down.second, down.is_second_transposed, down.scale,
+        from_base,
+    )  # fmt: skip
     temper(
-        v, no_clamps, source.base, source.betas, n_rungs - n_cold,
+        v, _all_free(), source.base, source.betas, n_rungs - n_cold,
         (source.parity + update * source.n_steps) % 2,
         draws.key0, draws.key1, first_draw, u32(start), ratios, source.origin[start:stop],
         source.arrivals[start // n_rungs : stop // n_rungs],
-        maps.up1, maps.up1_t, maps.up2, maps.up2_t, maps.scale, parameters.hidden_bias,
-        maps.down1, maps.down1_t, maps.down2, maps.down2_t, maps.scale, from_base,
+        maps.up, down_from_base,
     )  # fmt: skip
     for k in range(source.n_steps):
         for i in range(start, stop):
@@ -190,34 +189,26 @@ def _move_chains(
 
 
 @inlined
-def _contrast(field, v, n_steps, start, first_draw, parameters, maps, draws, no_clamps):
+def _contrast(field, v, n_steps, start, first_draw, maps, draws):
     """Contrastive divergence: the data's field serves their means and the first step alike."""
-    k0, k1, row = draws.key0, draws.key1, u32(start)
+    k0, k1, row, up, down = draws.key0, draws.key1, u32(start), maps.up, maps.down
     h = np.empty_like(field)
     copy_rows(field, h)
     draw = first_draw
-    sample_spins(
-        h, maps.scale, parameters.hidden_bias, k0, k1, u32(draw), u32(draw >> u64(32)), row
-    )  # fmt: skip
+    sample_spins(h, up.scale, up.bias, k0, k1, u32(draw), u32(draw >> u64(32)), row)
     draw += u64(1)
-    middle = np.empty((field.shape[0], maps.down1.shape[0]), dtype=f32)
-    product(h, maps.down1, maps.down1_t, maps.down2, maps.down2_t, middle, v)
-    sample_spins(
-        v, maps.scale, parameters.visible_bias, k0, k1, u32(draw), u32(draw >> u64(32)), row
-    )  # fmt: skip
-    gibbs(
-        v, no_clamps, n_steps - 1, k0, k1, draw + u64(1), row,
-        maps.up1, maps.up1_t, maps.up2, maps.up2_t, maps.scale, parameters.hidden_bias,
-        maps.down1, maps.down1_t, maps.down2, maps.down2_t, maps.scale, parameters.visible_bias,
-    )  # fmt: skip
+    middle = np.empty((field.shape[0], down.first.shape[0]), dtype=f32)
+    product(h, down, middle, v)
+    sample_spins(v, down.scale, down.bias, k0, k1, u32(draw), u32(draw >> u64(32)), row)
+    gibbs(v, _all_free(), n_steps - 1, k0, k1, draw + u64(1), row, up, down)
 
 
 @internal
 def _fields(start, stop, parameters, maps, rows):
     """v W of some rows, without scale and bias; overlaps v ξ_vᵀ on the way."""
     v, overlaps = rows.visible[start:stop], rows.overlaps[start:stop]
-    product(v, maps.up1, maps.up1_t, maps.up2, maps.up2_t, overlaps, rows.hidden[start:stop])
-    if maps.up2.size == 0 and rows.hidden_overlaps.size > 0:
+    product(v, maps.up, overlaps, rows.hidden[start:stop])
+    if maps.up.second.size == 0 and rows.hidden_overlaps.size > 0:
         matrix_product(v, parameters.visible_patterns, True, overlaps)
 
 
@@ -225,7 +216,7 @@ def _fields(start, stop, parameters, maps, rows):
 def _means(start, stop, block, has_biases, parameters, maps, rows):
     """Hidden means from fields, their overlaps with the patterns, and all sums of a block."""
     t = rows.hidden[start:stop]
-    means(t, maps.scale, parameters.hidden_bias, False)
+    means(t, maps.up.scale, maps.up.bias, False)
     if rows.hidden_overlaps.size > 0:
         matrix_product(t, parameters.hidden_patterns, True, rows.hidden_overlaps[start:stop])
     _sum_rows(rows.visible[start:stop], rows.visible_sums[block])

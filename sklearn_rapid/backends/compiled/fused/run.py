@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from sklearn_rapid.backends import threads
-from sklearn_rapid.backends.compiled.arguments import ALL_FREE, writeable
-from sklearn_rapid.backends.compiled.compiler import IS_COMPILED, compiler, f32, inlined
+from sklearn_rapid.backends.compiled.arguments import writeable
+from sklearn_rapid.backends.compiled.compiler import IS_COMPILED, compiled, f32, inlined
 from sklearn_rapid.backends.compiled.fused.buffers import (
     Buffers,
     Layout,
@@ -43,8 +43,6 @@ from sklearn_rapid.backends.compiled.fused.steps import (
     step_in_weights,
 )
 from sklearn_rapid.backends.fused import FROM_DATA, Stretch
-
-compiled = compiler()
 
 # Parties that share less work than this, in multiply-adds an update, wait longer than they work.
 SMALLEST_SHARED_UPDATE = 3e5
@@ -108,7 +106,7 @@ def _direction_in_biases(velocity, settings, step, norms):
 @compiled
 def run(
     party, n_parties, gate, data, parameters, patterns, velocity, source, averages, draws,
-    settings, maps, formed, step, rows, offsets, measures, no_clamps,
+    settings, maps, formed, step, rows, offsets, measures,
 ):  # fmt: skip
     """The updates, as one of the parties; whether all were made.
 
@@ -136,7 +134,7 @@ def run(
             all_here &= wait(gate, n_parties)
         rows_of_both_phases(
             party, n_parties, update, batch, settings.has_biases, parameters, maps, source, draws,
-            rows, no_clamps,
+            rows,
         )  # fmt: skip
         all_here &= wait(gate, n_parties)
 
@@ -227,7 +225,7 @@ class Stretches:
             run(
                 party, n_parties, gate, data, parameters, patterns, stretch.velocity,
                 stretch.source, stretch.averages, stretch.draws, stretch.settings, maps,
-                *buffers, ALL_FREE,
+                *buffers,
             )  # fmt: skip
 
         self.in_parties(take_part, _n_parties(stretch, buffers), lambda: give_up(gate))

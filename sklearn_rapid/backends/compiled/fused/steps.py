@@ -11,13 +11,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklearn_rapid.backends.compiled.compiler import f32, f64, inlined, internal_compiler
+from sklearn_rapid.backends.compiled.compiler import f32, f64, inlined, internal, internal_compiler
 from sklearn_rapid.backends.compiled.fused.rows import n_blocks
 from sklearn_rapid.backends.compiled.linear import dot, shrink
 from sklearn_rapid.backends.compiled.pipelines import matrix_product
 from sklearn_rapid.backends.fused import CLIP, NO_CURVATURE, NO_PROJECTION, SIGN
 
-internal = internal_compiler()
 # Sums in any order: they are turned into vector code.
 summed = internal_compiler(fastmath={"contract", "reassoc"})
 
