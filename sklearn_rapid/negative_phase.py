@@ -5,6 +5,7 @@ state. Hyperparameters live on these objects; chains are passed in and returned,
 are safe and resuming is exact. The code is in ``sklearn_rapid.training.negative_phase``.
 """
 
+from sklearn_rapid.training.chains import Chains, PlainChains
 from sklearn_rapid.training.negative_phase import (
     ContrastiveDivergence,
     Exact,
@@ -16,6 +17,7 @@ from sklearn_rapid.training.negative_phase import (
 )
 
 __all__ = [
+    "Chains",
     "ContrastiveDivergence",
     "Exact",
     "NegativePhase",
@@ -23,4 +25,5 @@ __all__ = [
     "ParallelTempering",
     "PatternInducedCorrelations",
     "PersistentContrastiveDivergence",
+    "PlainChains",
 ]

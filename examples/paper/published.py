@@ -38,7 +38,7 @@ class PublishedPhase(PatternInducedCorrelations):
         if self.batch_size and data.shape[0] < self.batch_size:
             equal = machine.backend.equal_weights(visible.shape[0], visible.dtype)
             weights = self.batch_size / data.shape[0] * equal
-        return NegativeStates(visible, weights), None
+        return NegativeStates(visible, weights), chains
 
 
 class PublishedSGD(SGD):

@@ -14,6 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
+
 # Where the states of the model come from.
 FROM_DATA, FROM_CHAINS, FROM_PATTERNS = range(3)
 # What is done to patterns.
@@ -65,14 +67,14 @@ class Source(NamedTuple):
 
     kind: int
     n_steps: int
-    states: Any
-    betas: Any
-    n_cold: int
-    base: Any
-    parity: int
-    origin: Any
-    arrivals: Any
-    log_ratios: Any
+    states: Any = np.empty((0, 0), dtype=np.float32)
+    betas: Any = np.empty(0, dtype=np.float32)
+    n_cold: int = 0
+    base: Any = np.empty(0, dtype=np.float32)
+    parity: int = 0
+    origin: Any = np.empty(0, dtype=np.int8)
+    arrivals: Any = np.empty(0, dtype=np.int64)
+    log_ratios: Any = np.empty((0, 0))
 
 
 class Averages(NamedTuple):

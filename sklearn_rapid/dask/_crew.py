@@ -12,7 +12,6 @@ from distributed import Client
 from sklearn_rapid.dask._cluster import answer, asked, workers_left
 from sklearn_rapid.dask._rows import RemoteRows
 from sklearn_rapid.dask._shard import Batch, Settings, Shard
-from sklearn_rapid.dask._shares import n_states, share_of
 from sklearn_rapid.training.state import TrainingState, map_arrays
 
 # Times that a block is asked for which Dask has moved before it was taken.
@@ -94,13 +93,13 @@ class Crew:
         parameters = map_arrays(machine.couplings.parameters, to_numpy)
         couplings = machine.couplings.with_parameters(parameters)
         biases = to_numpy(machine.visible_bias), to_numpy(machine.hidden_bias)
-        n_model = 0 if chains is None else n_states(chains)
-        begun = []
-        for rank, shard in enumerate(self.shards):
-            share, first_row = share_of(chains, rank, len(self.shards))
+        shares = [chains.share(rank, len(self.shards)) for rank in range(len(self.shards))]
+        of_all = couplings, biases, machine.is_even
+        begun, first_row = [], 0
+        for shard, share in zip(self.shards, shares, strict=True):
             own = {**rest, "chains": share, "stream": replace(rest["stream"], first_row=first_row)}
-            of_all = couplings, biases, machine.is_even
-            begun.append(self._asked(shard, "begin", *of_all, own, n_model))
+            begun.append(self._asked(shard, "begin", *of_all, own, chains.n_model_states))
+            first_row += share.n_rows
         for future in begun:
             self._answer(future)
 

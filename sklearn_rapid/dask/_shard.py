@@ -18,17 +18,16 @@ import numpy as np
 from distributed import get_worker
 
 from sklearn_rapid.backends import RandomStream, get_backend
-from sklearn_rapid.dask._shares import joined, n_states, share_of
 from sklearn_rapid.machine.couplings import Arrays, Couplings
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.tables.spins import SpinEncoder
+from sklearn_rapid.training.chains import Chains
 from sklearn_rapid.training.negative_phase import (
     ContrastiveDivergence,
     NegativeStates,
     ParallelTempering,
     PatternInducedCorrelations,
     PersistentContrastiveDivergence,
-    TemperedChains,
 )
 from sklearn_rapid.training.state import TrainingState, map_arrays
 from sklearn_rapid.training.statistics import PROBED_STATES, Probe, Sums, Whole
@@ -85,13 +84,13 @@ class Message:
     ----------
     parameters : dict of arrays
     visible_offset : array of shape (V,)
-    chains : array, TemperedChains or None
-        All chains, where they are shared out anew.
+    chains : Chains or None
+        All chains, where they are to be divided among the workers again.
     """
 
     parameters: Arrays
     visible_offset: np.ndarray
-    chains: Any = None
+    chains: Chains | None = None
 
 
 @dataclass(frozen=True)
@@ -163,7 +162,7 @@ class Shard:
         """The next update, at the root: the last one's step, and the sums for its own."""
         await self.finish()
         chains = self.state.chains
-        if isinstance(chains, TemperedChains) and self.trainer.negative_phase.is_due(chains):
+        if self.trainer.negative_phase.is_due(chains):
             chains = await self._in_thread(self._look, await self.all_chains())
             self._take(message := self._message(chains))
         else:
@@ -221,9 +220,10 @@ class Shard:
                 p[...] = own(message.parameters[name])
             state.visible_offset = own(message.visible_offset)
         if message.chains is not None:
-            self.n_model = n_states(message.chains)
-            chains, first_row = share_of(message.chains, self.rank, self.n_shards)
-            state.chains, state.stream.first_row = map_arrays(chains, own), first_row
+            chains = message.chains
+            before = [chains.share(rank, self.n_shards).n_rows for rank in range(self.rank)]
+            self.n_model, state.stream.first_row = chains.n_model_states, sum(before)
+            state.chains = map_arrays(chains.share(self.rank, self.n_shards), own)
 
     def _look(self, found: list[tuple[int, Any]]) -> Any:
         """All chains after they have been looked at as a whole."""
@@ -290,25 +290,24 @@ class Shard:
     ) -> tuple[NegativeStates, int, int]:
         """States of this shard, how many there are in all, and how many of these are probed."""
         state, phase = self.state, self.trainer.negative_phase
-        if state.chains is not None:
+        if self.n_model > 0:
             negative, state.chains = phase.states(sampler, data, state.chains, state.stream)
-            before = state.stream.first_row
-            if isinstance(state.chains, TemperedChains):
-                ladder = state.chains.ladder
-                before = before // ladder.n_rungs * (ladder.n_rungs - ladder.top)
+            # A column has the same number of states at β = 1 in every share.
+            n_own, n_rows = state.chains.n_model_states, max(1, state.chains.n_rows)
+            before = state.stream.first_row * n_own // n_rows
             return negative, self.n_model, max(0, PROBED_STATES - before)
         if isinstance(phase, ContrastiveDivergence):
             drawn = []
             for run in runs:
                 stream = _at(state.stream, places[run])
-                drawn.append(phase.states(sampler, data[run, :], None, stream)[0].visible)
+                drawn.append(phase.states(sampler, data[run, :], state.chains, stream)[0].visible)
             state.stream.reserve(2 * phase.n_gibbs_steps)
             n_probed = int(np.count_nonzero(places < PROBED_STATES))
             return NegativeStates(self._stacked(drawn)), batch.rows.size, n_probed
         # From the patterns: so few that the root has all of them.
         n_patterns = sampler.couplings.n_patterns
         if self.rank == 0:
-            negative, _ = phase.states(sampler, data, None, state.stream)
+            negative, _ = phase.states(sampler, data, state.chains, state.stream)
             return negative, n_patterns, PROBED_STATES
         state.stream.reserve(2 * phase.n_gibbs_steps)
         return NegativeStates(data[:0, :]), n_patterns, 0
@@ -333,7 +332,8 @@ def can_be_shared(phase: Any) -> bool:
 
 def _in_order(found: list[tuple[int, Any]]) -> Any:
     """All chains from those of each rank."""
-    return joined([chains for _, chains in sorted(found, key=lambda pair: pair[0])])
+    first, *others = (chains for _, chains in sorted(found, key=lambda pair: pair[0]))
+    return first.joined(others)
 
 
 def _runs(places: np.ndarray) -> list[slice]:

@@ -21,7 +21,7 @@ from sklearn_rapid.checks.warnings import warn
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.machine.tempering import Ladder
 from sklearn_rapid.tables.kinds import MOMENTS, check_kinds
-from sklearn_rapid.training.negative_phase import TemperedChains
+from sklearn_rapid.training.chains import Chains, PlainChains, TemperedChains, as_chains
 
 Shapes = Mapping[str, tuple[str, ...]]
 
@@ -211,11 +211,11 @@ def _is_stream(value: Any, machine: Machine) -> bool:
 
 
 def _is_chains(value: Any, machine: Machine) -> bool:
-    if isinstance(value, TemperedChains):
-        check_wanted(vars(value), CHAINS, machine, "chains.")
-        return True
+    chains = as_chains(value)
     # Phases that are not this package's may have chains of their own.
-    return not hasattr(value, "shape") or _are_states(value, machine)
+    if type(chains) in CHAINS:
+        check_wanted(vars(chains), CHAINS[type(chains)], machine, "chains.")
+    return True
 
 
 def _is_ladder(value: Any, machine: Machine) -> bool:
@@ -248,7 +248,7 @@ NUMBER = Wanted("a number", lambda value, _: is_number(value))
 # What training leaves (`TrainingState.to_host`), by the names of its fields; of a machine.
 STATE = {
     "stream": Wanted("random numbers: a seed of 64 bits, a position of 62", _is_stream),
-    "chains": Wanted("rows of states of the visible units, tempered chains or None", _is_chains),
+    "chains": Wanted("chains", _is_chains),
     "visible_offset": Wanted(
         "means of the visible units, float64",
         lambda value, m: _are_means(value, m.visible_units, m.n_visible, DOUBLE),
@@ -271,20 +271,24 @@ STATE = {
     # Optimizers that are not this package's may leave anything.
     "optimizer_state": Wanted("anything", lambda value, _: True),
 }
-# Of a machine.
+# By their type; of a machine.
 CHAINS = {
-    "ladder": Wanted("a ladder of states", _is_ladder),
-    "lag": Wanted("one float64", lambda value, _: are_floats(value, (), dtypes=DOUBLE)),
-    "n_wanted": Wanted("a whole number above zero", lambda value, _: is_count(value, 1)),
-    "step_share": Wanted(
-        "a number above 0, 1 at most", lambda value, _: is_number(value) and 0.0 < value <= 1.0
-    ),
-    "barrier": NUMBER,
-    "mean_lag": NUMBER,
-    "known": Wanted(
-        "rows of states or None", lambda value, m: value is None or _are_states(value, m)
-    ),
-    "entropy": NUMBER,
+    Chains: {},
+    PlainChains: {"states": Wanted("rows of states of the visible units", _are_states)},
+    TemperedChains: {
+        "ladder": Wanted("a ladder of states", _is_ladder),
+        "lag": Wanted("one float64", lambda value, _: are_floats(value, (), dtypes=DOUBLE)),
+        "n_wanted": Wanted("a whole number above zero", lambda value, _: is_count(value, 1)),
+        "step_share": Wanted(
+            "a number above 0, 1 at most", lambda value, _: is_number(value) and 0.0 < value <= 1.0
+        ),
+        "barrier": NUMBER,
+        "mean_lag": NUMBER,
+        "known": Wanted(
+            "rows of states or None", lambda value, m: value is None or _are_states(value, m)
+        ),
+        "entropy": NUMBER,
+    },
 }
 # Of a ladder and a machine, each after what it rests on.
 LADDER = {

@@ -31,7 +31,6 @@ from sklearn_rapid.machine.partition import (
     smaller_layer_first,
 )
 from sklearn_rapid.machine.tempered_partition import SWEEPS_OF_ALL_PAIRS, tempered_log_partition
-from sklearn_rapid.training.negative_phase import TemperedChains, states_of
 
 # "auto" enumerates the smaller layer up to here; asked for, enumeration goes a little further.
 LARGEST_AUTO_EXACT = 20
@@ -286,11 +285,7 @@ class LikelihoodMixin:
     def _tempered(self, machine: Machine, stream: RandomStream, **how: Any) -> tuple:
         """log Z by tempering, half of it from rows and chains of training, the ladder and more."""
         state = self._state_of(machine)
-        start = states_of(state.chains, machine.backend)
-        betas = None
-        if isinstance(state.chains, TemperedChains):
-            ladder = state.chains.ladder
-            betas = np.array(ladder.betas[: ladder.top + 1])
+        start = state.chains.model_states(machine.backend)
         xp, dtype = machine.backend.xp, machine.visible_bias.dtype
         starts = [] if start is None else [xp.astype(start, dtype)]
         rows = self._known_states[:N_STARTED_FROM_ROWS]
@@ -298,7 +293,7 @@ class LikelihoodMixin:
             # Where chains of training never were, rows may be.
             starts.insert(0, xp.astype(machine.backend.asarray(rows), dtype))
         start = xp.concat(starts, axis=0) if starts else None
-        how |= {"start": start, "betas": betas, "states": self._known_states}
+        how |= {"start": start, "betas": state.chains.betas, "states": self._known_states}
         return tempered_log_partition(machine, stream, **how)
 
     @property

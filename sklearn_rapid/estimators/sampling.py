@@ -27,7 +27,6 @@ from sklearn_rapid.machine.tempering import (
     travels,
 )
 from sklearn_rapid.tables.spins import chunks
-from sklearn_rapid.training.negative_phase import states_of
 from sklearn_rapid.training.positive_phase import ClampedChains
 
 # The ladder that samples are drawn from is run in until it would tell log Z so well; where known
@@ -256,7 +255,7 @@ class SamplingMixin:
     def _starting_states(self, init: Any, n: int, machine: Machine, stream: RandomStream) -> Any:
         backend, xp = machine.backend, machine.backend.xp
         state = self._state_of(machine)
-        chains = states_of(state.chains, backend)
+        chains = state.chains.model_states(backend)
         if init is None and chains is not None:
             states = xp.astype(chains, machine.visible_bias.dtype)
         elif init is None or isinstance(init, str):

@@ -45,7 +45,7 @@ from sklearn_rapid.persistence.files import write_whole
 from sklearn_rapid.persistence.tree import Tree
 from sklearn_rapid.tables.kinds import KINDS
 from sklearn_rapid.training import negative_phase, optimizers, positive_phase
-from sklearn_rapid.training.negative_phase import TemperedChains
+from sklearn_rapid.training.chains import Chains, PlainChains, TemperedChains, as_chains
 from sklearn_rapid.training.optimizers import is_own_state
 from sklearn_rapid.training.state import TrainingState
 
@@ -60,7 +60,7 @@ TREE = Tree(
         *optimizers.BY_NAME.values(),
         *positive_phase.BY_NAME.values(),
         *(optimizers.Constant, optimizers.ExponentialDecay, optimizers.LinearDecay),
-        *(RandomStream, TemperedChains, Ladder),
+        *(RandomStream, Chains, PlainChains, TemperedChains, Ladder),
     ]
 )
 # What reading stumbles over where something is of another type than it should be.
@@ -157,8 +157,8 @@ OWN_STATE = {
         "what an optimizer of this package leaves", lambda value, _: is_own_state(value)
     ),
     "chains": Wanted(
-        "rows of states, tempered chains or None",
-        lambda value, _: value is None or isinstance(value, np.ndarray | TemperedChains),
+        "chains of this package",
+        lambda value, _: type(as_chains(value)) in (Chains, PlainChains, TemperedChains),
     ),
 }
 

@@ -8,12 +8,11 @@ update by update through `Trainer.update`, which says what all of this means.
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklearn_rapid.backends import DRAWS_PER_SWEEP, Tempered
+from sklearn_rapid.backends import DRAWS_PER_SWEEP
 from sklearn_rapid.backends.fused import (
     CLIP,
     FROM_CHAINS,
@@ -29,13 +28,12 @@ from sklearn_rapid.backends.fused import (
     Stretch,
 )
 from sklearn_rapid.machine.couplings import DenseCouplings, PatternCouplings
-from sklearn_rapid.machine.tempering import after
+from sklearn_rapid.training.chains import NO_CHAINS, Chains
 from sklearn_rapid.training.negative_phase import (
     ContrastiveDivergence,
     ParallelTempering,
     PatternInducedCorrelations,
     PersistentContrastiveDivergence,
-    TemperedChains,
 )
 from sklearn_rapid.training.optimizers import SGD
 from sklearn_rapid.training.statistics import HIDDEN_OFFSET_RATE, PART_BYTES, PROBED_STATES
@@ -61,23 +59,19 @@ def n_at_once(trainer: Any, state: Any) -> int:
     if steps is None or state.unusual_rows is not None or not _can_be_told(trainer, machine):
         return 0
     batch_size, chains = trainer.batch_size, state.chains
-    n_model = _n_states(phase, machine.couplings, batch_size, chains)
+    n_model = _n_states(steps, machine.couplings, batch_size, chains)
     largest_part = PART_BYTES // (4 * (machine.n_visible + machine.n_hidden))
-    products = _n_products(machine.couplings, steps[1], batch_size, n_model)
+    products = _n_products(machine.couplings, steps.n, batch_size, n_model)
     if batch_size + n_model > largest_part or products > STRETCH_PRODUCTS:
         return 0
     n = int(STRETCH_PRODUCTS / products)
-    if isinstance(chains, TemperedChains):
-        return min(max(1, n), phase.n_updates_to_look(chains))
-    return max(1, n)
+    return min(max(1, n), phase.n_updates_before_look(chains))
 
 
 def n_draws(phase: Any) -> int | None:
     """Draws of random numbers that an update takes, but for those of its data; None: not told."""
     steps = _steps_of(phase)
-    if steps is None:
-        return None
-    return steps[1] * (DRAWS_PER_SWEEP if isinstance(phase, ParallelTempering) else 2)
+    return None if steps is None else steps.n * steps.n_draws
 
 
 def make(
@@ -98,22 +92,20 @@ def make(
         Draws that an update's data have taken, before its own.
     """
     machine, phase = state.machine, trainer.negative_phase
-    chains, stream = state.chains, state.stream
-    if isinstance(chains, TemperedChains):
-        chains = phase.before_update(chains, machine.backend)
+    stream, steps = state.stream, _steps_of(phase)
+    chains = phase.before_update(state.chains, machine.backend)
     n_updates = -(-data.shape[0] // trainer.batch_size)
     velocity = {}
     if state.optimizer_state is not None:
         velocity = {name: p.copy() for name, p in state.optimizer_state["velocity"].items()}
-    n_model = _n_states(phase, machine.couplings, trainer.batch_size, chains)
-    _, n_steps = _steps_of(phase)
+    n_model = _n_states(steps, machine.couplings, trainer.batch_size, chains)
     spacing = n_data_draws + n_draws(phase)
     key0, key1 = stream.key
     stretch = Stretch(
         data=data,
         parameters=_parameters(machine.parameters),
         velocity=_parameters(velocity),
-        source=_source(phase, machine.couplings, chains, n_updates),
+        source=_source(steps, machine.couplings, chains, n_updates),
         averages=_averages(state),
         draws=Draws(
             np.uint32(key0),
@@ -122,7 +114,7 @@ def make(
             np.uint64(spacing),
         ),
         settings=_settings(trainer, machine, chains, n_model, rate, end_of_epoch),
-        n_products=_n_products(machine.couplings, n_steps, trainer.batch_size, n_model),
+        n_products=_n_products(machine.couplings, steps.n, trainer.batch_size, n_model),
     )
     state.is_whole = False
     machine.backend.run_stretch(stretch)
@@ -146,28 +138,33 @@ def _can_be_told(trainer: Any, machine: Any) -> bool:
     )
 
 
-def _steps_of(phase: Any) -> tuple[int, int] | None:
-    """Where the states of a negative phase start, and how many steps they take; None: not told."""
+class _Steps(NamedTuple):
+    """Where a negative phase starts, its number of steps, and draws of random numbers in each."""
+
+    start: int
+    n: int
+    n_draws: int = 2
+
+
+def _steps_of(phase: Any) -> _Steps | None:
+    """The steps of a negative phase; None for those that are not fused."""
     kind = type(phase)
     if kind is ParallelTempering:
-        return FROM_CHAINS, phase.n_sweeps
+        return _Steps(FROM_CHAINS, phase.n_sweeps, DRAWS_PER_SWEEP)
     if kind is PersistentContrastiveDivergence:
-        return FROM_CHAINS, phase.n_gibbs_steps
+        return _Steps(FROM_CHAINS, phase.n_gibbs_steps)
     if kind is ContrastiveDivergence:
-        return FROM_DATA, phase.n_gibbs_steps
+        return _Steps(FROM_DATA, phase.n_gibbs_steps)
     if kind is PatternInducedCorrelations and phase.hidden == "marginal":
-        return FROM_CHAINS if phase.is_persistent else FROM_PATTERNS, phase.n_gibbs_steps
+        return _Steps(FROM_CHAINS if phase.is_persistent else FROM_PATTERNS, phase.n_gibbs_steps)
     return None
 
 
-def _n_states(phase: Any, couplings: Any, batch_size: int, chains: Any) -> int:
-    """How many states take the steps."""
-    start, _ = _steps_of(phase)
-    if start == FROM_DATA:
+def _n_states(steps: _Steps, couplings: Any, batch_size: int, chains: Chains) -> int:
+    """Number of states that take the steps."""
+    if steps.start == FROM_DATA:
         return batch_size
-    if start == FROM_PATTERNS:
-        return couplings.n_patterns
-    return chains.ladder.states.shape[0] if isinstance(chains, TemperedChains) else chains.shape[0]
+    return couplings.n_patterns if steps.start == FROM_PATTERNS else chains.n_rows
 
 
 def _n_products(couplings: Any, n_steps: int, n_data: int, n_model: int) -> float:
@@ -189,40 +186,14 @@ def _parameters(arrays: dict[str, Any]) -> Parameters:
     )
 
 
-def _source(phase: Any, couplings: Any, chains: Any, n_updates: int) -> Source:
+def _source(steps: _Steps, couplings: Any, chains: Chains, n_updates: int) -> Source:
     """The chains in arrays of their own, since they change in place."""
-    start, n_steps = _steps_of(phase)
-    if isinstance(chains, TemperedChains):
-        ladder = chains.ladder
-        return Source(
-            start,
-            n_steps,
-            states=ladder.states.copy(),
-            betas=np.array(ladder.betas, dtype=np.float32),
-            n_cold=ladder.n_rungs - ladder.top,
-            base=ladder.base.copy(),
-            parity=ladder.n_sweeps % 2,
-            origin=ladder.origin.copy(),
-            arrivals=ladder.arrivals.copy(),
-            log_ratios=np.empty((n_updates * n_steps, ladder.states.shape[0])),
-        )
-    states = NO_MATRIX
-    if start == FROM_CHAINS:
-        states = chains.copy()
-    elif start == FROM_PATTERNS:
-        states = np.empty_like(couplings.visible_patterns)
-    return Source(
-        start,
-        n_steps,
-        states,
-        betas=NO_VECTOR,
-        n_cold=0,
-        base=NO_VECTOR,
-        parity=0,
-        origin=np.empty(0, dtype=np.int8),
-        arrivals=np.empty(0, dtype=np.int64),
-        log_ratios=np.empty((0, 0)),
-    )
+    arrays = {}
+    if steps.start == FROM_CHAINS:
+        arrays = chains.to_fused(n_updates * steps.n)
+    elif steps.start == FROM_PATTERNS:
+        arrays = {"states": np.empty_like(couplings.visible_patterns)}
+    return Source(steps.start, steps.n, **arrays)
 
 
 def _averages(state: Any) -> Averages:
@@ -258,7 +229,7 @@ def _settings(
         is_centered=bool(trainer.fit_intercept and trainer.center),
         is_scaled=bool(trainer.optimizer.scaled),
         rate=float(rate),
-        step_share=float(chains.step_share) if isinstance(chains, TemperedChains) else 1.0,
+        step_share=float(chains.step_share),
         momentum=np.float32(trainer.optimizer.momentum),
         hidden_offset_rate=HIDDEN_OFFSET_RATE,
         full_variance=FULL_VARIANCE,
@@ -307,11 +278,6 @@ def _keep(state: Any, phase: Any, chains: Any, stretch: Stretch, velocity: dict[
         state.hidden_offset = averages.hidden_offset
     if velocity:
         state.optimizer_state = {"velocity": velocity}
-    if isinstance(chains, TemperedChains):
-        swept = Tempered(source.states, source.log_ratios, source.origin, source.arrivals)
-        backend = state.machine.backend
-        chains = replace(chains, ladder=after(chains.ladder, swept, backend))
-        chains = phase.after_update(chains, source.log_ratios, backend)
-    elif source.kind == FROM_CHAINS:
-        chains = source.states
-    state.chains = chains
+    backend = state.machine.backend
+    chains = chains.after_fused(source, backend) if source.kind == FROM_CHAINS else NO_CHAINS
+    state.chains = phase.after_update(chains, source.log_ratios, backend)

@@ -10,6 +10,7 @@ import numpy as np
 
 from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.machine.machine import Machine
+from sklearn_rapid.training.chains import NO_CHAINS, Chains, as_chains
 
 
 @dataclass
@@ -21,7 +22,7 @@ class TrainingState:
     machine : Machine
     stream : RandomStream
     optimizer_state : object
-    chains : array of shape (n_chains, V), TemperedChains or None
+    chains : Chains
     visible_offset : array of shape (V,)
         The mean of all rows seen (float64).
     hidden_offset : array of shape (H,)
@@ -45,7 +46,7 @@ class TrainingState:
     machine: Machine
     stream: RandomStream
     optimizer_state: Any = None
-    chains: Any = None
+    chains: Chains = NO_CHAINS
     visible_offset: Any = None
     hidden_offset: Any = None
     n_rows: int = 0
@@ -85,7 +86,8 @@ class TrainingState:
     def from_host(cls, rest: dict[str, Any], machine: Machine) -> TrainingState:
         """The state of a machine from what `to_host` returned."""
         rest = map_arrays(rest, machine.backend.asarray)
-        return cls(machine, **{**rest, "stream": replace(rest["stream"])})
+        own = {"stream": replace(rest["stream"]), "chains": as_chains(rest.get("chains"))}
+        return cls(machine, **{**rest, **own})
 
 
 def map_arrays(tree: Any, function: Callable) -> Any:

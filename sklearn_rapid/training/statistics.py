@@ -114,8 +114,6 @@ class Sums:
         Σ_n w_n t_n over either phase, float64.
     data_square, model_square : number
         Σ_n w_n²: one over as many rows of equal weight as would tell as much.
-    step_share : float
-        The share of a full step that the model's states can follow.
     probes : tuple of Probe
     log_ratios : array of shape (n_sweeps, n_columns * n_rungs) or None
         What exchanges of tempered chains have seen.
@@ -131,7 +129,6 @@ class Sums:
     model_hidden: Any
     data_square: Any
     model_square: Any
-    step_share: float = 1.0
     probes: tuple[Probe, ...] = ()
     log_ratios: Any = None
 
@@ -147,7 +144,6 @@ class Sums:
                     "data_hidden", "model_hidden", "data_square", "model_square",
                 )
             ),
-            step_share=min(self.step_share, other.step_share),
             probes=self.probes + other.probes,
             log_ratios=xp.concat(log_ratios, axis=1) if log_ratios else None,
         )  # fmt: skip
@@ -209,7 +205,6 @@ def row_sums(
         data_hidden,
         model_hidden,
         *_squares(data, data_weights, negative, whole, backend),
-        negative.step_share,
         tuple(probes),
         negative.log_ratios,
     )

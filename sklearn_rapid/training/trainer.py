@@ -303,7 +303,7 @@ class Trainer:
         probe = self._probe(sums.probes, state)
         changes = energy_changes(machine, probe.visible, probe.hidden, direction)
         mean, variance = mean_and_variance(changes, probe.weights, backend.xp)
-        length = rate * sums.step_share
+        length = rate * state.chains.step_share
         of_units = variances(machine.visible_units, state.visible_offset, state.n_rows, backend)
         squared_length = length * length * n_varied_units(of_units, backend)
         squared_length = squared_length * share_of_full_step(sums, backend)

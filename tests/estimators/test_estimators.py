@@ -29,7 +29,6 @@ from sklearn_rapid.training.fit import run
 from sklearn_rapid.training.negative_phase import (
     PatternInducedCorrelations,
     PersistentContrastiveDivergence,
-    states_of,
 )
 from sklearn_rapid.training.optimizers import SGD
 from sklearn_rapid.training.trainer import Trainer
@@ -1146,7 +1145,7 @@ def test_chains_are_not_read_as_data():
     X = 16 * np.eye(4)
     model = RARBM(n_components=3, n_patterns=2, binarize=8, batch_size=4, random_state=0).fit(X)
     machine = model._machine(get_backend("numpy"))
-    chains = states_of(model._training_state["chains"], machine.backend)
+    chains = model._training_state["chains"].model_states(machine.backend)
     drawn = model.sample(chains.shape[0], n_gibbs_steps=0)
     np.testing.assert_array_equal(drawn, 0.5 * (chains + 1.0))
     assert 0.0 < drawn.mean() < 1.0

@@ -14,14 +14,13 @@ from sklearn_rapid.backends import RandomStream, get_backend
 from sklearn_rapid.datasets import make_bars
 from sklearn_rapid.machine.couplings import DenseCouplings, PatternCouplings
 from sklearn_rapid.machine.machine import Machine
+from sklearn_rapid.training.chains import PlainChains, TemperedChains
 from sklearn_rapid.training.negative_phase import (
     ContrastiveDivergence,
     Exact,
     ParallelTempering,
     PatternInducedCorrelations,
     PersistentContrastiveDivergence,
-    TemperedChains,
-    states_of,
 )
 from sklearn_rapid.training.optimizers import SGD, Adam, ExponentialDecay
 from sklearn_rapid.training.trainer import Trainer
@@ -219,9 +218,10 @@ def distinct_states(n):
 )
 def test_chains_go_on_in_turn(phase, batch_size, n_wanted):
     machine, old = machine_of("patterns"), distinct_states(8)
-    chains = phase.resume(old, machine, batch_size, RandomStream(0))
-    np.testing.assert_array_equal(chains, np.resize(old, (n_wanted, 9)))
-    assert phase.resume(chains, machine, batch_size, RandomStream(0)) is chains
+    chains = phase.resume(PlainChains(old), machine, batch_size, RandomStream(0))
+    np.testing.assert_array_equal(chains.states, np.resize(old, (n_wanted, 9)))
+    again = phase.resume(chains, machine, batch_size, RandomStream(0))
+    assert again.states is chains.states
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,7 @@ def test_ladders_go_on_in_turn(before, after, n_columns, n_cold):
     phase = ParallelTempering(**after)
     chains = phase.resume(old, machine, 20, stream)
     assert chains.ladder.n_columns == n_columns
-    cold_before, cold = (states_of(c, machine.backend) for c in (old, chains))
+    cold_before, cold = (c.model_states(machine.backend) for c in (old, chains))
     assert cold.shape == (n_cold, 9)
     np.testing.assert_array_equal(cold, np.resize(cold_before, (n_cold, 9)))
     assert chains.ladder.betas[: chains.ladder.top + 1] == old.ladder.betas[: old.ladder.top + 1]
@@ -270,7 +270,7 @@ def test_another_number_of_chains_is_not_ignored(phase, method):
     for n_chains in (6, 30):
         model.set_params(negative_phase=phase(n_chains=n_chains))
         getattr(model, method)(X)
-        chains = states_of(model._training_state["chains"], get_backend("numpy"))
+        chains = model._training_state["chains"].model_states(get_backend("numpy"))
         assert chains.shape == (n_chains, 9)
 
 
@@ -279,5 +279,5 @@ def test_chains_have_the_dtype_of_the_model(phase):
     model = RARBM(4, 3, negative_phase=phase, warm_start=True, max_iter=2, random_state=0).fit(X)
     for dtype in ("float64", "float32"):
         model.set_params(dtype=dtype).fit(X)
-        chains = states_of(model._training_state["chains"], get_backend("numpy"))
+        chains = model._training_state["chains"].model_states(get_backend("numpy"))
         assert chains.dtype == dtype == model._training_state["hidden_offset"].dtype

@@ -20,7 +20,6 @@ from sklearn_rapid.training.negative_phase import (
     ParallelTempering,
     PatternInducedCorrelations,
     PersistentContrastiveDivergence,
-    TemperedChains,
 )
 from sklearn_rapid.training.optimizers import SGD, Adam
 from sklearn_rapid.training.steps.penalties import Penalty
@@ -98,12 +97,12 @@ def arrays_of(state):
     """All numbers of a state by name."""
     rest = state.to_host()
     chains = rest.pop("chains")
-    if isinstance(chains, TemperedChains):
+    if chains.is_tempered:
         ladder = chains.ladder
         rest |= {name: getattr(ladder, name) for name in ("accepted", "origin", "arrivals")}
-        rest["lag"], chains = chains.lag, ladder.states
-    if chains is not None:
-        rest["chains"] = chains
+        rest |= {"lag": chains.lag, "chains": ladder.states}
+    elif chains.n_rows:
+        rest["chains"] = chains.states
     rest["stream"] = rest["stream"].position
     velocity = (rest.pop("optimizer_state") or {}).get("velocity", {})
     rest |= {f"velocity of {name}": v for name, v in velocity.items()}
@@ -133,7 +132,7 @@ def test_a_stretch_is_what_single_updates_are(kind, phase, setting):
         start = by.start(couplings(kind, backend), data[:BATCH_SIZE], RandomStream(3), backend)
         # The first update of a window looks for known states.
         by.update(start, data[:BATCH_SIZE], 0.05)
-        if isinstance(start.chains, TemperedChains):
+        if start.chains.is_tempered:
             start.chains = replace(start.chains, known=None)
         assert fused.n_at_once(by, start) > 1
         for first in range(0, len(data), BATCH_SIZE):
@@ -179,7 +178,7 @@ def test_no_step_where_data_and_model_agree(n_chains):
         assert fused.n_at_once(by, state) > 1
         before = state.copy()
         by.updates(state, data, 0.25)
-    np.testing.assert_array_equal(state.chains, 1.0)
+    np.testing.assert_array_equal(state.chains.states, 1.0)
     weights = state.machine.couplings.weights
     np.testing.assert_allclose(weights, before.machine.couplings.weights, atol=1e-2)
 

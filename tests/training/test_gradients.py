@@ -11,6 +11,7 @@ from tools.machines import KINDS, make_couplings, make_machine
 from sklearn_rapid.backends import RandomStream, get_backend
 from sklearn_rapid.machine.couplings import DenseCouplings, PatternCouplings
 from sklearn_rapid.machine.machine import Machine
+from sklearn_rapid.training.chains import NO_CHAINS
 from sklearn_rapid.training.negative_phase import (
     ContrastiveDivergence,
     Exact,
@@ -47,7 +48,7 @@ class Fixed(NegativePhase):
     def __init__(self, states):
         self.fixed = states
 
-    def n_rows(self, couplings, batch_size, chains=None):
+    def n_rows(self, couplings, batch_size, chains=NO_CHAINS):
         return 0
 
     def states(self, machine, data, chains, stream):
@@ -315,8 +316,8 @@ def test_change_is_the_derivative_along_the_steps(backend, kind):
 @pytest.mark.parametrize("biases", ["both", ""])
 def test_exact_phase_has_the_model_expectations(backend, shape, kind, biases):
     machine, exact = make_machine(kind, shape, backend, biases=biases)
-    negative, chains = Exact().states(machine, None, None, RandomStream(0))
-    assert chains is None
+    negative, chains = Exact().states(machine, None, NO_CHAINS, RandomStream(0))
+    assert chains is NO_CHAINS
     v, p = backend.to_numpy(negative.visible), backend.to_numpy(negative.weights)
     h = machine.hidden_mean(negative.visible) if negative.hidden is None else negative.hidden
     h = backend.to_numpy(h)
@@ -641,8 +642,8 @@ def test_pure_pattern_induced_correlations(backend, hidden):
     visible_signs = np.array([[1.0, -1.0, 1.0], [-1.0, 1.0, 1.0]])
     hidden_signs = np.array([[1.0, -1.0], [1.0, 1.0]])
     phase = PatternInducedCorrelations(0, hidden=hidden)
-    negative, chains = phase.states(machine, None, None, RandomStream(0))
-    assert chains is None and negative.weights is None
+    negative, chains = phase.states(machine, None, NO_CHAINS, RandomStream(0))
+    assert chains is NO_CHAINS and negative.weights is None
     np.testing.assert_array_equal(backend.to_numpy(negative.visible), visible_signs)
     if hidden == "pattern":
         np.testing.assert_array_equal(backend.to_numpy(negative.hidden), hidden_signs)
@@ -669,7 +670,7 @@ def test_persistent_pattern_chains_are_as_many_as_rows_or_patterns(backend, batc
     chains = PatternInducedCorrelations(1).start(machine, batch_size, RandomStream(0))
     patterns = backend.to_numpy(machine.couplings.visible_patterns)
     expected = np.where(patterns >= 0, 1.0, -1.0)[np.arange(n_chains) % 4]
-    np.testing.assert_array_equal(backend.to_numpy(chains), expected)
+    np.testing.assert_array_equal(backend.to_numpy(chains.states), expected)
 
 
 def test_phases_without_chains_start_without(backend):
@@ -680,14 +681,14 @@ def test_phases_without_chains_start_without(backend):
         PatternInducedCorrelations(0),
         PatternInducedCorrelations(1, persistent=False),
     ]
-    assert [phase.start(machine, 10, RandomStream(0)) for phase in phases] == [None] * 4
+    assert [phase.start(machine, 10, RandomStream(0)) for phase in phases] == [NO_CHAINS] * 4
 
 
 @pytest.mark.parametrize(("n_chains", "expected"), [(None, 10), (3, 3)])
 def test_persistent_chains_are_as_many_as_asked(backend, n_chains, expected):
     machine, _ = make_machine("dense", (5, 6), backend)
     phase = PersistentContrastiveDivergence(n_chains=n_chains)
-    assert tuple(phase.start(machine, 10, RandomStream(0)).shape) == (expected, 5)
+    assert phase.start(machine, 10, RandomStream(0)).states.shape == (expected, 5)
 
 
 @pytest.mark.parametrize(
@@ -701,9 +702,11 @@ def test_persistent_chains_go_on_from_where_they_were(backend, phase):
     trainer = Trainer(phase, SGD(), batch_size=9)
     state = start(machine, trainer, data)
     for _ in range(3):
-        expected = backend.to_numpy(state.machine.gibbs(state.chains, 2, replace(state.stream)))
+        expected = backend.to_numpy(
+            state.machine.gibbs(state.chains.states, 2, replace(state.stream))
+        )
         trainer.update(state, data, rate=0.1)
-        np.testing.assert_array_equal(backend.to_numpy(state.chains), expected)
+        np.testing.assert_array_equal(backend.to_numpy(state.chains.states), expected)
 
 
 @pytest.mark.parametrize("n_gibbs_steps", [1, 10])
@@ -785,13 +788,13 @@ def test_a_sane_update_changes_the_state_but_no_copy_of_it(backend):
     trainer = Trainer(PersistentContrastiveDivergence(), Adam(), batch_size=8)
     state = start(machine, trainer, data)
     kept, before = state.copy(), parameters_of(state.machine)
-    chains = backend.to_numpy(state.chains).copy()
+    chains = backend.to_numpy(state.chains.states).copy()
     trainer.update(state, data, rate=0.1)
     assert state.n_updates == 1
     for name, value in parameters_of(state.machine).items():
         assert not np.array_equal(value, before[name])
         np.testing.assert_array_equal(parameters_of(kept.machine)[name], before[name])
-    np.testing.assert_array_equal(backend.to_numpy(kept.chains), chains)
+    np.testing.assert_array_equal(backend.to_numpy(kept.chains.states), chains)
     assert (kept.n_updates, kept.optimizer_state["n_updates"]) == (0, 0)
 
 

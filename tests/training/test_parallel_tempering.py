@@ -15,12 +15,11 @@ from tools.machines import KINDS, make_machine
 from sklearn_rapid import RARBM, RBM
 from sklearn_rapid.backends import RandomStream, get_backend
 from sklearn_rapid.training import fused
+from sklearn_rapid.training.chains import PlainChains, TemperedChains
 from sklearn_rapid.training.negative_phase import (
     ParallelTempering,
     PersistentContrastiveDivergence,
-    TemperedChains,
     _tempered,
-    states_of,
 )
 from sklearn_rapid.training.state import TrainingState
 
@@ -42,7 +41,7 @@ def test_states_stay_in_the_distribution(backend, kind):
     chains = TemperedChains(ladder, backend.xp.zeros((), dtype=backend.xp.float64), 1)
     negative, after = ParallelTempering(n_sweeps=2).states(machine, None, chains, RandomStream(1))
     v = backend.to_numpy(negative.visible)
-    assert negative.weights is None and negative.hidden is None and negative.step_share == 1.0
+    assert negative.weights is None and negative.hidden is None
     assert v.shape[0] == 2 * n_columns(backend)
     for rung in range(2):
         assert p_value_of_states(v[rung::2], exact.visible_probabilities()) > FALSE_ALARM_RATE
@@ -55,7 +54,7 @@ def test_start():
     ladder = chains.ladder
     assert (ladder.n_columns, ladder.top) == (6, 2)
     assert ladder.n_columns * (ladder.n_rungs - ladder.top) >= 100
-    assert states_of(chains, machine.backend).shape == (102, 30)
+    assert chains.model_states(machine.backend).shape == (102, 30)
     few = ParallelTempering(n_chains=3).start(machine, 100, RandomStream(0)).ladder
     assert (few.n_columns, few.n_rungs) == (6, 3)
     given = ParallelTempering(n_chains=40, n_columns=10, n_rungs=5)
@@ -66,19 +65,19 @@ def test_start():
 def test_patterns_have_a_chain_each():
     machine = numba_machine("patterns", n_patterns=50)
     chains = ParallelTempering().start(machine, 20, RandomStream(0))
-    assert states_of(chains, machine.backend).shape[0] >= 50
+    assert chains.model_states(machine.backend).shape[0] >= 50
 
 
 def test_other_chains_are_taken_over_and_left_behind():
     """From "pcd" to "auto": columns start from its chains. Back: the states at β = 1 go on."""
     machine = numba_machine()
     old = np.sign(np.random.default_rng(0).normal(size=(8, 30))).astype(np.float32)
-    chains = ParallelTempering().resume(old, machine, 100, RandomStream(0))
+    chains = ParallelTempering().resume(PlainChains(old), machine, 100, RandomStream(0))
     states = chains.ladder.states.reshape(6, -1, 30)
     np.testing.assert_array_equal(states, np.repeat(old[:6, None], states.shape[1], axis=1))
     assert ParallelTempering().resume(chains, machine, 100, RandomStream(0)) is chains
     back = PersistentContrastiveDivergence().resume(chains, machine, 100, RandomStream(0))
-    np.testing.assert_array_equal(back, states_of(chains, machine.backend)[:100])
+    np.testing.assert_array_equal(back.states, chains.model_states(machine.backend)[:100])
 
 
 def swept(phase, lag, share=1.0, n_arrivals=1):
@@ -90,8 +89,7 @@ def swept(phase, lag, share=1.0, n_arrivals=1):
     sums = np.asarray(0.5 * lag * _tempered.WINDOW)
     chains = replace(chains, ladder=ladder, lag=sums, step_share=share)
     chains = phase.before_update(chains, machine.backend)
-    negative, chains = phase.states(machine, None, chains, RandomStream(1))
-    assert negative.step_share == chains.step_share
+    _, chains = phase.states(machine, None, chains, RandomStream(1))
     assert chains.mean_lag == pytest.approx(lag, nan_ok=True)
     assert chains.ladder.n_sweeps == 1
     return chains
@@ -103,7 +101,7 @@ def test_chains_that_lag_get_columns_and_then_shorter_steps():
     assert swept(phase, limit - 0.1).ladder.n_columns == 6
     chains = swept(phase, limit + 0.1)
     assert (chains.ladder.n_columns, chains.step_share) == (12, 1.0)
-    assert states_of(chains, get_backend("numpy")).shape[0] >= 200
+    assert chains.model_states(get_backend("numpy")).shape[0] >= 200
     # More columns are no help where no state gets through.
     chains = swept(phase, limit + 0.1, n_arrivals=0)
     assert (chains.ladder.n_columns, chains.step_share) == (6, 0.9)
@@ -132,7 +130,7 @@ def test_columns_grow_with_the_barrier(monkeypatch):
             chains = phase.before_update(replace(chains, ladder=ladder), machine.backend)
             negative, chains = phase.states(machine, None, chains, stream)
             assert chains.barrier == pytest.approx(barrier)
-            assert chains.step_share == negative.step_share == 1.0
+            assert chains.step_share == 1.0
             assert negative.visible.shape[0] < 200
         return chains.ladder.n_columns
 
@@ -265,7 +263,7 @@ def test_warm_start_from_one_phase_to_another(first, then):
     model = RARBM(8, 4, max_iter=3, warm_start=True, negative_phase=first, random_state=0).fit(X)
     model.set_params(negative_phase=then).fit(X)
     chains = model._training_state["chains"]
-    assert isinstance(chains, TemperedChains) == (then == "auto")
+    assert chains.is_tempered == (then == "auto")
     assert np.isfinite(model.components_).all()
 
 

@@ -22,7 +22,6 @@ from sklearn_rapid.training.fit.verdict import (
     quick_log_partition,
     weights_or_none,
 )
-from sklearn_rapid.training.negative_phase import states_of
 from sklearn_rapid.training.state import TrainingState
 
 # Rows that likelihoods are compared on.
@@ -176,7 +175,7 @@ def culprit(state: TrainingState, rows: Any, found: Comparison, name_of_unit: An
                 f" Row {i} of those looked at has {np.exp(min(log_p[i], 0.0)):.2f} of its "
                 f"probability, and {share:.2g} of the rows are like it."
             )
-    states = states_of(state.chains, machine.backend)
+    states = state.chains.model_states(machine.backend)
     if states is None:
         return ""
     shown = np.flatnonzero((v == v).any(axis=0))

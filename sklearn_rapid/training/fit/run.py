@@ -23,7 +23,7 @@ from sklearn_rapid.training.fit.independent import (
     independent_columns,
 )
 from sklearn_rapid.training.fit.progress import Progress, digest_of, new_fit_id, unfinished
-from sklearn_rapid.training.fit.verdict import VALIDATED_ROWS, Verdict, figures_of_chains, validate
+from sklearn_rapid.training.fit.verdict import VALIDATED_ROWS, Verdict, validate
 from sklearn_rapid.training.state import TrainingState
 from sklearn_rapid.training.trainer import Diverged, Trainer, batches
 
@@ -128,7 +128,7 @@ class Run:
             "learning_rate": rate,
             "n_updates": self.state.n_updates,
         }
-        values.update(figures_of_chains(self.state.chains))
+        values.update(self.state.chains.figures())
         if self.split.validation is not None:
             verdict = self.validate()
             values.update(verdict.figures)

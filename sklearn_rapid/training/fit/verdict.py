@@ -12,7 +12,6 @@ from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.machine.clamped import columns_unknown, free_energy_bound
 from sklearn_rapid.machine.partition import exact_log_partition, n_enumerated
 from sklearn_rapid.machine.tempered_partition import followed_log_partition, tempered_log_partition
-from sklearn_rapid.training.negative_phase import TemperedChains, states_of
 from sklearn_rapid.training.state import TrainingState
 
 # Rows that free energies and pseudo-likelihoods are taken of: their spread is a few nats, so that
@@ -61,7 +60,7 @@ def validate(state: TrainingState, rows: Sequence, weights: Sequence) -> Verdict
         for v, w in zip(rows, weights, strict=True)
     ]
     gap = energies[0] - energies[1]
-    has_ladder = isinstance(state.chains, TemperedChains)
+    has_ladder = state.chains.is_tempered
     is_whole = all(columns_unknown(v, machine.backend).size == 0 for v in rows)
     if has_ladder or not (machine.has_pseudo_likelihood and is_whole):
         of_state = _log_partition_of_ladder if has_ladder else quick_log_partition
@@ -91,19 +90,6 @@ def log_volume_of_known(state: TrainingState, v: Any, weights: Any) -> float:
 def weights_or_none(weights: Any) -> Any:
     """Weights, or none where they are all zero: of rows that happened to be set aside."""
     return weights if weights is not None and weights.any() else None
-
-
-def figures_of_chains(chains: Any) -> dict[str, float]:
-    """How tempered chains fare, for the history; nothing for others."""
-    if not isinstance(chains, TemperedChains):
-        return {}
-    return {
-        "barrier": chains.barrier,
-        "lag": chains.mean_lag,
-        "n_rungs": float(chains.ladder.top + 1),
-        "n_columns": float(chains.ladder.n_columns),
-        "step_share": chains.step_share,
-    }
 
 
 def _log_partition_of_ladder(state: TrainingState, rows: Sequence) -> tuple[float, float]:
@@ -143,14 +129,11 @@ def quick_log_partition(
     if n_enumerated(machine) <= LARGEST_QUICK_EXACT:
         exact = exact_log_partition(machine)
         return exact.value, exact.error
-    betas = None
-    if isinstance(chains, TemperedChains):
-        betas = np.array(chains.ladder.betas[: chains.ladder.top + 1])
     estimate, *_ = tempered_log_partition(
         machine,
         RandomStream(state.stream.seed, FIRST_DRAW + DRAWS_OF_AN_UPDATE * state.n_updates),
-        start=states_of(chains, machine.backend),
-        betas=betas,
+        start=chains.model_states(machine.backend),
+        betas=chains.betas,
         n_columns=QUICK_COLUMNS,
         tol=tol,
         max_rows=max_rows,

@@ -5,12 +5,7 @@ state. The training loop never asks which one it runs. Hyperparameters live on t
 here; chains are passed in and returned, so that clones are safe and resuming is exact.
 """
 
-from sklearn_rapid.training.negative_phase._base import (
-    NegativePhase,
-    NegativeStates,
-    TemperedChains,
-    states_of,
-)
+from sklearn_rapid.training.negative_phase._base import NegativePhase, NegativeStates
 from sklearn_rapid.training.negative_phase._chains import (
     ContrastiveDivergence,
     PatternInducedCorrelations,
@@ -27,8 +22,6 @@ __all__ = [
     "ParallelTempering",
     "PatternInducedCorrelations",
     "PersistentContrastiveDivergence",
-    "TemperedChains",
-    "states_of",
 ]
 
 BY_NAME = {

@@ -11,7 +11,7 @@ from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.checks.compat import ValidatedParameters as _ValidatedParameters
 from sklearn_rapid.machine.couplings import Couplings
 from sklearn_rapid.machine.machine import Machine
-from sklearn_rapid.machine.tempering import Ladder, cold_states
+from sklearn_rapid.training.chains import NO_CHAINS, Chains, PlainChains
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,6 @@ class NegativeStates:
     stand_for_two : bool
         Whether each state stands for its negative too, in the gradient of the couplings: both
         add the same to it. The biases' gradient would be wrong.
-    step_share : float in (0, 1]
-        The share of a full step that the states can follow.
     log_ratios : array of shape (n_sweeps, n_columns * n_rungs) or None
         What the exchanges of tempered chains have seen.
     n_known : int
@@ -41,7 +39,6 @@ class NegativeStates:
     weights: Any | None = None
     hidden: Any | None = None
     stand_for_two: bool = False
-    step_share: float = 1.0
     log_ratios: Any = None
     n_known: int = 0
 
@@ -70,38 +67,29 @@ class NegativePhase(_ValidatedParameters):
                 "phases 'exact', 'cd', 'pcd'."
             )
 
-    def n_rows(self, couplings: Couplings, batch_size: int, chains: Any = None) -> int:
-        """How many rows pass through the couplings in one update, to choose their form."""
+    def n_rows(self, couplings: Couplings, batch_size: int, chains: Chains = NO_CHAINS) -> int:
+        """Number of rows mapped through the couplings in an update, to choose their form."""
         raise NotImplementedError
 
-    def start(self, machine: Machine, batch_size: int, stream: RandomStream) -> Any:
-        """The chains before the first update, or None.
+    def start(self, machine: Machine, batch_size: int, stream: RandomStream) -> Chains:
+        """The chains before the first update."""
+        return NO_CHAINS
 
-        Parameters
-        ----------
-        machine : Machine
-        batch_size : int
-        stream : RandomStream
-
-        Returns
-        -------
-        array of shape (n, V), object of the phase's own, or None
-        """
-        return None
-
-    def resume(self, chains: Any, machine: Machine, batch_size: int, stream: RandomStream) -> Any:
+    def resume(
+        self, chains: Chains, machine: Machine, batch_size: int, stream: RandomStream
+    ) -> Chains:
         """The chains to go on with, from those that this phase or another one has left."""
-        if chains is None:
+        states = chains.model_states(machine.backend) if self.is_persistent else None
+        if states is None:
             return self.start(machine, batch_size, stream)
-        return states_of(chains, machine.backend)
+        return PlainChains(states)
 
     def states(
-        self, machine: Machine, data: Any, chains: Any, stream: RandomStream
-    ) -> tuple[NegativeStates, Any]:
+        self, machine: Machine, data: Any, chains: Chains, stream: RandomStream
+    ) -> tuple[NegativeStates, Chains]:
         """States for one update, given a batch of data, and the next state of the chains.
 
-        The chains may be some of those that there are: what takes all of them is done before
-        and after.
+        The chains may be a share of all: what takes all of them is done before and after.
         """
         raise NotImplementedError
 
@@ -110,64 +98,36 @@ class NegativePhase(_ValidatedParameters):
         negative: NegativeStates,
         machine: Machine,
         data: Any,
-        chains: Any,
+        chains: Chains,
         stream: RandomStream,
-    ) -> tuple[NegativeStates, Any]:
+    ) -> tuple[NegativeStates, Chains]:
         """The states, and those that rows show to be modes where no chain finds them."""
         return negative, chains
 
-    def before_update(self, chains: Any, backend: Any) -> Any:
-        """All chains as they go into an update."""
+    def is_due(self, chains: Chains) -> bool:
+        """Whether `before_update` changes the chains before the next update."""
+        return False
+
+    def n_updates_before_look(self, chains: Chains) -> float:
+        """Number of updates before `before_update` or `with_known_states` changes the chains."""
+        return np.inf
+
+    def before_update(self, chains: Chains, backend: Any) -> Chains:
+        """Change all chains before an update, at the end of a window of them."""
         return chains
 
-    def after_update(self, chains: Any, log_ratios: Any, backend: Any) -> Any:
-        """The chains after an update, given what the exchanges of all of them have seen."""
+    def after_update(self, chains: Chains, log_ratios: Any, backend: Any) -> Chains:
+        """Keep what the exchanges of all chains have shown in an update."""
         return chains
 
 
-@dataclass(frozen=True)
-class TemperedChains:
-    """A ladder that follows a model in training.
-
-    Attributes
-    ----------
-    ladder : Ladder
-    lag : array without axes
-        The sum over the ladder's sweeps of how far its states lag behind the model, in nats.
-    n_wanted : int
-        How many states at β = 1 there shall be if columns are added.
-    step_share : float
-        See `NegativeStates`.
-    barrier, mean_lag : float
-        Of the last window of sweeps that was looked at; NaN before the first.
-    known : array of shape (n, V) or None
-        States more probable than the chains show (`sklearn_rapid.machine.known_states`).
-    entropy : float
-        Of the rest of the model, in nats, when that was found.
-    """
-
-    ladder: Ladder
-    lag: Any
-    n_wanted: int
-    step_share: float = 1.0
-    barrier: float = float("nan")
-    mean_lag: float = float("nan")
-    known: Any = None
-    entropy: float = float("nan")
-
-
-def states_of(chains: Any, backend: Any) -> Any:
-    """The states at the model's own temperature that chains of any phase hold: (n, V) or None."""
-    return cold_states(chains.ladder, backend) if isinstance(chains, TemperedChains) else chains
-
-
-def in_turn(states: Any, n_chains: int, machine: Machine) -> Any:
-    """So many chains that go on from these states, each taken in turn, in the machine's dtype."""
+def in_turn(states: Any, n_chains: int, machine: Machine) -> PlainChains:
+    """Chains that go on from these states, each taken in turn, in the machine's dtype."""
     backend, xp = machine.backend, machine.backend.xp
     if states.shape[0] != n_chains:
         rows = backend.asarray(np.arange(n_chains) % states.shape[0], "int64")
         states = xp.take(states, rows, axis=0)
-    return as_dtype_of(machine, states)
+    return PlainChains(as_dtype_of(machine, states))
 
 
 def as_dtype_of(machine: Machine, states: Any) -> Any:

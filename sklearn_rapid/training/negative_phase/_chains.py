@@ -8,12 +8,8 @@ from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.checks.compat import Count, StrOptions
 from sklearn_rapid.machine.couplings import Couplings
 from sklearn_rapid.machine.machine import Machine
-from sklearn_rapid.training.negative_phase._base import (
-    NegativePhase,
-    NegativeStates,
-    in_turn,
-    states_of,
-)
+from sklearn_rapid.training.chains import NO_CHAINS, Chains, PlainChains
+from sklearn_rapid.training.negative_phase._base import NegativePhase, NegativeStates, in_turn
 
 
 class ContrastiveDivergence(NegativePhase):
@@ -34,15 +30,15 @@ class ContrastiveDivergence(NegativePhase):
     def __init__(self, n_gibbs_steps: int = 1) -> None:
         self.n_gibbs_steps = n_gibbs_steps
 
-    def n_rows(self, couplings: Couplings, batch_size: int, chains: Any = None) -> int:
+    def n_rows(self, couplings: Couplings, batch_size: int, chains: Chains = NO_CHAINS) -> int:
         """One row each way, each step, for each row of the batch."""
         return 2 * self.n_gibbs_steps * batch_size
 
     def states(
-        self, machine: Machine, data: Any, chains: Any, stream: RandomStream
-    ) -> tuple[NegativeStates, Any]:
+        self, machine: Machine, data: Any, chains: Chains, stream: RandomStream
+    ) -> tuple[NegativeStates, Chains]:
         """The data after k steps."""
-        return NegativeStates(machine.gibbs(data, self.n_gibbs_steps, stream)), None
+        return NegativeStates(machine.gibbs(data, self.n_gibbs_steps, stream)), NO_CHAINS
 
 
 class PersistentContrastiveDivergence(NegativePhase):
@@ -74,33 +70,34 @@ class PersistentContrastiveDivergence(NegativePhase):
         """True: chains live on."""
         return True
 
-    def n_rows(self, couplings: Couplings, batch_size: int, chains: Any = None) -> int:
+    def n_rows(self, couplings: Couplings, batch_size: int, chains: Chains = NO_CHAINS) -> int:
         """One row each way, each step, for each chain."""
-        n_chains = (self.n_chains or batch_size) if chains is None else chains.shape[0]
-        return 2 * self.n_gibbs_steps * n_chains
+        return 2 * self.n_gibbs_steps * (chains.n_rows or self.n_chains or batch_size)
 
-    def start(self, machine: Machine, batch_size: int, stream: RandomStream) -> Any:
+    def start(self, machine: Machine, batch_size: int, stream: RandomStream) -> Chains:
         """Independent units with the visible biases."""
         n_chains = self.n_chains or batch_size
         xp = machine.backend.xp
         field = xp.zeros((n_chains, machine.n_visible), dtype=machine.visible_bias.dtype)
         field += machine.visible_bias
         drawn = machine.visible_units.sample(field, machine.backend, stream, stream.reserve())
-        return xp.astype(drawn, machine.visible_bias.dtype)
+        return PlainChains(xp.astype(drawn, machine.visible_bias.dtype))
 
-    def resume(self, chains: Any, machine: Machine, batch_size: int, stream: RandomStream) -> Any:
+    def resume(
+        self, chains: Chains, machine: Machine, batch_size: int, stream: RandomStream
+    ) -> Chains:
         """The chains that were left; where others are wanted than there are, they go on in turn."""
-        states = states_of(chains, machine.backend)
+        states = chains.model_states(machine.backend)
         if states is None:
             return self.start(machine, batch_size, stream)
         return in_turn(states, self.n_chains or batch_size, machine)
 
     def states(
-        self, machine: Machine, data: Any, chains: Any, stream: RandomStream
-    ) -> tuple[NegativeStates, Any]:
+        self, machine: Machine, data: Any, chains: Chains, stream: RandomStream
+    ) -> tuple[NegativeStates, Chains]:
         """The chains, k steps on."""
-        chains = machine.gibbs(chains, self.n_gibbs_steps, stream)
-        return NegativeStates(chains), chains
+        states = machine.gibbs(chains.states, self.n_gibbs_steps, stream)
+        return NegativeStates(states), PlainChains(states)
 
 
 class PatternInducedCorrelations(NegativePhase):
@@ -159,38 +156,40 @@ class PatternInducedCorrelations(NegativePhase):
                 f"n_gibbs_steps={self.n_gibbs_steps}."
             )
 
-    def n_rows(self, couplings: Couplings, batch_size: int, chains: Any = None) -> int:
+    def n_rows(self, couplings: Couplings, batch_size: int, chains: Chains = NO_CHAINS) -> int:
         """One row each way, each step, for each chain."""
         return 2 * self.n_gibbs_steps * self._n_chains(couplings, batch_size)
 
-    def start(self, machine: Machine, batch_size: int, stream: RandomStream) -> Any:
+    def start(self, machine: Machine, batch_size: int, stream: RandomStream) -> Chains:
         """The patterns' signs, repeated in turn to the number of chains."""
-        if not self.persistent or self.n_gibbs_steps == 0:
-            return None
+        if not self.is_persistent:
+            return NO_CHAINS
         xp = machine.backend.xp
         seeds = self._seeds(machine)
         n_chains = self._n_chains(machine.couplings, batch_size)
-        return xp.take(seeds, xp.arange(n_chains) % seeds.shape[0], axis=0)
+        return PlainChains(xp.take(seeds, xp.arange(n_chains) % seeds.shape[0], axis=0))
 
-    def resume(self, chains: Any, machine: Machine, batch_size: int, stream: RandomStream) -> Any:
+    def resume(
+        self, chains: Chains, machine: Machine, batch_size: int, stream: RandomStream
+    ) -> Chains:
         """The chains that were left; where others are wanted than there are, they go on in turn."""
-        states = states_of(chains, machine.backend)
+        states = chains.model_states(machine.backend)
         if states is None or not self.is_persistent:
             return self.start(machine, batch_size, stream)
         return in_turn(states, self._n_chains(machine.couplings, batch_size), machine)
 
     def states(
-        self, machine: Machine, data: Any, chains: Any, stream: RandomStream
-    ) -> tuple[NegativeStates, Any]:
+        self, machine: Machine, data: Any, chains: Chains, stream: RandomStream
+    ) -> tuple[NegativeStates, Chains]:
         """The patterns themselves, or what k steps make of them or of the chains."""
         if self.n_gibbs_steps == 0:
             hidden = None
             if self.hidden == "pattern":
                 hidden = machine.backend.sign(machine.couplings.hidden_patterns)
-            return NegativeStates(self._seeds(machine), hidden=hidden), None
-        start = chains if self.persistent else self._seeds(machine)
+            return NegativeStates(self._seeds(machine), hidden=hidden), NO_CHAINS
+        start = chains.states if self.persistent else self._seeds(machine)
         states = machine.gibbs(start, self.n_gibbs_steps, stream)
-        return NegativeStates(states), states if self.persistent else None
+        return NegativeStates(states), PlainChains(states) if self.persistent else NO_CHAINS
 
     def _n_chains(self, couplings: Couplings, batch_size: int) -> int:
         n_patterns = couplings.n_patterns if couplings.uses_patterns else couplings.shape[1]

@@ -8,6 +8,7 @@ from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.machine.couplings import Couplings
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.machine.partition import dtype_name, enumerate_spins, smaller_layer_first
+from sklearn_rapid.training.chains import NO_CHAINS, Chains
 from sklearn_rapid.training.negative_phase._base import NegativePhase, NegativeStates
 
 LARGEST_EXACT_LAYER = 20
@@ -38,13 +39,13 @@ class Exact(NegativePhase):
                 f"{machine.n_hidden} hidden ones. Use 'pcd' for larger models."
             )
 
-    def n_rows(self, couplings: Couplings, batch_size: int, chains: Any = None) -> int:
+    def n_rows(self, couplings: Couplings, batch_size: int, chains: Chains = NO_CHAINS) -> int:
         """All states of the smaller layer."""
         return 2 ** min(couplings.shape)
 
     def states(
-        self, machine: Machine, data: Any, chains: Any, stream: RandomStream
-    ) -> tuple[NegativeStates, Any]:
+        self, machine: Machine, data: Any, chains: Chains, stream: RandomStream
+    ) -> tuple[NegativeStates, Chains]:
         """Every state of the smaller layer; the other layer's means where that is visible.
 
         Where a state and its negative weigh the same, those whose last spin is -1.
@@ -62,4 +63,4 @@ class Exact(NegativePhase):
             hidden = states
         p = xp.exp(xp.min(energies) - energies)
         p = xp.astype(p / xp.sum(p), machine.visible_bias.dtype)
-        return NegativeStates(visible, p, hidden, stand_for_two=machine.is_even), None
+        return NegativeStates(visible, p, hidden, stand_for_two=machine.is_even), NO_CHAINS

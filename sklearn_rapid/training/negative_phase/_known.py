@@ -25,7 +25,8 @@ from sklearn_rapid.machine.tempering import (
     log_partition_gain,
     sweep,
 )
-from sklearn_rapid.training.negative_phase._base import NegativeStates, TemperedChains
+from sklearn_rapid.training.chains import TemperedChains
+from sklearn_rapid.training.negative_phase._base import NegativeStates
 
 # Sweeps that tell whether known states may matter, to some nats, and those that tell how much. They
 # have random numbers of their own: training goes on as if there were none.

@@ -21,12 +21,8 @@ from sklearn_rapid.machine.tempering import (
     sweep,
     travels,
 )
-from sklearn_rapid.training.negative_phase._base import (
-    NegativePhase,
-    NegativeStates,
-    TemperedChains,
-    as_dtype_of,
-)
+from sklearn_rapid.training.chains import NO_CHAINS, Chains, TemperedChains
+from sklearn_rapid.training.negative_phase._base import NegativePhase, NegativeStates, as_dtype_of
 from sklearn_rapid.training.negative_phase._known import acquainted, with_known
 
 # Sweeps between two looks at how the ladder does.
@@ -112,27 +108,25 @@ class ParallelTempering(NegativePhase):
         """True: chains live on."""
         return True
 
-    def n_rows(self, couplings: Couplings, batch_size: int, chains: Any = None) -> int:
+    def n_rows(self, couplings: Couplings, batch_size: int, chains: Chains = NO_CHAINS) -> int:
         """One row each way, each sweep, for each chain at any β."""
-        rows = self._n_cold(couplings, batch_size)
-        if isinstance(chains, TemperedChains):
-            rows = chains.ladder.n_columns * chains.ladder.n_rungs
-        return 2 * self.n_sweeps * rows
+        return 2 * self.n_sweeps * (chains.n_rows or self._n_cold(couplings, batch_size))
 
     def start(self, machine: Machine, batch_size: int, stream: RandomStream) -> TemperedChains:
         """A short ladder of fair coins."""
         return self._started(None, machine, batch_size, stream)
 
     def resume(
-        self, chains: Any, machine: Machine, batch_size: int, stream: RandomStream
+        self, chains: Chains, machine: Machine, batch_size: int, stream: RandomStream
     ) -> TemperedChains:
         """The ladder that was left, or one that starts from the chains of another phase.
 
         Where other numbers of chains or columns are wanted than there are, its states go on in
         turn. Another number of rungs comes with the end of a window, as any does.
         """
-        if not isinstance(chains, TemperedChains):
-            states = None if chains is None else as_dtype_of(machine, chains)
+        if not chains.is_tempered:
+            states = chains.model_states(machine.backend)
+            states = None if states is None else as_dtype_of(machine, states)
             return self._started(states, machine, batch_size, stream)
         ladder = chains.ladder
         if ladder.states.dtype != machine.visible_bias.dtype:
@@ -150,12 +144,12 @@ class ParallelTempering(NegativePhase):
         return replace(chains, ladder=ladder, lag=_zero(backend), n_wanted=n_wanted)
 
     def states(
-        self, machine: Machine, data: Any, chains: Any, stream: RandomStream
-    ) -> tuple[NegativeStates, Any]:
+        self, machine: Machine, data: Any, chains: TemperedChains, stream: RandomStream
+    ) -> tuple[NegativeStates, TemperedChains]:
         """The states at β = 1 after the sweeps."""
         ladder, log_ratios = sweep(chains.ladder, machine, self.n_sweeps, stream)
         cold = cold_states(ladder, machine.backend)
-        negative = NegativeStates(cold, step_share=chains.step_share, log_ratios=log_ratios)
+        negative = NegativeStates(cold, log_ratios=log_ratios)
         return negative, replace(chains, ladder=ladder)
 
     def with_known_states(
@@ -180,14 +174,15 @@ class ParallelTempering(NegativePhase):
         """Whether the ladder is looked at before the next sweep."""
         return chains.ladder.n_sweeps >= WINDOW
 
-    def n_updates_to_look(self, chains: TemperedChains) -> int:
-        """For how many updates neither the ladder nor known states are looked at."""
-        if self.is_due(chains) or chains.ladder.n_sweeps == 0 or chains.known is not None:
+    def n_updates_before_look(self, chains: TemperedChains) -> int:
+        """Number of updates before the ladder or known states are looked at."""
+        n_sweeps = chains.ladder.n_sweeps
+        if self.is_due(chains) or n_sweeps == 0 or chains.known is not None:
             return 0
-        return -(-(WINDOW - chains.ladder.n_sweeps) // self.n_sweeps)
+        return -(-(WINDOW - n_sweeps) // self.n_sweeps)
 
     def before_update(self, chains: TemperedChains, backend: Any) -> TemperedChains:
-        """After a window of sweeps, the ladder is looked at."""
+        """Look at the ladder after a window of sweeps."""
         return self._reconsidered(chains, backend) if self.is_due(chains) else chains
 
     def after_update(self, chains: TemperedChains, log_ratios: Any, backend: Any) -> TemperedChains:
