@@ -1,4 +1,4 @@
-"""The partition function by annealing: chains from independent units to the machine."""
+"""Estimate the partition function by annealed importance sampling (AIS)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.machine.partition import LogPartition
 from sklearn_rapid.machine.tempering import base_log_partition
 
-# An estimate rests on at least so many chains, and on this share of them.
+# A trusted estimate has at least this many effective chains, and this share of all.
 SMALLEST_TRUSTED_SIZE, SMALLEST_TRUSTED_SHARE = 10.0, 0.05
 
 
@@ -24,7 +24,7 @@ def ais_log_partition(
     n_chains: int = 200,
     n_temperatures: int = 2000,
 ) -> LogPartition:
-    """log Z by annealed importance sampling (Neal 2001; Salakhutdinov and Murray 2008).
+    """Estimate log Z by annealed importance sampling (Neal 2001; Salakhutdinov and Murray 2008).
 
     Chains start from independent units and are annealed to the machine along
 
@@ -39,8 +39,8 @@ def ais_log_partition(
     stream : RandomStream
     base_mean : array of shape (V,), optional
         Means of the visible units in the base distribution, whose fields are a: artanh(mean) of
-        spins. It has no effect on a machine that is symmetric under v -> -v, for want of biases:
-        a base that is not could not reach the mirror image of its modes (log 2 would be missing).
+        spins. It is ignored for machines without biases, which are symmetric under v -> -v: chains
+        from an asymmetric base would not reach the mirror images of modes (log 2 would be missing).
     n_chains, n_temperatures : int
         The temperatures are equally spaced in β.
 
@@ -65,7 +65,7 @@ def ais_log_partition(
 
 
 def _base_of_mean(machine: Machine, mean: np.ndarray) -> Any:
-    """Fields in which independent units have this mean, or nearly."""
+    """Return fields in which independent units have this mean, or nearly."""
     mean = machine.visible_units.inner_mean(np.asarray(mean, dtype=np.float64))
     mean = machine.backend.asarray(mean)
     return machine.visible_units.field_of_mean(mean, machine.backend)

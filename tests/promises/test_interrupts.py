@@ -144,7 +144,7 @@ def test_compiled_calls_are_short(method, monkeypatch):
         found = calls[method]()
     assert 0 < max(work) < 5e8
     n_short = len(work)
-    monkeypatch.setattr(_numba, "LARGEST_STRETCH", 1e15)
+    monkeypatch.setattr(_numba, "LARGEST_CALL", 1e15)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         np.testing.assert_array_equal(calls[method](), found)

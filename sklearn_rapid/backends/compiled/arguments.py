@@ -1,8 +1,7 @@
-"""What compiled functions are handed: arrays in one layout and type, maps, names of draws.
+"""Arguments of compiled functions: arrays in one layout and type, and maps.
 
-A compiled function is compiled once for each type of its arguments, and read-only arrays are of
-another type. So arrays are copied that cannot be written to (memory-mapped ones, say); what is
-computed must not depend on it.
+A function is compiled for each type of its arguments, and read-only arrays have another type. So
+read-only arrays (memory-mapped ones, say) are copied; results must not depend on it.
 """
 
 from __future__ import annotations
@@ -36,30 +35,27 @@ class CompiledMap(NamedTuple):
 
 @lru_cache(maxsize=64)
 def ones(n: int) -> np.ndarray:
-    """A vector of ones, not to be written to."""
+    """Return a vector of ones, not to be written to."""
     return np.ones(n, dtype=f32)
 
 
 def is_plain(a: np.ndarray) -> bool:
-    """Whether the compiled kernels know the array's type and layout: float32, in row-major order.
-
-    They take the array itself, or if need be a copy of it (`writeable`).
-    """
+    """Return whether kernels take the array (or a copy, see `writeable`): row-major float32."""
     return a.dtype == f32 and a.flags.c_contiguous
 
 
 def writeable(a: np.ndarray) -> np.ndarray:
-    """The array itself in row-major order, or a copy if it is not, or cannot be written to."""
+    """Return the array if it is row-major and writeable, else a copy that is."""
     return a if a.flags.carray else a.copy()
 
 
 def is_compiled(x: np.ndarray, *maps: Affine) -> bool:
-    """Whether the pipelines take rows and maps: all in float32, the maps to spins."""
+    """Return whether pipelines take rows and maps: all in float32, the maps to spins."""
     return x.dtype == f32 and all(a.bias.dtype == f32 and a.units.are_spins for a in maps)
 
 
 def free_or_all(free: Any) -> np.ndarray:
-    """Return which spins are drawn, not clamped; an empty array if all are."""
+    """Return the array of spins to draw, True where not clamped; empty if none is clamped."""
     return ALL_FREE if free is None else writeable(free)
 
 

@@ -1,9 +1,8 @@
 """Compiled pipelines on a block of rows: products and kernels in turn, without the interpreter.
 
-A block's fields and spins live in buffers of the block's own, made once a call, so that they
-stay in the processor's cache through all steps of a chain. A map is given as its matrices in
-row-major order, each with whether it is to be transposed, its scale and its bias (see
-`Affine`); one whose second matrix is empty is the first alone.
+Fields and spins of a block are in buffers of one call, and stay in the processor's cache through
+all steps of a chain. Maps are `CompiledMap`. An empty array `free` clamps nothing; otherwise it is
+True where a spin is drawn, False where it is clamped.
 """
 
 from __future__ import annotations
@@ -28,10 +27,10 @@ from sklearn_rapid.backends.compiled.spins import (
     tempered_spins,
 )
 
-# Where it has kernels for small products, OpenBLAS packs the operands into panels of its own
-# unless a product takes at most so many multiply-adds. With a matrix that fits into the
-# second-level cache it is faster not to: rows go through in groups. With few rows and a
-# transposed matrix, packing costs more than the product; how few depends on how long the rows are.
+# OpenBLAS packs operands into panels. If it has kernels for small products, it does so only for
+# products of more than LARGEST_UNPACKED multiply-adds, and with a matrix that fits into the
+# second-level cache it is faster without: rows are multiplied in groups. With few rows and a
+# transposed matrix, packing costs more than the product; the limit depends on the rows' length.
 LARGEST_UNPACKED = 1_000_000 if blas_has_small_products() else 0
 FEW_ROWS = 32
 LONG_ROW, FEW_LONG_ROWS = 256, 64
@@ -40,7 +39,7 @@ TILE = 4
 
 @compiled
 def product(x, affine, middle, out):
-    """X F of a map, by way of `middle` where F is a product of two matrices."""
+    """Compute X F of a map, by way of `middle` if F is a product of two matrices."""
     if affine.second.size == 0:
         matrix_product(x, affine.first, affine.is_first_transposed, out)
     else:
@@ -50,7 +49,7 @@ def product(x, affine, middle, out):
 
 @compiled
 def matrix_product(x, matrix, is_transposed, out):
-    """X M or X Mᵀ, in the way that is fastest for so many rows."""
+    """Compute X M or X Mᵀ, in the fastest way for the number of rows."""
     if is_transposed:
         few = FEW_ROWS if x.shape[1] < LONG_ROW else FEW_LONG_ROWS
         if TILE <= x.shape[0] <= few and matrix.shape[0] >= TILE:
@@ -70,7 +69,7 @@ def matrix_product(x, matrix, is_transposed, out):
 
 @reordered
 def _dot_products(x, y, out):
-    """X Yᵀ for fewer rows of x than a tile has."""
+    """Compute X Yᵀ for fewer rows of x than a tile has."""
     for j in range(y.shape[0]):
         for i in range(x.shape[0]):
             total = f32(0.0)
@@ -81,7 +80,7 @@ def _dot_products(x, y, out):
 
 @reordered
 def _row_products(x, y, out):
-    """X Yᵀ for few rows of x, four by four: each element loaded serves four products.
+    """Compute X Yᵀ for few rows of x by tiles of 4 × 4: each element loaded serves four products.
 
     The last tile of each side overlaps with the one before it.
     """
@@ -118,14 +117,14 @@ def _row_products(x, y, out):
 
 @compiled
 def _middle(n_rows, affine):
-    """Space for x times the first of two matrices."""
+    """Allocate x times the first of two matrices."""
     width = affine.first.shape[0] if affine.is_first_transposed else affine.first.shape[1]
     return np.empty((n_rows, width if affine.second.size > 0 else 0), dtype=f32)
 
 
 @compiled
 def gibbs(v, free, n_steps, k0, k1, draw, first_row, up, down):
-    """`gibbs` in place of `v`; an empty `free` clamps nothing."""
+    """Compute `gibbs`, in place of `v`."""
     n_rows = v.shape[0]
     h = np.empty((n_rows, up.bias.size), dtype=f32)
     drawn = np.empty_like(v) if free.size > 0 else v
@@ -148,7 +147,7 @@ def gibbs(v, free, n_steps, k0, k1, draw, first_row, up, down):
 
 @compiled
 def log_ratios(v, product, scale, bias, step_bias, start, to, out):
-    """`_log_ratios`: what log f of each row gains from one β to the other."""
+    """Compute `_log_ratios`, the gains of log f of each row from one β to the other."""
     sum_log_cosh_ratio(product, scale, bias, to, start, out)
     for i in range(v.shape[0]):
         if to[i] != start[i]:
@@ -163,7 +162,7 @@ def temper(
     v, free, base_bias, betas, top, parity, k0, k1, draw, first_row, ratios, origin, arrivals,
     up, down,
 ):  # fmt: skip
-    """`temper` in place of `v`: a row's fields are exchanged, since its state is drawn anew."""
+    """Compute `temper`, in place of `v`: rows exchange fields, from which states are drawn."""
     n_rows, n_rungs = v.shape[0], betas.size
     h = np.empty((n_rows, up.bias.size), dtype=f32)
     drawn = np.empty_like(v) if free.size > 0 else v
@@ -204,14 +203,14 @@ def temper(
 
 @compiled
 def _partner(rung, n_rungs, parity):
-    """`partners`, of one rung."""
+    """Return the exchange partner of one rung, as `partners`."""
     other = rung + 1 if (rung - parity) % 2 == 0 else rung - 1
     return other if 0 <= other < n_rungs else rung
 
 
 @compiled
 def _exchange(field, gains, origin, first, n_rungs, parity, k0, k1, draw, first_row):
-    """Exchange the fields and origins of neighbours in a group of rungs, by Metropolis."""
+    """Exchange fields and origins of neighbours in a column of the ladder, by Metropolis."""
     for i in range(first + parity, first + n_rungs - 1, 2):
         u = first_uniform(u32(first_row + u32(i)), k0, k1, u32(draw), u32(draw >> u64(32)))
         if math.log(np.float64(u)) <= gains[i] + gains[i + 1]:
@@ -222,7 +221,7 @@ def _exchange(field, gains, origin, first, n_rungs, parity, k0, k1, draw, first_
 
 @compiled
 def flipped_log_2cosh(field, v, weights, scale, out):
-    """`flipped_log_2cosh`: out_ni = Σ_j log 2cosh(field_nj - 2 v_ni scale W_ij)."""
+    """Compute `flipped_log_2cosh`: out_ni = Σ_j log 2cosh(field_nj - 2 v_ni scale W_ij)."""
     flipped = np.empty(field.shape, dtype=f32)
     sums = np.empty(field.shape[0])
     no_bias = np.zeros(field.shape[1], dtype=f32)

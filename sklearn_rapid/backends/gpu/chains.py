@@ -1,6 +1,6 @@
-"""Markov chains on a GPU: what `reference/chains.py` defines, by kernels and products in turn.
+"""Markov chains on a GPU, as `reference/chains.py` defines them, by kernels and products in turn.
 
-Nothing here waits for the GPU: a whole chain of steps, exchanges included, is queued at once.
+No code here waits for the GPU: a whole chain of steps with its exchanges is queued at once.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sklearn_rapid.backends.reference.chains import DRAWS_PER_SWEEP, Tempered, p
 
 f32 = np.float32
 
-# A row's sum is taken by so many threads.
+# Threads that sum one row.
 LANES = 64
 
 
@@ -93,7 +93,7 @@ class CupyChains:
         return self.constant(betas.astype(f32))
 
     def _gains(self, v: Any, h: Any, up: Affine, down: Affine, start: Any, to: Any) -> Any:
-        """What log f gains from one β to the other, `h` being v times the couplings."""
+        """Return the gain of log f from one β to the other; `h` is v times the couplings."""
         xp = self.xp
         gap = xp.astype(to, xp.float64) - xp.astype(start, xp.float64)
         of_biases = gap * self.row_dots(v, down.bias[None, :])
@@ -120,7 +120,7 @@ class CupyChains:
         draw: int,
         first_row: int,
     ) -> None:
-        """A Gibbs step of each row at its own β: `h` is v times the couplings, then spins."""
+        """Make a Gibbs step of each row at its own β: `h` is v times the couplings, then spins."""
         no_base = self.xp.zeros(h.shape[1], dtype=f32)
         for x, affine, base in ((h, up, no_base), (v, down, base_bias)):
             if x is v:
@@ -133,7 +133,7 @@ class CupyChains:
     def _draw(
         self, product: Any, scale: Any, bias: Any, stream: RandomStream, draw: int, first_row: int
     ) -> None:
-        """Spins in the field scale * product + bias, in place of the product."""
+        """Draw spins in the field scale * product + bias, in place of the product."""
         shape = product.shape
         self._launch(
             "sample_spins", calls(shape), product, scale, bias, product, *shape,
@@ -142,10 +142,10 @@ class CupyChains:
 
 
 def field_of(affine: Affine) -> tuple[Any, Any]:
-    """Scale and bias as kernels take them."""
+    """Return scale and bias for kernels."""
     return f32(affine.scale), affine.bias
 
 
 def calls(shape: tuple[int, int]) -> tuple[int, int]:
-    """Rows, and about how many calls of the random number generator each of them takes."""
+    """Return the number of rows, and of calls of the random number generator for each."""
     return shape[0], -(-shape[1] // 4)

@@ -1,4 +1,4 @@
-"""The memory of a stretch: how large its arrays are, and what its parties share."""
+"""The memory of fused updates: arrays that workers share, and their sizes."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from sklearn_rapid.backends.compiled.compiler import f32, f64
 from sklearn_rapid.backends.compiled.fused.rows import Maps, Offsets, Rows, n_model_rows
 from sklearn_rapid.backends.compiled.fused.steps import Measures
 from sklearn_rapid.backends.compiled.pipelines import TILE
-from sklearn_rapid.backends.fused import FROM_DATA, Parameters, Stretch
+from sklearn_rapid.backends.fused import FROM_DATA, FusedUpdates, Parameters
 from sklearn_rapid.backends.threads import row_blocks
 
-# Parts of a matrix that parties share have so many rows.
+# Rows in a part of a matrix whose parts are shared out among workers.
 SMALLEST_PART, LARGEST_PART = 8, 128
 
 
 class Layout(NamedTuple):
-    """All that the sizes of the buffers follow from.
+    """The numbers that determine the sizes of the buffers.
 
     Attributes
     ----------
@@ -27,14 +27,14 @@ class Layout(NamedTuple):
     n_data, n_model : int
         Rows of the data and states of the model in an update.
     n_states, n_rungs : int
-        Rows of the chains, and how many belong together; no rows where they start from the data.
+        Rows of the chains, none if they start from the data, and rows in a ladder.
     n_probed : int
     is_formed : bool
-        Whether W is formed of the patterns.
+        Whether W is formed from the patterns.
     has_matrix_step : bool
         Whether there is a gradient in W.
     has_hidden_overlaps : bool
-        Whether the gradient goes by overlaps.
+        Whether the gradient is computed from overlaps.
     """
 
     n_visible: int
@@ -51,12 +51,12 @@ class Layout(NamedTuple):
 
 
 class Buffers(NamedTuple):
-    """What parties share.
+    """Arrays that workers share.
 
     Attributes
     ----------
     formed : array of shape (V, H) or empty
-        W, where it is formed of the patterns.
+        W, where it is formed from the patterns.
     step : Parameters
         The gradient, then the direction of the step.
     rows : Rows
@@ -71,9 +71,9 @@ class Buffers(NamedTuple):
     measures: Measures
 
 
-def layout_of(stretch: Stretch) -> Layout:
-    """How the buffers of a stretch are laid out."""
-    settings, source, parameters = stretch.settings, stretch.source, stretch.parameters
+def layout_of(updates: FusedUpdates) -> Layout:
+    """Return the layout that these updates need."""
+    settings, source, parameters = updates.settings, updates.source, updates.parameters
     n_patterns, n_data = len(parameters.visible_patterns), settings.batch_size
     is_from_data = source.kind == FROM_DATA
     return Layout(
@@ -92,7 +92,7 @@ def layout_of(stretch: Stretch) -> Layout:
 
 
 def new_buffers(layout: Layout) -> Buffers:
-    """Arrays of these sizes, yet to be written to."""
+    """Allocate buffers, without values."""
     n_visible, n_hidden, n_patterns = layout[:3]
     shape = (n_visible, n_hidden)
     step = Parameters(
@@ -129,9 +129,9 @@ def _rows(layout: Layout) -> Rows:
 
 
 def _block_size(n_rows: int, group: int = 1) -> int:
-    """Rows of a block: here few are shared too, since nobody has to be woken."""
+    """Return the rows in a block: few rows are shared too, since no thread has to be woken."""
     size = row_blocks(n_rows, group)[0].stop
-    half = -(-n_rows // (2 * TILE)) * TILE  # products of few rows take as many at a time
+    half = -(-n_rows // (2 * TILE)) * TILE  # products of few rows go by whole tiles
     half = -(-half // group) * group
     return half if size == n_rows >= half + TILE else size
 
@@ -153,24 +153,24 @@ def _measures(layout: Layout) -> Measures:
 
 
 def _part_size(n: int) -> int:
-    """Rows of a part: as many for each of two threads as can be, but for a few."""
+    """Return the rows in a part, such that two threads have nearly equal work."""
     n_parts = max(1, -(-n // LARGEST_PART))
     if n >= 2 * SMALLEST_PART:
         n_parts += n_parts % 2
     return max(1, -(-n // n_parts))
 
 
-def maps_of(stretch: Stretch, buffers: Buffers) -> Maps:
-    """The maps by W, by what is formed of the patterns, or by the patterns themselves."""
-    parameters = stretch.parameters
-    if stretch.settings.maps_by_weights:
+def maps_of(updates: FusedUpdates, buffers: Buffers) -> Maps:
+    """Return maps by W, given or formed from the patterns, or by the patterns themselves."""
+    parameters = updates.parameters
+    if updates.settings.maps_by_weights:
         weights = buffers.formed if buffers.formed.size else parameters.weights
         one = f32(1.0)
         up = CompiledMap(weights, False, NO_MATRIX, False, one, parameters.hidden_bias)
         down = CompiledMap(weights, True, NO_MATRIX, False, one, parameters.visible_bias)
         return Maps(up, down)
     visible, hidden = parameters.visible_patterns, parameters.hidden_patterns
-    scale = stretch.settings.scale
+    scale = updates.settings.scale
     up = CompiledMap(visible, True, hidden, False, scale, parameters.hidden_bias)
     down = CompiledMap(hidden, True, visible, False, scale, parameters.visible_bias)
     return Maps(up, down)

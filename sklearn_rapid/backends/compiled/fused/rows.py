@@ -1,7 +1,7 @@
-"""The first half of an update: states of the model, hidden means of all rows, their averages.
+"""The first half of an update: model states, hidden means of all rows, averages.
 
-Rows come in blocks, each one a party's own from its first Gibbs step to its sums. Rows of the data
-stand before those of the model in the buffers of `Rows`.
+One worker computes a block of rows, from its first Gibbs step to its sums. In the buffers of `Rows`
+data rows come before model rows.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ class Rows(NamedTuple):
     visible, hidden : array of shape (n, V), (n, H)
         Rows and their hidden means.
     overlaps, hidden_overlaps : array of shape (n, K) or empty
-        Of these rows with the patterns; the second only where the gradient needs it.
+        Overlaps of both with the patterns; the second only if the gradient needs it.
     visible_sums, hidden_sums : array of shape (n_blocks, V), (n_blocks, H)
-        Blocks of the data first.
+        Sums of the blocks, those of the data first.
     data_block, chain_block : int
-        Rows in a block of the data, and of the chains.
+        Rows in a block of data, and of chains.
     """
 
     visible: Any
@@ -66,13 +66,13 @@ class Offsets(NamedTuple):
 
 @internal
 def n_blocks(n, size):
-    """How many blocks of a size there are in n."""
+    """Return the number of blocks of this size in n."""
     return -(-n // size)
 
 
 @compiled
 def n_model_rows(n_data, source):
-    """How many states of the model the data are compared with."""
+    """Return the number of model states in an update."""
     if source.kind == FROM_DATA:
         return n_data
     if source.n_cold > 0:
@@ -88,16 +88,16 @@ def _all_free():
 
 @internal
 def copy_rows(source, target):
-    """The rows of one array to another."""
+    """Copy the rows of one array to another."""
     for i in range(source.shape[0]):
         for j in range(source.shape[1]):
             target[i, j] = source[i, j]
 
 
 @internal
-def form_weights(party, n_parties, size, visible_patterns, hidden_patterns, scale, weights):
-    """W = ξ_vᵀ ξ_h / √K, a part of V at a time."""
-    for part in range(party, n_blocks(weights.shape[0], size), n_parties):
+def form_weights(worker, n_workers, size, visible_patterns, hidden_patterns, scale, weights):
+    """Compute W = ξ_vᵀ ξ_h / √K, by parts of V."""
+    for part in range(worker, n_blocks(weights.shape[0], size), n_workers):
         start, stop = part * size, min((part + 1) * size, weights.shape[0])
         columns = np.empty((visible_patterns.shape[0], stop - start), dtype=f32)
         for k in range(columns.shape[0]):
@@ -107,16 +107,16 @@ def form_weights(party, n_parties, size, visible_patterns, hidden_patterns, scal
 
 
 @inlined
-def rows_of_both_phases(
-    party, n_parties, update, batch, has_biases, parameters, maps, source, draws, rows
+def draw_and_map_rows(
+    worker, n_workers, update, batch, has_biases, parameters, maps, source, draws, rows
 ):  # fmt: skip
-    """States of the model, then hidden means and sums of all rows, a block at a time."""
+    """Draw model states, then compute hidden means and sums of all rows, block by block."""
     n_data, first_draw = batch.shape[0], draws.first + u64(update) * draws.spacing
     n_data_blocks = n_blocks(n_data, rows.data_block)
     n_states = 0 if source.kind == FROM_DATA else source.states.shape[0]
     n_chain_blocks = n_blocks(n_states, rows.chain_block)
     # Chains first: their blocks take longest.
-    for block in range(party, n_chain_blocks + n_data_blocks, n_parties):
+    for block in range(worker, n_chain_blocks + n_data_blocks, n_workers):
         if block < n_chain_blocks:
             start = block * rows.chain_block
             stop = min(start + rows.chain_block, n_states)
@@ -134,7 +134,7 @@ def rows_of_both_phases(
         _fields(start, stop, parameters, maps, rows)
         if source.kind == FROM_DATA:
             first, last = n_data + start, n_data + stop
-            _contrast(
+            _contrastive_divergence(
                 rows.hidden[start:stop], rows.visible[first:last], source.n_steps, start,
                 first_draw, maps, draws,
             )  # fmt: skip
@@ -147,7 +147,7 @@ def rows_of_both_phases(
 def _move_chains(
     start, stop, n_data, update, first_draw, parameters, maps, source, draws, visible
 ):  # fmt: skip
-    """Move some chains on, and copy those that count to the rows of the model; which these are."""
+    """Move some chains, copy those at β = 1 to the model rows; return the range of these rows."""
     v = source.states[start:stop]
     if source.kind == FROM_PATTERNS:
         for i in range(v.shape[0]):
@@ -189,8 +189,8 @@ def _move_chains(
 
 
 @inlined
-def _contrast(field, v, n_steps, start, first_draw, maps, draws):
-    """Contrastive divergence: the data's field serves their means and the first step alike."""
+def _contrastive_divergence(field, v, n_steps, start, first_draw, maps, draws):
+    """Draw states by contrastive divergence; the first step uses the fields of the data's means."""
     k0, k1, row, up, down = draws.key0, draws.key1, u32(start), maps.up, maps.down
     h = np.empty_like(field)
     copy_rows(field, h)
@@ -205,7 +205,7 @@ def _contrast(field, v, n_steps, start, first_draw, maps, draws):
 
 @internal
 def _fields(start, stop, parameters, maps, rows):
-    """v W of some rows, without scale and bias; overlaps v ξ_vᵀ on the way."""
+    """Compute v W of some rows, without scale and bias, and the overlaps v ξ_vᵀ."""
     v, overlaps = rows.visible[start:stop], rows.overlaps[start:stop]
     product(v, maps.up, overlaps, rows.hidden[start:stop])
     if maps.up.second.size == 0 and rows.hidden_overlaps.size > 0:
@@ -214,7 +214,7 @@ def _fields(start, stop, parameters, maps, rows):
 
 @internal
 def _means(start, stop, block, has_biases, parameters, maps, rows):
-    """Hidden means from fields, their overlaps with the patterns, and all sums of a block."""
+    """Turn fields into hidden means; compute their overlaps with patterns and the block's sums."""
     t = rows.hidden[start:stop]
     means(t, maps.up.scale, maps.up.bias, False)
     if rows.hidden_overlaps.size > 0:
@@ -236,7 +236,7 @@ def _sum_rows(x, out):
 
 @internal
 def _means_of_phases(sums, j, n_data_blocks, n_all, n_data, n_model):
-    """Of one unit, over the data and over the model's states."""
+    """Return the means of one unit over the data and over the model states."""
     of_data, of_model = 0.0, 0.0
     for block in range(n_data_blocks):
         of_data += sums[block, j]
@@ -246,10 +246,10 @@ def _means_of_phases(sums, j, n_data_blocks, n_all, n_data, n_model):
 
 
 @inlined
-def averages_of_rows(n_data, n_model, n_states, averages, settings, rows, offsets, step):
-    """The gradient of the biases, and the offsets, which follow the means of the data.
+def update_averages(n_data, n_model, n_states, averages, settings, rows, offsets, step):
+    """Compute the gradient of the biases, and update the offsets, averages of the data's means.
 
-    By one party: there are few sums.
+    One worker does it: there are few sums.
     """
     n_data_blocks = n_blocks(n_data, rows.data_block)
     n_all = 2 * n_data_blocks
