@@ -1,4 +1,4 @@
-"""Restricted Boltzmann machines for scikit-learn, with a likelihood that can be believed."""
+"""Boltzmann machines for scikit-learn, with likelihoods whose errors are known."""
 
 from sklearn_rapid.checks.version import __version__
 from sklearn_rapid.estimators import DBM, RABM, RADBM, RARBM, RBM

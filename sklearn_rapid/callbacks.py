@@ -1,8 +1,8 @@
-"""Checkpoints of a fit, for scikit-learn's callbacks, and how to go on with one.
+"""Checkpoints of a fit, written by a callback of scikit-learn's, and how to resume from them.
 
-A fit that was cut short goes on where it was, and its model is bit for bit the one that it would
-have been otherwise: `resume`. A `Checkpoint` is kept while a fit runs, for the end that comes
-without warning. The code is in ``sklearn_rapid.persistence.checkpoint``.
+`resume` continues a fit that was cut short, and ends with the same model, bit for bit, as a fit
+that was not. `Checkpoint` writes the fit to disk while it runs, for a process that may be killed.
+The code is in ``sklearn_rapid.persistence.checkpoint``.
 """
 
 from sklearn_rapid.persistence.checkpoint import Checkpoint, resume

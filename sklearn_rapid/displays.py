@@ -1,4 +1,4 @@
-"""Displays of fitted models, made as scikit-learn's are: ``SomeDisplay.from_estimator(...)``.
+"""Displays of fitted models, used as scikit-learn's are: ``SomeDisplay.from_estimator(...)``.
 
 They need matplotlib (``pip install "sklearn_rapid[plot]"``), which is imported at the first plot.
 The code is in ``sklearn_rapid.diagnostics.displays``.

@@ -1,8 +1,8 @@
-"""Negative phases: the states that the model is compared with in training.
+"""Negative phases: where the model's own states in the gradient of the likelihood come from.
 
-Each one yields visible states, with weights where they are not equally likely, and its next
-state. Hyperparameters live on these objects; chains are passed in and returned, so that clones
-are safe and resuming is exact. The code is in ``sklearn_rapid.training.negative_phase``.
+Each yields visible states, with weights where they are not equally likely, and its next chains.
+The objects hold hyperparameters; chains are passed in and returned, so that clones are safe and
+resuming is exact. The code is in ``sklearn_rapid.training.negative_phase``.
 """
 
 from sklearn_rapid.training.chains import Chains, PlainChains

@@ -1,6 +1,6 @@
-"""`transform` as ONNX, for those who compute features where there is no Python.
+"""Convert `transform` to ONNX, to compute features where there is no Python.
 
-skl2onnx converts pipelines step by step; `register` tells it what the steps of this package are.
+skl2onnx converts pipelines step by step; `register` adds the steps of this package.
 The code is in ``sklearn_rapid.persistence.onnx``.
 """
 

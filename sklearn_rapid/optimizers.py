@@ -1,4 +1,4 @@
-"""Optimizers turn a gradient into a direction; schedules say how far to go along it.
+"""Optimizers turn a gradient into a direction; schedules give the length of each step.
 
 The code is in ``sklearn_rapid.training.optimizers``.
 """

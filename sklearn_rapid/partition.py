@@ -1,4 +1,4 @@
-"""What `log_partition` of an estimator returns.
+"""The estimate of log Z that `log_partition` of an estimator returns.
 
 The code is in ``sklearn_rapid.machine.partition``.
 """

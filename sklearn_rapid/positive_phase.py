@@ -1,4 +1,4 @@
-"""Positive phases: how rows with missing entries, and latent units, get their states in training.
+"""Positive phases: how missing entries and latent units get their states in training.
 
 The code is in ``sklearn_rapid.training.positive_phase``.
 """

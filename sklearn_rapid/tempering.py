@@ -11,7 +11,7 @@ diffuse but travel (Okabe et al. 2001; Syed, Bouchard-Côté, Deligiannidis, Dou
 "Non-reversible parallel tempering", JRSS B 84).
 
 The shares r of rejected exchanges between neighbours add up to the barrier Λ = Σ r, which hardly
-depends on the number of rungs: how far the machine is from being easily sampled. β are placed so
+depends on the number of rungs: it measures how hard the machine is to sample. β are placed so
 that every pair rejects the same share, in rounds of doubling length.
 
 A ladder is a value: `sweep` takes one and returns the next.

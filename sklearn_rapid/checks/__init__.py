@@ -1,6 +1,8 @@
-"""Checks of what users hand over, and what depends on the versions of other packages.
+"""Checks of users' input, and of versions.
 
-`arrays` reads arrays, frames and lists and names what cannot be used in them; `warnings` points at
+`arguments` checks numbers, options and weights; `arrays` reads arrays, frames and lists and names
+unusable values in them; `requirements` checks attributes of unknown origin; `warnings` points at
 the user's own line; `compat` is the only module that touches private names of scikit-learn;
-`cached` is a property that is safe to fork; `version` is what files and clusters are checked for.
+`cached` is a property that is safe to fork; `version` is the version that files and clusters are
+checked for.
 """

@@ -1,4 +1,4 @@
-"""Checks of arguments: counts, positive numbers, options, weights of rows, seeds."""
+"""Check arguments: counts, positive numbers, options, weights of rows, random states."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+from sklearn.utils import check_random_state
 
-from sklearn_rapid.backends import to_host
-from sklearn_rapid.checks.arrays import as_array, as_numbers, readable
+from sklearn_rapid.backends import RandomStream, to_host
+from sklearn_rapid.checks.arrays import as_array, as_numbers, resolve_container
 from sklearn_rapid.checks.compat import LARGEST_COUNT
 
 
 def check_count(name: str, value: Any, smallest: int) -> int:
-    """`value` as Python's int; TypeError or ValueError unless it is one from `smallest` on."""
+    """Return a Python int; TypeError or ValueError unless it is at least `smallest`."""
     if not isinstance(value, Integral) or isinstance(value, bool):
         raise TypeError(f"{name} must be an int, got {value!r} of type {type(value).__name__}")
     if value < smallest:
@@ -23,9 +24,14 @@ def check_count(name: str, value: Any, smallest: int) -> int:
     return int(value)
 
 
+def is_number(value: Any) -> bool:
+    """Whether a value is a real number, NaN and infinity included."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
 def check_positive(name: str, value: Any) -> float:
-    """`value` as Python's float; TypeError or ValueError unless it is a number above zero."""
-    if not isinstance(value, Real) or isinstance(value, bool):
+    """Return a Python float; TypeError or ValueError unless it is above zero."""
+    if not is_number(value):
         raise TypeError(f"{name} must be a number, got {value!r} of type {type(value).__name__}")
     if not value > 0:
         raise ValueError(f"{name} must be above 0, got {value}")
@@ -41,11 +47,13 @@ def check_option(name: str, value: Any, options: tuple[str, ...]) -> None:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, options))}, got {value!r}")
 
 
-def checked_weights(weights: Any, n_rows: int) -> np.ndarray | None:
-    """Weights of rows as float64; ValueError if they are not one a row, finite and of some sum."""
+def check_weights(weights: Any, n_rows: int) -> np.ndarray | None:
+    """Return a weight for each row, float64; ValueError unless finite with a positive sum."""
     if weights is None:
         return None
-    weights = as_numbers(as_array(readable(to_host(weights), "sample_weight"), "sample_weight"))
+    weights = as_numbers(
+        as_array(resolve_container(to_host(weights), "sample_weight"), "sample_weight")
+    )
     if weights.dtype.kind not in "biuf":
         raise ValueError(f"sample_weight must hold numbers, got dtype {weights.dtype}")
     weights = weights.astype(np.float64)
@@ -67,7 +75,12 @@ def checked_weights(weights: Any, n_rows: int) -> np.ndarray | None:
     return weights
 
 
-def new_seed(random_state: np.random.RandomState) -> int:
-    """A 64-bit seed."""
-    low, high = random_state.randint(0, 2**32, size=2, dtype=np.uint64)
+def draw_seed(random_state: Any) -> int:
+    """Draw a 64-bit seed from a `random_state` of scikit-learn's kinds."""
+    low, high = check_random_state(random_state).randint(0, 2**32, size=2, dtype=np.uint64)
     return int(low) | int(high) << 32
+
+
+def seed_stream(random_state: Any) -> RandomStream:
+    """Start a stream of random numbers at a seed of `draw_seed`."""
+    return RandomStream(draw_seed(random_state))

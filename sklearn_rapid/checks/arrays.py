@@ -1,7 +1,7 @@
-"""Reads what a user gives as an array, and says clearly what in it cannot be used.
+"""Read users' arrays, and explain which values in them cannot be used.
 
 Some containers hide something: a masked array its mask, a sparse matrix entries that are stored
-twice, or indices beyond its shape, which compiled code would follow out of its memory.
+twice, or indices beyond its shape, with which compiled code would leave its memory.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from scipy import sparse
 from sklearn_rapid.backends import is_cupy_array
 from sklearn_rapid.checks.warnings import warn
 
-# Of a value that may be anything, so many characters are shown.
+# Characters of a value of unknown origin that a message shows.
 MOST_SHOWN = 80
 
 
-def shown(value: Any) -> str:
-    """A value in a few words for a message: arrays by type and shape, and no long text.
+def describe(value: Any) -> str:
+    """Describe a value briefly for a message: arrays by type and shape, long text cut off.
 
     Examples
     --------
-    >>> shown(np.zeros(3)), shown("a" * 1000)[-5:]
+    >>> describe(np.zeros(3)), describe("a" * 1000)[-5:]
     ('an array of float64 of shape (3,)', 'aa...')
     """
     if isinstance(value, np.ndarray):
@@ -35,9 +35,9 @@ def shown(value: Any) -> str:
     return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 3]}..."
 
 
-def in_memory(values: Any, name: str) -> Any:
-    """A Dask collection as what it is computed to, with a warning; anything else as it is."""
-    # Without an import of Dask, which takes its time.
+def compute_if_dask(values: Any, name: str) -> Any:
+    """Compute a Dask collection, with a warning; return anything else unchanged."""
+    # Importing Dask would be slow.
     kinds = {kind.__module__.partition(".")[0] for kind in type(values).__mro__}
     if "dask" not in kinds:
         return values
@@ -50,30 +50,30 @@ def in_memory(values: Any, name: str) -> Any:
     return values.compute()
 
 
-def readable(values: Any, name: str, *, missing: bool = False) -> Any:
-    """The values with nothing hidden in their container; ValueError if there is what cannot be.
+def resolve_container(values: Any, name: str, *, missing: bool = False) -> Any:
+    """Resolve a mask or stored duplicates; ValueError for a damaged container.
 
     Parameters
     ----------
     values : array-like or sparse matrix
-        Left as they are.
+        Not changed in place.
     name : str
     missing : bool, default=False
-        Whether masked entries are missing ones, and become NaN; they are refused otherwise.
+        Whether masked entries become NaN, as missing ones; otherwise they raise ValueError.
 
     Examples
     --------
-    >>> readable(np.ma.masked_array([1, 2], mask=[False, True]), "X", missing=True)
+    >>> resolve_container(np.ma.masked_array([1, 2], mask=[False, True]), "X", missing=True)
     array([ 1., nan])
     """
     if isinstance(values, np.ma.MaskedArray):
-        return _unmasked(values, name, missing)
+        return _fill_masked(values, name, missing)
     if sparse.issparse(values) and values.ndim == 2:
-        return _sound(values, name)
+        return _check_sparse(values, name)
     return values
 
 
-def _unmasked(values: np.ma.MaskedArray, name: str, missing: bool) -> np.ndarray:
+def _fill_masked(values: np.ma.MaskedArray, name: str, missing: bool) -> np.ndarray:
     mask, values = np.ma.getmaskarray(values), values.data
     if mask.dtype != bool or not mask.any():
         return values
@@ -88,8 +88,8 @@ def _unmasked(values: np.ma.MaskedArray, name: str, missing: bool) -> np.ndarray
     return values
 
 
-def _sound(X: Any, name: str) -> Any:
-    """A sparse matrix whose indices lie in its shape, each of them once in a row."""
+def _check_sparse(X: Any, name: str) -> Any:
+    """Check that indices lie in the shape, and sum entries that are stored twice."""
     if X.format == "coo":
         for indices, n in zip((X.row, X.col), X.shape, strict=True):
             _check_indices(indices, n, name)
@@ -108,7 +108,7 @@ def _sound(X: Any, name: str) -> Any:
     _check_indices(X.indices[: ends[-1]], n_minor, name)
     if X.format == "bsr":
         X = X.tocsr()
-    # A matrix of its own, which has not looked at the arrays before they were changed by hand.
+    # A new matrix, as X may have cached flags from before its arrays were changed by hand.
     fresh = type(X)((X.data, X.indices, X.indptr), shape=X.shape)
     if fresh.has_canonical_format:
         return X
@@ -126,15 +126,15 @@ def _check_indices(indices: np.ndarray, n: int, name: str) -> None:
         raise ValueError(f"{name} is a damaged sparse matrix: got index {got}, wanted 0 to {n - 1}")
 
 
-def explained(error: Exception, X: Any) -> Exception | None:
-    """What says more than an error of scikit-learn's of rows, text and gaps in X, if there is."""
-    unlike = _unlike_rows(X, "X")
-    if unlike is not None:
-        return unlike
-    found = _first_text(X)
-    if found is not None:
+def explain_error(error: Exception, X: Any) -> Exception | None:
+    """Explain an error of scikit-learn's about rows, text or NaN in X; None if it is clear."""
+    ragged = _find_ragged_row(X, "X")
+    if ragged is not None:
+        return ragged
+    text = _find_text(X)
+    if text is not None:
         return ValueError(
-            f"X must hold numbers, got {found[1]!r} in column {found[0]!r}. Code categories by "
+            f"X must hold numbers, got {text[1]!r} in column {text[0]!r}. Code categories by "
             "whole numbers (sklearn.preprocessing.OrdinalEncoder) for visible='categorical', or "
             "leave the column out; strings of digits want X.astype(float)."
         )
@@ -151,7 +151,7 @@ def explained(error: Exception, X: Any) -> Exception | None:
 
 
 def as_array(values: Any, name: str) -> np.ndarray:
-    """The values as NumPy's array; ValueError with the name if they make none.
+    """Convert values to NumPy's array; a clear ValueError if they cannot be.
 
     Examples
     --------
@@ -163,16 +163,16 @@ def as_array(values: Any, name: str) -> np.ndarray:
     try:
         return np.asarray(values)
     except ValueError as error:
-        raise (_unlike_rows(values, name) or error) from None
+        raise (_find_ragged_row(values, name) or error) from None
 
 
-def _unlike_rows(values: Any, name: str) -> ValueError | None:
-    """What is wrong with values that are rows of different lengths, or with a row in a row."""
-    if not isinstance(values, list | tuple | np.ndarray) or not _length(values):
+def _find_ragged_row(values: Any, name: str) -> ValueError | None:
+    """Explain rows of different lengths or rows within rows; None if there are none."""
+    if not isinstance(values, list | tuple | np.ndarray) or not _n_entries(values):
         return None
     if isinstance(values, np.ndarray) and values.dtype != object:
         return None
-    lengths = [_length(row) for row in values]
+    lengths = [_n_entries(row) for row in values]
     wanted = lengths[0]
     i = next((i for i, length in enumerate(lengths) if length != wanted), None)
     if i is not None and None in (lengths[i], wanted):
@@ -187,7 +187,7 @@ def _unlike_rows(values: Any, name: str) -> ValueError | None:
             f"0 has {wanted}"
         )
     for i, row in enumerate(values if wanted is not None else ()):
-        j = next((j for j, value in enumerate(row) if _length(value) is not None), None)
+        j = next((j for j, value in enumerate(row) if _n_entries(value) is not None), None)
         if j is not None:
             return ValueError(
                 f"{name} must be rows of numbers, got {type(row[j]).__name__} in row {i}, column "
@@ -196,35 +196,35 @@ def _unlike_rows(values: Any, name: str) -> ValueError | None:
     return None
 
 
-def _length(row: Any) -> int | None:
-    """How many entries a row has; None if it is none."""
+def _n_entries(row: Any) -> int | None:
+    """Count the entries of a row; None if it is not a row."""
     if isinstance(row, np.ndarray):
         return row.shape[0] if row.ndim > 0 else None
     return len(row) if isinstance(row, list | tuple) else None
 
 
-def _first_text(X: Any) -> tuple[Any, str] | None:
-    """Column and value of the first string in X, if there is one."""
+def _find_text(X: Any) -> tuple[Any, str] | None:
+    """Find column and value of the first string in X, if there is one."""
     if hasattr(X, "columns"):
         columns = ((name, np.asarray(X[name])) for name in X.columns)
     else:
         values = X if hasattr(X, "dtype") else np.asarray(X, dtype=object)
         columns = enumerate(values.T) if values.ndim == 2 else ()
     for name, column in columns:
-        if column.dtype.kind not in "biufc":  # numbers are not looked at one by one
+        if column.dtype.kind not in "biufc":  # numbers are not checked one by one
             found = next((value for value in column if isinstance(value, str)), None)
             if found is not None:
                 return name, str(found)
     return None
 
 
-def checked_array(values: Any, name: str, shape: tuple, *, missing: bool = False) -> Any:
-    """A finite 2-D array of numbers of that shape; ValueError with the name otherwise.
+def check_array(values: Any, name: str, shape: tuple, *, missing: bool = False) -> Any:
+    """Return a finite 2-D array of numbers of that shape; ValueError with the name otherwise.
 
-    It is NumPy's, or CuPy's or a sparse one if that is what was given. Where entries may be
-    missing, a dense one may hold NaN.
+    CuPy and sparse input stays so; anything else becomes NumPy's. With `missing`, a dense array may
+    hold NaN.
     """
-    values = readable(in_memory(values, name), name, missing=missing)
+    values = resolve_container(compute_if_dask(values, name), name, missing=missing)
     if not (is_cupy_array(values) or sparse.issparse(values)):
         values = as_array(values, name)
     if sparse.issparse(values):
@@ -243,7 +243,7 @@ def checked_array(values: Any, name: str, shape: tuple, *, missing: bool = False
 
 
 def as_numbers(values: Any) -> Any:
-    """An array of objects as the floats that they are, or as it was where they are none."""
+    """Convert an array of objects to float64; return it unchanged if that is not possible."""
     if values.dtype.kind != "O":
         return values
     try:
@@ -253,10 +253,10 @@ def as_numbers(values: Any) -> Any:
 
 
 def check_finite(values: Any, name: str, allow_nan: bool = False) -> None:
-    """Raise ValueError for infinities, and for NaN unless that is allowed."""
+    """Raise ValueError for infinity, and for NaN unless that is allowed."""
     if values.dtype.kind != "f":
         return
-    # Comparisons copy no numbers. NaN is in no range, and differs from itself.
+    # Comparisons make bools only. NaN is in no range, and differs from itself.
     is_good = (values > -float("inf")) & (values < float("inf"))
     is_good = is_good | (values != values) if allow_nan else is_good
     if not bool(is_good.all()):

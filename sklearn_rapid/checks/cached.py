@@ -1,4 +1,4 @@
-"""Properties that are computed once, without a lock."""
+"""A cached property without a lock."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any, Self
 
 
 class cached_property:
-    """What `functools.cached_property` is from Python 3.12 on.
+    """Behave as `functools.cached_property` does from Python 3.12 on.
 
-    Before, that has one lock for all instances. A process that is forked while another thread
-    computes the property of any of them inherits the lock, and nobody who would release it.
+    Before 3.12, that has one lock for all instances: a process that is forked while another thread
+    computes the property of any instance inherits the locked lock, and waits for ever.
 
     Examples
     --------
@@ -33,8 +33,8 @@ class cached_property:
         self.name = name
 
     def __get__(self, instance: Any, owner: type | None = None) -> Self | Any:
-        """The value, which is found in the instance itself from then on."""
+        """Compute the value, and store it in the instance, where it is found from then on."""
         if instance is None:
             return self
-        # Of threads that compute it at the same time all get the value of the first that is done.
+        # Threads that compute it at the same time all get the first value stored.
         return vars(instance).setdefault(self.name, self.function(instance))

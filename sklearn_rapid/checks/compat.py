@@ -1,8 +1,10 @@
-"""The only place that touches private names of scikit-learn."""
+"""Wrap the private names of scikit-learn that the package uses; no other module touches them."""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -20,9 +22,11 @@ __all__ = [
     "Options",
     "StrOptions",
     "ValidatedParameters",
-    "as_set_output",
+    "callback_context",
+    "restored_on_error",
     "validate_parameters",
-    "validates_parameters",
+    "with_validated_parameters",
+    "wrap_output",
 ]
 
 # No count of units, rows, steps or epochs is larger; products of two still fit in 64 bits.
@@ -30,13 +34,13 @@ LARGEST_COUNT = 2**31 - 1
 
 
 class Interval(_param_validation.Interval):
-    """Scikit-learn's, which is satisfied by Python's and NumPy's numbers alone.
+    """Scikit-learn's interval, for Python's and NumPy's numbers only.
 
-    Bools are none, nor are ints that are too large for a float.
+    Bools do not count, nor do ints that are too large for a float.
     """
 
     def is_satisfied_by(self, value: Any) -> bool:
-        """Whether a value is one of these."""
+        """Whether a value satisfies it."""
         if isinstance(value, bool) or not isinstance(value, int | float | np.number):
             return False
         if isinstance(value, Integral) and self.type is not Integral:
@@ -55,10 +59,10 @@ class Count(Interval):
 
 
 class Counts(Count):
-    """A tuple or list of ints from one to `LARGEST_COUNT`, one of them at least."""
+    """A non-empty tuple or list of ints from one to `LARGEST_COUNT`."""
 
     def is_satisfied_by(self, value: Any) -> bool:
-        """Whether a value is one of these."""
+        """Whether a value satisfies it."""
         is_some = isinstance(value, tuple | list) and len(value) > 0
         return is_some and all(map(super().is_satisfied_by, value))
 
@@ -66,17 +70,39 @@ class Counts(Count):
         return "a tuple of ints above 0, one at least"
 
 
-# Decorates a `fit`: parameters are checked against `_parameter_constraints` before it runs.
-validates_parameters = _fit_context(prefer_skip_nested_validation=True)
+# Decorates a `fit` to check parameters against `_parameter_constraints` before it runs.
+with_validated_parameters = _fit_context(prefer_skip_nested_validation=True)
 
 
 def validate_parameters(estimator: BaseEstimator) -> None:
-    """Check parameters as the decorator does, which leaves out `partial_fit` on fitted models."""
+    """Check parameters as the decorator does; it skips `partial_fit` of fitted models."""
     estimator._validate_params()
 
 
-def as_set_output(estimator: BaseEstimator, values: Any, names: Any, like: Any) -> Any:
-    """Values in the container that `set_output` asks for, with these names of columns.
+def callback_context(estimator: BaseEstimator, n_epochs: int) -> Any:
+    """The context that a fit calls callbacks in."""
+    return estimator._init_callback_context(max_subtasks=n_epochs)
+
+
+@contextmanager
+def restored_on_error(estimator: BaseEstimator, unless: type[BaseException]) -> Iterator[None]:
+    """Give an estimator its attributes back if the body raises, but for one kind of error."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except unless:
+        raise
+    except BaseException:
+        # Callback bookkeeping belongs to scikit-learn, which ends it after us.
+        ours = {name for name in {**vars(estimator), **before} if "callback" not in name}
+        for name in ours - before.keys():
+            del vars(estimator)[name]
+        vars(estimator).update({name: before[name] for name in ours & before.keys()})
+        raise
+
+
+def wrap_output(estimator: BaseEstimator, values: Any, names: Any, like: Any) -> Any:
+    """Put values into the container that `set_output` asks for, with these names of columns.
 
     Parameters
     ----------
@@ -84,7 +110,7 @@ def as_set_output(estimator: BaseEstimator, values: Any, names: Any, like: Any) 
     values : ndarray of shape (n, n_columns)
     names : array of str
     like : array-like or None
-        A frame whose index the rows have.
+        A frame: the result gets its index.
     """
     kind = _get_output_config("transform", estimator)["dense"]
     if kind == "default":
@@ -102,7 +128,7 @@ class ValidatedParameters(BaseEstimator):
         validate_parameters(self)
 
     def with_plain_numbers(self) -> ValidatedParameters:
-        """The same with Python's numbers for NumPy's, whose products may overflow."""
+        """Return a copy with Python's numbers for NumPy's, whose products may overflow."""
         numbers = {k: v for k, v in self.get_params(deep=False).items() if isinstance(v, np.number)}
         plain = copy.copy(self) if numbers else self
         return plain.set_params(**{name: value.item() for name, value in numbers.items()})

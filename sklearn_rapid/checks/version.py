@@ -1,3 +1,3 @@
-"""The version of the package, for those modules that stamp files with it."""
+"""The version of the package."""
 
 __version__ = "0.1.0"

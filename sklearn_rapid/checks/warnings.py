@@ -1,4 +1,4 @@
-"""Warnings that point at the user's own line, however deep in the package they arise."""
+"""Warn at the user's own line, however deep in the package a warning arises."""
 
 from __future__ import annotations
 

@@ -8,6 +8,8 @@ import dask
 import dask.array as da
 import numpy as np
 
+from sklearn_rapid.estimators.model import validated
+
 
 def is_collection(X: Any) -> bool:
     """Whether X is a Dask array or data frame."""
@@ -57,7 +59,7 @@ def samples(model: Any, n_samples: int, chunk: int, how: dict[str, Any], seed: A
 def _called(model: Any, method: str, block: Any, empty: np.ndarray) -> np.ndarray:
     if len(block) == 0:
         return empty
-    model._validate(block, reset=False)  # rows that are known as a whole
+    validated(model, block)  # rows that are known as a whole
     return getattr(model, method)(block)
 
 

@@ -6,10 +6,10 @@ import copy
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.utils import Tags, check_random_state
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_rapid.checks.arguments import check_count, check_option, check_positive, new_seed
+from sklearn_rapid.checks.arguments import check_count, check_option, check_positive, draw_seed
 from sklearn_rapid.dask._checked import rows_that_stand_for
 from sklearn_rapid.dask._cluster import workers_left, working_client
 from sklearn_rapid.dask._lazy import by_blocks, is_collection, samples
@@ -176,7 +176,7 @@ class DaskMixin:
         check_is_fitted(self)
         n_samples = check_count("n_samples", n_samples, 1)
         chunk = check_count("chunk", chunk, 1)
-        seed = new_seed(check_random_state(random_state))
+        seed = draw_seed(random_state)
         return samples(self._for_tasks(), n_samples, chunk, how, seed)
 
     def log_partition(
@@ -215,13 +215,13 @@ class DaskMixin:
         check_is_fitted(self)
         check_option("method", method, ("auto", "exact", "tempering", "ais"))
         tol = check_positive("tol", tol)
-        method = resolved_method(method, self._machine(self._backend_at_hand()))
+        method = resolved_method(method, self._model().machine)
         client = self._client_or_none()
         if method == "exact" or client is None:
             return super().log_partition(method, tol=tol, random_state=random_state, **how)
         seed = self._own_stream().seed
         if random_state is not None:
-            seed = new_seed(check_random_state(random_state))
+            seed = draw_seed(random_state)
         estimate = mean_of(estimates_of_workers(client, self.to_local(), method, tol, seed, how))
         if not estimate.is_trusted:
             warn_distrusted(estimate)
@@ -246,11 +246,11 @@ class DaskMixin:
         check_is_fitted(self)
         return by_blocks(self._for_tasks(), method, X, width, np.dtype(dtype))
 
-    def _that_stand_for(self, X: Any) -> Any:
-        return X.few if isinstance(X, RemoteRows) else super()._that_stand_for(X)
+    def _shown_values(self, X: Any) -> Any:
+        return X.few if isinstance(X, RemoteRows) else super()._shown_values(X)
 
-    def _run_of(self, X: Any) -> type[Run]:
-        return DaskRun if isinstance(X, RemoteRows) else super()._run_of(X)
+    def _run_class(self, X: Any) -> type[Run]:
+        return DaskRun if isinstance(X, RemoteRows) else super()._run_class(X)
 
     def _validate(self, X: Any, *, reset: bool, missing: bool = False) -> Any:
         if not is_collection(X):

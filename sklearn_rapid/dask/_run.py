@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -101,7 +101,7 @@ class DaskRun(Run):
         """Blocks that are held together, and the rows of them in the next epoch's order."""
         n_updates = 0 if self.state is None else self.state.n_updates
         rng = np.random.default_rng((self.seed, n_updates))
-        n_at_once = self.estimator.blocks_at_once
+        n_at_once = self.plan.estimator.blocks_at_once
         if n_at_once is None:
             batch_size = self.trainer.batch_size
             order = epoch_order(self.X, self.split, self.weights, self.shuffle, batch_size, rng)
@@ -138,15 +138,9 @@ class DaskRun(Run):
 
     @cached_property
     def _settings(self) -> Settings:
-        estimator, encoder = self.estimator, self.encoder
-        return Settings(
-            self.trainer,
-            encoder.units,
-            encoder.binarize,
-            encoder.dtype,
-            estimator.backend,
-            estimator._n_threads,
-        )
+        estimator = self.plan.estimator
+        encoder = replace(self.encoder, backend=None)
+        return Settings(self.trainer, encoder, estimator.backend, estimator.n_threads)
 
 
 def check_phase(phase: Any) -> None:

@@ -20,7 +20,7 @@ from distributed import get_worker
 from sklearn_rapid.backends import RandomStream, get_backend
 from sklearn_rapid.machine.couplings import Arrays, Couplings
 from sklearn_rapid.machine.machine import Machine
-from sklearn_rapid.tables.spins import SpinEncoder
+from sklearn_rapid.tables.encoder import Encoder
 from sklearn_rapid.training.chains import Chains
 from sklearn_rapid.training.negative_phase import (
     ContrastiveDivergence,
@@ -41,17 +41,14 @@ class Settings:
     Attributes
     ----------
     trainer : Trainer
-    units : str
-    binarize : float, "sample" or None
-    dtype, backend : str
+    encoder : Encoder
+    backend : str
     n_threads : int or None
         None is as many as the worker has.
     """
 
     trainer: Trainer
-    units: str
-    binarize: Any
-    dtype: str
+    encoder: Encoder
     backend: str
     n_threads: int | None
 
@@ -116,7 +113,7 @@ class Shard:
         self.trainer, self.rank, self.n_shards = settings.trainer, rank, n_shards
         n_threads = settings.n_threads or self.worker.state.nthreads
         self.backend = get_backend(settings.backend, n_threads)
-        self.encoder = SpinEncoder(settings.units, settings.binarize, self.backend, settings.dtype)
+        self.encoder = replace(settings.encoder, backend=self.backend)
         # Not the worker's event loop, which has messages to pass on meanwhile.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sklearn_rapid")
         self.children: list[Any] = []
@@ -279,10 +276,10 @@ class Shard:
     def _spins(self, X: np.ndarray, places: np.ndarray, runs: list[slice]) -> Any:
         """Rows as spins; what is drawn is named by the places that they have in the batch."""
         encoder, stream = self.encoder, self.state.stream
-        if encoder.binarize != "sample":
-            return encoder.spins(X)
+        if not encoder.is_drawn:
+            return encoder.states(X)
         draw = stream.reserve()
-        drawn = [encoder.spins(X[run], _at(stream, places[run]), draw) for run in runs]
+        drawn = [encoder.states(X[run], _at(stream, places[run]), draw) for run in runs]
         return self._stacked(drawn)
 
     def _negative(

@@ -1,13 +1,13 @@
-"""Diagnostics of a fitted model: its landscape, its patterns, its chains, its states.
+"""Diagnostics of a fitted model: energy landscape, patterns, chains, overlaps of states.
 
-They answer what a likelihood does not: whether low energies can be reached by sampling, whether
+They answer questions that a likelihood does not: whether sampling reaches low energies, whether
 patterns are memories or a spin glass, how long chains remember, how states travel between
-temperatures, how states lie to one another.
-Energies are in nats, distances and overlaps are shares of spins. Each function takes a fitted
-`RBM` or `RARBM` first, raises a TypeError for anything else and NotFittedError before `fit`.
+temperatures, how far states are from one another.
+Energies are in nats; distances and overlaps are shares of spins. The first argument is a fitted
+estimator of this package: TypeError for anything else, NotFittedError before `fit`.
 """
 
-from sklearn_rapid.diagnostics._chains import (
+from sklearn_rapid.diagnostics._autocorrelation import (
     AutocorrelationTime,
     autocorrelation_time,
     integrated_autocorrelation_time,

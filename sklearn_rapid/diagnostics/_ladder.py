@@ -1,23 +1,24 @@
-"""How states travel along a model's ladder of temperatures."""
+"""Measure how states travel along a model's ladder of temperatures."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sklearn_rapid.checks.arguments import check_count
-from sklearn_rapid.diagnostics._common import fitted_machine, stream_of
+from sklearn_rapid.checks.arguments import check_count, seed_stream
+from sklearn_rapid.diagnostics._machine import get_model
+from sklearn_rapid.estimators.model import source_of
 from sklearn_rapid.machine.tempering import Travels, sweep, travels
 
-# What a sweep says of each state is not kept for longer.
+# Records of each state in each sweep are dropped after this many sweeps, to bound memory.
 SWEEPS_AT_ONCE = 64
 
 
 def ladder_travels(estimator: Any, *, n_sweeps: int = 200, random_state: Any = None) -> Travels:
-    """How states travel between β = 0, where units are independent, and the model at β = 1.
+    """Measure how states travel between β = 0, where units are independent, and the model at β = 1.
 
-    The ladder is the model's own, that `sample` draws from: its rungs are placed so that all pairs
-    of neighbours reject about equal shares of exchanges. From there it is swept on, and
-    exchanges and arrivals are counted anew.
+    The sweeps continue the ladder that `sample` draws from, whose rungs are placed so that all
+    pairs of neighbours reject about equal shares of exchanges. Counts of exchanges and arrivals
+    start at zero.
 
     Parameters
     ----------
@@ -25,7 +26,7 @@ def ladder_travels(estimator: Any, *, n_sweeps: int = 200, random_state: Any = N
         Fitted.
     n_sweeps : int, default=200
         At least two: exchanges of even and of odd pairs take turns. A sweep is a Gibbs step at
-        each rung and the exchanges that follow.
+        each rung, then exchanges.
     random_state : int, RandomState instance or None, default=None
 
     Returns
@@ -33,15 +34,15 @@ def ladder_travels(estimator: Any, *, n_sweeps: int = 200, random_state: Any = N
     Travels
         With β of the rungs, share of rejected exchanges of each pair, `n_round_trips` from β = 0 to
         β = 1 in all columns, the barrier Λ and the local barrier λ(β). All are pure numbers: β
-        multiplies energies in nats, and Λ is a number of rejections.
+        multiplies energies in nats, and Λ counts rejections.
 
     Notes
     -----
     λ(β) = ½ E|s(v) - s(v')| for two independent states at β, with s = ∂ log f_β(v) / ∂β. Its
-    integral Λ hardly depends on how many rungs there are and where they are. If states forgot
+    integral Λ hardly depends on the number of rungs and their places. If states forgot
     where they were between two exchanges, each column would make a round trip in
-    2 + 2 Σ r / (1 - r) sweeps, r being the rejections: about 2 + 4Λ with the two rungs for each
-    unit of Λ that ladders have here. Where it takes much longer, Gibbs steps at fixed β move
+    2 + 2 Σ r / (1 - r) sweeps, r being the rejections: about 2 + 4Λ for ladders of this package,
+    which have two rungs for each unit of Λ. Much longer trips mean that Gibbs steps at fixed β move
     states too slowly.
 
     References
@@ -59,11 +60,12 @@ def ladder_travels(estimator: Any, *, n_sweeps: int = 200, random_state: Any = N
     >>> travelled.n_sweeps, bool(0.0 < travelled.barrier < 5.0), travelled.n_round_trips > 100
     (200, True, True)
     """
-    machine = fitted_machine(estimator, of_spins=False)
+    model = get_model(estimator, of_spins=False)
+    machine = model.machine
     n_sweeps = check_count("n_sweeps", n_sweeps, 2)
-    stream = stream_of(random_state)
+    stream = seed_stream(random_state)
     with machine.backend.running():
-        ladder = estimator._source(machine).ladder
+        ladder = source_of(estimator, model).ladder
         sampler = machine.for_rows(2 * n_sweeps * ladder.states.shape[0])
         for start in range(0, n_sweeps, SWEEPS_AT_ONCE):
             n = min(SWEEPS_AT_ONCE, n_sweeps - start)

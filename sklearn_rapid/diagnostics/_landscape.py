@@ -1,28 +1,28 @@
-"""The ground state of a model, and how close to it sampling and training come."""
+"""Find the ground state energy, and how close to it sampling and training come."""
 
 from __future__ import annotations
 
-from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sklearn_rapid.checks.arguments import check_count
-from sklearn_rapid.diagnostics._common import fitted_machine, stream_of
+from sklearn_rapid.checks.arguments import check_count, is_number, seed_stream
+from sklearn_rapid.diagnostics._machine import get_model
+from sklearn_rapid.estimators.model import validated
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.machine.partition import enumerate_spins, smaller_layer_first
 from sklearn_rapid.training.fit.settings import negative_phase_from
 
 LARGEST_LAYER = 25
-# A few megabytes of states; their fields are never held all at once.
+# A few megabytes of states.
 STATES_PER_CHUNK = 1 << 14
-# Fields held at a time, so few that their memory is used again and again: three times as fast.
+# Hidden fields computed at a time: few enough to stay in cache, three times as fast.
 FIELDS_AT_ONCE = 1 << 13
 
 
 def ground_state_energy(estimator: Any) -> float:
-    """The lowest energy min E(v, h) over all states of both layers, exactly.
+    """Find the lowest energy min E(v, h) over all states of both layers, exactly.
 
     All states of the smaller layer are enumerated; each spin of the other one then follows its
     field, which gives ``min_v [-b·v - Σ_α |θ_α(v)|]``. The arithmetic is in double precision.
@@ -55,7 +55,7 @@ def ground_state_energy(estimator: Any) -> float:
     >>> ground_state_energy(model.fit(make_bars(4))) < 0
     True
     """
-    machine = fitted_machine(estimator)
+    machine = get_model(estimator).machine
     if min(machine.n_visible, machine.n_hidden) > LARGEST_LAYER:
         raise ValueError(
             "the ground state is found by enumerating the smaller layer, which may have at most "
@@ -63,7 +63,7 @@ def ground_state_energy(estimator: Any) -> float:
             "hidden ones"
         )
     with machine.backend.running():
-        return _lowest_energy(smaller_layer_first(machine.in_float64()))
+        return _minimize_energy(smaller_layer_first(machine.in_float64()))
 
 
 def gibbs_accessibility(
@@ -74,7 +74,7 @@ def gibbs_accessibility(
     random_state: Any = None,
     ground_energy: float | None = None,
 ) -> np.ndarray:
-    """How much of the ground state's energy Gibbs sampling from random states reaches.
+    """Measure the share of the ground state's energy that Gibbs sampling reaches.
 
     Chains start at fair coins and take k steps of h ~ P(h | v), v ~ P(v | h). The energy
     E(v, h) of the last h and the v drawn from it is divided by that of the ground state.
@@ -88,13 +88,13 @@ def gibbs_accessibility(
     n_chains : int, default=100
     random_state : int, RandomState instance or None, default=None
     ground_energy : float, optional
-        What to divide by, in nats, where it is known; by default `ground_state_energy`.
+        The ground state's energy in nats, if known; by default `ground_state_energy`.
 
     Returns
     -------
     ndarray of shape (n_chains,)
-        At most 1 (up to rounding), which is the ground state. The best of ten chains is what the
-        published figure 2a shows.
+        At most 1 (up to rounding), the ground state. The published figure 2a shows the best of
+        ten chains.
 
     Raises
     ------
@@ -116,19 +116,20 @@ def gibbs_accessibility(
     >>> bool(0.5 < reached.max() <= 1.0)
     True
     """
-    machine = fitted_machine(estimator)
+    model = get_model(estimator)
+    machine = model.machine
     n_gibbs_steps = check_count("n_gibbs_steps", n_gibbs_steps, 1)
     n_chains = check_count("n_chains", n_chains, 1)
-    ground_energy = _energy_to_divide_by(estimator, ground_energy)
-    stream = stream_of(random_state)
+    ground_energy = _resolve_ground_energy(estimator, ground_energy)
+    stream = seed_stream(random_state)
     with machine.backend.running():
-        v = estimator._starting_states("random", n_chains, machine, stream)
+        v = model.starting_states("random", n_chains, stream)
         sampler = machine.for_rows(2 * n_gibbs_steps * n_chains)
-        # The last step is taken apart: its h is wanted too.
+        # The h of the last step is needed too.
         v = sampler.gibbs(v, n_gibbs_steps - 1, stream)
         h = sampler.sample_hidden(v, stream)
         v = sampler.transposed().sample_hidden(h, stream)
-        return _energies(machine, v, h) / ground_energy
+        return _compute_energies(machine, v, h) / ground_energy
 
 
 def method_accessibility(
@@ -138,34 +139,34 @@ def method_accessibility(
     random_state: Any = None,
     ground_energy: float | None = None,
 ) -> float:
-    """How much of the ground state's energy the states of the negative phase reach.
+    """Measure the share of the ground state's energy that the negative phase reaches.
 
-    The lowest energy E(v, h) among the states that the estimator's negative phase would take for
-    its next update, divided by that of the ground state. The hidden part is the phase's own
-    where it has one (pure PID with ``hidden="pattern"``, equation 6), else drawn from P(h | v).
-    Chains that live on through training are taken as training left them; of tempered chains, it
-    is the states at the model's own temperature that count.
+    This is the lowest energy E(v, h) among the states that the estimator's negative phase would use
+    in its next update, divided by that of the ground state. The hidden states are the phase's own
+    where it has them (pure PID with ``hidden="pattern"``, equation 6), else drawn from P(h | v).
+    Persistent chains continue as training left them; tempered chains contribute their states at
+    β = 1.
 
     Parameters
     ----------
     estimator : RBM, RARBM, DBM, RADBM or RABM
         Fitted.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        The batch of data that the update is for: where the chains of CD start. Other negative
-        phases look at no more than its number of rows.
+        The batch of data of the update: the chains of CD start there. Other negative phases use
+        only its number of rows.
     random_state : int, RandomState instance or None, default=None
     ground_energy : float, optional
-        What to divide by, in nats, where it is known; by default `ground_state_energy`.
+        The ground state's energy in nats, if known; by default `ground_state_energy`.
 
     Returns
     -------
     float
-        At most 1 (up to rounding), which is the ground state.
+        At most 1 (up to rounding), the ground state.
 
     Raises
     ------
     ValueError
-        For the exact negative phase, which takes every state; if the smaller layer has more
+        For the exact negative phase, which uses every state; if the smaller layer has more
         than 25 units and no `ground_energy` is given; or if all energies are zero.
 
     References
@@ -182,16 +183,16 @@ def method_accessibility(
     >>> 0.5 < method_accessibility(model, X, random_state=0) <= 1.0
     True
     """
-    machine = fitted_machine(estimator)
-    X = estimator._validate(X, reset=False)
+    model = get_model(estimator)
+    machine = model.machine
+    X = validated(estimator, X)
     phase = negative_phase_from(estimator.negative_phase)
     phase.check(machine)
-    ground_energy = _energy_to_divide_by(estimator, ground_energy)
-    backend, stream = machine.backend, stream_of(random_state)
+    ground_energy = _resolve_ground_energy(estimator, ground_energy)
+    backend, stream = machine.backend, seed_stream(random_state)
     with backend.running():
-        data = estimator._encoder(backend, X).spins(X, stream, stream.reserve())
-        chains = estimator._state_of(machine).chains
-        chains = phase.resume(chains, machine, X.shape[0], stream)
+        data = model.encoder(X).states(X, stream, stream.reserve())
+        chains = phase.resume(model.state.chains, machine, X.shape[0], stream)
         sampler = machine.for_rows(phase.n_rows(machine.couplings, X.shape[0], chains))
         negative, _ = phase.states(sampler, data, chains, stream)
         if negative.weights is not None:
@@ -201,30 +202,29 @@ def method_accessibility(
             )
         v, h = negative.visible, negative.hidden
         h = sampler.sample_hidden(v, stream) if h is None else h
-        return float(np.min(_energies(machine, v, h)) / ground_energy)
+        return float(np.min(_compute_energies(machine, v, h)) / ground_energy)
 
 
-def _lowest_energy(machine: Machine) -> float:
-    """min E(v, h) of a machine whose visible layer can be enumerated."""
+def _minimize_energy(machine: Machine) -> float:
+    """Compute min E(v, h) of a machine whose visible layer can be enumerated."""
     backend = machine.backend
     n_states = 2**machine.n_visible
     if not machine.has_biases:
-        # v and -v have the same energy: the states with the last spin at -1 are enough.
+        # v and -v have the same energy: states with the last spin at -1 suffice.
         n_states //= 2
     machine = machine.for_rows(n_states)
     lowest = np.inf
     for start in range(0, n_states, STATES_PER_CHUNK):
         stop = min(start + STATES_PER_CHUNK, n_states)
         v = enumerate_spins(machine.n_visible, start, stop, backend, "float64")
-        lowest = min(lowest, float(backend.xp.min(_energies_below(machine, v))))
+        lowest = min(lowest, float(backend.xp.min(_minimize_over_hidden(machine, v))))
     return lowest
 
 
-def _energies_below(machine: Machine, v: Any) -> Any:
-    """min_h E(v, h) = -b·v - Σ_α |θ_α| of each row, float64 of shape (n,)."""
+def _minimize_over_hidden(machine: Machine, v: Any) -> Any:
+    """Compute min_h E(v, h) = -b·v - Σ_α |θ_α| of each row, float64 of shape (n,)."""
     backend, xp = machine.backend, machine.backend.xp
     energies = -backend.row_dots(v, machine.visible_bias[None, :])
-
     n_at_once = max(1, FIELDS_AT_ONCE // machine.n_hidden)
 
     def work(rows: slice) -> None:
@@ -236,14 +236,15 @@ def _energies_below(machine: Machine, v: Any) -> Any:
     return energies
 
 
-def _energies(machine: Machine, v: Any, h: Any) -> np.ndarray:
-    """E(v, h) of each row in double precision, on the host."""
+def _compute_energies(machine: Machine, v: Any, h: Any) -> np.ndarray:
+    """Compute E(v, h) of each row in double precision, on the host."""
     xp = machine.backend.xp
     v, h = (xp.astype(s, xp.float64) for s in (v, h))
     return machine.backend.to_numpy(machine.in_float64().energy(v, h))
 
 
-def _energy_to_divide_by(estimator: Any, ground_energy: float | None) -> float:
+def _resolve_ground_energy(estimator: Any, ground_energy: float | None) -> float:
+    """Return the ground state's energy, computed if None; ValueError unless negative."""
     if ground_energy is None:
         ground_energy = ground_state_energy(estimator)
         if ground_energy == 0.0:
@@ -251,8 +252,7 @@ def _energy_to_divide_by(estimator: Any, ground_energy: float | None) -> float:
                 "all parameters of the model are zero, and so are all its energies: there is no "
                 "ground state to compare with"
             )
-    is_number = isinstance(ground_energy, Real) and not isinstance(ground_energy, bool)
-    if not (is_number and -np.inf < ground_energy < 0.0):
+    if not (is_number(ground_energy) and -np.inf < ground_energy < 0.0):
         raise ValueError(
             f"ground_energy must be a negative, finite number of nats, got {ground_energy!r}"
         )

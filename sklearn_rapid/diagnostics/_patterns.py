@@ -1,4 +1,4 @@
-"""The couplings' spectrum, and the patterns they are made of as memories."""
+"""Measure the couplings' spectrum, and the patterns as memories."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sklearn_rapid.checks.arguments import check_count
-from sklearn_rapid.diagnostics._common import fitted_machine, machine_of_patterns, spin_rows
+from sklearn_rapid.diagnostics._machine import get_machine_with_patterns, get_model, read_spins
 from sklearn_rapid.machine.couplings import Couplings, PatternCouplings
 
 
@@ -60,16 +60,16 @@ class PatternLoad:
 
 @dataclass(frozen=True)
 class PatternRetrieval:
-    """Where each pattern goes at zero temperature.
+    """The end of zero-temperature dynamics from each pattern.
 
     Attributes
     ----------
     is_fixed_point : ndarray of bool, shape (K,)
-        Whether neither layer moves at all.
+        Whether neither layer moves.
     n_steps : ndarray of int, shape (K,)
-        Steps until nothing moved any more; zero at a fixed point.
+        Number of steps in which a spin moved; zero at a fixed point.
     visible_overlap, hidden_overlap : ndarray of shape (K,)
-        Overlap of each layer with the pattern's signs in the end, between -1 and 1.
+        Final overlap of each layer with the pattern's signs, between -1 and 1.
 
     Examples
     --------
@@ -85,11 +85,11 @@ class PatternRetrieval:
 
 
 def singular_values(estimator: Any) -> np.ndarray:
-    """Singular values of W, in double precision.
+    """Compute the singular values of W, in double precision.
 
-    With patterns, W = ξ_vᵀ ξ_h / √K is never formed: with ξ_vᵀ = Q_v R_v and ξ_hᵀ = Q_h R_h, its
+    With patterns, W = ξ_vᵀ ξ_h / √K is not formed: with ξ_vᵀ = Q_v R_v and ξ_hᵀ = Q_h R_h, its
     singular values are those of R_v R_hᵀ / √K, a matrix of at most K rows and columns. (Gram
-    matrices would do as well, but lose half of the digits of the small ones.)
+    matrices would lose half of the digits of small values.)
 
     Parameters
     ----------
@@ -115,12 +115,12 @@ def singular_values(estimator: Any) -> np.ndarray:
     >>> spectrum.shape, int((spectrum > 0).sum())
     ((16,), 8)
     """
-    machine = fitted_machine(estimator, of_spins=False)
+    machine = get_model(estimator, of_spins=False).machine
     with machine.backend.running():
-        return _singular_values(machine.couplings, machine.backend.to_numpy)
+        return _compute_singular_values(machine.couplings, machine.backend.to_numpy)
 
 
-def _singular_values(couplings: Couplings, to_numpy: Any) -> np.ndarray:
+def _compute_singular_values(couplings: Couplings, to_numpy: Any) -> np.ndarray:
     if not isinstance(couplings, PatternCouplings):
         weights = np.asarray(to_numpy(couplings.to_dense().weights), dtype=np.float64)
         return np.linalg.svd(weights, compute_uv=False)
@@ -134,7 +134,7 @@ def _singular_values(couplings: Couplings, to_numpy: Any) -> np.ndarray:
 
 
 def pattern_overlaps(estimator: Any) -> PatternOverlaps:
-    """Overlaps q_kl = ξ^(k)·ξ^(l) / N among the signs of the patterns, in each layer.
+    """Compute overlaps q_kl = ξ^(k)·ξ^(l) / N among the signs of the patterns, in each layer.
 
     Random patterns of N spins overlap by about 1/√N.
 
@@ -161,15 +161,15 @@ def pattern_overlaps(estimator: Any) -> PatternOverlaps:
     >>> pattern_overlaps(model.fit(make_bars(4))).visible.diagonal()
     array([1., 1., 1., 1., 1., 1., 1., 1.])
     """
-    machine = machine_of_patterns(estimator)
+    machine = get_machine_with_patterns(estimator)
     couplings, backend = machine.couplings, machine.backend
     with backend.running():
         signs = map(backend.sign, (couplings.visible_patterns, couplings.hidden_patterns))
-        return PatternOverlaps(*(_overlaps(xi, xi, backend) for xi in signs))
+        return PatternOverlaps(*(_compute_overlaps(xi, xi, backend) for xi in signs))
 
 
 def mattis_magnetization(estimator: Any, X: ArrayLike) -> np.ndarray:
-    """Overlaps m_k = ξ_v^(k)·v / V of each row with the signs of each pattern.
+    """Compute overlaps m_k = ξ_v^(k)·v / V of each row with the signs of each pattern.
 
     Parameters
     ----------
@@ -202,25 +202,24 @@ def mattis_magnetization(estimator: Any, X: ArrayLike) -> np.ndarray:
     >>> mattis_magnetization(model, X).shape
     (14, 8)
     """
-    machine = machine_of_patterns(estimator)
+    machine = get_machine_with_patterns(estimator)
     backend = machine.backend
     with backend.running():
-        v = spin_rows(estimator, machine, X)
-        return _overlaps(v, backend.sign(machine.couplings.visible_patterns), backend)
+        v = read_spins(estimator, get_model(estimator), X)
+        return _compute_overlaps(v, backend.sign(machine.couplings.visible_patterns), backend)
 
 
-def _overlaps(a: Any, b: Any, backend: Any) -> np.ndarray:
-    """Overlaps of rows of spins with others: sums of so few ones are exact in float32."""
+def _compute_overlaps(a: Any, b: Any, backend: Any) -> np.ndarray:
+    """Compute overlaps of rows of spins; sums of so few ±1 are exact in float32."""
     products = backend.to_numpy(backend.matmul(a, b.T))
     return np.asarray(products, dtype=np.float64) / a.shape[1]
 
 
 def pattern_load(estimator: Any) -> PatternLoad:
-    """The load of the model as a memory: patterns over units, K/(V+H), K/V and K/H.
+    """Compute the load of the model as a memory: patterns over units, K/(V+H), K/V and K/H.
 
-    In Hopfield's model a load beyond a threshold (about 0.14 at zero temperature) leaves a spin
-    glass in which patterns can no longer be retrieved; the paper's rule is to choose H large
-    enough for K/(V+H) to stay low.
+    In Hopfield's model, patterns cannot be retrieved from the spin glass beyond a threshold (about
+    0.14 at zero temperature); the paper's rule is to choose H large enough for a low K/(V+H).
 
     Parameters
     ----------
@@ -249,7 +248,7 @@ def pattern_load(estimator: Any) -> PatternLoad:
     >>> pattern_load(model.fit(make_bars(4)))
     PatternLoad(total=0.1, visible=0.5, hidden=0.125)
     """
-    machine = machine_of_patterns(estimator)
+    machine = get_machine_with_patterns(estimator)
     n_patterns = machine.couplings.n_patterns
     n_visible, n_hidden = machine.n_visible, machine.n_hidden
     return PatternLoad(
@@ -260,18 +259,18 @@ def pattern_load(estimator: Any) -> PatternLoad:
 
 
 def pattern_retrieval(estimator: Any, *, max_steps: int = 1000) -> PatternRetrieval:
-    """Whether patterns are retrieved: zero-temperature dynamics from the patterns' signs.
+    """Test whether patterns are retrieved, by zero-temperature dynamics from their signs.
 
     A step aligns all hidden spins with their fields, h = sign(Wᵀv + c), then all visible ones,
-    v = sign(Wh + b); a spin without a field stays as it is. The energy never rises, so that each
-    pattern ends in a minimum: itself, if it is a fixed point.
+    v = sign(Wh + b); a spin in zero field stays. The energy never rises, so that each pattern ends
+    in a minimum: itself, if it is a fixed point.
 
     Parameters
     ----------
     estimator : RARBM
         Fitted.
     max_steps : int, default=1000
-        Where to stop patterns that still move (a few steps are the rule).
+        At most this many; a few are the rule.
 
     Returns
     -------
@@ -291,7 +290,7 @@ def pattern_retrieval(estimator: Any, *, max_steps: int = 1000) -> PatternRetrie
     >>> pattern_retrieval(model.fit(make_bars(4))).is_fixed_point  # Mattis: no frustration
     array([ True])
     """
-    machine = machine_of_patterns(estimator)
+    machine = get_machine_with_patterns(estimator)
     max_steps = check_count("max_steps", max_steps, 1)
     machine, backend, xp = machine.in_float64(), machine.backend, machine.backend.xp
     with backend.running():
@@ -300,8 +299,8 @@ def pattern_retrieval(estimator: Any, *, max_steps: int = 1000) -> PatternRetrie
         v, h = visible_start, hidden_start
         n_steps = np.zeros(machine.couplings.n_patterns, dtype=int)
         for step in range(1, max_steps + 1):
-            new_h = _aligned(machine.hidden_field(v), h, xp)
-            new_v = _aligned(machine.visible_field(new_h), v, xp)
+            new_h = _align(machine.hidden_field(v), h, xp)
+            new_v = _align(machine.visible_field(new_h), v, xp)
             moved = xp.any(new_v != v, axis=1) | xp.any(new_h != h, axis=1)
             n_steps[backend.to_numpy(moved)] = step
             v, h = new_v, new_h
@@ -314,5 +313,6 @@ def pattern_retrieval(estimator: Any, *, max_steps: int = 1000) -> PatternRetrie
     return PatternRetrieval(n_steps == 0, n_steps, *overlaps)
 
 
-def _aligned(field: Any, spins: Any, xp: Any) -> Any:
+def _align(field: Any, spins: Any, xp: Any) -> Any:
+    """Align spins with their fields, those in zero field excepted."""
     return xp.where(field == 0, spins, xp.sign(field))

@@ -1,4 +1,4 @@
-"""What states say of a model: reconstructions, and overlaps of two and of three states."""
+"""Measure reconstructions, and overlaps among two and three states of a model."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
-from sklearn_rapid.checks.arguments import check_count
-from sklearn_rapid.diagnostics._common import fitted_machine, spin_rows, stream_of
+from sklearn_rapid.checks.arguments import check_count, seed_stream
+from sklearn_rapid.diagnostics._machine import get_model, read_spins
+from sklearn_rapid.estimators.model import Model
 from sklearn_rapid.estimators.sampling import known_entries
 from sklearn_rapid.machine.machine import Machine
-from sklearn_rapid.tables.spins import chunks
+from sklearn_rapid.tables.encoder import chunks
+from sklearn_rapid.tables.features import SpinFeatures
 
 
 @dataclass(frozen=True)
@@ -25,11 +27,11 @@ class OverlapDistribution:
     Attributes
     ----------
     overlaps : ndarray of shape (V + 1,)
-        All values that q can have, from -1 to 1.
+        All possible values of q, from -1 to 1.
     probabilities : ndarray of shape (V + 1,)
-        The share of pairs that has each.
+        The share of pairs at each value.
     n_samples : int
-        Each two of them are a pair.
+        The number of states; every two are a pair.
 
     Examples
     --------
@@ -49,16 +51,16 @@ class OverlapDistribution:
 
 @dataclass(frozen=True)
 class Ultrametricity:
-    """Triangles of states, and how far from ultrametric they are.
+    """Triangles of states, and their distance from ultrametric ones.
 
     Attributes
     ----------
     sides : ndarray of shape (n_triples, 3)
-        Their sides from short to long: shares of spins that differ.
+        Sides from short to long: shares of spins that differ.
     scaled_gap : float
         Mean of long - middle side, over the standard deviation of all sides. Zero is
-        ultrametric; sides that know nothing of each other (random states of many spins) have
-        0.85. NaN if all sides are equal.
+        ultrametric; independent sides (of random states of many spins) have 0.85. NaN if all sides
+        are equal.
     relative_gap : float
         Mean of (long - middle) / short side over triangles of three different states, between 0
         (ultrametric) and 1 (three states on a line). Also small, like 1/√V, for random states.
@@ -84,10 +86,10 @@ def reconstruction_distance(
     clamp: bool = True,
     random_state: Any = None,
 ) -> np.ndarray:
-    """Hamming distance between images and what the model makes of a part of them.
+    """Compute the Hamming distance between images and their reconstructions from a part.
 
-    Unknown spins start at 0, neither -1 nor +1, and Gibbs steps follow. The distance is the
-    number of wrong pixels over that of all pixels, known ones included.
+    Missing spins start at 0, neither -1 nor +1; Gibbs steps follow. The distance is the number of
+    wrong pixels over that of all pixels, known ones included.
 
     Parameters
     ----------
@@ -100,14 +102,14 @@ def reconstruction_distance(
         image.
     n_gibbs_steps : int, default=10
     clamp : bool, default=True
-        Whether known pixels stay as they are through the steps, as appendix C says. False lets
-        them move as well: with one step, that is what the authors' script for figure 3 does.
+        Whether known pixels are clamped, as in appendix C. False lets them move as well: with one
+        step, this is the authors' script for figure 3.
     random_state : int, RandomState instance or None, default=None
 
     Returns
     -------
     ndarray of shape (n_samples,)
-        Between 0 and 1 for each row. Coin flips reach half of the share of pixels that may move.
+        Between 0 and 1 for each row. Coin flips reach half of the share of pixels that move.
 
     Raises
     ------
@@ -131,13 +133,14 @@ def reconstruction_distance(
     >>> bool(distance.mean() < 0.2)  # coins: 0.375
     True
     """
-    machine = fitted_machine(estimator)
+    model = get_model(estimator)
+    machine = model.machine
     n_gibbs_steps = check_count("n_gibbs_steps", n_gibbs_steps, 1)
     if not isinstance(clamp, bool | np.bool_):
         raise TypeError(f"clamp must be a bool, got {clamp!r}")
-    backend, xp, stream = machine.backend, machine.backend.xp, stream_of(random_state)
+    backend, xp, stream = machine.backend, machine.backend.xp, seed_stream(random_state)
     with backend.running():
-        truth = spin_rows(estimator, machine, X)
+        truth = read_spins(estimator, model, X)
         known = known_entries(mask, tuple(truth.shape))
         machine = machine.for_rows(2 * n_gibbs_steps * truth.shape[0])
         distances = []
@@ -145,7 +148,7 @@ def reconstruction_distance(
             true, free = truth[rows, :], backend.asarray(~known[rows])
             v = xp.where(free, xp.zeros_like(true), true)
             v = machine.gibbs(v, n_gibbs_steps, stream, free=free if clamp else None)
-            distances.append(_distances(v, true, machine))
+            distances.append(_compute_distances(v, true, machine))
     return np.concatenate(distances)
 
 
@@ -157,9 +160,9 @@ def overlap_distribution(
     n_gibbs_steps: int | None = None,
     random_state: Any = None,
 ) -> OverlapDistribution:
-    """The distribution of overlaps q_ab = v_a·v_b / V, Parisi's order parameter.
+    """Compute the distribution of overlaps q_ab = v_a·v_b / V, Parisi's order parameter.
 
-    One peak (or one each at ±q, without biases) says that all samples come from one state of
+    One peak (or one each at ±q, without biases) means that all samples come from one state of
     the model in the sense of statistical physics; many peaks, that there are several.
 
     Parameters
@@ -167,11 +170,11 @@ def overlap_distribution(
     estimator : RBM, RARBM, DBM, RADBM or RABM
         Fitted.
     X : {array-like, sparse matrix} of shape (n_samples, n_features), optional
-        The states to take, read as in `fit` (data to compare with, or samples drawn otherwise);
-        by default, samples of the model.
+        States, read as in `fit` (data to compare with, or samples drawn otherwise); by default,
+        samples of the model.
     n_samples : int, default=1000
     n_gibbs_steps : int, default=None
-        Of plain chains; None draws from a ladder of temperatures, as `sample` does.
+        Steps of plain chains; None draws from a ladder of temperatures, as `sample` does.
     random_state : int, RandomState instance or None, default=None
 
     Returns
@@ -197,8 +200,9 @@ def overlap_distribution(
     >>> overlap_distribution(rbm, X).overlaps.shape
     (17,)
     """
-    machine = fitted_machine(estimator)
-    v = _states(estimator, machine, X, n_samples, n_gibbs_steps, random_state, at_least=2)
+    model = get_model(estimator)
+    machine = model.machine
+    v = _read_or_sample(estimator, model, X, n_samples, n_gibbs_steps, random_state, at_least=2)
     n, n_visible = v.shape
     counts = np.zeros(n_visible + 1, dtype=np.int64)
     with machine.backend.running():
@@ -221,27 +225,27 @@ def ultrametricity(
     n_gibbs_steps: int | None = None,
     random_state: Any = None,
 ) -> Ultrametricity:
-    """How ultrametric states are: whether the two long sides of triangles are equal.
+    """Measure how ultrametric states are: whether the two long sides of triangles are equal.
 
     The distance of two states is d = (1 - q) / 2, the share of spins that differ. In an
-    ultrametric space, as that of the pure states of the Sherrington-Kirkpatrick spin glass, the
-    two longest sides of each triangle are equal. What to compare a model's samples with are
-    the data that it was trained on.
+    ultrametric space, such as the pure states of the Sherrington-Kirkpatrick spin glass, the
+    two longest sides of each triangle are equal. Compare a model's samples with the data that it
+    was trained on.
 
     Parameters
     ----------
     estimator : RBM, RARBM, DBM, RADBM or RABM
         Fitted.
     X : {array-like, sparse matrix} of shape (n_samples, n_features), optional
-        The states to take, read as in `fit`; by default, samples of the model.
+        States, read as in `fit`; by default, samples of the model.
     n_triples : int, default=10_000
-        Random triples of different rows; all triples, if there are no more of them.
+        Random triples of different rows; all triples, if they are no more than that.
     up_to_sign : bool, default=False
         Whether v and -v count as one state, ``d = (1 - |q|) / 2``. Without biases both are equally
-        likely, and their symmetry would hide what else there is.
+        likely, and their symmetry would hide other structure.
     n_samples : int, default=1000
     n_gibbs_steps : int, default=None
-        Of plain chains; None draws from a ladder of temperatures, as `sample` does.
+        Steps of plain chains; None draws from a ladder of temperatures, as `sample` does.
     random_state : int, RandomState instance or None, default=None
 
     Returns
@@ -270,13 +274,14 @@ def ultrametricity(
     >>> print(f"{ultrametricity(rbm, X).scaled_gap:.2f}")
     0.91
     """
-    machine = fitted_machine(estimator)
+    model = get_model(estimator)
+    machine = model.machine
     n_triples = check_count("n_triples", n_triples, 1)
     random_state = check_random_state(random_state)
-    v = _states(estimator, machine, X, n_samples, n_gibbs_steps, random_state, at_least=3)
-    triples = _triples(v.shape[0], n_triples, random_state)
+    v = _read_or_sample(estimator, model, X, n_samples, n_gibbs_steps, random_state, at_least=3)
+    triples = _choose_triples(v.shape[0], n_triples, random_state)
     with machine.backend.running():
-        sides = [_sides(v, triples[rows], machine) for rows in chunks(len(triples))]
+        sides = [_compute_sides(v, triples[rows], machine) for rows in chunks(len(triples))]
     sides = np.concatenate(sides)
     sides = np.sort(np.minimum(sides, 1.0 - sides) if up_to_sign else sides, axis=1)
     short, gap = sides[:, 0], sides[:, 2] - sides[:, 1]
@@ -288,31 +293,32 @@ def ultrametricity(
     )
 
 
-def _states(
+def _read_or_sample(
     estimator: Any,
-    machine: Machine,
+    model: Model,
     X: ArrayLike | None,
     n_samples: int,
     n_gibbs_steps: int | None,
     random_state: Any,
     at_least: int,
 ) -> Any:
-    """The rows of X or samples of the model, as spins on the backend."""
-    with machine.backend.running():
+    """Read the rows of X, or draw samples of the model, as spins on the backend."""
+    with model.backend.running():
         if X is None:
             how = {"n_gibbs_steps": n_gibbs_steps, "random_state": random_state}
             X = np.asarray(estimator.sample(n_samples, **how))
-            # They are in the user's units already, whatever the threshold for data is.
-            v = machine.backend.sign(estimator._encoder(machine.backend).means(X))
+            # Samples are in the user's units: no threshold applies.
+            features = SpinFeatures(estimator.units, model.backend, np.dtype(estimator.dtype).name)
+            v = model.backend.sign(features.means(X))
         else:
-            v = spin_rows(estimator, machine, X)
+            v = read_spins(estimator, model, X)
     if v.shape[0] < at_least:
         raise ValueError(f"at least {at_least} states are needed, got {v.shape[0]}")
     return v
 
 
-def _triples(n: int, n_triples: int, random_state: np.random.RandomState) -> np.ndarray:
-    """Triples of different row numbers: random ones, or all if there are no more."""
+def _choose_triples(n: int, n_triples: int, random_state: np.random.RandomState) -> np.ndarray:
+    """Draw triples of different row numbers, or list all if they are no more."""
     if comb(n, 3) <= n_triples:
         return np.array(list(combinations(range(n), 3)))
     first = random_state.randint(n, size=n_triples)
@@ -323,13 +329,16 @@ def _triples(n: int, n_triples: int, random_state: np.random.RandomState) -> np.
     return np.stack([first, (first + second) % n, (first + third) % n], axis=1)
 
 
-def _sides(v: Any, triples: np.ndarray, machine: Machine) -> np.ndarray:
+def _compute_sides(v: Any, triples: np.ndarray, machine: Machine) -> np.ndarray:
+    """Compute the three sides of each triangle of states."""
     xp, asarray = machine.backend.xp, machine.backend.asarray
     corners = [xp.take(v, asarray(triples[:, i]), axis=0) for i in range(3)]
-    return np.stack([_distances(a, b, machine) for a, b in combinations(corners, 2)], axis=1)
+    return np.stack(
+        [_compute_distances(a, b, machine) for a, b in combinations(corners, 2)], axis=1
+    )
 
 
-def _distances(a: Any, b: Any, machine: Machine) -> np.ndarray:
-    """The share of spins that differ, row by row."""
+def _compute_distances(a: Any, b: Any, machine: Machine) -> np.ndarray:
+    """Compute the share of spins that differ, row by row."""
     products = machine.backend.to_numpy(machine.backend.row_dots(a, b))
     return (a.shape[1] - products) / (2 * a.shape[1])

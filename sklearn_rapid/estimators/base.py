@@ -6,8 +6,7 @@ No arithmetic here: methods validate, convert units at the border and delegate.
 from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -23,32 +22,39 @@ from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_rapid.backends import RandomStream, get_backend, is_cupy_array
-from sklearn_rapid.checks.arguments import checked_weights
-from sklearn_rapid.checks.arrays import checked_array
-from sklearn_rapid.checks.compat import validate_parameters, validates_parameters
-from sklearn_rapid.estimators.fitted import VersionedPickle, check_fitted, check_training_state
+from sklearn_rapid.backends import is_cupy_array
+from sklearn_rapid.checks.arguments import check_weights
+from sklearn_rapid.checks.arrays import check_array
+from sklearn_rapid.checks.compat import (
+    callback_context,
+    restored_on_error,
+    validate_parameters,
+    with_validated_parameters,
+)
+from sklearn_rapid.estimators.fitted import VersionedPickle
 from sklearn_rapid.estimators.input import InputMixin
 from sklearn_rapid.estimators.likelihood import LikelihoodMixin
+from sklearn_rapid.estimators.model import ModelMixin
 from sklearn_rapid.estimators.sampling import SamplingMixin
 from sklearn_rapid.machine.clamped import filled_with_means
 from sklearn_rapid.machine.couplings import Couplings
 from sklearn_rapid.machine.machine import Machine
-from sklearn_rapid.tables.gaps import lacks_entries, weights_of_known
-from sklearn_rapid.tables.spins import CHUNK, SpinEncoder, chunks
-from sklearn_rapid.training.fit import fit as _fit
+from sklearn_rapid.tables.encoder import CHUNK, Encoder, chunks
+from sklearn_rapid.tables.missing import has_missing, weights_of_known
+from sklearn_rapid.training.fit.fit import train, train_on_stream
+from sklearn_rapid.training.fit.plan import Plan
 from sklearn_rapid.training.fit.progress import CutShort
 from sklearn_rapid.training.fit.run import Run
-from sklearn_rapid.training.fit.starts import FromModel, FromScratch
+from sklearn_rapid.training.fit.settings import positive_phase_from
+from sklearn_rapid.training.fit.starts import FromModel, FromScratch, FromUnfinished
 from sklearn_rapid.training.positive_phase import AS_THEY_ARE, ClampedChains, PositivePhase
 from sklearn_rapid.training.state import TrainingState
-
-# Draws of a fitted model's own (estimates, sampled features) lie far from those of training.
-FIRST_DRAW = 1 << 62
+from sklearn_rapid.training.steps.projections import Projection
 
 
 class BaseRBM(
     VersionedPickle,
+    ModelMixin,
     InputMixin,
     LikelihoodMixin,
     SamplingMixin,
@@ -69,8 +75,6 @@ class BaseRBM(
         "intercept_hidden_": ("H",),
     }
 
-    # Units on the visible side beside those of the columns of X.
-    _n_latent = 0
     # Where the learning rate that is "auto" begins.
     _first_rate: ClassVar[float] = 0.25
 
@@ -89,7 +93,7 @@ class BaseRBM(
     # --- training -----------------------------------------------------------------------
 
     @with_callbacks
-    @validates_parameters
+    @with_validated_parameters
     def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Train on X for `max_iter` epochs.
 
@@ -122,16 +126,9 @@ class BaseRBM(
             If the user has interrupted it (KeyboardInterrupt). What has been learned is kept;
             `sklearn_rapid.callbacks.resume` takes the fit to its end.
         """
-        with self._unchanged_on_error():
-            goes_on = self.warm_start and hasattr(self, "_training_state")
-            start = FromModel() if goes_on else FromScratch()
-            X = self._validate(X, reset=start.is_fresh, missing=True)
-            weights = checked_weights(sample_weight, X.shape[0])
-            weights = weights_of_known(X, weights, every_column=True)
-            if start.is_fresh:
-                self._measure_columns(X, weights)
-            _fit.fit(self, X, y, weights, start)
-        return self
+        goes_on = self.warm_start and hasattr(self, "_training_state")
+        start = FromModel() if goes_on else FromScratch()
+        return self._fitted(X, y, sample_weight, start, every_column=True)
 
     def partial_fit(
         self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
@@ -158,13 +155,10 @@ class BaseRBM(
         self
         """
         validate_parameters(self)
-        with self._unchanged_on_error():
+        with restored_on_error(self, unless=CutShort):
             start = FromModel() if hasattr(self, "_training_state") else FromScratch()
-            X = self._validate(X, reset=start.is_fresh, missing=True)
-            weights = weights_of_known(X, checked_weights(sample_weight, X.shape[0]))
-            if start.is_fresh:
-                self._measure_columns(X, weights)
-            _fit.partial_fit(self, X, weights, start)
+            X, weights = self._checked_rows(X, sample_weight, start)
+            train_on_stream(self._plan(X), X, weights, start)
         return self
 
     # --- features -----------------------------------------------------------------------
@@ -186,15 +180,15 @@ class BaseRBM(
         check_is_fitted(self)
         stream = self._own_stream()
 
-        def features(machine: Any, encoder: SpinEncoder, v: Any, out: Any) -> Any:
-            of_hidden = self._of_hidden(encoder)
+        def hidden(machine: Machine, encoder: Encoder, v: Any, out: Any) -> Any:
+            features = self._features(machine.backend)
             if self.hidden_features == "sample":
-                v = ClampedChains().states(machine, v, stream) if encoder.gaps else v
-                return of_hidden.decode(machine.sample_hidden(v, stream))
-            v = filled_with_means(machine, v) if encoder.gaps else v
-            return machine.hidden_mean(v, out=out, to_unit=of_hidden.to_unit)
+                v = ClampedChains().states(machine, v, stream) if encoder.missing else v
+                return features.decode(machine.sample_hidden(v, stream))
+            v = filled_with_means(machine, v) if encoder.missing else v
+            return machine.hidden_mean(v, out=out, to_unit=features.to_unit)
 
-        return self._by_chunks(X, features, (self._n_features_out,), self._dtype, bits_will_do=True)
+        return self._by_chunks(X, hidden, (self._n_features_out,), self._dtype, bits_will_do=True)
 
     def inverse_transform(self, H: ArrayLike) -> np.ndarray:
         """Visible means given hidden features.
@@ -212,17 +206,16 @@ class BaseRBM(
         """
         check_is_fitted(self)
         given = H
-        H = checked_array(H, "H", (None, self._n_features_out))
+        H = check_array(H, "H", (None, self._n_features_out))
         H = H.toarray() if sparse.issparse(H) else H
-        machine = self._machine(self._backend_at_hand(H))
-        encoder = self._encoder(machine.backend)
-        of_hidden = self._of_hidden(encoder)
-        of_hidden.check(H, name="H")
-        with machine.backend.running():
-            h = self._hidden_side(of_hidden.means(H), machine.backend)
-            means = encoder.unit_means(machine.for_rows(CHUNK), h)
-            rows = self._returned(encoder.decode_means(means), machine.backend, like=H)
-        return self._as_table(rows, given)
+        model = self._model(H)
+        backend, encoder, features = model.backend, model.encoder(), self._features(model.backend)
+        features.check(H)
+        with backend.running():
+            h = self._hidden_side(features.means(H), backend)
+            means = encoder.unit_means(model.machine.for_rows(CHUNK), h)
+            rows = self._returned(encoder.decode_means(means), backend, like=H)
+        return self._as_frame(rows, given)
 
     # --- scikit-learn -------------------------------------------------------------------
 
@@ -243,24 +236,71 @@ class BaseRBM(
     def _n_features_out(self) -> int:
         return len(self.intercept_hidden_)
 
-    # --- inside -------------------------------------------------------------------------
+    # --- training, inside ---------------------------------------------------------------
 
-    def _that_stand_for(self, X: Any) -> Any:
-        """Rows in which is all that there is to see of the values of X: X itself."""
-        return X
+    def _fitted(
+        self, X: Any, y: Any, sample_weight: Any, start: FromScratch, *, every_column: bool = False
+    ) -> Self:
+        """The estimator after a fit from this start, with callbacks."""
+        with restored_on_error(self, unless=CutShort):
+            X, weights = self._checked_rows(X, sample_weight, start, every_column=every_column)
+            plan = self._plan(X)
+            n_epochs = start.epochs_left(plan, X, weights)
+            train(plan, X, y, weights, start, callback_context(self, n_epochs))
+        return self
 
-    def _run_of(self, X: Any) -> type[Run]:
-        """What makes the updates of a fit on X."""
+    def _checked_rows(
+        self, X: Any, sample_weight: Any, start: FromScratch, *, every_column: bool = False
+    ) -> tuple[Any, np.ndarray | None]:
+        """Rows to train on and their weights; columns are measured at a first start."""
+        X = self._validate(X, reset=start.is_fresh, missing=True)
+        weights = check_weights(sample_weight, X.shape[0])
+        weights = weights_of_known(X, weights, every_column=every_column)
+        if start.is_fresh:
+            table = self._table.measured(X, weights, self._backend(X))
+            vars(self).update(table.attributes())
+        return X, weights
+
+    def _plan(self, X: Any) -> Plan:
+        """What a fit to these rows is given."""
+        return Plan(
+            estimator=self,
+            table=self._table,
+            backend=self._backend(X),
+            dtype=self._dtype,
+            hidden_units=self._hidden_units,
+            positive_phase=self._positive_phase(X),
+            projection=self._projection(),
+            first_rate=self._first_rate,
+            shown_values=self._shown_values(X),
+            run_class=self._run_class(X),
+            unfinished=vars(self).get("_unfinished"),
+            initial_couplings=self._initial_couplings,
+            published=self._published,
+            state_of=self._state_of,
+            sizes_of=self._sizes_of,
+        )
+
+    def _run_class(self, X: Any) -> type[Run]:
+        """What makes the updates of a fit to X."""
         return Run
 
     def _positive_phase(self, X: Any) -> PositivePhase:
         """What completes rows of X."""
-        return ClampedChains() if lacks_entries(X) else AS_THEY_ARE
+        if self._n_latent:
+            return positive_phase_from(self.positive_phase)
+        return ClampedChains() if has_missing(X) else AS_THEY_ARE
+
+    def _projection(self) -> Projection:
+        """What is done to patterns after updates."""
+        return Projection(None)
+
+    # --- inside -------------------------------------------------------------------------
 
     @property
     def _known_sizes(self) -> dict[str, int]:
-        """What is known of the axes of the fitted arrays, by their letters."""
-        return {"V": self._n_visible}
+        """Lengths of axes of the fitted arrays that are known, by their letters."""
+        return {"V": self._table.n_units}
 
     def _hidden_side(self, H: Any, backend: Any) -> Any:
         """Means of the units on the hidden side of the machine, of those of hidden features."""
@@ -280,38 +320,6 @@ class BaseRBM(
         if machine.couplings.uses_patterns:
             sizes["n_patterns"] = machine.couplings.n_patterns
         return sizes
-
-    def _machine(self, backend: Any) -> Machine:
-        """The fitted machine, of attributes that belong together."""
-        # All of them at once: another thread may be fitting this estimator.
-        fitted = object.__new__(type(self))
-        fitted.__dict__.update(self.__dict__)
-        check_fitted(fitted)
-        biases = (fitted.intercept_visible_, fitted.intercept_hidden_)
-        b, c = (backend.asarray(bias, self._dtype) for bias in biases)
-        couplings = fitted._fitted_couplings(backend)
-        units = {"visible_units": fitted._visible_units, "hidden_units": fitted._hidden_units}
-        return Machine(couplings, b, c, backend, **units)
-
-    def _state_of(self, machine: Machine) -> TrainingState:
-        """What training has left, as the state of the fitted machine."""
-        rest = self._training_state
-        check_training_state(rest, machine)
-        return TrainingState.from_host(rest, machine)
-
-    def _ready(self, X: Any) -> tuple[Machine, SpinEncoder]:
-        """The fitted machine in the form for chunks of rows of X, and what reads them."""
-        machine = self._machine(self._backend_at_hand(X))
-        with machine.backend.running():
-            return machine.for_rows(CHUNK), self._encoder(machine.backend, X)
-
-    def _own_stream(self) -> RandomStream:
-        return RandomStream(self._training_state["stream"].seed, FIRST_DRAW)
-
-    def _fitted_parameters(self) -> list[np.ndarray]:
-        """All parameters of the fitted machine, as they are kept."""
-        couplings = self._fitted_couplings(get_backend("numpy"))
-        return [*couplings.parameters.values(), self.intercept_visible_, self.intercept_hidden_]
 
     def _returned(self, values: Any, backend: Any, like: Any, dtype: Any = None) -> Any:
         """The backend's values as an array of the caller's kind: CuPy's if `like` is.
@@ -333,18 +341,20 @@ class BaseRBM(
         bits_will_do: bool = False,
         missing: bool = True,
     ) -> np.ndarray:
-        """Apply a function to the rows of X as spins, a chunk at a time.
+        """Apply a function to the states of the rows of X, a chunk at a time.
 
         It is called with a machine, an encoder, the rows and an array to write to, which it may
         leave alone. Where bits will do, rows of a sparse X stay sparse. Results are where X is.
-        Rows have NaN for what is missing, if `gaps` of the encoder says so.
+        Rows have NaN for what is missing, if `missing` of the encoder says so.
         """
         X = self._validate(X, reset=False, missing=missing)
-        machine, encoder = self._ready(X)
-        backend, on_device = encoder.backend, is_cupy_array(X)
+        model = self._model(X)
+        backend, on_device = model.backend, is_cupy_array(X)
+        with backend.running():
+            machine, encoder = model.machine.for_rows(CHUNK), model.encoder(self._shown_values(X))
         where = backend.xp if on_device else np
         keeps_sparse = bits_will_do and encoder.keeps_sparse(X)
-        read = encoder.bits if keeps_sparse else encoder.spins
+        read = encoder.bits if keeps_sparse else encoder.states
         out = where.empty((X.shape[0], *width), dtype=dtype)
         with backend.running():
             machine = machine.on_bits() if keeps_sparse else machine
@@ -357,7 +367,7 @@ class BaseRBM(
                     out[rows] = result[:n] if on_device else backend.to_numpy(result[:n])
         return out
 
-    def _publish(self, state: TrainingState) -> dict[str, Any]:
+    def _published(self, state: TrainingState) -> dict[str, Any]:
         """Fitted attributes from a training state, which may go on changing in place."""
         machine = state.machine.copy()
         to_numpy = machine.backend.to_numpy
@@ -370,18 +380,9 @@ class BaseRBM(
             **({} if scale is None else {"scale_": to_numpy(scale)}),
         }
 
-    @contextmanager
-    def _unchanged_on_error(self) -> Iterator[None]:
-        """Leave the estimator as it was if the body raises, unless what it has learned is kept."""
-        before = dict(self.__dict__)
-        try:
-            yield
-        except CutShort:
-            raise
-        except BaseException:
-            # Callback bookkeeping belongs to scikit-learn, which ends it after us.
-            ours = {name for name in {**self.__dict__, **before} if "callback" not in name}
-            for name in ours - before.keys():
-                del self.__dict__[name]
-            self.__dict__.update({name: before[name] for name in ours & before.keys()})
-            raise
+
+@with_callbacks
+@with_validated_parameters
+def continue_fit(estimator: BaseRBM, X: Any, y: Any, sample_weight: Any) -> BaseRBM:
+    """Go on with a fit that was cut short, to end as if it had not been."""
+    return estimator._fitted(X, y, sample_weight, FromUnfinished())

@@ -12,7 +12,6 @@ from sklearn_rapid.estimators.deep import DEEP_CONSTRAINTS, DeepMixin
 from sklearn_rapid.estimators.parameters import with_shared_parameters
 from sklearn_rapid.estimators.rbm import NON_NEGATIVE
 from sklearn_rapid.machine.couplings import Couplings, DenseCouplings
-from sklearn_rapid.training.steps.projections import Projection
 
 
 @with_shared_parameters
@@ -181,9 +180,6 @@ class DBM(DeepMixin, BaseRBM):
         self.n_threads = n_threads
         self.random_state = random_state
         self.verbose = verbose
-
-    def _projection(self) -> Projection:
-        return Projection(None)
 
     def _initial_couplings(self, n_visible: int, seed: int, backend: Any) -> Couplings:
         shape = (n_visible, self._layers.n_odd)

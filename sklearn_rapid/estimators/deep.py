@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_rapid.checks.compat import Counts, StrOptions
-from sklearn_rapid.estimators.latent import LatentMixin
+from sklearn_rapid.estimators.likelihood import LowerBoundMixin
 from sklearn_rapid.estimators.rbm import CONSTRAINTS
 from sklearn_rapid.machine.clamped import filled_with_means
 from sklearn_rapid.machine.couplings import (
@@ -36,7 +36,7 @@ DEEP_CONSTRAINTS: dict[str, list] = {
 STEPS_OF_FEATURES = 20
 
 
-class DeepMixin(LatentMixin):
+class DeepMixin(LowerBoundMixin):
     """A machine of layers, of which only neighbours are coupled; to stand before `BaseRBM`."""
 
     # Columns of X are spins.
@@ -122,7 +122,7 @@ class DeepMixin(LatentMixin):
                 h = machine.hidden_mean(v)
             by_layer = self._layers.by_layer(v, h)
             xp = encoder.backend.xp
-            return encoder.of_hidden.decode(xp.concat(by_layer[self._shown], axis=1))
+            return self._features(encoder.backend).decode(xp.concat(by_layer[self._shown], axis=1))
 
         return self._by_chunks(X, features, (self._n_features_out,), self._dtype)
 

@@ -6,30 +6,35 @@ another thread in the middle of a fit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from inspect import signature
 from itertools import pairwise
-from numbers import Integral, Real
-from typing import Any, NamedTuple
+from numbers import Integral
+from typing import Any
 
 import numpy as np
 
 from sklearn_rapid.backends import RandomStream, Units
-from sklearn_rapid.checks.arrays import shown
+from sklearn_rapid.checks.arguments import is_number
+from sklearn_rapid.checks.requirements import (
+    ANY_COUNT,
+    ANY_NUMBER,
+    DOUBLE,
+    FLOATS,
+    LARGEST_NUMBER,
+    Requirement,
+    check_requirements,
+    is_count,
+    is_float_array,
+    is_scale_array,
+)
 from sklearn_rapid.checks.version import __version__
 from sklearn_rapid.checks.warnings import warn
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.machine.tempering import Ladder
-from sklearn_rapid.tables.kinds import MOMENTS, check_kinds
 from sklearn_rapid.training.chains import Chains, PlainChains, TemperedChains, as_chains
 
 Shapes = Mapping[str, tuple[str, ...]]
-
-DOUBLE = (np.dtype("float64"),)
-FLOATS = (np.dtype("float32"), *DOUBLE)
-# Numbers whose squares float32 holds; scales, which it holds with their inverses; whole numbers
-# that float64 holds.
-LARGEST, LARGEST_SCALE, LARGEST_COUNT = 1e15, 1e36, 2**53
 
 
 class VersionedPickle:
@@ -93,9 +98,12 @@ def checked_sizes(shapes: Shapes, found: Mapping[str, tuple], sizes: Mapping[str
 
 def check_fitted(model: Any) -> None:
     """Raise ValueError unless a model's arrays are of shapes that fit, real and finite."""
-    check_kinds(model)
-    is_real = all(name in vars(model) for name in MOMENTS)
-    shapes = {**model._fitted_shapes, **(dict.fromkeys(MOMENTS, ("V",)) if is_real else {})}
+    table = model._table
+    per_unit = {f"{name}_" for part in table.parts for name in part.encoder.per_unit}
+    shapes = {**model._fitted_shapes, **dict.fromkeys(sorted(per_unit), ("V",))}
+    lacking = [name for name in shapes if name not in vars(model) and name in per_unit]
+    if lacking:
+        raise ValueError(f"{lacking[0]} is missing: it belongs to these columns. Fit again.")
     arrays = {name: getattr(model, name) for name in shapes}
     for name, array in arrays.items():
         if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
@@ -109,74 +117,28 @@ def check_fitted(model: Any) -> None:
             raise ValueError(
                 f"{name} holds NaN or infinity: this {type(model).__name__} is no model. Fit anew."
             )
-    if is_real and not model.scale_.min() > 0.0:
+    if table.has_densities and not model.scale_.min() > 0.0:
         raise ValueError(f"scale_ must be above zero, got {model.scale_.min():g}. Fit again.")
-
-
-class Wanted(NamedTuple):
-    """What a value has to be: in words, and as a test of it and of what it belongs to."""
-
-    what: str
-    is_so: Callable[[Any, Any], bool]
-
-
-def check_wanted(
-    values: Mapping[str, Any], table: Mapping[str, Wanted], owner: Any, prefix: str = ""
-) -> None:
-    """Raise ValueError for the first of the values that is not what the table wants of it.
-
-    Examples
-    --------
-    >>> check_wanted({"n_rows": -1}, {"n_rows": COUNT}, None)
-    Traceback (most recent call last):
-    ...
-    ValueError: n_rows must be a whole number, zero at least, got -1
-    """
-    for name, wanted in table.items():
-        if name in values and not wanted.is_so(values[name], owner):
-            raise ValueError(f"{prefix}{name} must be {wanted.what}, got {shown(values[name])}")
-
-
-def is_count(value: Any, smallest: int = 0) -> bool:
-    """Whether it is a whole number, at least so large, that floats hold too."""
-    is_whole = isinstance(value, Integral) and not isinstance(value, bool)
-    return is_whole and smallest <= value < LARGEST_COUNT
-
-
-def is_number(value: Any) -> bool:
-    """Whether it is a real number; NaN and infinity are such."""
-    return isinstance(value, Real) and not isinstance(value, bool)
-
-
-def is_finite(value: Any) -> bool:
-    """Whether it is a real number that is not too large to be computed with."""
-    return is_number(value) and abs(value) <= LARGEST
-
-
-def are_floats(value: Any, shape: tuple, largest: Any = LARGEST, dtypes: Any = FLOATS) -> bool:
-    """Whether it is an array of that shape and one of these types, finite and not too large."""
-    is_array = isinstance(value, np.ndarray) and value.dtype in dtypes and value.shape == shape
-    return is_array and bool((np.abs(value) <= largest).all())
 
 
 def _are_means(value: Any, units: Units, n_units: int, dtypes: Any) -> bool:
     # Means of other units than real ones are at most one, but for rounding.
-    largest = np.where(units.real(n_units), LARGEST, 1.0 + 1e-3)
-    return are_floats(value, (n_units,), largest, dtypes)
+    largest = np.where(units.real(n_units), LARGEST_NUMBER, 1.0 + 1e-3)
+    return is_float_array(value, (n_units,), largest, dtypes)
 
 
 def _are_states(value: Any, machine: Machine) -> bool:
     """Whether it is an array of rows of states, one at least."""
     is_array = isinstance(value, np.ndarray) and value.dtype in FLOATS and value.ndim == 2
     is_of_units = is_array and value.shape[0] > 0 and value.shape[1] == machine.n_visible
-    is_small = is_of_units and bool((np.abs(value) <= LARGEST).all())
+    is_small = is_of_units and bool((np.abs(value) <= LARGEST_NUMBER).all())
     return is_small and machine.visible_units.are_states(value)
 
 
 def _are_rows(value: Any, machine: Machine) -> bool:
     """Whether it is None or rows of finite numbers, if any."""
     return value is None or (
-        np.ndim(value) == 2 and are_floats(value, (len(value), machine.n_visible))
+        np.ndim(value) == 2 and is_float_array(value, (len(value), machine.n_visible))
     )
 
 
@@ -189,16 +151,10 @@ def _are_known(value: Any, machine: Machine) -> bool:
     return is_of_units and machine.visible_units.are_states(value)
 
 
-def are_scales(value: Any, shape: tuple, dtypes: Any) -> bool:
-    """Whether it is an array of that shape and one of these types, of what may be scales."""
-    is_small = are_floats(value, shape, LARGEST_SCALE, dtypes)
-    return is_small and bool((value >= 1.0 / LARGEST_SCALE).all())
-
-
 def _are_scales_of(value: Any, machine: Machine) -> bool:
     if not machine.visible_units.real(machine.n_visible).any():
         return value is None
-    return are_scales(value, (machine.n_visible,), DOUBLE)
+    return is_scale_array(value, (machine.n_visible,), DOUBLE)
 
 
 def _is_stream(value: Any, machine: Machine) -> bool:
@@ -214,14 +170,14 @@ def _is_chains(value: Any, machine: Machine) -> bool:
     chains = as_chains(value)
     # Phases that are not this package's may have chains of their own.
     if type(chains) in CHAINS:
-        check_wanted(vars(chains), CHAINS[type(chains)], machine, "chains.")
+        check_requirements(vars(chains), CHAINS[type(chains)], machine, "chains.")
     return True
 
 
 def _is_ladder(value: Any, machine: Machine) -> bool:
     if not isinstance(value, Ladder):
         return False
-    check_wanted(vars(value), LADDER, (value, machine), "chains.ladder.")
+    check_requirements(vars(value), LADDER, (value, machine), "chains.ladder.")
     return True
 
 
@@ -242,58 +198,57 @@ def _of_rungs(value: Any, owner: tuple[Ladder, Machine], dtype: str, fewer: int 
     return isinstance(value, np.ndarray) and value.dtype == dtype and value.shape == (n,)
 
 
-COUNT = Wanted("a whole number, zero at least", lambda value, _: is_count(value))
-NUMBER = Wanted("a number", lambda value, _: is_number(value))
-
 # What training leaves (`TrainingState.to_host`), by the names of its fields; of a machine.
 STATE = {
-    "stream": Wanted("random numbers: a seed of 64 bits, a position of 62", _is_stream),
-    "chains": Wanted("chains", _is_chains),
-    "visible_offset": Wanted(
+    "stream": Requirement("random numbers: a seed of 64 bits, a position of 62", _is_stream),
+    "chains": Requirement("chains", _is_chains),
+    "visible_offset": Requirement(
         "means of the visible units, float64",
         lambda value, m: _are_means(value, m.visible_units, m.n_visible, DOUBLE),
     ),
-    "hidden_offset": Wanted(
+    "hidden_offset": Requirement(
         "means of the hidden units, or None",
         lambda value, m: value is None or _are_means(value, m.hidden_units, m.n_hidden, FLOATS),
     ),
-    "n_rows": COUNT,
-    "n_updates": COUNT,
-    "is_whole": Wanted("True or False", lambda value, _: isinstance(value, bool)),
-    "visible_scale": Wanted(
+    "n_rows": ANY_COUNT,
+    "n_updates": ANY_COUNT,
+    "is_whole": Requirement("True or False", lambda value, _: isinstance(value, bool)),
+    "visible_scale": Requirement(
         "a scale above zero of each visible unit, float64, or None if no columns are real",
         _are_scales_of,
     ),
-    "visible_spread": Wanted("as visible_scale", _are_scales_of),
-    "smallest_scale": Wanted("as visible_scale", _are_scales_of),
-    "unusual_rows": Wanted("rows of the visible units or None", _are_rows),
-    "known_states": Wanted("int8 rows of states or None", _are_known),
+    "visible_spread": Requirement("as visible_scale", _are_scales_of),
+    "smallest_scale": Requirement("as visible_scale", _are_scales_of),
+    "unusual_rows": Requirement("rows of the visible units or None", _are_rows),
+    "known_states": Requirement("int8 rows of states or None", _are_known),
     # Optimizers that are not this package's may leave anything.
-    "optimizer_state": Wanted("anything", lambda value, _: True),
+    "optimizer_state": Requirement("anything", lambda value, _: True),
 }
 # By their type; of a machine.
 CHAINS = {
     Chains: {},
-    PlainChains: {"states": Wanted("rows of states of the visible units", _are_states)},
+    PlainChains: {"states": Requirement("rows of states of the visible units", _are_states)},
     TemperedChains: {
-        "ladder": Wanted("a ladder of states", _is_ladder),
-        "lag": Wanted("one float64", lambda value, _: are_floats(value, (), dtypes=DOUBLE)),
-        "n_wanted": Wanted("a whole number above zero", lambda value, _: is_count(value, 1)),
-        "step_share": Wanted(
+        "ladder": Requirement("a ladder of states", _is_ladder),
+        "lag": Requirement(
+            "one float64", lambda value, _: is_float_array(value, (), dtypes=DOUBLE)
+        ),
+        "n_wanted": Requirement("a whole number above zero", lambda value, _: is_count(value, 1)),
+        "step_share": Requirement(
             "a number above 0, 1 at most", lambda value, _: is_number(value) and 0.0 < value <= 1.0
         ),
-        "barrier": NUMBER,
-        "mean_lag": NUMBER,
-        "known": Wanted(
+        "barrier": ANY_NUMBER,
+        "mean_lag": ANY_NUMBER,
+        "known": Requirement(
             "rows of states or None", lambda value, m: value is None or _are_states(value, m)
         ),
-        "entropy": NUMBER,
+        "entropy": ANY_NUMBER,
     },
 }
 # Of a ladder and a machine, each after what it rests on.
 LADDER = {
-    "betas": Wanted("numbers that rise from 0 to 1", _are_betas),
-    "arrivals": Wanted(
+    "betas": Requirement("numbers that rise from 0 to 1", _are_betas),
+    "arrivals": Requirement(
         "an int64 for each column",
         lambda value, _: (
             isinstance(value, np.ndarray)
@@ -302,33 +257,33 @@ LADDER = {
             and bool((value >= 0).all())
         ),
     ),
-    "states": Wanted(
+    "states": Requirement(
         "a state of the visible units for each rung of each column",
         lambda value, owner: (
             _are_states(value, owner[1]) and value.shape[0] == owner[0].n_columns * owner[0].n_rungs
         ),
     ),
-    "base": Wanted(
+    "base": Requirement(
         "a field for each visible unit, of the states' type",
-        lambda value, owner: are_floats(
+        lambda value, owner: is_float_array(
             value, (owner[1].n_visible,), dtypes=(owner[0].states.dtype,)
         ),
     ),
-    "origin": Wanted(
+    "origin": Requirement(
         "an int8 for each state", lambda value, owner: _of_rungs(value, owner, "int8")
     ),
-    "accepted": Wanted(
+    "accepted": Requirement(
         "a float64 for each pair of rungs",
         lambda value, owner: _of_rungs(value, owner, "float64", fewer=1),
     ),
-    "n_sweeps": COUNT,
+    "n_sweeps": ANY_COUNT,
 }
 
 
 def check_training_state(rest: Mapping[str, Any], machine: Machine) -> None:
     """Raise ValueError if what training has left (`TrainingState.to_host`) is of another model."""
     try:
-        check_wanted(rest, STATE, machine)
+        check_requirements(rest, STATE, machine)
     except ValueError as error:
         raise ValueError(
             f"the state of training does not belong to this model: {error}. Fit again."

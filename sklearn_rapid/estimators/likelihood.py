@@ -8,18 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import logsumexp
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_rapid.backends import RandomStream, to_host
+from sklearn_rapid.backends import to_host
 from sklearn_rapid.checks.arguments import (
     check_count,
     check_option,
     check_positive,
-    checked_weights,
-    new_seed,
+    check_weights,
+    seed_stream,
 )
-from sklearn_rapid.checks.arrays import in_memory
+from sklearn_rapid.checks.arrays import compute_if_dask
 from sklearn_rapid.checks.warnings import warn
 from sklearn_rapid.machine.annealing import ais_log_partition
 from sklearn_rapid.machine.clamped import free_energy_bound, log_sums
@@ -30,14 +29,14 @@ from sklearn_rapid.machine.partition import (
     n_enumerated,
     smaller_layer_first,
 )
-from sklearn_rapid.machine.tempered_partition import SWEEPS_OF_ALL_PAIRS, tempered_log_partition
+from sklearn_rapid.machine.tempered_partition import SWEEPS_OF_ALL_PAIRS
 
 # "auto" enumerates the smaller layer up to here; asked for, enumeration goes a little further.
 LARGEST_AUTO_EXACT = 20
 LARGEST_EXACT = 25
 
 # Columns of a ladder; half of them start from training, and a third of these from rows of the data.
-N_COLUMNS, N_STARTED_FROM_ROWS = 24, 4
+N_COLUMNS = 24
 # Such a ladder has some 250 rows. By default log Z takes no more of them than an update's worth for
 # each of the fit, but enough to place the β and to measure (a second's worth of multiply-adds, or a
 # thousand sweeps of a small machine), and no more than a few minutes' worth.
@@ -99,11 +98,11 @@ class LikelihoodMixin:
         check_is_fitted(self)
         n_chains = check_count("n_chains", n_chains, 2)
         n_temperatures = check_count("n_temperatures", n_temperatures, 2)
-        X, stream = in_memory(X, "X"), self._own_stream()  # rows may be looked at twice
+        X, stream = compute_if_dask(X, "X"), self._own_stream()  # rows may be looked at twice
 
         def of_known(machine: Any, encoder: Any, v: Any, out: Any) -> Any:
             xp = machine.backend.xp
-            if encoder.gaps:
+            if encoder.missing:
                 log_f, error = log_sums(machine, v, stream, n_chains, n_temperatures)
             else:
                 log_f = -machine.free_energy(v)
@@ -131,14 +130,15 @@ class LikelihoodMixin:
         float
         """
         log_p = np.asarray(to_host(self.score_samples(X)))
-        return float(np.average(log_p, weights=checked_weights(sample_weight, len(log_p))))
+        return float(np.average(log_p, weights=check_weights(sample_weight, len(log_p))))
 
     def free_energy(self, X: ArrayLike) -> np.ndarray:
         """F(v) = -b·v - Σ_α log 2cosh θ_α of each row, in nats (eq. A2).
 
         Of real columns, v is standardised, and v·v/2 is added. Of real hidden units, θ·θ/2 takes
-        the place of log 2cosh θ, with a constant. Rows with NaN have the variational free energy of
-        mean field: an upper bound of -log Σ exp(-F) over what is not known.
+        the place of log 2cosh θ, with a constant. Rows with NaN, and all rows of models with
+        several hidden layers, have the variational free energy of mean field: an upper bound of
+        -log Σ exp(-F) over the states of what is missing.
 
         Parameters
         ----------
@@ -152,7 +152,7 @@ class LikelihoodMixin:
         return self._by_chunks(
             X,
             lambda machine, encoder, v, out: (
-                free_energy_bound(machine, v) if encoder.gaps else machine.free_energy(v)
+                free_energy_bound(machine, v) if encoder.missing else machine.free_energy(v)
             ),
             (),
             "float64",
@@ -242,17 +242,16 @@ class LikelihoodMixin:
         if n_chains is not None:
             n_chains = check_count("n_chains", n_chains, 1)
         n_temperatures = check_count("n_temperatures", n_temperatures, 2)
-        machine = self._machine(self._backend_at_hand())
-        stream = self._own_stream()
+        model = self._model()
+        machine, stream = model.machine, model.stream()
         if random_state is not None:
-            stream = RandomStream(new_seed(check_random_state(random_state)))
+            stream = seed_stream(random_state)
         method = resolved_method(method, machine)
         with machine.backend.running():
             if method == "exact":
-                return exact_log_partition(machine, self._known_states)
+                return exact_log_partition(machine, model.known_states)
             if method == "tempering":
-                estimate, *_ = self._tempered(
-                    machine,
+                estimate, *_ = model.tempered(
                     stream,
                     tol=tol,
                     **limits,
@@ -263,7 +262,7 @@ class LikelihoodMixin:
                 estimate = ais_log_partition(
                     machine,
                     stream,
-                    base_mean=self._visible_mean,
+                    base_mean=model.left["visible_offset"],
                     n_chains=n_chains or 200,
                     n_temperatures=n_temperatures,
                 )
@@ -282,30 +281,10 @@ class LikelihoodMixin:
             self._kept_log_partition = kept
         return kept[1]
 
-    def _tempered(self, machine: Machine, stream: RandomStream, **how: Any) -> tuple:
-        """log Z by tempering, half of it from rows and chains of training, the ladder and more."""
-        state = self._state_of(machine)
-        start = state.chains.model_states(machine.backend)
-        xp, dtype = machine.backend.xp, machine.visible_bias.dtype
-        starts = [] if start is None else [xp.astype(start, dtype)]
-        rows = self._known_states[:N_STARTED_FROM_ROWS]
-        if len(rows):
-            # Where chains of training never were, rows may be.
-            starts.insert(0, xp.astype(machine.backend.asarray(rows), dtype))
-        start = xp.concat(starts, axis=0) if starts else None
-        how |= {"start": start, "betas": state.chains.betas, "states": self._known_states}
-        return tempered_log_partition(machine, stream, **how)
-
-    @property
-    def _known_states(self) -> np.ndarray:
-        """Rows that a fit has kept for their great weight, on the host; there may be none."""
-        kept = self._training_state.get("known_states")
-        return np.empty((0, self._n_visible), dtype=np.int8) if kept is None else kept
-
     def _rows_worth_a_fit(self) -> float:
         """Rows of a ladder that cost about as much as the updates of the fit, within bounds."""
         rows_of_fit = ROWS_OF_AN_UPDATE * self._training_state["n_updates"] * int(self.batch_size)
-        a_row = self._n_visible * len(self.intercept_hidden_)
+        a_row = len(self.intercept_visible_) * len(self.intercept_hidden_)
         fewest = np.clip(FEWEST_PRODUCTS / a_row, FEWEST_SWEEPS * ROWS_OF_A_SWEEP, FEWEST_ROWS)
         return float(np.clip(rows_of_fit, fewest, MOST_SWEEPS * ROWS_OF_A_SWEEP))
 
@@ -314,10 +293,10 @@ class LikelihoodMixin:
 
         Of rows with gaps one may be a case of another: they do not count.
         """
-        if self._has_densities or logsumexp(to_host(log_p)) <= LARGEST_LOG_TOTAL:
+        if self._table.has_densities or logsumexp(to_host(log_p)) <= LARGEST_LOG_TOTAL:
             return
         multipliers = np.random.default_rng(0).integers(
-            2**64, size=-(-self._n_visible // 8), dtype=np.uint64
+            2**64, size=-(-self._table.n_units // 8), dtype=np.uint64
         )
 
         def numbers(machine: Any, encoder: Any, v: Any, out: Any) -> Any:
@@ -348,9 +327,25 @@ class LikelihoodMixin:
             digest.update(np.ascontiguousarray(p))
         return digest.digest()
 
-    @property
-    def _visible_mean(self) -> np.ndarray | None:
-        return self._training_state["visible_offset"]
+
+class LowerBoundMixin:
+    """Likelihoods of a machine with latent units on its visible side; to stand before `BaseRBM`."""
+
+    def lower_bound(self, X: ArrayLike) -> np.ndarray:
+        """A lower bound of the log-likelihood of each row, by mean field, in nats.
+
+        The bound is one of the sum over hidden states (Salakhutdinov and Hinton 2009); log Z is
+        that of `log_partition`, with its error.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
+        return -self.free_energy(X) - self.log_partition_
 
 
 def resolved_method(method: str, machine: Machine) -> str:

@@ -17,15 +17,16 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_rapid.backends import Gaussians, Units
-from sklearn_rapid.checks.arrays import checked_array
+from sklearn_rapid.checks.arrays import check_array
 from sklearn_rapid.checks.compat import Count, StrOptions
 from sklearn_rapid.estimators.base import BaseRBM
-from sklearn_rapid.estimators.latent import LatentMixin
+from sklearn_rapid.estimators.likelihood import LowerBoundMixin
 from sklearn_rapid.estimators.parameters import with_shared_parameters
 from sklearn_rapid.estimators.rbm import CONSTRAINTS, COUNT, POSITIVE
 from sklearn_rapid.machine.clamped import filled_with_means
 from sklearn_rapid.machine.couplings import DenseCouplings
 from sklearn_rapid.machine.machine import Machine
+from sklearn_rapid.tables.encoder import CHUNK
 from sklearn_rapid.training.positive_phase import PositivePhase
 from sklearn_rapid.training.steps.projections import Projection
 
@@ -36,7 +37,7 @@ LARGEST_COUPLING_AT_FIRST, LARGEST_VALUE_AT_FIRST = 0.25, 1.0
 
 
 @with_shared_parameters
-class RABM(LatentMixin, BaseRBM):
+class RABM(LowerBoundMixin, BaseRBM):
     """Fully connected Boltzmann machine with regularized axons: every pair of spins is coupled.
 
     With n spins σ, those of the columns of X and `n_hidden` that no row shows,
@@ -306,10 +307,10 @@ class RABM(LatentMixin, BaseRBM):
         check_is_fitted(self)
 
         def features(machine: Any, encoder: Any, v: Any, out: Any) -> Any:
-            v = filled_with_means(machine, v) if encoder.gaps else v
+            v = filled_with_means(machine, v) if encoder.missing else v
             if self.n_hidden == 0:
                 return machine.hidden_mean(v, out=out)
-            return encoder.of_hidden.decode(v[:, self.n_features_in_ :])
+            return self._features(encoder.backend).decode(v[:, self.n_features_in_ :])
 
         return self._by_chunks(X, features, (self._n_features_out,), self._dtype, bits_will_do=True)
 
@@ -328,16 +329,17 @@ class RABM(LatentMixin, BaseRBM):
             for the hidden spins' means.
         """
         check_is_fitted(self)
-        H = checked_array(H, "H", (None, self._n_features_out))
-        machine, encoder = self._ready(H)
-        backend = machine.backend
+        H = check_array(H, "H", (None, self._n_features_out))
+        model = self._model(H)
+        backend, encoder, features = model.backend, model.encoder(), self._features(model.backend)
         with backend.running():
+            machine = model.machine.for_rows(CHUNK)
             if self.n_hidden == 0:
                 z = backend.asarray(H, self._dtype)
                 means = encoder.decode_means(encoder.unit_means(machine, z))
                 return self._returned(means, backend, like=H)
-            encoder.of_hidden.check(H, name="H")
-            latent, xp = encoder.of_hidden.means(H), backend.xp
+            features.check(H)
+            latent, xp = features.means(H), backend.xp
             unknown = xp.full((H.shape[0], self.n_features_in_), float("nan"), dtype=latent.dtype)
             means = filled_with_means(machine, xp.concat([unknown, latent], axis=1))
             return self._returned(encoder.decode(means), backend, like=H)

@@ -15,7 +15,6 @@ from sklearn_rapid.estimators.parameters import with_shared_parameters
 from sklearn_rapid.machine.couplings import DenseCouplings
 from sklearn_rapid.training.negative_phase import NegativePhase
 from sklearn_rapid.training.optimizers import Optimizer, Schedule
-from sklearn_rapid.training.steps.projections import Projection
 
 COUNT = Count()
 POSITIVE = Interval(Real, 0, None, closed="neither")
@@ -204,9 +203,6 @@ class RBM(BaseRBM):
         self.n_threads = n_threads
         self.random_state = random_state
         self.verbose = verbose
-
-    def _projection(self) -> Projection:
-        return Projection(None)
 
     def _initial_couplings(self, n_visible: int, seed: int, backend: Any) -> DenseCouplings:
         shape = (n_visible, int(self.n_components))

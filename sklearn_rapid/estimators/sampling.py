@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_rapid.backends import RandomStream, is_cupy_array
-from sklearn_rapid.checks.arguments import check_count, check_option, new_seed
-from sklearn_rapid.checks.arrays import as_array, checked_array, in_memory, readable
+from sklearn_rapid.checks.arguments import check_count, check_option, seed_stream
+from sklearn_rapid.checks.arrays import as_array, compute_if_dask, resolve_container
 from sklearn_rapid.checks.warnings import warn
+from sklearn_rapid.estimators.model import Model
 from sklearn_rapid.machine.completions import MOST_COMPLETIONS, exact_means, n_completions
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.machine.samples import Source
@@ -26,7 +26,7 @@ from sklearn_rapid.machine.tempering import (
     sweep,
     travels,
 )
-from sklearn_rapid.tables.spins import chunks
+from sklearn_rapid.tables.encoder import CHUNK, chunks
 from sklearn_rapid.training.positive_phase import ClampedChains
 
 # The ladder that samples are drawn from is run in until it would tell log Z so well; where known
@@ -94,19 +94,19 @@ class SamplingMixin:
             raise ValueError(
                 "return_travels=True is for samples of a ladder: leave n_gibbs_steps and init out"
             )
-        machine = self._machine(self._backend_at_hand(init))
-        encoder = self._encoder(machine.backend)
-        stream = RandomStream(new_seed(check_random_state(random_state)))
-        with machine.backend.running():
+        model = self._model(init)
+        machine, backend = model.machine, model.backend
+        stream = seed_stream(random_state)
+        with backend.running():
             if is_tempered:
-                source = self._source(machine)
+                source = self._source(model)
                 states, travelled, n_fresh = source.drawn(machine, n_samples, stream)
             else:
                 n_steps = 1000 if n_gibbs_steps is None else n_gibbs_steps
-                start = self._starting_states(init, n_samples, machine, stream)
+                start = model.starting_states(init, n_samples, stream)
                 states = machine.for_rows(2 * n_steps * n_samples).gibbs(start, n_steps, stream)
-            samples = self._returned(encoder.decode(states), machine.backend, like=init)
-        samples = self._as_table(samples)
+            samples = self._returned(model.encoder().decode(states), backend, like=init)
+        samples = self._as_frame(samples)
         if not is_tempered:
             return samples
         if n_fresh < SMALLEST_INDEPENDENT_SHARE * n_samples:
@@ -118,23 +118,21 @@ class SamplingMixin:
             )
         return (samples, travelled) if return_travels else samples
 
-    def _source(self, machine: Machine) -> Source:
+    def _source(self, model: Model) -> Source:
         """What samples are drawn from, the same whatever was called before.
 
         Kept in memory for the next call; counters start anew.
         """
-        digest = (self._parameter_digest(), machine.backend.name)
+        backend = model.backend
+        digest = (self._parameter_digest(), backend.name)
         kept = self.__dict__.get("_kept_ladder")
         if kept is None or kept[0] != digest:
             how = {"tol": TOL_OF_LADDER, "max_sweeps": SWEEPS_OF_LADDER}
-            estimate, ladder, basin = self._tempered(machine, self._own_stream(), **how)
+            estimate, ladder, basin = model.tempered(model.stream(), **how)
             if basin is not None:
                 how = {"tol": TOL_OF_SHARES, "max_sweeps": SWEEPS_OF_SHARES}
-                estimate, ladder, basin = self._tempered(machine, self._own_stream(), **how)
-            travelled, fresh = (
-                travels(ladder, machine.backend),
-                counted_anew(ladder, machine.backend),
-            )
+                estimate, ladder, basin = model.tempered(model.stream(), **how)
+            travelled, fresh = travels(ladder, backend), counted_anew(ladder, backend)
             share = 0.0 if basin is None else float(np.exp(basin.log_total - estimate.value))
             kept = digest, Source(fresh, travelled, basin, share, estimate.is_trusted)
             self._kept_ladder = kept
@@ -163,14 +161,14 @@ class SamplingMixin:
         """
         check_is_fitted(self)
         n_steps = check_count("n_steps", n_steps, 0)
-        stream = RandomStream(new_seed(check_random_state(random_state)))
+        stream = seed_stream(random_state)
 
         def walked(machine: Any, encoder: Any, v: Any, out: Any) -> Any:
-            v = ClampedChains().states(machine, v, stream) if encoder.gaps else v
+            v = ClampedChains().states(machine, v, stream) if encoder.missing else v
             return encoder.decode(machine.gibbs(v, n_steps, stream))
 
         states = self._by_chunks(X, walked, (self.n_features_in_,), self._dtype)
-        return self._as_table(states, X)
+        return self._as_frame(states, X)
 
     def reconstruct(
         self,
@@ -224,16 +222,18 @@ class SamplingMixin:
         X = self._validate(X, reset=False, missing=True)
         if mask is not None:
             X = self._hidden_by(mask, X)
-        machine, encoder = self._ready(X)
+        model = self._model(X)
+        with model.backend.running():
+            machine, encoder = model.machine.for_rows(CHUNK), model.encoder(X)
         where = machine.backend.xp if is_cupy_array(X) else np
-        stream = RandomStream(new_seed(check_random_state(random_state)))
+        stream = seed_stream(random_state)
         out = where.empty(X.shape, dtype=np.result_type(X.dtype, self._dtype))
         returned = partial(self._returned, backend=machine.backend, like=X, dtype=out.dtype)
-        by_threshold = self._read_by_threshold(encoder)
+        by_threshold = encoder.are_thresholded(model.table.n_columns)
         with machine.backend.running():
-            rungs = self._source(machine).ladder if tempered else None
+            rungs = self._source(model).ladder if tempered else None
             for rows in chunks(X.shape[0]):
-                x, v = X[rows], encoder.spins(X[rows])
+                x, v = X[rows], encoder.states(X[rows])
                 if output == "mean":
                     filled = conditional_means(machine, encoder, v, rungs, n_gibbs_steps, stream)
                 else:
@@ -243,7 +243,7 @@ class SamplingMixin:
                 if by_threshold.any():
                     is_spin = where.asarray(by_threshold) & (x == x)
                     out[rows] = where.where(is_spin, returned(encoder.decode(v)), out[rows])
-        return self._as_table(out, given)
+        return self._as_frame(out, given)
 
     def _hidden_by(self, mask: ArrayLike, X: Any) -> Any:
         """X, with NaN where the mask says that it is not known."""
@@ -251,37 +251,6 @@ class SamplingMixin:
         X = X if X.dtype.kind == "f" else where.astype(X, where.float64)
         known = where.asarray(known_entries(mask, X.shape))
         return where.where(known, X, where.full_like(X, float("nan")))
-
-    def _starting_states(self, init: Any, n: int, machine: Machine, stream: RandomStream) -> Any:
-        backend, xp = machine.backend, machine.backend.xp
-        state = self._state_of(machine)
-        chains = state.chains.model_states(backend)
-        if init is None and chains is not None:
-            states = xp.astype(chains, machine.visible_bias.dtype)
-        elif init is None or isinstance(init, str):
-            init = "random" if init is None else init
-            check_option("init", init, ("random", "patterns"))
-            if init == "random":
-                fields = xp.zeros((n, machine.n_visible), dtype=machine.visible_bias.dtype)
-                drawn = machine.visible_units.sample(fields, backend, stream, stream.reserve())
-                return xp.astype(drawn, machine.visible_bias.dtype)
-            if not machine.visible_units.are_spins:
-                raise ValueError(
-                    "init='patterns' starts at their signs, which are no states of real columns "
-                    "or categories"
-                )
-            if machine.patterns is None:
-                raise ValueError(
-                    f"init='patterns' needs a model made of patterns (RARBM, RABM), got "
-                    f"{type(self).__name__}: use init='random' or visible states."
-                )
-            states = backend.sign(machine.patterns)
-        else:
-            init = checked_array(init, "init", (None, self.n_features_in_), missing=True)
-            encoder = self._encoder(backend, init)
-            encoder.check(init, name="init")
-            states = ClampedChains().states(machine, encoder.spins(init), stream)
-        return xp.take(states, xp.arange(n) % states.shape[0], axis=0)
 
 
 class Completion:
@@ -365,7 +334,7 @@ def known_entries(mask: ArrayLike, shape: tuple[int, int]) -> np.ndarray:
     if is_cupy_array(mask):
         mask = mask.get()
     else:
-        mask = as_array(readable(in_memory(mask, "mask"), "mask"), "mask")
+        mask = as_array(resolve_container(compute_if_dask(mask, "mask"), "mask"), "mask")
     if mask.dtype != bool:
         raise ValueError(f"mask must hold booleans, True where X is known; got {mask.dtype}")
     if mask.shape not in (shape, shape[1:]):

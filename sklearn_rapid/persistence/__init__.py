@@ -1,7 +1,8 @@
-"""Models in files.
+"""Models and unfinished fits in files.
 
-`models` saves and loads, in files that run no code; `tree` says what is in them, `files` writes
-files that are whole or not there; `checkpoint` keeps a fit under way; `onnx` converts `transform`.
+`models` saves and loads models without running code; `tree` encodes their values as JSON; `files`
+writes atomically and detects damage; `checkpoint` keeps a fit under way; `onnx` converts
+`transform`.
 """
 
 from sklearn_rapid.persistence.models import load, save

@@ -1,4 +1,4 @@
-"""The callback that keeps a fit on disk, and the way back."""
+"""Write checkpoints of a fit while it runs, and resume the fit from them."""
 
 from __future__ import annotations
 
@@ -11,45 +11,40 @@ from pathlib import Path
 from typing import Any
 
 from numpy.typing import ArrayLike
-from sklearn.callback import with_callbacks
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_rapid.checks.arguments import check_count, checked_weights
-from sklearn_rapid.checks.compat import validate_parameters
+from sklearn_rapid.checks.arguments import check_count
 from sklearn_rapid.checks.warnings import warn
-from sklearn_rapid.estimators.base import BaseRBM
-from sklearn_rapid.persistence.files import DamagedFile, sealed, unsealed, write_whole
-from sklearn_rapid.tables.gaps import weights_of_known
-from sklearn_rapid.training.fit import fit
+from sklearn_rapid.estimators.base import BaseRBM, continue_fit
+from sklearn_rapid.persistence.files import DamagedFile, seal, unseal, write_whole
 from sklearn_rapid.training.fit.progress import new_fit_id
-from sklearn_rapid.training.fit.starts import FromUnfinished
 
 SUFFIX = ".checkpoint"
-NAME = re.compile(rf"(?P<stem>\w+-[0-9a-f]+)-(?P<epoch>\d+){re.escape(SUFFIX)}")
+NAME = re.compile(rf"(?P<fit_name>\w+-[0-9a-f]+)-(?P<epoch>\d+){re.escape(SUFFIX)}")
 
 
 class Checkpoint:
-    """A callback that keeps a fit on disk, so that it survives the end of the process.
+    """A callback that writes a fit to disk after epochs, so that it survives the process.
 
-    A file holds all that the fit is made of after an epoch: the model, chains, the optimizer's
-    state, random numbers, the schedule's position, the history, and what early stopping knows.
-    `resume` goes on with it. What that leads to is the model, bit for bit, of a fit that has never
-    been cut short.
+    A file holds the whole state of the fit after an epoch: the model, chains, the optimizer's
+    state, random numbers, the schedule's position, the history, and the state of early stopping.
+    `resume` continues from it, and ends with the model, bit for bit, of a fit that was never cut
+    short.
 
-    Files are either whole or not there, whenever a process is killed. Every fit has names of its
-    own in the folder, ``<class>-<fit>-<epochs done>.checkpoint``: several fits (those of a grid
-    search, say) never write over one another, and a fit that is begun anew leaves the files of the
-    old one alone. Files of fits that are no longer wanted are yours to delete.
+    Files are written whole or not at all, whenever a process is killed. File names differ from fit
+    to fit, ``<class>-<fit>-<epochs done>.checkpoint``: fits (of a grid search, say) never overwrite
+    one another's files, nor does a repeated fit those of the first. Files that are no longer needed
+    are yours to delete.
 
     Parameters
     ----------
     path : str or path
-        A folder, which is made if it is not there.
+        A folder; it is created if missing.
     every : int, default=1
         Epochs from one file to the next. The last one of `max_iter` gets a file in any case.
     n_kept : int, default=2
-        How many files of a fit are kept, the newest ones. With two there is another one if the
-        disk damages the first.
+        How many of the newest files of a fit are kept. With two, one is left if the disk damages
+        the other.
 
     Raises
     ------
@@ -62,13 +57,13 @@ class Checkpoint:
 
     See Also
     --------
-    resume : Goes on with a fit.
+    resume : Continue a fit.
 
     Notes
     -----
     A checkpoint is a pickle: reading one runs what its author put into it. Read only those that
     you trust. Other callbacks are not part of it. It is meant for the version of the package that
-    has written it: what is to last is a finished model.
+    has written it; for longer, `sklearn_rapid.save` keeps finished models.
 
     Examples
     --------
@@ -96,7 +91,7 @@ class Checkpoint:
         self.n_kept = n_kept
 
     def setup(self, estimator: Any, context: Any) -> None:
-        """Find out whether checkpoints can be written, before there is something to lose.
+        """Check at the start of a fit that checkpoints can be written.
 
         Parameters
         ----------
@@ -109,7 +104,7 @@ class Checkpoint:
                 f"(within a pipeline or search as well), got {type(estimator).__name__}"
             )
         try:
-            content = sealed(self._payload(estimator))
+            content = seal(self._make_payload(estimator))
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise TypeError(
                 f"a checkpoint is a pickle, which {estimator!r} does not fit into: {error}"
@@ -124,7 +119,7 @@ class Checkpoint:
             raise OSError(error.errno, message) from error
 
     def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
-        """Nothing to do.
+        """Do nothing.
 
         Parameters
         ----------
@@ -149,12 +144,13 @@ class Checkpoint:
         n_epochs = fitted_estimator.n_iter_
         if n_epochs % self.every != 0 and n_epochs < estimator.max_iter:
             return
-        stem = f"{type(estimator).__name__}-{fitted_estimator._unfinished['fit_id']}"
-        file = self.path / f"{stem}-{n_epochs:06d}{SUFFIX}"
+        fit_name = f"{type(estimator).__name__}-{fitted_estimator._unfinished['fit_id']}"
+        file = self.path / f"{fit_name}-{n_epochs:06d}{SUFFIX}"
         try:
-            write_whole(file, sealed(self._payload(fitted_estimator)))
-            written = [old for old in _newest_first(self.path, stem) if _epoch(old) <= n_epochs]
-            for old in [*written[self.n_kept :], *self.path.glob(f".{stem}-*.tmp")]:
+            write_whole(file, seal(self._make_payload(fitted_estimator)))
+            files = _list_newest_first(self.path, fit_name)
+            written = [old for old in files if _n_epochs(old) <= n_epochs]
+            for old in [*written[self.n_kept :], *self.path.glob(f".{fit_name}-*.tmp")]:
                 old.unlink(missing_ok=True)
         except (OSError, MemoryError) as error:
             warn(
@@ -164,7 +160,7 @@ class Checkpoint:
             )
 
     def teardown(self, estimator: Any, context: Any) -> None:
-        """Nothing to do.
+        """Do nothing.
 
         Parameters
         ----------
@@ -174,19 +170,19 @@ class Checkpoint:
 
     @staticmethod
     def load(path: str | os.PathLike) -> BaseRBM:
-        """The model of a checkpoint, with all it takes to `resume` its fit.
+        """Read the model of a checkpoint, with all it takes to `resume` its fit.
 
         Parameters
         ----------
         path : str or path
             A file, or a folder with files of one fit: then the newest one that is not damaged.
-            Trusted files only: reading one runs what its author put into it. From a file that is
-            not its fit's newest, what follows gets files of its own, as another fit does.
+            Trusted files only: reading one runs what its author put into it. A fit that is resumed
+            from an older file than its newest writes files under a new name, as another fit does.
 
         Returns
         -------
         RBM, RARBM, DBM, RADBM or RABM
-            With a `Checkpoint` like the one that has written the file as its callback.
+            Its callback is a `Checkpoint` like the one that wrote the file.
 
         Raises
         ------
@@ -198,20 +194,20 @@ class Checkpoint:
         Warns
         -----
         RuntimeWarning
-            If a file of a folder is damaged, so that an older one is taken.
+            If a file of a folder is damaged, so that an older one is read.
         """
         path = Path(path)
         file, payload = _read_newest(path) if path.is_dir() else (path, _read(path))
         estimator = payload["estimator"]
-        others = [] if path.is_dir() else _newest_first(file.parent, _stem(file))
-        if any(_epoch(other) > _epoch(file) for other in others):
-            # Those who go back to an older file lose nothing of what came after it.
+        others = [] if path.is_dir() else _list_newest_first(file.parent, _fit_name(file))
+        if any(_n_epochs(other) > _n_epochs(file) for other in others):
+            # A new name keeps the newer files.
             estimator._unfinished["fit_id"] = new_fit_id()
         return estimator.set_callbacks(Checkpoint(file.parent, **payload["checkpoint"]))
 
-    def _payload(self, estimator: Any) -> dict[str, Any]:
+    def _make_payload(self, estimator: Any) -> dict[str, Any]:
         kept = copy.copy(estimator)
-        # Callbacks have threads and sockets; which ones watch the rest is for who resumes.
+        # Callbacks have threads and sockets; whoever resumes may set others.
         for name in [name for name in vars(kept) if "callback" in name]:
             delattr(kept, name)
         return {
@@ -220,38 +216,27 @@ class Checkpoint:
         }
 
 
-@with_callbacks
-def _go_on(estimator: BaseRBM, X: Any, y: Any, sample_weight: Any) -> BaseRBM:
-    """What `fit` is for a fit that begins."""
-    validate_parameters(estimator)
-    with estimator._unchanged_on_error():
-        X = estimator._validate(X, reset=False, missing=True)
-        weights = weights_of_known(X, checked_weights(sample_weight, X.shape[0]))
-        fit.fit(estimator, X, y, weights, FromUnfinished())
-    return estimator
-
-
 def resume(
     source: str | os.PathLike | BaseRBM,
     X: ArrayLike,
     y: Any = None,
     sample_weight: ArrayLike | None = None,
 ) -> BaseRBM:
-    """Go on with a fit that was cut short, as if it had not been.
+    """Continue a fit that was cut short, as if it had not been.
 
-    The model is bit for bit that of the whole fit: the epochs that are left follow with the
-    learning rates that are left, the same random numbers, and what early stopping knew. (It takes
-    the same X, package, backend and machine: another processor may round otherwise.) That is not
-    what ``warm_start=True`` is for: `fit` then starts a fit of its own, of `max_iter` epochs and a
-    whole schedule, from the model that it finds.
+    The model is bit for bit that of an uninterrupted fit: the remaining epochs follow with their
+    learning rates, the same random numbers, and the state of early stopping. (Given the same X,
+    package, backend and machine: another processor may round otherwise.) This differs from
+    ``warm_start=True``, where `fit` starts a new fit, of `max_iter` epochs and a whole schedule,
+    from the model that it finds.
 
     Parameters
     ----------
     source : str, path or estimator
-        What `Checkpoint` has written: a file, or a folder with files of one fit (trusted ones
-        only). Or an estimator: one that `Checkpoint.load` has returned; one whose `fit` has been
-        interrupted (KeyboardInterrupt) or stopped by a callback; the `fitted_estimator` that a
-        callback is given. Its callbacks are called, and parameters may be changed before.
+        A file of `Checkpoint`, or a folder with files of one fit (trusted ones only). Or an
+        estimator: one that `Checkpoint.load` has returned; one whose `fit` has been interrupted
+        (KeyboardInterrupt) or stopped by a callback; the `fitted_estimator` that a callback is
+        given. Its callbacks are called, and parameters may be changed before.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         The rows that the fit was begun with.
     y : ignored
@@ -262,7 +247,7 @@ def resume(
     Returns
     -------
     RBM, RARBM, DBM, RADBM or RABM
-        The estimator that was given, or that of the file, fitted.
+        The given estimator, or that of the file, fitted.
 
     Raises
     ------
@@ -274,7 +259,7 @@ def resume(
 
     See Also
     --------
-    Checkpoint : Keeps a fit on disk.
+    Checkpoint : Write a fit to disk while it runs.
 
     Examples
     --------
@@ -299,38 +284,38 @@ def resume(
                 f"the fit of this {type(source).__name__} was not cut short: nothing is left of "
                 "it. For more epochs set warm_start=True and call fit, or call partial_fit."
             )
-        return _go_on(source, X, y, sample_weight)
-    return _go_on(Checkpoint.load(source), X, y, sample_weight)
+        return continue_fit(source, X, y, sample_weight)
+    return continue_fit(Checkpoint.load(source), X, y, sample_weight)
 
 
 def _read(file: Path) -> dict[str, Any]:
-    """What is in a file; the error of a damaged one says which is the next older one."""
+    """Read a file; the error of a damaged one names the next older one."""
     try:
-        return unsealed(file)
+        return unseal(file)
     except DamagedFile as error:
-        others = _newest_first(file.parent, _stem(file))
-        older = [other for other in others if _epoch(other) < _epoch(file)]
+        others = _list_newest_first(file.parent, _fit_name(file))
+        older = [other for other in others if _n_epochs(other) < _n_epochs(file)]
         if not older:
             raise
         raise DamagedFile(f"{error}. The next older one of its fit is {older[0]}") from error
 
 
 def _read_newest(folder: Path) -> tuple[Path, dict[str, Any]]:
-    """The newest file of the only fit in a folder that is not damaged, and what is in it."""
-    files = _newest_first(folder)
-    stems = sorted({_stem(file) for file in files})
+    """Find the newest undamaged file of the only fit in a folder, and read it."""
+    files = _list_newest_first(folder)
+    fit_names = sorted({_fit_name(file) for file in files})
     if not files:
         raise FileNotFoundError(f"there is no checkpoint (*{SUFFIX}) in {folder}")
-    if len(stems) > 1:
-        newest = ", ".join(str(_newest_first(folder, stem)[0]) for stem in stems)
+    if len(fit_names) > 1:
+        newest = ", ".join(str(_list_newest_first(folder, name)[0]) for name in fit_names)
         raise ValueError(
-            f"{folder} has checkpoints of {len(stems)} fits. Say which one is meant by the path of "
-            f"its file, or delete the others: {newest}"
+            f"{folder} has checkpoints of {len(fit_names)} fits. Say which one is meant by the "
+            f"path of its file, or delete the others: {newest}"
         )
     errors = []
     for file in files:
         try:
-            payload = unsealed(file)
+            payload = unseal(file)
         except DamagedFile as error:
             errors.append(str(error))
             continue
@@ -341,20 +326,20 @@ def _read_newest(folder: Path) -> tuple[Path, dict[str, Any]]:
     raise DamagedFile(f"no checkpoint in {folder} can be read: {'; '.join(errors)}")
 
 
-def _newest_first(folder: Path, stem: str | None = None) -> list[Path]:
-    """The checkpoints in a folder, of one fit or of all."""
+def _list_newest_first(folder: Path, fit_name: str | None = None) -> list[Path]:
+    """List the checkpoints in a folder, of one fit or of all."""
     files = [file for file in folder.iterdir() if NAME.fullmatch(file.name)]
-    files = [file for file in files if stem in (None, _stem(file))]
-    return sorted(files, key=_epoch, reverse=True)
+    files = [file for file in files if fit_name in (None, _fit_name(file))]
+    return sorted(files, key=_n_epochs, reverse=True)
 
 
-def _stem(file: Path) -> str:
-    """The part of a file's name that all files of its fit share."""
+def _fit_name(file: Path) -> str:
+    """Return the part of a file's name that all files of its fit share."""
     match = NAME.fullmatch(file.name)
-    return match["stem"] if match else file.name
+    return match["fit_name"] if match else file.name
 
 
-def _epoch(file: Path) -> int:
-    """How many epochs were done, by the file's name; 0 if it has been given another one."""
+def _n_epochs(file: Path) -> int:
+    """Read the number of epochs done from a file's name; 0 for a file that was renamed."""
     match = NAME.fullmatch(file.name)
     return int(match["epoch"]) if match else 0

@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and that know whether they still are what was written."""
+"""Write files atomically, and detect damage to pickles by a digest."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-# The first line of a file, up to the version of what is in it.
+# The first line of a seal file: this, then the version of its content.
 MAGIC, VERSION = b"sklearn_rapid checkpoint ", 1
 
 
 class DamagedFile(ValueError):
-    """A file that is not what was once written."""
+    """A file whose content differs from what was written."""
 
 
 def write_whole(path: Path, parts: Iterable[bytes]) -> None:
-    """Write a file so that, whatever happens, there is either all of it or what was there before.
+    """Write a file atomically: after any failure the old content, if any, is intact.
 
-    It is written under another name, forced to the disk, and only then given its own. Where that is
-    a symbolic link, it is the file that the link leads to that is written.
+    The parts go to a temporary file, which is forced to the disk and then renamed. A symbolic link
+    is followed.
     """
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
     try:
-        if target.is_symlink():  # links that lead in a circle
+        if target.is_symlink():  # a circle of links
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
         with open(temporary, "xb") as file:
             file.writelines(parts)
@@ -40,14 +40,14 @@ def write_whole(path: Path, parts: Iterable[bytes]) -> None:
         with suppress(OSError):
             temporary.unlink()
         if isinstance(error, OSError):
-            # The name of the file that was asked for; nobody knows the other one.
+            # Name the file that was asked for, not the temporary one.
             raise OSError(error.errno, error.strerror, os.fspath(path)) from None
         raise
     _sync_folder(target.parent)
 
 
 def _sync_folder(folder: Path) -> None:
-    """Force a folder's list of names to the disk, where the system has a way to do so."""
+    """Force a folder's list of names to the disk, where the system can."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -56,17 +56,17 @@ def _sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def sealed(value: Any) -> tuple[bytes, bytes]:
-    """A line with the version and one with a digest; then the value's pickle."""
+def seal(value: Any) -> tuple[bytes, bytes]:
+    """Return a header (a line with the version, one with a digest) and the value's pickle."""
     content = pickle.dumps(value, protocol=5)
     digest = hashlib.sha256(content).hexdigest().encode()
     return b"%s%d\n%s\n" % (MAGIC, VERSION, digest), content
 
 
-def unsealed(path: Path) -> Any:
-    """The value of a file that `sealed` made; DamagedFile if it is not as it was written.
+def unseal(path: Path) -> Any:
+    """Read the value of a file that `seal` made; DamagedFile if its content has changed.
 
-    Nothing of a damaged file is unpickled.
+    A damaged file is not unpickled.
     """
     with open(path, "rb") as file:
         first, digest = file.readline(200).rstrip(b"\n"), file.readline(200).rstrip(b"\n")

@@ -1,7 +1,7 @@
-"""Fitted models in files that run no code: arrays, and JSON that says what they are.
+"""Save fitted models to safetensors files and load them without running code.
 
-The files are those of safetensors. What a model is made of is a tree of plain values in their
-header; whatever else is there, or does not fit together, is refused before anything is computed.
+The header of a file holds the parameters and attributes as JSON. Unknown content, or parts that
+do not fit together, are refused before anything is computed.
 """
 
 from __future__ import annotations
@@ -17,42 +17,34 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_rapid.backends import RandomStream, get_backend
-from sklearn_rapid.checks.arrays import MOST_SHOWN, shown
+from sklearn_rapid.backends import RandomStream
+from sklearn_rapid.checks.arrays import MOST_SHOWN, describe
 from sklearn_rapid.checks.compat import ValidatedParameters, validate_parameters
 from sklearn_rapid.checks.version import __version__
 from sklearn_rapid.estimators import DBM, RABM, RADBM, RARBM, RBM
 from sklearn_rapid.estimators.base import BaseRBM
-from sklearn_rapid.estimators.fitted import (
-    COUNT,
-    FLOATS,
-    LARGEST,
-    LARGEST_SCALE,
-    Wanted,
-    are_floats,
-    are_scales,
-    check_fitted,
-    check_training_state,
-    check_wanted,
-    checked_sizes,
-    is_count,
-    is_finite,
-    is_number,
-)
-from sklearn_rapid.estimators.latent import LatentMixin
+from sklearn_rapid.estimators.fitted import checked_sizes
+from sklearn_rapid.estimators.likelihood import LowerBoundMixin
 from sklearn_rapid.machine.tempering import Ladder
+from sklearn_rapid.persistence.attributes import ATTRIBUTES, check_model
 from sklearn_rapid.persistence.files import write_whole
-from sklearn_rapid.persistence.tree import Tree
-from sklearn_rapid.tables.kinds import KINDS
+from sklearn_rapid.persistence.tree import DTYPES, Tree
+from sklearn_rapid.tables.kinds import plain_kinds
 from sklearn_rapid.training import negative_phase, optimizers, positive_phase
-from sklearn_rapid.training.chains import Chains, PlainChains, TemperedChains, as_chains
-from sklearn_rapid.training.optimizers import is_own_state
+from sklearn_rapid.training.chains import Chains, PlainChains, TemperedChains
 from sklearn_rapid.training.state import TrainingState
 
 __all__ = ["load", "save"]
 
-# Entries of the metadata, and the number of the form of the first: another one cannot be read.
-KEY, DIGEST, FORMAT = "sklearn_rapid", "digest", 1
+# Entries of a file's metadata, and the format of the first: another format cannot be read.
+HEADER, DIGEST, FORMAT = "sklearn_rapid", "digest", 1
+HEADER_TYPES = {
+    "format": int,
+    "version": str,
+    "class": str,
+    "parameters": dict,
+    "attributes": dict,
+}
 MODELS = {cls.__name__: cls for cls in (RBM, RARBM, DBM, RADBM, RABM)}
 TREE = Tree(
     [
@@ -63,128 +55,32 @@ TREE = Tree(
         *(RandomStream, Chains, PlainChains, TemperedChains, Ladder),
     ]
 )
-# What reading stumbles over where something is of another type than it should be.
-OF_WRONG_CONTENT = (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
-# Characters of a message, and names in it.
-LONGEST_MESSAGE, FEW = 400, 3
-ARRAYS = {"BOOL", "I8", "U8", "I32", "I64", "F32", "F64"}
-
-
-def _is_history(value: Any) -> bool:
-    """Whether it is columns of numbers, equally long, with that of the epochs among them."""
-    if not isinstance(value, dict) or not all(isinstance(c, list) for c in value.values()):
-        return False
-    n_rows = len(value.get("epoch", []))
-    columns = value.values()
-    return all(len(column) == n_rows and all(map(is_number, column)) for column in columns)
-
-
-def _is_kept_log_partition(value: Any) -> bool:
-    is_pair = isinstance(value, tuple) and len(value) == 2
-    return is_pair and isinstance(value[0], bytes) and is_finite(value[1])
-
-
-def _are_names(value: Any, n_names: int) -> bool:
-    is_list = isinstance(value, np.ndarray) and value.dtype == object
-    return is_list and value.shape == (n_names,) and all(isinstance(n, str) for n in value)
-
-
-def _are_codes(value: Any) -> bool:
-    """Whether it is the codes of a column, or None for one that has none."""
-    is_list = isinstance(value, np.ndarray) and value.dtype == np.float64 and value.ndim == 1
-    return value is None or (is_list and bool(np.isfinite(value).all()))
-
-
-def _are_parts(value: Any) -> bool:
-    """Whether it is kinds with the numbers of their columns."""
-    return isinstance(value, list) and all(
-        isinstance(part, tuple)
-        and len(part) == 2
-        and part[0] in KINDS
-        and isinstance(part[1], np.ndarray)
-        and part[1].dtype == np.int64
-        and part[1].ndim == 1
-        for part in value
-    )
-
-
-# What a fit leaves beside the arrays of `_fitted_shapes`; of a model. `check_fitted` knows more of
-# it, and `check_training_state` of the state.
-ATTRIBUTES = {
-    "n_features_in_": Wanted("a whole number above zero", lambda value, _: is_count(value, 1)),
-    "_training_state": Wanted("a dict", lambda value, _: isinstance(value, dict)),
-    "_kept_log_partition": Wanted(
-        "a digest and a number", lambda value, _: _is_kept_log_partition(value)
-    ),
-    "binarize_": Wanted(
-        "a finite number, 'sample' or None",
-        lambda value, _: value is None or is_finite(value) or value == "sample",
-    ),
-    "categories_": Wanted(
-        "a list with the codes of each column, float64, or None",
-        lambda value, model: (
-            isinstance(value, list)
-            and len(value) == model.n_features_in_
-            and all(map(_are_codes, value))
-        ),
-    ),
-    "feature_names_in_": Wanted(
-        "a name for each column", lambda value, model: _are_names(value, model.n_features_in_)
-    ),
-    "hidden_": Wanted("a kind of units", lambda value, _: isinstance(value, str)),
-    "history_": Wanted(
-        "columns of numbers, all as long as 'epoch'", lambda value, _: _is_history(value)
-    ),
-    "layer_sizes_": Wanted(
-        "a tuple of whole numbers above zero",
-        lambda value, _: (
-            isinstance(value, tuple) and len(value) > 1 and all(is_count(size, 1) for size in value)
-        ),
-    ),
-    "mean_": Wanted(
-        "numbers within ±1e36",
-        lambda value, _: are_floats(value, np.shape(value), LARGEST_SCALE),
-    ),
-    "n_iter_": COUNT,
-    "scale_": Wanted(
-        "numbers from 1e-36 to 1e36", lambda value, _: are_scales(value, np.shape(value), FLOATS)
-    ),
-    "visible_": Wanted("pairs of a kind and int64 columns", lambda value, _: _are_parts(value)),
-}
-# Of the state of training, where it is to be without anybody's own optimizers and phases.
-OWN_STATE = {
-    "optimizer_state": Wanted(
-        "what an optimizer of this package leaves", lambda value, _: is_own_state(value)
-    ),
-    "chains": Wanted(
-        "chains of this package",
-        lambda value, _: type(as_chains(value)) in (Chains, PlainChains, TemperedChains),
-    ),
-}
+# Errors of reading values of a wrong type.
+READING_ERRORS = (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
+# Of an error message: characters, and names in it.
+LONGEST_MESSAGE, MOST_NAMES = 400, 3
 
 
 def save(model: BaseRBM, path: str | os.PathLike) -> None:
-    """Write a fitted model to a file from which `load` makes an equal one, without any code.
+    """Write a fitted model to a file from which `load` makes an equal one, without running code.
 
-    All is kept that makes the model what it is, chains and moments of training too: results are
-    the same to the bit, and training goes on as it would have. Callbacks are not kept, nor what
-    `sklearn_rapid.callbacks.resume` needs of a fit that was cut short. The file is written whole
-    or not at all.
+    The file holds parameters, fitted attributes, and the chains and moments of training: results
+    are the same to the bit, and training goes on as it would have. It holds no callbacks, and no
+    state for `sklearn_rapid.callbacks.resume`. It is written whole or not at all.
 
     Parameters
     ----------
     model : RBM, RARBM, DBM, RADBM or RABM
         Fitted.
     path : str or path
-        ``.safetensors`` is usual. What is there is replaced; of a symbolic link, the file that it
-        leads to.
+        ``.safetensors`` is usual. A file that is there is replaced; a symbolic link is followed.
 
     Raises
     ------
     OSError
         If the file cannot be written. What was there before stays.
     NotFittedError
-        If there is nothing to write.
+        If the model is not fitted.
     TypeError
         For a model of a class, or with a parameter, that is not this package's own (such as a
         RandomState, or a subclass of a strategy). Pickles hold such models.
@@ -205,35 +101,35 @@ def save(model: BaseRBM, path: str | os.PathLike) -> None:
     >>> bool(np.all(again.transform(X) == model.transform(X)))
     True
     """
-    numpy_files = _safetensors().numpy
+    safetensors = _import_safetensors()
     if type(model) not in MODELS.values():
         raise TypeError(f"save writes models of {', '.join(MODELS)}, got {type(model).__name__}")
     check_is_fitted(model)
-    _check_model(model)
+    check_model(model)
     arrays: dict[str, np.ndarray] = {}
     fitted = {name: getattr(model, name) for name in model._fitted_shapes}
     fitted |= {name: vars(model)[name] for name in ATTRIBUTES if name in vars(model)}
     parameters = model.get_params(deep=False)
-    if not isinstance(model.visible, str):
-        # By plain numbers: names, masks and slices have been resolved.
-        parameters["visible"] = [(kind, columns.tolist()) for kind, columns in model.visible_]
+    if "visible" in parameters:
+        # Names, masks and slices of columns become plain numbers.
+        parameters["visible"] = plain_kinds(model.visible, model.visible_)
     header = {
         "format": FORMAT,
         "version": __version__,
         "class": type(model).__name__,
-        "parameters": {k: TREE.written(v, k, {}) for k, v in parameters.items()},
-        "attributes": {k: TREE.written(v, k, arrays) for k, v in fitted.items()},
+        "parameters": {k: TREE.write(v, k, {}) for k, v in parameters.items()},
+        "attributes": {k: TREE.write(v, k, arrays) for k, v in fitted.items()},
     }
     text = json.dumps(header, allow_nan=False)
-    content = numpy_files.save(arrays, {KEY: text, DIGEST: _digest(text, arrays)})
+    content = safetensors.numpy.save(arrays, {HEADER: text, DIGEST: _digest(text, arrays)})
     write_whole(Path(path), [content])
 
 
 def load(path: str | os.PathLike) -> BaseRBM:
-    """Make a model from a file that `save` has written.
+    """Read a model from a file that `save` has written.
 
-    Nothing in the file is run: it may be anybody's. Files of other versions of the package are
-    read if their first number is the same; parameters that they do not have yet get their
+    Nothing in the file is run, so that files of strangers are safe to read. Files of other versions
+    of the package are read if their first number is the same; parameters missing there get their
     defaults. A model that was trained on a GPU loads anywhere (see the parameter `backend`).
 
     Parameters
@@ -247,8 +143,8 @@ def load(path: str | os.PathLike) -> BaseRBM:
     Raises
     ------
     ValueError
-        If the file is damaged, is not one of `save`, or holds what is not known here. It is
-        named, and so is what was found.
+        If the file is damaged, is not one of `save`, or has unknown content. The message names
+        the file and the content.
     FileNotFoundError
         If there is no file.
     ImportError
@@ -258,22 +154,25 @@ def load(path: str | os.PathLike) -> BaseRBM:
     --------
     See `save`.
     """
-    safetensors = _safetensors()
+    safetensors = _import_safetensors()
     if not os.path.isfile(path):
         raise FileNotFoundError(f"there is no file {os.fspath(path)!r}")
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
-            header = _checked_header(metadata)
-            arrays = _checked_arrays(file, header)
-        if metadata.get(DIGEST) != _digest(metadata[KEY], arrays):
+            header = _read_header(metadata)
+            arrays = _read_arrays(file, header)
+        if metadata.get(DIGEST) != _digest(metadata[HEADER], arrays):
             raise ValueError("it is damaged: its digest is not that of what it holds")
-        return _model_of(header, arrays)
-    except (safetensors.SafetensorError, *OF_WRONG_CONTENT) as error:
-        raise ValueError(f"{os.fspath(path)!r} cannot be read as a model: {_cut(error)}") from error
+        return _build_model(header, arrays)
+    except (safetensors.SafetensorError, *READING_ERRORS) as error:
+        # An error may quote a long text of the file.
+        text = str(error)
+        text = text if len(text) <= LONGEST_MESSAGE else f"{text[:LONGEST_MESSAGE]}..."
+        raise ValueError(f"{os.fspath(path)!r} cannot be read as a model: {text}") from error
 
 
-def _safetensors() -> Any:
+def _import_safetensors() -> Any:
     try:
         import safetensors
         import safetensors.numpy
@@ -284,37 +183,35 @@ def _safetensors() -> Any:
     return safetensors
 
 
-def _checked_header(metadata: Mapping[str, str]) -> dict[str, Any]:
-    """The header of a file of this format, of a version that is known, with a model in it."""
-    if KEY not in metadata:
-        raise ValueError(f"it has no metadata {KEY!r}: `sklearn_rapid.save` has not written it")
-    header = json.loads(metadata[KEY])
+def _read_header(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """Parse the header; ValueError unless it is a model's, of this format and a known version."""
+    if HEADER not in metadata:
+        raise ValueError(f"it has no metadata {HEADER!r}: `sklearn_rapid.save` has not written it")
+    header = json.loads(metadata[HEADER])
     if not isinstance(header, dict):
         raise ValueError("its header is not one of `sklearn_rapid.save`")
-    wanted = {"format": int, "version": str, "class": str}
-    wanted |= {"parameters": dict, "attributes": dict}
-    version = header.get("version")
-    if header.get("format") != FORMAT or str(version).split(".")[0] != __version__.split(".")[0]:
+    version, number = header.get("version"), header.get("format")
+    if number != FORMAT or str(version).split(".")[0] != __version__.split(".")[0]:
         raise ValueError(
-            f"it is of version {shown(version)} (format {shown(header.get('format'))}), and this "
-            f"is sklearn_rapid {__version__} (format {FORMAT})"
+            f"it is of version {describe(version)} (format {describe(number)}), and this is "
+            f"sklearn_rapid {__version__} (format {FORMAT})"
         )
-    for name, kind in wanted.items():
+    for name, kind in HEADER_TYPES.items():
         if not isinstance(header.get(name), kind):
             raise ValueError(f"its header has no {name!r} of type {kind.__name__}")
-    if header.keys() != wanted.keys() or header["class"] not in MODELS:
-        unknown = [*(header.keys() - wanted.keys()), header["class"]]
-        raise ValueError(f"it holds what is not known here: {_listed(unknown)}")
+    if header.keys() != HEADER_TYPES.keys() or header["class"] not in MODELS:
+        unknown = [*(header.keys() - HEADER_TYPES.keys()), header["class"]]
+        raise ValueError(f"it holds what is not known here: {_list_names(unknown)}")
     return header
 
 
-def _checked_arrays(file: Any, header: dict[str, Any]) -> dict[str, np.ndarray]:
-    """The arrays, looked at before they are read."""
+def _read_arrays(file: Any, header: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Read the arrays, once their types and shapes have been checked."""
     shapes = {}
     for name in file.keys():
         part = file.get_slice(name)
-        if part.get_dtype() not in ARRAYS:
-            raise ValueError(f"it holds an array {shown(name)} of type {part.get_dtype()!r}")
+        if part.get_dtype() not in DTYPES.values():
+            raise ValueError(f"it holds an array {describe(name)} of type {part.get_dtype()!r}")
         shapes[name] = tuple(part.get_shape())
     cls, attributes = MODELS[header["class"]], header["attributes"]
     found = {}
@@ -326,16 +223,16 @@ def _checked_arrays(file: Any, header: dict[str, Any]) -> dict[str, np.ndarray]:
         found[name] = shapes[name][::-1] if "transposed" in node else shapes[name]
     n_features = attributes.get("n_features_in_")
     if not isinstance(n_features, int):
-        raise ValueError(f"n_features_in_ must be a whole number, got {shown(n_features)}")
-    # How many units stand for categories, and how many rows do not show, `check_fitted` knows.
-    has_other_units = "categories_" in attributes or issubclass(cls, LatentMixin)
+        raise ValueError(f"n_features_in_ must be a whole number, got {describe(n_features)}")
+    # `check_fitted` knows how many visible units encode categories or are latent.
+    has_other_units = "categories_" in attributes or issubclass(cls, LowerBoundMixin)
     known = {} if has_other_units else {"V": n_features}
     checked_sizes(cls._fitted_shapes, found, known)
     return {name: file.get_tensor(name) for name in shapes}
 
 
 def _digest(text: str, arrays: dict[str, np.ndarray]) -> str:
-    """SHA-256 of a text and of arrays, with their names, types and shapes."""
+    """Hash a text and arrays with their names, types and shapes (SHA-256)."""
     digest = sha256(text.encode())
     for name in sorted(arrays):
         array = arrays[name]
@@ -344,14 +241,14 @@ def _digest(text: str, arrays: dict[str, np.ndarray]) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-def _model_of(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> BaseRBM:
-    """The model, if all that it is made of is known and fits together."""
+def _build_model(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> BaseRBM:
+    """Build the model; ValueError if a part is unknown or does not fit the others."""
     cls = MODELS[header["class"]]
     parameters = {k: TREE.read(node, {}) for k, node in header["parameters"].items()}
     unknown = parameters.keys() - cls().get_params(deep=False).keys()
     unknown |= header["attributes"].keys() - {*cls._fitted_shapes, *ATTRIBUTES}
     if unknown:
-        raise ValueError(f"it holds what is not known here: {_listed(unknown)}")
+        raise ValueError(f"it holds what is not known here: {_list_names(unknown)}")
     model = cls(**parameters)
     try:
         validate_parameters(model)
@@ -362,39 +259,22 @@ def _model_of(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> BaseRBM:
         wanted, got, value = str(error).partition(" Got ")
         raise ValueError(f"{wanted}{got}{value[:MOST_SHOWN]}") from None
     attributes = {k: TREE.read(node, arrays) for k, node in header["attributes"].items()}
-    attributes["_training_state"] = _whole_state(attributes.get("_training_state"))
+    attributes["_training_state"] = _complete_state(attributes.get("_training_state"))
     model.__dict__.update(attributes)
-    _check_model(model)
+    check_model(model)
     return model
 
 
-def _whole_state(rest: Any) -> dict[str, Any]:
-    """What training has left, with defaults for what an older version did not have."""
+def _complete_state(rest: Any) -> dict[str, Any]:
+    """Complete a training state with defaults for fields that an older version did not have."""
     known = {f.name: f.default for f in fields(TrainingState) if f.name != "machine"}
     if not isinstance(rest, dict) or rest.keys() - known.keys():
         raise ValueError("it holds a state of training that is not one of this version")
     return {**known, "stream": None, **rest}
 
 
-def _check_model(model: BaseRBM) -> None:
-    """Raise ValueError unless all that a model is made of is what it has to be."""
-    check_wanted(vars(model), ATTRIBUTES, model)
-    check_fitted(model)
-    for name in model._fitted_shapes:
-        largest = np.abs(getattr(model, name)).max()
-        if largest > LARGEST:
-            raise ValueError(f"{name} must be within ±{LARGEST:g}, got {largest:g}")
-    check_wanted(model._training_state, OWN_STATE, model)
-    check_training_state(model._training_state, model._machine(get_backend("numpy")))
-
-
-def _listed(names: Iterable[str]) -> str:
-    """The first few of some names."""
+def _list_names(names: Iterable[str]) -> str:
+    """List the first few names for an error message."""
     names = sorted(names)
-    return ", ".join(map(shown, names[:FEW])) + (", ..." if len(names) > FEW else "")
-
-
-def _cut(error: Exception) -> str:
-    """What an error says, without the whole of a long text that it may quote from the file."""
-    text = str(error)
-    return text if len(text) <= LONGEST_MESSAGE else f"{text[:LONGEST_MESSAGE]}..."
+    more = ["..."] if len(names) > MOST_NAMES else []
+    return ", ".join([*map(describe, names[:MOST_NAMES]), *more])

@@ -1,6 +1,6 @@
-"""`transform` as ONNX, for those who compute features where there is no Python.
+"""Convert `transform` to ONNX, to compute features where there is no Python.
 
-skl2onnx converts pipelines step by step; `register` tells it what the steps of this package are.
+skl2onnx converts pipelines step by step; `register` adds the steps of this package.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["register"]
 def register() -> None:
     """Let skl2onnx convert `RBM` and `RARBM`, alone and in pipelines.
 
-    What is converted is `transform` with ``hidden_features="mean"``.
+    The ONNX model computes `transform` with ``hidden_features="mean"``.
 
     Raises
     ------
@@ -51,13 +51,14 @@ def _declare_output(operator: Any) -> None:
     from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
 
     model = operator.raw_operator
-    kind = DoubleTensorType if model._dtype == "float64" else FloatTensorType
-    operator.outputs[0].type = kind([None, model._n_features_out])
+    kind = DoubleTensorType if np.dtype(model.dtype) == np.float64 else FloatTensorType
+    operator.outputs[0].type = kind([None, len(model.intercept_hidden_)])
 
 
 def _add_operators(scope: Any, operator: Any, container: Any) -> None:
-    """E[h | x] as a function of x itself: spins of x in {0, 1} are 2x - 1."""
+    """Compute E[h | x] from x itself: spins of x in {0, 1} are 2x - 1."""
     from skl2onnx.algebra import onnx_ops as ops
+    from skl2onnx.common.data_types import guess_numpy_type
 
     model = operator.raw_operator
     check_is_fitted(model)
@@ -71,16 +72,17 @@ def _add_operators(scope: Any, operator: Any, container: Any) -> None:
             "ONNX takes models of one kind of columns, binary or real ones; got "
             f"visible={model.visible!r}"
         )
-    how = {"op_version": container.target_opset}
-    dtype = np.dtype(model._dtype)
+    options = {"op_version": container.target_opset}
+    dtype = np.dtype(model.dtype)
     number = {"float32": 1, "float64": 11}[dtype.name]  # TensorProto's names of types
     weights = model.components_.T.astype(np.float64)
     bias = model.intercept_hidden_.astype(np.float64)
     x = operator.inputs[0]
     has_threshold = model.binarize_ not in (None, "sample")
     if has_threshold:
-        threshold = np.array([model.binarize_], dtype=_type_of(x))
-        x = ops.OnnxGreater(x, threshold, **how)
+        # Values are compared in the type of the input.
+        threshold = np.array([model.binarize_], dtype=guess_numpy_type(x.type))
+        x = ops.OnnxGreater(x, threshold, **options)
     if model.visible == "gaussian":
         weights = weights / model.scale_[:, None]
         bias = bias - model.mean_ @ weights
@@ -89,13 +91,7 @@ def _add_operators(scope: Any, operator: Any, container: Any) -> None:
     function = ops.OnnxIdentity if model.hidden == "gaussian" else ops.OnnxTanh
     if model.units == "binary" and model.hidden == "binary":  # (1 + tanh θ) / 2
         weights, bias, function = 2.0 * weights, 2.0 * bias, ops.OnnxSigmoid
-    x = ops.OnnxCast(x, to=number, **how)
-    field = ops.OnnxAdd(ops.OnnxMatMul(x, weights.astype(dtype), **how), bias.astype(dtype), **how)
-    function(field, output_names=operator.outputs[:1], **how).add_to(scope, container)
-
-
-def _type_of(variable: Any) -> Any:
-    """NumPy's type of the input, which thresholds are compared in."""
-    from skl2onnx.common.data_types import guess_numpy_type
-
-    return guess_numpy_type(variable.type)
+    x = ops.OnnxCast(x, to=number, **options)
+    product = ops.OnnxMatMul(x, weights.astype(dtype), **options)
+    field = ops.OnnxAdd(product, bias.astype(dtype), **options)
+    function(field, output_names=operator.outputs[:1], **options).add_to(scope, container)

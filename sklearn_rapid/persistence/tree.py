@@ -1,7 +1,7 @@
-"""Trees of plain values, arrays and a few known classes, as JSON and named arrays.
+"""Encode trees of plain values, arrays and listed classes as JSON and named arrays.
 
-What JSON has no word for is a dict of one key that says what it is. Nothing is looked up by a name
-from outside but the classes that the caller has listed.
+A value that JSON lacks becomes a dict with one key, its type. Names in a file find only the classes
+that the caller has listed.
 """
 
 from __future__ import annotations
@@ -14,26 +14,34 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_rapid.checks.arrays import MOST_SHOWN, shown
+from sklearn_rapid.checks.arrays import MOST_SHOWN, describe
 
-DTYPES = {np.dtype(name) for name in ("bool", "int8", "uint8", "int32", "int64")}
-DTYPES |= {np.dtype("float32"), np.dtype("float64")}
-# Annotations of dataclasses whose values are looked at.
-PLAIN = {"int": Integral, "float": Real, "bool": bool}
+# Types of arrays, and their names in safetensors files.
+DTYPES = {
+    np.dtype("bool"): "BOOL",
+    np.dtype("int8"): "I8",
+    np.dtype("uint8"): "U8",
+    np.dtype("int32"): "I32",
+    np.dtype("int64"): "I64",
+    np.dtype("float32"): "F32",
+    np.dtype("float64"): "F64",
+}
+# Annotations of dataclass fields whose values are checked.
+CHECKED_TYPES = {"int": Integral, "float": Real, "bool": bool}
 
 
 class Tree:
-    """Writes and reads trees whose leaves are plain values, arrays and values of known classes.
+    """Writes and reads trees of plain values, arrays and instances of listed classes.
 
     Parameters
     ----------
     classes : iterable of type
-        Dataclasses, and estimators that are made of their parameters.
+        Dataclasses, and estimators that are fully described by their parameters.
 
     Examples
     --------
     >>> tree, arrays = Tree([]), {}
-    >>> node = tree.written({"a": (1, float("nan")), "b": np.zeros(2)}, "x", arrays)
+    >>> node = tree.write({"a": (1, float("nan")), "b": np.zeros(2)}, "x", arrays)
     >>> node
     {'dict': {'a': {'tuple': [1, {'number': 'nan'}]}, 'b': {'array': 'x/b'}}}
     >>> tree.read(node, arrays)
@@ -43,8 +51,8 @@ class Tree:
     def __init__(self, classes: Iterable[type]) -> None:
         self.classes = {cls.__name__: cls for cls in classes}
 
-    def written(self, value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
-        """A value as JSON; its arrays are added to `arrays`, under names that start with `name`."""
+    def write(self, value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
+        """Encode a value as JSON; add its arrays to `arrays`, under names starting with `name`."""
         if value is None or isinstance(value, str | bool):
             return value
         if isinstance(value, Integral):
@@ -56,23 +64,23 @@ class Tree:
         if isinstance(value, type) and value in (np.float32, np.float64):
             return {"dtype": np.dtype(value).name}
         if isinstance(value, np.ndarray):
-            return self._written_array(value, name, arrays)
+            return self._write_array(value, name, arrays)
         if isinstance(value, list | tuple):
-            items = [self.written(v, f"{name}/{i}", arrays) for i, v in enumerate(value)]
+            items = [self.write(v, f"{name}/{i}", arrays) for i, v in enumerate(value)]
             return items if isinstance(value, list) else {"tuple": items}
         if isinstance(value, dict) and all(isinstance(key, str) for key in value):
-            return {"dict": self._written_items(value, name, arrays)}
+            return {"dict": self._write_items(value, name, arrays)}
         if self.classes.get(type(value).__name__) is type(value):
-            items = _parts(value)
+            items = _constructor_arguments(value)
             kind = type(value).__name__
-            return {"class": kind, "values": self._written_items(items, name, arrays)}
+            return {"class": kind, "values": self._write_items(items, name, arrays)}
         raise TypeError(
             f"{name} is {value!r} of type {type(value).__name__}, which a file that runs no code "
             "cannot hold"
         )
 
     def read(self, node: Any, arrays: dict[str, np.ndarray]) -> Any:
-        """The value that has been written; ValueError for what no value is written as."""
+        """Decode a value; ValueError for a node that `write` never makes."""
         if node is None or isinstance(node, str | bool | int | float):
             return node
         if isinstance(node, list):
@@ -96,33 +104,34 @@ class Tree:
                 return {key: self.read(item, arrays) for key, item in items.items()}
             case {"class": str(kind), "values": dict(items), **rest} if not rest:
                 values = {key: self.read(item, arrays) for key, item in items.items()}
-                return self._made(kind, values)
-        raise ValueError(f"it holds a value that is not known here: {shown(node)}")
+                return self._construct(kind, values)
+        raise ValueError(f"it holds a value that is not known here: {describe(node)}")
 
-    def _written_items(self, items: dict[str, Any], name: str, arrays: dict) -> dict[str, Any]:
-        return {key: self.written(v, f"{name}/{key}", arrays) for key, v in items.items()}
+    def _write_items(self, items: dict[str, Any], name: str, arrays: dict) -> dict[str, Any]:
+        return {key: self.write(v, f"{name}/{key}", arrays) for key, v in items.items()}
 
-    def _written_array(self, value: np.ndarray, name: str, arrays: dict) -> dict[str, Any]:
+    def _write_array(self, value: np.ndarray, name: str, arrays: dict) -> dict[str, Any]:
         if value.dtype.kind in "OU" and value.ndim == 1 and _are_strings(value):
             return {"strings": [str(s) for s in value]}
         if value.dtype not in DTYPES:
             raise TypeError(f"{name} is an array of dtype {value.dtype}, which files do not hold")
-        # In the order of its memory, so that products of it round as they did.
+        # Memory order is kept, so that products round as they did before.
         is_transposed = (
             value.ndim == 2 and value.flags.f_contiguous and not value.flags.c_contiguous
         )
         arrays[name] = np.asarray(value.T if is_transposed else value, order="C")
         return {"transposed" if is_transposed else "array": name}
 
-    def _made(self, kind: str, values: dict[str, Any]) -> Any:
+    def _construct(self, kind: str, values: dict[str, Any]) -> Any:
         if kind not in self.classes:
-            raise ValueError(f"it holds a {shown(kind)}, which is not known here")
+            raise ValueError(f"it holds a {describe(kind)}, which is not known here")
         cls = self.classes[kind]
         annotations = {f.name: f.type for f in fields(cls)} if is_dataclass(cls) else {}
         for name, value in values.items():
-            wanted = PLAIN.get(annotations.get(name), object)
+            wanted = CHECKED_TYPES.get(annotations.get(name), object)
             if not isinstance(value, wanted) or (wanted is Integral and isinstance(value, bool)):
-                raise ValueError(f"it holds a {kind} with {shown(name)[1:-1]} = {shown(value)}")
+                got = f"{describe(name)[1:-1]} = {describe(value)}"
+                raise ValueError(f"it holds a {kind} with {got}")
         try:
             return cls(**values)
         except TypeError as error:
@@ -131,8 +140,8 @@ class Tree:
             ) from None
 
 
-def _parts(value: Any) -> dict[str, Any]:
-    """What a value of a known class is made of again."""
+def _constructor_arguments(value: Any) -> dict[str, Any]:
+    """Return the arguments that make an equal instance of a listed class."""
     if is_dataclass(value):
         return {f.name: getattr(value, f.name) for f in fields(value)}
     return value.get_params(deep=False)

@@ -7,15 +7,15 @@ standard deviation, and training changes it (`sklearn_rapid.training.steps.visib
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy import sparse
 
-from sklearn_rapid.backends import is_cupy_array, to_host
+from sklearn_rapid.backends import Gaussians, Units, is_cupy_array, to_host
 from sklearn_rapid.checks.cached import cached_property
-from sklearn_rapid.tables.gaps import lacks_entries, refuse_unknown
-from sklearn_rapid.tables.spins import SpinEncoder, chunks
+from sklearn_rapid.tables.encoder import Encoder, chunks
+from sklearn_rapid.tables.missing import has_missing, refuse_unknown
 
 # A spread of less than so many roundings of a column's largest value is none.
 ROUNDINGS = 10.0
@@ -36,38 +36,39 @@ LARGEST_STATE = 1e15
 
 
 @dataclass(frozen=True)
-class RealEncoder:
-    """Reads rows of real columns as states of real units; what `SpinEncoder` is to binary rows.
+class RealEncoder(Encoder):
+    """Real columns, a real unit each.
 
     Parameters
     ----------
-    mean, scale : array of shape (V,)
-        Of each column, float64 on the host.
-    units : {"binary", "spin"}
-        What hidden features are measured in.
-    backend : backend
-    dtype : {"float32", "float64"}
-    gaps : bool, default=False
-        Whether rows may hold NaN, for what is not known. It stays NaN.
+    mean, scale : array of shape (V,) or None
+        Of each column, float64 on the host; None before they are measured.
+    **others
+        See `Encoder`.
 
     Examples
     --------
     >>> from sklearn_rapid.backends import get_backend
-    >>> encoder = RealEncoder(np.array([5.0]), np.array([2.0]), "binary", get_backend("numpy"),
-    ...                       "float32")
-    >>> encoder.spins(np.array([[9.0]]))
+    >>> encoder = RealEncoder(np.array([5.0]), np.array([2.0]), backend=get_backend("numpy"))
+    >>> encoder.states(np.array([[9.0]]))
     array([[2.]], dtype=float32)
     """
 
-    mean: np.ndarray
-    scale: np.ndarray
-    units: str
-    backend: Any
-    dtype: str
-    gaps: bool = False
+    mean: np.ndarray | None = None
+    scale: np.ndarray | None = None
 
-    binarize = None
-    has_threshold = False
+    per_unit: ClassVar[dict[str, float]] = {"mean": 0.0, "scale": 1.0}
+    has_density: ClassVar[bool] = True
+    visible_units: ClassVar[Units] = Gaussians()
+
+    def measured(self, X: Any, weights: np.ndarray | None, backend: Any) -> RealEncoder:
+        """The encoder with the mean and standard deviation of each column."""
+        mean, scale = moments_of_columns(X, weights, backend)
+        return replace(self, mean=mean, scale=scale)
+
+    def smallest_scales(self, X: Any, weights: np.ndarray | None, backend: Any) -> np.ndarray:
+        """The smallest scale that each column may reach in training on these rows."""
+        return smallest_scales(X, weights, self.mean, self.scale, backend)
 
     def check(self, X: Any, name: str = "X") -> None:
         """Raise ValueError for a sparse X, whose zeros mean nothing; for rows too far away."""
@@ -86,7 +87,7 @@ class RealEncoder:
                     f"each column, got a value that is not in column {is_far.any(axis=0).argmax()}"
                 )
 
-    def spins(self, X: Any, stream: Any = None, draw: int = 0, n_rows: int = 0) -> Any:
+    def states(self, X: Any, stream: Any = None, draw: int = 0, n_rows: int = 0) -> Any:
         """Rows as a backend array of states, with rows of zeros added up to `n_rows`."""
         where = self.backend.xp if is_cupy_array(X) else np
         mean, scale = (where.asarray(a) for a in (self.mean, self.scale))
@@ -94,50 +95,29 @@ class RealEncoder:
         states[: X.shape[0]] = (X - mean) / scale
         return self.backend.asarray(states)
 
-    def spins_of_rows(self, X: Any, rows: Any) -> Any:
-        """Some rows, by number or slice, as a backend array of states."""
-        return self.spins(X[rows])
-
-    def keeps_sparse(self, X: Any) -> bool:
-        """Never: rows are dense."""
-        return False
-
     def decode(self, v: Any) -> Any:
         """States or their means in the user's units, float64."""
         xp = self.backend.xp
         mean, scale = (self.backend.asarray(a) for a in (self.mean, self.scale))
         return xp.astype(v, xp.float64) * scale + mean
 
-    def unit_means(self, machine: Any, h: Any) -> Any:
-        """E[v | h] of the units."""
-        return machine.visible_mean(h)
-
-    def decode_means(self, means: Any) -> Any:
-        """Means of `unit_means` in the user's units."""
-        return self.decode(means)
-
-    @property
-    def of_hidden(self) -> SpinEncoder:
-        """What reads and writes hidden features."""
-        return SpinEncoder(self.units, None, self.backend, self.dtype)
-
     @property
     def unscaled(self) -> RealEncoder:
-        """The same at a scale of one: in training the scale is part of the state."""
+        """The encoder at a scale of one: in training the scale is part of the state."""
         return replace(self, scale=np.ones_like(self.scale))
 
     @cached_property
     def log_volume(self) -> float:
-        """Log of the volume in the units of X that a unit of volume of the states has."""
+        """Log of the volume in the units of X of a unit of volume of the states."""
         return float(np.sum(np.log(self.scale)))
 
     def log_volume_of(self, v: Any) -> Any:
-        """The same for the columns that are known of each row of states."""
+        """`log_volume` of the known columns of each row of states."""
         xp = self.backend.xp
-        if not self.gaps:
+        if not self.missing:
             return self.log_volume
-        unknown = xp.astype(v != v, xp.float64)
-        return self.log_volume - unknown @ self.backend.asarray(np.log(self.scale))
+        is_missing = xp.astype(v != v, xp.float64)
+        return self.log_volume - is_missing @ self.backend.asarray(np.log(self.scale))
 
 
 def moments_of_columns(
@@ -166,7 +146,7 @@ def moments_of_columns(
         raise ValueError("visible='gaussian' takes scales from how rows differ, got 1 sample")
     where = backend.xp if on_device else np
     shares = np.full(X.shape[0], 1.0 / X.shape[0]) if weights is None else weights / weights.sum()
-    gaps, known = lacks_entries(X), 1.0
+    gaps, known = has_missing(X), 1.0
     if gaps:
         known = _weighted_sum(X, shares, lambda x: where.astype(x == x, x.dtype), where)
         refuse_unknown(known > 0.0)

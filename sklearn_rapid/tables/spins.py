@@ -1,4 +1,4 @@
-"""From a user's rows to spins, a batch at a time, and back to the user's units.
+"""Binary columns: values to spins or mean spins, and back to the user's units.
 
 The data keep their own type (bool, uint8, sparse, ...) as a whole; only the rows in use are
 converted.
@@ -6,60 +6,89 @@ converted.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy import sparse
-from sklearn.exceptions import DataConversionWarning
 
-from sklearn_rapid.backends import RandomStream, is_cupy_array, to_host
-from sklearn_rapid.checks.warnings import warn
-from sklearn_rapid.tables.gaps import lacks_entries
+from sklearn_rapid.backends import SPINS, RandomStream, Units, is_cupy_array
+from sklearn_rapid.tables.binarize import (
+    FALLBACK_THRESHOLD,
+    meaning_of,
+    warn_if_constant,
+    warn_of_values,
+)
+from sklearn_rapid.tables.encoder import Encoder
+from sklearn_rapid.tables.features import UNIT_RANGES
 
-# Rows converted at a time, a multiple of every backend's `row_multiple`.
-CHUNK = 1024
 # On equal threads a sparse product costs about six times as much for each element not zero.
 LARGEST_SPARSE_SHARE = 0.1
 
-UNIT_RANGES = {"binary": (0.0, 1.0), "spin": (-1.0, 1.0)}
-# What is on where nobody has said what values mean.
-FALLBACK_THRESHOLD = 0.5
-
 
 @dataclass(frozen=True)
-class SpinEncoder:
-    """Reads rows as spins or mean spins.
+class SpinEncoder(Encoder):
+    """Binary columns, a spin each.
 
     Parameters
     ----------
     units : {"binary", "spin"}
-        What the data, and everything returned to the user, are measured in.
+        What X, and everything returned to the user, is measured in.
     binarize : float, "sample" or None
         A threshold above which a value is on; "sample" to draw each spin from the mean that
         its value stands for; None to take values as means.
-    backend : backend
-    dtype : {"float32", "float64"}
-    gaps : bool, default=False
-        Whether rows may hold NaN, for what is not known. It stays NaN.
+    is_auto : bool, default=False
+        Whether rows of two values are taken for these where "sample" stands.
+    **others
+        See `Encoder`.
 
     Examples
     --------
     >>> from sklearn_rapid.backends import get_backend
-    >>> encoder = SpinEncoder("binary", 0.5, get_backend("numpy"), "float32")
-    >>> encoder.spins(np.array([[0, 1]], dtype=np.uint8))
+    >>> encoder = SpinEncoder("binary", 0.5, backend=get_backend("numpy"))
+    >>> encoder.states(np.array([[0, 1]], dtype=np.uint8))
     array([[-1.,  1.]], dtype=float32)
     """
 
     units: str
     binarize: Any
-    backend: Any
-    dtype: str
-    gaps: bool = False
+    is_auto: bool = False
+
+    visible_units: ClassVar[Units] = SPINS
+
+    @classmethod
+    def learned(cls, X: Any, *, units: str, binarize: Any, dtype: str) -> SpinEncoder:
+        """The encoder for columns whose first rows these are."""
+        is_auto = binarize == "auto"
+        if is_auto:
+            binarize = "sample"
+            if meaning_of(X, units) is None:
+                binarize = FALLBACK_THRESHOLD
+                warn_of_values(X)
+        return cls(units, binarize, is_auto, dtype=dtype)
+
+    @classmethod
+    def fields_of(cls, attributes: Mapping, *, units: str, binarize: Any) -> dict[str, Any]:
+        """What values mean: as they are read now, or as they were in fit."""
+        is_auto = binarize == "auto"
+        binarize = attributes.get("binarize_", "sample") if is_auto else binarize
+        return {"units": units, "binarize": binarize, "is_auto": is_auto}
+
+    def attributes(self) -> dict[str, Any]:
+        """What values mean."""
+        return {"binarize_": self.binarize}
+
+    def reading(self, X: Any, backend: Any) -> SpinEncoder:
+        """The encoder for these rows, whose values may be two."""
+        encoder = super().reading(X, backend)
+        if not (self.is_auto and self.is_drawn) or X is None:
+            return encoder
+        meaning = meaning_of(X, self.units)
+        return encoder if meaning is None else replace(encoder, binarize=meaning)
 
     def check(self, X: Any, name: str = "X") -> None:
-        """Raise ValueError for data that these units cannot mean, naming the first one."""
+        """Raise ValueError for values that are no means in these units, naming the first one."""
         if sparse.issparse(X) and self.units == "spin":
             raise ValueError(
                 "sparse X leaves out zeros, which are no spins: units='spin' needs dense X. "
@@ -96,13 +125,18 @@ class SpinEncoder:
             f"Scale {name}, or set a threshold."
         )
 
-    def spins(
+    def warn_if_constant(self, X: Any) -> None:
+        """Warn if a threshold puts all values, which differ, on one side."""
+        if self.has_threshold:
+            warn_if_constant(X, self.binarize, self.backend)
+
+    def states(
         self, X: Any, stream: RandomStream | None = None, draw: int = 0, n_rows: int = 0
     ) -> Any:
         """Rows as a backend array of spins or mean spins, shape (n, V).
 
-        With a stream, binarize="sample" draws spins; without one their means are taken. What X
-        lacks of `n_rows` is filled up with rows of -1.
+        With a stream, binarize="sample" draws spins; without one their means are taken. Rows of -1
+        are added up to `n_rows`.
         """
         X = X.toarray() if sparse.issparse(X) else X
         where = self.backend.xp if is_cupy_array(X) else np
@@ -113,7 +147,7 @@ class SpinEncoder:
             is_on = where.zeros(shape, dtype=bool)
             where.greater(X, self.binarize, out=is_on[:n])
             spins = self.backend.spins_of(self.backend.asarray(is_on), self.dtype)
-            return self._with_gaps(spins, X, where) if self.gaps else spins
+            return self._with_missing(spins, X, where) if self.missing else spins
         means = where.full(shape, -1.0, dtype=self.dtype)
         means[:n] = X
         if self.units == "binary":
@@ -123,18 +157,18 @@ class SpinEncoder:
         if self.binarize is None or stream is None:
             return means
         spins = self.backend.spins_of_means(means, stream, draw)
-        return self._with_gaps(spins, X, where) if self.gaps else spins
+        return self._with_missing(spins, X, where) if self.missing else spins
 
-    def _with_gaps(self, spins: Any, X: Any, where: Any) -> Any:
+    def _with_missing(self, spins: Any, X: Any, where: Any) -> Any:
         xp = self.backend.xp
-        unknown = where.zeros(tuple(spins.shape), dtype=bool)
-        unknown[: X.shape[0]] = X != X
-        return xp.where(self.backend.asarray(unknown), xp.full_like(spins, float("nan")), spins)
+        is_missing = where.zeros(tuple(spins.shape), dtype=bool)
+        is_missing[: X.shape[0]] = X != X
+        return xp.where(self.backend.asarray(is_missing), xp.full_like(spins, float("nan")), spins)
 
-    def spins_of_rows(self, X: Any, rows: Any) -> Any:
+    def states_of_rows(self, X: Any, rows: Any) -> Any:
         """Some rows, by number or slice, as a backend array of spins or mean spins."""
-        if not self.has_threshold or self.gaps or sparse.issparse(X) or is_cupy_array(X):
-            return self.spins(X[rows])
+        if not self.has_threshold or self.missing or sparse.issparse(X) or is_cupy_array(X):
+            return self.states(X[rows])
         return self.backend.spins_of_rows(X, rows, self.binarize, self.dtype)
 
     def keeps_sparse(self, X: Any) -> bool:
@@ -153,124 +187,24 @@ class SpinEncoder:
         is_on.resize((max(n_rows, X.shape[0]), X.shape[1]))
         return is_on
 
-    @property
-    def of_hidden(self) -> SpinEncoder:
-        """What reads and writes hidden features: this encoder, both layers being spins."""
-        return self
-
-    @property
-    def unscaled(self) -> SpinEncoder:
-        """The same: spins have no scale that changes in training."""
-        return self
-
-    @property
-    def log_volume(self) -> float:
-        """States are counted, and have no volume."""
-        return 0.0
-
-    def log_volume_of(self, v: Any) -> float:
-        """The same for what is known of some rows."""
-        return 0.0
-
     def unit_means(self, machine: Any, h: Any) -> Any:
-        """E[v | h], in the user's units: small ones are to keep their digits."""
-        return machine.visible_mean(h, to_unit=self.to_unit)
+        """E[v | h] in the user's units, in which small ones keep their digits."""
+        return machine.visible_mean(h, to_unit=self.units == "binary")
 
     def decode_means(self, means: Any) -> Any:
-        """Means of `unit_means` in the user's units."""
+        """The means themselves."""
         return means
+
+    def decode(self, v: Any) -> Any:
+        """Spins, or their means, in the user's units."""
+        return 0.5 * (v + 1.0) if self.units == "binary" else v
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether spins are drawn from the means that values stand for."""
+        return self.binarize == "sample"
 
     @property
     def has_threshold(self) -> bool:
         """Whether values are on or off, and never means."""
-        return self.binarize is not None and self.binarize != "sample"
-
-    @property
-    def to_unit(self) -> bool:
-        """Whether means are handed out in [0, 1]: small ones are to keep their digits."""
-        return self.units == "binary"
-
-    def means(self, values: Any) -> Any:
-        """Mean spins from values in the user's units (hidden features, say)."""
-        values = values * 2.0 - 1.0 if self.units == "binary" else values
-        return self.backend.asarray(values, self.dtype)
-
-    def decode(self, spins: Any) -> Any:
-        """Spins or their means in the user's units."""
-        return 0.5 * (spins + 1.0) if self.units == "binary" else spins
-
-
-def meaning_of(X: Any, units: str) -> Any:
-    """What values can mean as they are: a threshold between two values, "sample", or None.
-
-    NaN is passed over.
-
-    Examples
-    --------
-    >>> meaning_of(np.array([0.0, 1.0]), "binary"), meaning_of(np.array([0.0, 0.3]), "binary")
-    (0.5, 'sample')
-    >>> meaning_of(np.array([0.0, 0.3, 2.0]), "binary") is None
-    True
-    """
-    low, high = UNIT_RANGES[units]
-    values = X.data if sparse.issparse(X) else X
-    if values.dtype.kind == "b" or values.size == 0:
-        return 0.5
-    # Between 0 and 1 lie no integers.
-    is_two, has_no_means = True, values.dtype.kind in "iu" and low == 0.0
-    # A few rows at a time: nothing as large as X is made.
-    for rows in chunks(values.shape[0]):
-        part = values[rows]
-        if not has_no_means:
-            is_two = is_two and bool(((part == low) | (part == high) | (part != part)).all())
-        if (has_no_means or not is_two) and bool(((part < low) | (part > high)).any()):
-            return None
-    return 0.5 * (low + high) if is_two else "sample"
-
-
-def warn_of_values(X: Any) -> None:
-    """Warn with DataConversionWarning that values were thresholded which nobody has explained."""
-    least, largest = _ends_of_known(X.data if sparse.issparse(X) else to_host(X))
-    warn(
-        f"X holds values from {float(least):g} to {float(largest):g}, which are "
-        f"neither two values nor probabilities. With binarize='auto' those above "
-        f"{FALLBACK_THRESHOLD:g} are taken as on. Say what they mean: set binarize to the "
-        "threshold above which a value is on; or scale X to [0, 1], where a value is the "
-        "probability of being on (sklearn.preprocessing.MinMaxScaler); or set visible to "
-        "'categorical' for codes (OrdinalEncoder, KBinsDiscretizer), to 'gaussian' for numbers.",
-        DataConversionWarning,
-    )
-
-
-def warn_if_constant(X: Any, encoder: SpinEncoder) -> None:
-    """Warn with DataConversionWarning if a threshold puts all values, which differ, on one side."""
-    if not encoder.has_threshold:
-        return
-    threshold, least, largest = encoder.binarize, np.inf, -np.inf
-    where = encoder.backend.xp if is_cupy_array(X) else np
-    # Of most data the first chunk is enough.
-    for part in [X] if sparse.issparse(X) else (X[rows] for rows in chunks(X.shape[0])):
-        ends = _ends_of_known(part, where)
-        least, largest = min(least, to_host(ends[0])), max(largest, to_host(ends[1]))
-        if (least > threshold) != (largest > threshold):
-            return
-    if least < largest:
-        warn(
-            f"X holds values from {float(least):g} to {float(largest):g}, and with a threshold of "
-            f"{threshold:g} all of them are {'on' if least > threshold else 'off'}: there is "
-            "nothing to learn. Set binarize to a threshold between them.",
-            DataConversionWarning,
-        )
-
-
-def _ends_of_known(values: Any, where: Any = np) -> tuple[Any, Any]:
-    """The least and the largest value, passing over NaN."""
-    if lacks_entries(values):
-        values = values[values == values]
-    return (where.min(values), where.max(values)) if values.shape[0] else (np.inf, -np.inf)
-
-
-def chunks(n_rows: int) -> Iterator[slice]:
-    """Rows in chunks of `CHUNK`."""
-    for start in range(0, n_rows, CHUNK):
-        yield slice(start, min(start + CHUNK, n_rows))
+        return self.binarize is not None and not self.is_drawn

@@ -226,7 +226,8 @@ def windows_of(model, rows, client):
     from sklearn_rapid.dask._rows import rows_of_collection
 
     run = DaskRun.__new__(DaskRun)
-    run.estimator, run.X = model, rows_of_collection(client, rows)
+    run.plan = type("Plan", (), {"estimator": model})
+    run.X = rows_of_collection(client, rows)
     run.seed, run.state, run.shuffle = model._training_state["stream"].seed, None, True
     run.weights = None
     run.split = type("Split", (), {"train": None})
@@ -249,8 +250,8 @@ def test_no_more_blocks_are_held_than_were_asked_for(client):
     seen = []
 
     class Watched(DaskRBM):
-        def _run_of(self, rows):
-            run_of = super()._run_of(rows)
+        def _run_class(self, rows):
+            run_of = super()._run_class(rows)
             if run_of is not DaskRun:
                 return run_of
             hold = rows.hold

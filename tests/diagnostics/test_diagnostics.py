@@ -34,8 +34,8 @@ from sklearn_rapid.diagnostics import (
     singular_values,
     ultrametricity,
 )
-from sklearn_rapid.diagnostics._chains import _autocorrelations
-from sklearn_rapid.diagnostics._samples import _triples
+from sklearn_rapid.diagnostics._autocorrelation import _autocorrelations
+from sklearn_rapid.diagnostics._samples import _choose_triples
 from sklearn_rapid.training.negative_phase import (
     ContrastiveDivergence,
     PatternInducedCorrelations,
@@ -640,9 +640,9 @@ def test_ultrametricity_of_fair_coins():
 
 
 def test_triples_are_of_different_rows_and_equally_likely():
-    triples = _triples(6, 19, np.random.RandomState(0))
+    triples = _choose_triples(6, 19, np.random.RandomState(0))
     assert triples.shape == (19, 3)
-    triples = np.concatenate([_triples(6, 19, np.random.RandomState(s)) for s in range(500)])
+    triples = np.concatenate([_choose_triples(6, 19, np.random.RandomState(s)) for s in range(500)])
     assert all(len(set(triple)) == 3 for triple in triples)
     _, counts = np.unique(np.sort(triples, axis=1), axis=0, return_counts=True)
     assert len(counts) == 20

@@ -242,7 +242,7 @@ def test_rooms_say_what_is_inside():
         ("machine.machine", "import cupy as cp"),
         ("backends.compiled.backend", "from cupy import ndarray"),
         ("backends.reference.arrays", "from numba import njit"),
-        ("diagnostics._chains", "import matplotlib.pyplot as plt"),
+        ("diagnostics._autocorrelation", "import matplotlib.pyplot as plt"),
     ],
 )
 def test_violations_are_caught(module, source):

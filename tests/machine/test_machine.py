@@ -15,6 +15,7 @@ from sklearn_rapid.backends import RandomStream, get_backend
 from sklearn_rapid.machine.couplings import DenseCouplings, PatternCouplings
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.machine.tempering import of_states, sweep
+from sklearn_rapid.training.chains import NO_CHAINS, PlainChains
 from sklearn_rapid.training.negative_phase import (
     ContrastiveDivergence,
     PatternInducedCorrelations,
@@ -318,7 +319,7 @@ def test_negative_phases_stay_in_the_distribution(phase, backend):
     follows_data = isinstance(phase, ContrastiveDivergence)
     # What the phase should not look at is one state, that would show in its own.
     other = backend.asarray(np.ones((n_chains(backend), 5)), "float32")
-    data, chains = (start, None) if follows_data else (other, start)
+    data, chains = (start, NO_CHAINS) if follows_data else (other, PlainChains(start))
     negative, chains = phase.states(machine, data, chains, RandomStream(6))
     assert negative.weights is None and negative.hidden is None
     states = backend.to_numpy(negative.visible)
@@ -344,9 +345,10 @@ def test_restarted_pattern_chains_take_the_exact_transitions(backend, left_over)
         couplings, backend.asarray(np.zeros(3)), backend.asarray(np.zeros(4)), backend
     )
     phase = PatternInducedCorrelations(1, persistent=False)
-    chains = backend.asarray(np.ones((4 * n_copies, 3))) if left_over else None
+    left = PlainChains(backend.asarray(np.ones((4 * n_copies, 3))))
+    chains = left if left_over else NO_CHAINS
     negative, chains = phase.states(machine, None, chains, RandomStream(7))
-    assert chains is None
+    assert chains is NO_CHAINS
     v = backend.to_numpy(negative.visible)
     states = all_spins(3)
     h = all_spins(4)
@@ -364,7 +366,7 @@ def softmax_rows(log_weights):
 def test_persistent_chains_start_from_independent_units(backend):
     machine, exact = float32_machine("dense", "both", backend)
     phase = PersistentContrastiveDivergence(n_chains=n_chains(backend))
-    v = backend.to_numpy(phase.start(machine, 10, RandomStream(8)))
+    v = backend.to_numpy(phase.start(machine, 10, RandomStream(8)).states)
     independent = softmax_rows((exact.visible @ exact.b)[None, :])[0]
     assert p_value_of_states(v, independent) > SMALLEST_P
 

@@ -72,7 +72,7 @@ def model():
 def written(value):
     """A value as text and bytes, which are equal only where all of it is."""
     arrays = {}
-    text = json.dumps(models.TREE.written(value, "", arrays))
+    text = json.dumps(models.TREE.write(value, "", arrays))
     return text, {name: (a.dtype, a.shape, a.tobytes()) for name, a in arrays.items()}
 
 
@@ -140,7 +140,7 @@ def test_a_file_of_an_earlier_version():
 )
 def test_arrays_keep_shape_type_and_order(value, path):
     arrays = {}
-    node = models.TREE.written(value, "a", arrays)
+    node = models.TREE.write(value, "a", arrays)
     safetensors.numpy.save_file(arrays, path)
     again = models.TREE.read(node, safetensors.numpy.load_file(path))
     np.testing.assert_array_equal(again, value, strict=True)

@@ -12,6 +12,7 @@ from scipy import sparse
 
 from sklearn_rapid import RARBM, RBM
 from sklearn_rapid.backends import get_backend
+from sklearn_rapid.estimators.model import fitted_model
 from sklearn_rapid.tables.spins import LARGEST_SPARSE_SHARE, SpinEncoder
 
 ESTIMATORS = [RBM(8, max_iter=1, random_state=0), RARBM(8, 4, max_iter=1, random_state=0)]
@@ -170,7 +171,7 @@ def sparse_rows(density=0.05):
 def test_sparse_rows_mean_the_same(estimator, container, binarize, method):
     X = sparse_rows()
     model = estimator.set_params(binarize=binarize).fit(X)
-    assert model._encoder(model._backend()).keeps_sparse(X)
+    assert fitted_model(model).encoder().keeps_sparse(X)
     got = getattr(model, method)(container(X))
     # Fields are sums of 300 terms, free energies of hundreds.
     expected = getattr(model, method)(X.toarray())
@@ -199,7 +200,7 @@ def test_a_sparse_row_has_one_result_whatever_its_company():
     ],
 )
 def test_which_rows_stay_sparse(X, binarize, expected):
-    encoder = SpinEncoder("binary", binarize, get_backend("numba"), "float32")
+    encoder = SpinEncoder("binary", binarize, backend=get_backend("numba"))
     assert encoder.keeps_sparse(X) == expected
 
 

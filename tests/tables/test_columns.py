@@ -24,13 +24,14 @@ from tools.summed import Summed, drawn
 from sklearn_rapid import RARBM, RBM, diagnostics, load, save
 from sklearn_rapid.backends import SPINS, Categories, Gaussians, Mixed, RandomStream, get_backend
 from sklearn_rapid.callbacks import resume
+from sklearn_rapid.estimators.model import fitted_model
 from sklearn_rapid.machine.annealing import ais_log_partition
 from sklearn_rapid.machine.couplings import DenseCouplings
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.machine.partition import exact_log_partition
 from sklearn_rapid.machine.tempered_partition import tempered_log_partition
 from sklearn_rapid.machine.tempering import of_states, sweep
-from sklearn_rapid.tables.kinds import parts_of
+from sklearn_rapid.tables.kinds import columns_by_kind
 from sklearn_rapid.training.fit.independent import COST_IN_COMPARISON, compared
 from sklearn_rapid.training.negative_phase import Exact
 from sklearn_rapid.training.optimizers import SGD
@@ -372,7 +373,7 @@ def test_a_fit_is_compared_with_independent_columns(model):
     """Log-likelihoods of independent codes, at their frequencies but for a row in no field."""
     model.fit(X)
     backend = get_backend("numpy")
-    state = model._state_of(model._machine(backend))
+    state = fitted_model(model, backend=backend).state
     weight = 2.0 * COST_IN_COMPARISON * 400 / sum(SIZES)
     in_no_field = np.repeat(1.0 / np.array(SIZES), SIZES)
     p = (one_hot(X).sum(axis=0) + weight * in_no_field) / (400 + weight)
@@ -577,7 +578,7 @@ def test_bad_tables_are_explained(visible, message):
 def test_errors_say_which_columns_they_count(mixed):
     for column, value, message in (
         ("noise", 1.0, "among the gaussian columns 0, 3, counted from 0: .* column 1"),
-        ("group", 0.5, r"whole numbers, got 0.5 in column 1"),
+        ("group", 0.5, "among the categorical columns 1, counted from 0: .* got 0.5 in column 0"),
     ):
         with pytest.raises(ValueError, match=message):
             clone(mixed).fit(T.assign(**{column: value}))
@@ -824,7 +825,8 @@ def test_on_a_gpu(cupy_stand_in, estimator_and_rows):
 def test_kinds_belong_to_the_fit(estimator_and_rows):
     estimator, rows = estimator_and_rows
     estimator.set_params(max_iter=1).fit(rows)
-    for wrong in ({"visible": "gaussian"}, {"visible": [("binary", slice(None))]}):
+    parts = [("binary", slice(1)), ("gaussian", slice(1, None))]
+    for wrong in ({"visible": "gaussian"}, {"visible": parts}):
         with pytest.raises(ValueError, match=r"is set, and visible=.* was fitted"):
             clone_fitted(estimator).set_params(**wrong).transform(rows)
     other = {"binary": "gaussian", "gaussian": "binary"}[estimator.hidden]
@@ -836,8 +838,10 @@ def test_what_was_fitted_before_leaves_nothing(estimator_and_rows):
     estimator, rows = estimator_and_rows
     estimator.set_params(max_iter=1).fit(rows)
     estimator.set_params(visible="binary", hidden="binary").fit(BITS)
-    left = {"mean_", "scale_", "categories_", "visible_", "hidden_"} & vars(estimator).keys()
-    assert not left
+    assert not {"mean_", "scale_", "categories_", "hidden_"} & vars(estimator).keys()
+    assert [(kind, list(columns)) for kind, columns in estimator.visible_] == [
+        ("binary", list(range(6)))
+    ]
     np.testing.assert_array_equal(estimator.column_of_unit_, np.arange(6))
 
 
@@ -855,6 +859,8 @@ def test_damaged_categories_are_noticed():
 
 
 def test_names_of_kinds():
-    named = parts_of([("binary", ["b", "a"]), ("gaussian", "c")], 3, np.array(["a", "b", "c"]))
+    named = columns_by_kind(
+        [("binary", ["b", "a"]), ("gaussian", "c")], 3, np.array(["a", "b", "c"])
+    )
     assert [(kind, list(columns)) for kind, columns in named] == [
         ("binary", [1, 0]), ("gaussian", [2])]  # fmt: skip

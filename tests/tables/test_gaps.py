@@ -91,24 +91,25 @@ def log_likelihood_of_known(exact, spins):
 @pytest.mark.parametrize("binarize", [0.25, "sample", None])
 def test_what_is_not_known_stays_so(backend, units, binarize):
     X = np.array([[0.0, NAN, 1.0], [NAN, NAN, NAN], [1.0, 0.0, 0.0]], dtype=np.float32)
-    encoder = SpinEncoder(units, binarize, backend, "float32", gaps=True)
-    whole = SpinEncoder(units, binarize, backend, "float32")
+    encoder = SpinEncoder(units, binarize, backend=backend, missing=True)
+    whole = SpinEncoder(units, binarize, backend=backend)
     filled = np.where(np.isnan(X), 1.0, X)
     for read in (
-        lambda encoder, X: encoder.spins(X),
-        lambda encoder, X: encoder.spins(X, RandomStream(0), 0, n_rows=5),
-        lambda encoder, X: encoder.spins_of_rows(X, np.array([2, 0, 1])),
-        lambda encoder, X: encoder.spins_of_rows(X, slice(0, 2)),
+        lambda encoder, X: encoder.states(X),
+        lambda encoder, X: encoder.states(X, RandomStream(0), 0, n_rows=5),
+        lambda encoder, X: encoder.states_of_rows(X, np.array([2, 0, 1])),
+        lambda encoder, X: encoder.states_of_rows(X, slice(0, 2)),
     ):
         found, expected = (backend.to_numpy(a) for a in (read(encoder, X), read(whole, filled)))
-        of_gaps = backend.to_numpy(read(SpinEncoder(units, None, backend, "float32"), X))
+        of_gaps = backend.to_numpy(read(SpinEncoder(units, None, backend=backend), X))
         np.testing.assert_array_equal(found, np.where(np.isnan(of_gaps), NAN, expected))
         assert np.isnan(found).sum() == 4
 
 
 def test_real_entries_that_are_not_known_stay_so(backend):
-    encoder = RealEncoder(np.array([1.0, 2.0]), np.array([2.0, 4.0]), "binary", backend, "float64")
-    found = backend.to_numpy(encoder.spins(np.array([[3.0, NAN], [NAN, 6.0]]), n_rows=3))
+    how = {"backend": backend, "dtype": "float64"}
+    encoder = RealEncoder(np.array([1.0, 2.0]), np.array([2.0, 4.0]), **how)
+    found = backend.to_numpy(encoder.states(np.array([[3.0, NAN], [NAN, 6.0]]), n_rows=3))
     np.testing.assert_array_equal(found, [[1.0, NAN], [NAN, 1.0], [0.0, 0.0]])
 
 

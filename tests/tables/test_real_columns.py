@@ -23,6 +23,7 @@ from tools.summed import Summed
 from sklearn_rapid import RARBM, RBM, diagnostics, load, save
 from sklearn_rapid.backends import Gaussians, get_backend
 from sklearn_rapid.callbacks import resume
+from sklearn_rapid.estimators.model import fitted_model
 from sklearn_rapid.machine.couplings import DenseCouplings
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.tables.reals import smallest_scales
@@ -376,7 +377,7 @@ def test_negative_phases(model, phase):
 def test_a_fit_is_compared_with_one_diagonal_normal(model):
     """What it has, and what independent units would have, on these rows, in the units of X."""
     model.fit(X)
-    state = model._state_of(model._machine(get_backend("numpy")))
+    state = fitted_model(model, backend=get_backend("numpy")).state
     rows = (X - model.mean_) / model.scale_
     found = compared(state, rows, None)
     expected = GaussianMixture(1, covariance_type="diag").fit(X).score(X)

@@ -1,4 +1,4 @@
-"""Where displays draw. The only place that imports matplotlib, when it is first needed."""
+"""Get the axes that displays draw into; the only module that imports matplotlib, when needed."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ def _pyplot() -> Any:
     return plt
 
 
-def figure_and_axes(ax: Any) -> tuple[Any, Any]:
-    """The axes given and their figure, or new ones."""
+def get_figure_and_axes(ax: Any) -> tuple[Any, Any]:
+    """Return the figure of given axes and the axes, or new ones."""
     plt = _pyplot()
     ax = plt.subplots()[1] if ax is None else ax
     return ax.figure, ax
 
 
-def figure_and_panels(ax: Any, n_panels: int) -> tuple[Any, np.ndarray]:
-    """Axes for so many panels, in an array of one dimension."""
+def get_figure_and_panels(ax: Any, n_panels: int) -> tuple[Any, np.ndarray]:
+    """Return a figure and an array of one axes for each panel, given or new."""
     plt = _pyplot()
     if n_panels == 0:
         raise ValueError("there is nothing to draw: y is empty")
@@ -37,6 +37,13 @@ def figure_and_panels(ax: Any, n_panels: int) -> tuple[Any, np.ndarray]:
     return axes[0].figure, axes
 
 
+def draw_band(ax: Any, x: Any, middle: np.ndarray, error: np.ndarray, line: Any) -> Any:
+    """Shade one error above and below a curve, in the colour of its line."""
+    color = line.get_color()
+    return ax.fill_between(x, middle - error, middle + error, color=color, alpha=0.2)
+
+
 def add_legend(ax: Any, label: str | None) -> None:
+    """Add a legend if there is a label."""
     if label is not None:
         ax.legend()

@@ -11,17 +11,22 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_rapid.checks.arguments import check_option
 from sklearn_rapid.diagnostics import gibbs_accessibility, ground_state_energy, singular_values
-from sklearn_rapid.diagnostics.displays._axes import add_legend, figure_and_axes, figure_and_panels
+from sklearn_rapid.diagnostics.displays._axes import (
+    add_legend,
+    draw_band,
+    get_figure_and_axes,
+    get_figure_and_panels,
+)
 
-# Columns of a history that tell the time, and others that are drawn only if they are asked for.
+# Columns of a history that measure time, and others that are drawn only on request.
 CLOCKS = ("epoch", "seconds", "n_updates")
 DETAILS = ("n_rungs", "n_columns", "step_share", "log_likelihood_error", "lower_bound_error")
-# Columns that are drawn as a band about another one.
+# Columns drawn as a band about another one.
 ERRORS = {name: f"{name}_error" for name in ("log_likelihood", "lower_bound")}
 
 
 class TrainingHistoryDisplay:
-    """What the epochs of a fit were like, a panel for each figure.
+    """The history of a fit, a panel for each column.
 
     Parameters
     ----------
@@ -36,7 +41,7 @@ class TrainingHistoryDisplay:
     figure_ : matplotlib Figure
     lines_ : list of matplotlib Line2D
     bands_ : dict of str to matplotlib collection
-        Errors, by the column that they are about.
+        Error bands by the name of their column.
 
     Examples
     --------
@@ -64,7 +69,7 @@ class TrainingHistoryDisplay:
         Parameters
         ----------
         estimator : RBM, RARBM, DBM, RADBM or RABM
-            Fitted; with `partial_fit`, a call stands for an epoch.
+            Fitted; a call of `partial_fit` counts as an epoch.
         name : str, optional
             For a legend.
         ax : matplotlib Axes or array of them, optional
@@ -93,11 +98,11 @@ class TrainingHistoryDisplay:
         ax : matplotlib Axes or array of them, optional
             One for each panel; by default a new figure.
         x : str, default="epoch"
-            What to draw against: "epoch", "seconds", "n_updates", ...
+            The column on the horizontal axis: "epoch", "seconds", "n_updates", ...
         y : sequence of str, optional
-            What to draw; by default all that has been measured but the clocks "epoch", "seconds"
-            and "n_updates", and but "n_rungs", "n_columns", "step_share" and
-            "log_likelihood_error". The last one is a band about "log_likelihood".
+            Columns to draw; by default all that were measured, except the clocks "epoch",
+            "seconds" and "n_updates", and "n_rungs", "n_columns", "step_share". Errors of
+            "log_likelihood" and "lower_bound" are drawn as bands.
         **line_params
             For matplotlib's `plot`.
 
@@ -113,30 +118,24 @@ class TrainingHistoryDisplay:
         y = self._measured() if y is None else list(y)
         for column in (x, *y):
             check_option("each of x and y", column, tuple(self.history))
-        self.figure_, self.axes_ = figure_and_panels(ax, len(y))
+        self.figure_, self.axes_ = get_figure_and_panels(ax, len(y))
         style = {"label": self.name, **line_params}
         self.lines_, self.bands_ = [], {}
         for panel, column in zip(self.axes_, y, strict=True):
             self.lines_ += panel.plot(self.history[x], self.history[column], **style)
             if ERRORS.get(column) in self.history:
-                self.bands_[column] = self._band(panel, x, column)
+                value, error = (np.asarray(self.history[k]) for k in (column, ERRORS[column]))
+                line = self.lines_[-1]
+                self.bands_[column] = draw_band(panel, self.history[x], value, error, line)
             panel.set_ylabel(column.replace("_", " "))
             add_legend(panel, style["label"])
         self.axes_[-1].set_xlabel(x.replace("_", " "))
         return self
 
     def _measured(self) -> list[str]:
-        """Columns to draw by default; not those that never had a number."""
+        """List the columns to draw by default: those with a number in any epoch."""
         columns = (name for name in self.history if name not in CLOCKS + DETAILS)
         return [name for name in columns if not np.isnan(self.history[name]).all()]
-
-    def _band(self, panel: Any, x: str, column: str) -> Any:
-        """One error above and below the line that was drawn last."""
-        value, error = (np.asarray(self.history[name]) for name in (column, ERRORS[column]))
-        color = self.lines_[-1].get_color()
-        return panel.fill_between(
-            self.history[x], value - error, value + error, color=color, alpha=0.2
-        )
 
 
 class SpectrumDisplay:
@@ -185,7 +184,7 @@ class SpectrumDisplay:
         name : str, optional
             For a legend.
         ax : matplotlib Axes, optional
-            Draw several models into one to compare them.
+            Draw several models into the same axes to compare them.
         **line_params
             For matplotlib's `plot`.
 
@@ -209,7 +208,7 @@ class SpectrumDisplay:
         -------
         self
         """
-        self.figure_, self.ax_ = figure_and_axes(ax)
+        self.figure_, self.ax_ = get_figure_and_axes(ax)
         style = {"marker": ".", "label": self.name, **line_params}
         ranks = np.arange(1, self.singular_values.size + 1)
         (self.line_,) = self.ax_.plot(ranks, self.singular_values, **style)
@@ -225,7 +224,7 @@ class AccessibilityDisplay:
     Parameters
     ----------
     x : array-like of shape (n_points,)
-        What is varied: Gibbs steps, epochs, the standard deviation of W, ...
+        The varied quantity: Gibbs steps, epochs, the standard deviation of W, ...
     accessibilities : array-like of shape (n_points,) or (n_points, n_runs)
         Energies over that of the ground state, of one or several runs.
     x_name : str, default="Gibbs steps"
@@ -298,7 +297,7 @@ class AccessibilityDisplay:
         display : AccessibilityDisplay
         """
         if ground_energy is None:
-            # Of zero, which cannot be divided by, `gibbs_accessibility` says what it means.
+            # `gibbs_accessibility` explains a ground energy of zero, where it is given None.
             ground_energy = ground_state_energy(estimator) or None
         accessibilities = [
             gibbs_accessibility(
@@ -326,16 +325,14 @@ class AccessibilityDisplay:
         -------
         self
         """
-        self.figure_, self.ax_ = figure_and_axes(ax)
+        self.figure_, self.ax_ = get_figure_and_axes(ax)
         runs = self.accessibilities.reshape(self.x.size, -1)
         mean, spread = runs.mean(axis=1), runs.std(axis=1)
         style = {"label": self.name, **line_params}
         (self.line_,) = self.ax_.plot(self.x, mean, **style)
         self.band_ = None
         if runs.shape[1] > 1:
-            self.band_ = self.ax_.fill_between(
-                self.x, mean - spread, mean + spread, color=self.line_.get_color(), alpha=0.2
-            )
+            self.band_ = draw_band(self.ax_, self.x, mean, spread, self.line_)
         if np.all(self.x > 0):
             self.ax_.set_xscale("log")
         self.ax_.set_xlabel(self.x_name)

@@ -1,4 +1,4 @@
-"""Displays of rows as images: patterns, samples, reconstructions."""
+"""Display rows as images: patterns, samples, reconstructions."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_rapid.checks.arguments import check_count, check_option
-from sklearn_rapid.diagnostics.displays._axes import figure_and_axes
+from sklearn_rapid.diagnostics.displays._axes import get_figure_and_axes
 
 SIGNED_COLORS = "RdBu"
-# Between images: neither a grey nor one of the above.
+# Between images: neither a grey nor one of the signed colours.
 GAP_COLOR = "tan"
 
 
@@ -41,7 +41,7 @@ class _ImagesDisplay:
         ax : matplotlib Axes, optional
             Where to draw; by default a new figure.
         n_columns : int, optional
-            Images side by side; by default about as many as there are rows of them.
+            Images side by side; by default a grid that is about square.
         **imshow_params
             For matplotlib's `imshow`.
 
@@ -49,8 +49,8 @@ class _ImagesDisplay:
         -------
         self
         """
-        mosaic = _mosaic(self.images, self.image_shape, n_columns)
-        self.image_ = _draw(mosaic, ax, {"cmap": self._colors, **imshow_params})
+        mosaic = _arrange(self.images, self.image_shape, n_columns)
+        self.image_ = _draw_grid(mosaic, ax, {"cmap": self._colors, **imshow_params})
         self.ax_, self.figure_ = self.image_.axes, self.image_.figure
         return self
 
@@ -105,7 +105,7 @@ class PatternsDisplay(_ImagesDisplay):
         which : {"patterns", "hidden_units"}, default="patterns"
             Rows of `visible_patterns_` (RARBM), or of `components_`.
         n_images : int, default=100
-            At most so many.
+            At most this many.
         image_shape : tuple of two ints, optional
             Height and width; by default a square.
         ax : matplotlib Axes, optional
@@ -200,7 +200,7 @@ class SamplesDisplay(_ImagesDisplay):
 
 
 class ReconstructionDisplay:
-    """Images, what is known of them, and what a model makes of that: a column each.
+    """Corrupted images, their completions by a model, and the true ones; an image is a column.
 
     Parameters
     ----------
@@ -278,10 +278,11 @@ class ReconstructionDisplay:
         display : ReconstructionDisplay
         """
         check_is_fitted(estimator)
-        # No step leaves the rows as they are, in the units of what is drawn.
+        # Zero steps return the rows unchanged, in the units of samples.
         true = np.asarray(estimator.gibbs(X, n_steps=0))
-        how = {"n_gibbs_steps": n_gibbs_steps, "random_state": random_state}
-        completed = np.asarray(estimator.reconstruct(X, mask, **how))
+        completed = np.asarray(
+            estimator.reconstruct(X, mask, n_gibbs_steps=n_gibbs_steps, random_state=random_state)
+        )
         undecided = 0.5 if estimator.units == "binary" else 0.0
         corrupted = np.where(np.asarray(mask), true, undecided)
         return cls(corrupted, completed, true, image_shape).plot(ax, **plot_params)
@@ -302,8 +303,8 @@ class ReconstructionDisplay:
         """
         rows = {"corrupted": self.corrupted, "completed": self.completed, "true": self.true}
         images = np.concatenate(list(rows.values()))
-        mosaic = _mosaic(images, self.image_shape, len(self.true))
-        self.image_ = _draw(mosaic, ax, {"cmap": "gray", **imshow_params})
+        mosaic = _arrange(images, self.image_shape, len(self.true))
+        self.image_ = _draw_grid(mosaic, ax, {"cmap": "gray", **imshow_params})
         self.ax_, self.figure_ = self.image_.axes, self.image_.figure
         height = (mosaic.shape[0] + 1) // 3
         self.ax_.set_yticks([height * row + height / 2 - 1 for row in range(3)], list(rows))
@@ -311,20 +312,20 @@ class ReconstructionDisplay:
         return self
 
 
-def _mosaic(
+def _arrange(
     images: np.ndarray, image_shape: tuple[int, int] | None, n_columns: int | None
 ) -> np.ndarray:
-    """Images side by side with a pixel between them; NaN, which is not drawn, where there is none.
+    """Arrange images in a grid with a pixel between them; gaps are NaN, which is not drawn.
 
     Examples
     --------
-    >>> _mosaic(np.array([[1, 2], [3, 4]]), (1, 2), 2)
+    >>> _arrange(np.array([[1, 2], [3, 4]]), (1, 2), 2)
     array([[ 1.,  2., nan,  3.,  4.]])
     """
     if images.ndim != 2 or images.shape[0] == 0:
         raise ValueError(f"images must have shape (n_images, n_pixels), got {images.shape}")
     n_images, n_pixels = images.shape
-    height, width = _checked_shape(image_shape, n_pixels)
+    height, width = _resolve_shape(image_shape, n_pixels)
     if n_columns is None:
         n_columns = math.ceil(math.sqrt(n_images))
     n_columns = check_count("n_columns", n_columns, 1)
@@ -337,7 +338,7 @@ def _mosaic(
     return mosaic[:-1, :-1]
 
 
-def _checked_shape(image_shape: tuple[int, int] | None, n_pixels: int) -> tuple[int, int]:
+def _resolve_shape(image_shape: tuple[int, int] | None, n_pixels: int) -> tuple[int, int]:
     if image_shape is None:
         side = math.isqrt(n_pixels)
         if side * side != n_pixels:
@@ -352,9 +353,9 @@ def _checked_shape(image_shape: tuple[int, int] | None, n_pixels: int) -> tuple[
     return tuple(image_shape)
 
 
-def _draw(mosaic: np.ndarray, ax: Any, params: dict[str, Any]) -> Any:
-    """Draw a grid without ticks. Of signed colours, the one in the middle is zero's."""
-    _, ax = figure_and_axes(ax)
+def _draw_grid(mosaic: np.ndarray, ax: Any, params: dict[str, Any]) -> Any:
+    """Draw a grid without ticks; signed colours are centred on zero."""
+    _, ax = get_figure_and_axes(ax)
     low, high = float(np.nanmin(mosaic)), float(np.nanmax(mosaic))
     if params["cmap"] == SIGNED_COLORS:
         high = max(-low, high)

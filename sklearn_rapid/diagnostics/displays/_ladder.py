@@ -1,4 +1,4 @@
-"""Display of a ladder of temperatures: where a model is hard to sample."""
+"""Display a ladder of temperatures: where a model is hard to sample."""
 
 from __future__ import annotations
 
@@ -7,20 +7,19 @@ from typing import Any, Self
 import numpy as np
 
 from sklearn_rapid.diagnostics import Travels, ladder_travels
-from sklearn_rapid.diagnostics.displays._axes import figure_and_panels
+from sklearn_rapid.diagnostics.displays._axes import get_figure_and_panels
 
 
 class LadderDisplay:
     """Where along β a model is hard to sample, and how often neighbouring rungs exchange states.
 
-    The upper panel has the local barrier λ(β), a step between each two rungs, and a mark at each
-    rung; the area below it is the barrier Λ. The lower one has the acceptance of each pair's
-    exchanges.
+    The upper panel has the local barrier λ(β), constant between rungs, and a mark at each rung;
+    the area below it is the barrier Λ. The lower one has the acceptance of each pair's exchanges.
 
     Parameters
     ----------
     travels : Travels
-        What `sklearn_rapid.diagnostics.ladder_travels` or `sample` returns.
+        The result of `sklearn_rapid.diagnostics.ladder_travels` or of `sample`.
     name : str, optional
         The model's, for the legend.
 
@@ -98,14 +97,14 @@ class LadderDisplay:
         self
         """
         travels = self.travels
-        self.figure_, self.axes_ = figure_and_panels(ax, 2)
+        self.figure_, self.axes_ = get_figure_and_panels(ax, 2)
         upper, lower = self.axes_
-        upper.autoscale(axis="y")  # there may be another ladder, and a limit set for it
-        # Steps, unlike lines, do not take the next colour by themselves.
+        upper.autoscale(axis="y")  # a ladder drawn before has set a limit
+        # Stairs, unlike lines, do not choose the next colour themselves.
         style = {"color": upper._get_lines.get_next_color(), "baseline": None, **step_params}
-        barrier = upper.stairs(
-            travels.local_barrier, travels.betas, **{"label": self._label(), **style}
-        )
+        figures = f"Λ = {travels.barrier:.1f}, {travels.n_round_trips} round trips"
+        label = figures if self.name is None else f"{self.name}: {figures}"
+        barrier = upper.stairs(travels.local_barrier, travels.betas, **{"label": label, **style})
         acceptance = lower.stairs(1.0 - travels.rejections, travels.betas, **style)
         self.lines_ = [barrier, acceptance]
         (self.rungs_,) = upper.plot(
@@ -122,8 +121,3 @@ class LadderDisplay:
         lower.set_xlabel("inverse temperature β")
         upper.legend()
         return self
-
-    def _label(self) -> str:
-        travels = self.travels
-        figures = f"Λ = {travels.barrier:.1f}, {travels.n_round_trips} round trips"
-        return figures if self.name is None else f"{self.name}: {figures}"

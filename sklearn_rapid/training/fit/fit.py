@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from inspect import signature
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_rapid.checks.warnings import warn
-from sklearn_rapid.tables.spins import warn_if_constant
+from sklearn_rapid.tables.encoder import Encoder
 from sklearn_rapid.training.fit.batches import (
     CHAINS_FOR_UNKNOWN_ROWS,
     FEWEST_CHAINS,
@@ -19,11 +18,10 @@ from sklearn_rapid.training.fit.batches import (
     rows_of_a_batch,
     split_of,
 )
-from sklearn_rapid.training.fit.progress import (
-    CutShort,
-)
+from sklearn_rapid.training.fit.plan import Plan
+from sklearn_rapid.training.fit.progress import CutShort
 from sklearn_rapid.training.fit.run import Run
-from sklearn_rapid.training.fit.settings import schedule_from, trainer_of
+from sklearn_rapid.training.fit.settings import schedule_of, trainer_of
 from sklearn_rapid.training.fit.starts import FromScratch
 from sklearn_rapid.training.fit.stream import stream_of
 from sklearn_rapid.training.trainer import Diverged
@@ -43,30 +41,25 @@ DECISIVE = {"init_scale", "learning_rate", "negative_phase", "optimizer", "patte
 DECISIVE |= {"positive_phase", "projection", "projection_period"}
 
 
-def fit(
-    estimator: Any,
-    X: Any,
-    y: Any,
-    weights: np.ndarray | None,
-    start: FromScratch,
+def train(
+    plan: Plan, X: Any, y: Any, weights: np.ndarray | None, start: FromScratch, context: Any
 ) -> None:
-    """Train for `max_iter` epochs and publish the result on the estimator.
+    """Train for `max_iter` epochs and set the results on the estimator.
 
     Parameters
     ----------
-    estimator : estimator
-    X : array of shape (n, V)
+    plan : Plan
+    X : array of shape (n, n_columns)
     y : ignored
     weights : array of shape (n,) or None
     start : FromScratch
         Or another of `sklearn_rapid.training.fit.starts`.
+    context : CallbackContext
     """
-    n_left = start.epochs_left(estimator, X, weights)
-    context = estimator._init_callback_context(max_subtasks=n_left)
+    estimator = plan.estimator
     context.call_on_fit_task_begin(estimator=estimator, X=X, y=y)
-    backend = estimator._backend(X)
-    with backend.running(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        run = _run_of_epochs(estimator, X, weights, backend, start)
+    with plan.backend.running(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        run = _run_of_epochs(plan, X, weights, start)
         try:
             is_cut_short, error = _run_epochs(run, y, context), None
         except CutShort as lost:
@@ -89,15 +82,15 @@ def fit(
         raise CutShort(f"the fit ended after {n_epochs} epochs, which are kept: {error}") from error
 
 
-def partial_fit(estimator: Any, X: Any, weights: np.ndarray | None, start: FromScratch) -> None:
-    """Train on the rows once, in order, and publish the result on the estimator.
+def train_on_stream(plan: Plan, X: Any, weights: np.ndarray | None, start: FromScratch) -> None:
+    """Train on the rows once, in order, and set the results on the estimator.
 
     A call is a row of the history.
     """
-    began, backend = time.perf_counter(), estimator._backend(X)
-    with backend.running(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        run = _run_of_stream(estimator, X, weights, backend, start)
-        stream, good = stream_of(estimator, run.trainer.batch_size), run.state.copy()
+    began, estimator = time.perf_counter(), plan.estimator
+    with plan.backend.running(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        run = _run_of_stream(plan, X, weights, start)
+        stream, good = stream_of(plan, run.trainer.batch_size), run.state.copy()
         try:
             for rows, weights_of_rows, _ in run.batches():
                 for part, rate, ends_epoch in stream.parts(rows, run.state.n_updates):
@@ -114,13 +107,13 @@ def partial_fit(estimator: Any, X: Any, weights: np.ndarray | None, start: FromS
             "n_iter_": getattr(estimator, "n_iter_", 0) + run.progress.n_epochs,
             "_unfinished": None,
         }
-        _set(estimator, {**estimator._publish(run.state), **of_calls})
+        _set(estimator, {**plan.published(run.state), **of_calls})
 
 
 def _run_epochs(run: Run, y: Any, context: Any) -> bool:
     """Train until the fit ends; whether it was cut short, by the user or by a callback."""
-    estimator, X, max_iter = run.estimator, run.X, run.estimator.max_iter
-    schedule = schedule_from(estimator.learning_rate, estimator._first_rate)
+    estimator, X, max_iter = run.plan.estimator, run.X, run.plan.estimator.max_iter
+    schedule = schedule_of(run.plan)
     start = time.perf_counter() - run.progress.seconds
     run.mark()
     while not _has_ended(run):
@@ -203,8 +196,8 @@ def _no_worse_than_independent(run: Run) -> Run:
 
 def _is_by_default(run: Run) -> bool:
     """Whether all that decides if a fit goes well is as it is by default."""
-    chosen = run.estimator.get_params(deep=False)
-    defaults = signature(type(run.estimator)).parameters
+    chosen = run.plan.estimator.get_params(deep=False)
+    defaults = signature(type(run.plan.estimator)).parameters
     names = DECISIVE & defaults.keys()
     return all(
         isinstance(chosen[name], type(defaults[name].default))
@@ -215,10 +208,10 @@ def _is_by_default(run: Run) -> bool:
 
 def _run_shorter(run: Run) -> None:
     """Train anew with shorter steps, without callbacks."""
-    estimator, start = run.estimator, time.perf_counter()
-    schedule = schedule_from(estimator.learning_rate, estimator._first_rate)
+    max_iter, start = run.plan.estimator.max_iter, time.perf_counter()
+    schedule = schedule_of(run.plan)
     while not _has_ended(run):
-        rate = SHORTER_STEPS * schedule.at(run.progress.n_epochs, estimator.max_iter)
+        rate = SHORTER_STEPS * schedule.at(run.progress.n_epochs, max_iter)
         run.run_epoch(rate)
         run.record(rate, time.perf_counter() - start)
     if run.progress.best_state is not None:
@@ -228,52 +221,47 @@ def _run_shorter(run: Run) -> None:
 
 
 def _has_ended(run: Run) -> bool:
-    progress, estimator = run.progress, run.estimator
+    progress, estimator = run.progress, run.plan.estimator
     is_done = progress.n_epochs >= estimator.max_iter
     return is_done or progress.has_stalled(estimator.n_iter_no_change)
 
 
-def _run_of_epochs(
-    estimator: Any, X: Any, weights: np.ndarray | None, backend: Any, start: FromScratch
-) -> Run:
+def _run_of_epochs(plan: Plan, X: Any, weights: np.ndarray | None, start: FromScratch) -> Run:
     """A run through the rows that early stopping does not set aside, epoch after epoch."""
-    encoder = estimator._encoder(backend, X).unscaled
-    warn_if_constant(estimator._that_stand_for(X), encoder)
-    state = start.state(estimator, backend)
-    seed = start.seed(estimator, state)
-    split = split_of(estimator, X, seed)
+    encoder, state = _encoder(plan), start.state(plan)
+    seed = start.seed(plan, state)
+    split = split_of(plan.estimator, X, seed)
     train = slice(None) if split.train is None else split.train
     n_rows = _n_rows(X, weights, train)
     if n_rows == 0:
         raise ValueError("early_stopping=True has set aside all rows with a sample_weight above 0")
-    trainer = trainer_of(estimator, n_rows, estimator._positive_phase(X))
-    trainer = replace(
-        trainer, batch_size=rows_of_a_batch(trainer.batch_size, n_rows, FEWEST_CHAINS)
-    )
-    make_run, shuffle = estimator._run_of(X), estimator.shuffle
-    run = make_run(estimator, X, trainer, encoder, split, weights, shuffle, seed)
-    start.begin(run, state, backend)
+    batch_size = rows_of_a_batch(int(plan.estimator.batch_size), n_rows, FEWEST_CHAINS)
+    trainer = trainer_of(plan, n_rows, batch_size)
+    shuffle = plan.estimator.shuffle
+    run = plan.run_class(plan, X, trainer, encoder, split, weights, shuffle, seed)
+    start.begin(run, state)
     return run
 
 
-def _run_of_stream(
-    estimator: Any, X: Any, weights: np.ndarray | None, backend: Any, start: FromScratch
-) -> Run:
+def _run_of_stream(plan: Plan, X: Any, weights: np.ndarray | None, start: FromScratch) -> Run:
     """A run through the rows once, in their order; how many there will be in all is not known."""
-    encoder = estimator._encoder(backend, X).unscaled
-    state = start.state(estimator, backend)
-    seed = start.seed(estimator, state)
+    encoder, state = _encoder(plan), start.state(plan)
+    seed = start.seed(plan, state)
     n_rows = _n_rows(X, weights, slice(None))
-    trainer = trainer_of(estimator, None, estimator._positive_phase(X))
-    trainer = replace(
-        trainer, batch_size=rows_of_a_batch(trainer.batch_size, n_rows, CHAINS_FOR_UNKNOWN_ROWS)
-    )
-    make_run = estimator._run_of(X)
-    run = make_run(estimator, X, trainer, encoder, Split(), weights, False, seed)
-    start.begin(run, state, backend)
+    batch_size = rows_of_a_batch(int(plan.estimator.batch_size), n_rows, CHAINS_FOR_UNKNOWN_ROWS)
+    trainer = trainer_of(plan, None, batch_size)
+    run = plan.run_class(plan, X, trainer, encoder, Split(), weights, False, seed)
+    start.begin(run, state)
     # Not to be repeated.
     run.first = None
     return run
+
+
+def _encoder(plan: Plan) -> Encoder:
+    """What encodes the rows of X for training."""
+    encoder = plan.table.encoder(plan.backend, plan.shown_values).unscaled
+    encoder.warn_if_constant(plan.shown_values)
+    return encoder
 
 
 def _n_rows(X: Any, weights: np.ndarray | None, rows: Any) -> int:

@@ -7,7 +7,6 @@ estimator: the state after the last whole epoch, the best state so far, the numb
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import uuid
 from dataclasses import dataclass, field
@@ -16,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from sklearn_rapid.backends import to_host
-from sklearn_rapid.tables.spins import chunks
+from sklearn_rapid.tables.encoder import chunks
+from sklearn_rapid.training.fit.plan import Plan
 from sklearn_rapid.training.state import TrainingState
 
 
@@ -88,16 +88,16 @@ def new_fit_id() -> str:
 
 
 def unfinished(
-    estimator: Any, progress: Progress, published: dict[str, Any], fit_id: str, data: dict[str, Any]
+    plan: Plan, state: TrainingState, progress: Progress, fit_id: str, data: dict[str, Any]
 ) -> dict[str, Any]:
     """What a fit leaves that is cut short here.
 
     Parameters
     ----------
-    estimator : estimator
+    plan : Plan
+    state : TrainingState
+        After the last whole epoch.
     progress : Progress
-    published : dict
-        Fitted attributes of the state after the last whole epoch.
     fit_id : str
         Names the fit, from its start to its end.
     data : dict
@@ -107,52 +107,42 @@ def unfinished(
     return {
         "fit_id": fit_id,
         "data": data,
-        "state": published,
-        "best_state": None if best is None else estimator._publish(best),
+        "state": plan.published(state),
+        "best_state": None if best is None else plan.published(best),
         "best_score": progress.best_score,
         "n_epochs_without_gain": progress.n_epochs_without_gain,
         "n_epochs": progress.n_epochs,
     }
 
 
-def progress_of(estimator: Any, backend: Any) -> Progress:
-    """The progress of the fit that was cut short and left this estimator."""
-    left, history = estimator._unfinished, history_of(estimator)
+def progress_of(plan: Plan) -> Progress:
+    """The progress of the fit that was cut short."""
+    left, history = plan.unfinished, history_of(plan.estimator)
     best = left["best_state"]
     return Progress(
         history,
         n_former=len(history.get("epoch", [])) - left["n_epochs"],
-        best_state=None if best is None else state_of(estimator, best, backend),
+        best_state=None if best is None else plan.state_of(best, plan.backend),
         best_score=left["best_score"],
         n_epochs_without_gain=left["n_epochs_without_gain"],
         n_epochs=left["n_epochs"],
     )
 
 
-def check_can_go_on(estimator: Any, X: Any, weights: np.ndarray | None) -> int:
-    """How many epochs are left; ValueError if the fit that was cut short cannot go on with these.
+def n_epochs_left(plan: Plan, X: Any, weights: np.ndarray | None) -> int:
+    """Number of epochs left; ValueError if the fit that was cut short cannot go on with these rows.
 
     Parameters
     ----------
-    estimator : estimator
-    X : array of shape (n, V)
+    plan : Plan
+    X : array of shape (n, n_columns)
     weights : array of shape (n,) or None
     """
-    left = estimator._unfinished
-    if estimator.max_iter < left["n_epochs"]:
-        raise ValueError(
-            f"{left['n_epochs']} epochs of this fit are done, got max_iter={estimator.max_iter}"
-        )
+    left, max_iter = plan.unfinished, plan.estimator.max_iter
+    if max_iter < left["n_epochs"]:
+        raise ValueError(f"{left['n_epochs']} epochs of this fit are done, got max_iter={max_iter}")
     _check_same_data(left["data"], digest_of(X, weights))
-    return estimator.max_iter - left["n_epochs"]
-
-
-def state_of(estimator: Any, published: dict[str, Any], backend: Any) -> TrainingState:
-    """The training state of an estimator with these fitted attributes, in arrays of its own."""
-    holder = copy.copy(estimator)
-    vars(holder).update(published)
-    # Training changes arrays in place: the estimator keeps its own until it is done.
-    return holder._state_of(holder._machine(backend).copy())
+    return max_iter - left["n_epochs"]
 
 
 def history_of(estimator: Any) -> dict[str, list]:

@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn_rapid.checks.cached import cached_property
 from sklearn_rapid.checks.warnings import warn
 from sklearn_rapid.machine.known_states import KEPT_STATES, can_be_known, weighed
-from sklearn_rapid.tables.spins import SpinEncoder
+from sklearn_rapid.tables.encoder import Encoder
 from sklearn_rapid.training.fit.batches import Split, epoch_order, row_numbers
 from sklearn_rapid.training.fit.independent import (
     ROWS_COMPARED,
@@ -22,6 +22,7 @@ from sklearn_rapid.training.fit.independent import (
     culprit,
     independent_columns,
 )
+from sklearn_rapid.training.fit.plan import Plan
 from sklearn_rapid.training.fit.progress import Progress, digest_of, new_fit_id, unfinished
 from sklearn_rapid.training.fit.verdict import VALIDATED_ROWS, Verdict, validate
 from sklearn_rapid.training.state import TrainingState
@@ -37,10 +38,10 @@ BYTES_AT_ONCE = 4_000_000
 class Run:
     """One fit under way."""
 
-    estimator: Any
+    plan: Plan
     X: Any
     trainer: Trainer
-    encoder: SpinEncoder
+    encoder: Encoder
     split: Split
     weights: np.ndarray | None
     shuffle: bool
@@ -89,10 +90,10 @@ class Run:
         """Rows of the batches that are encoded together."""
         batch_size = self.trainer.batch_size
         # Draws of batches and of their updates take turns: of one, names are known.
-        is_drawn = self.encoder.binarize == "sample" and self.trainer.n_draws is None
+        is_drawn = self.encoder.is_drawn and self.trainer.n_draws is None
         if self.weights is not None or self.state is None or is_drawn:
             return batch_size
-        return batch_size * max(1, BYTES_AT_ONCE // (4 * batch_size * self.estimator._n_visible))
+        return batch_size * max(1, BYTES_AT_ONCE // (4 * batch_size * self.plan.table.n_units))
 
     def run_epoch(self, rate: float) -> None:
         """Update once for every batch; the last update is told that the epoch ends."""
@@ -105,15 +106,15 @@ class Run:
     ) -> None:
         """Update the state from some rows, a batch or several of them."""
         trainer, stream = self.trainer, self.state.stream
-        if self.encoder.binarize != "sample":
-            data = self.encoder.spins_of_rows(self.X, rows)
+        if not self.encoder.is_drawn:
+            data = self.encoder.states_of_rows(self.X, rows)
             trainer.updates(self.state, data, rate, end_of_epoch, weights)
             return
         X = self.X[rows]
         # Each batch's draw stands before those of its update.
         draws = itertools.count(stream.position, 1 + (trainer.n_draws or 0))
         data = [
-            self.encoder.spins(X[batch], stream, draw)
+            self.encoder.states(X[batch], stream, draw)
             for batch, draw in zip(batches(X.shape[0], trainer.batch_size), draws, strict=False)
         ]
         data = data[0] if len(data) == 1 else self.encoder.backend.xp.concat(data)
@@ -134,15 +135,15 @@ class Run:
             values.update(verdict.figures)
             progress.n_epochs_without_gain += 1
             # What may be a gain within its error is no reason to stop, nor one to be kept.
-            if verdict.score + verdict.error > progress.best_score + self.estimator.tol:
+            if verdict.score + verdict.error > progress.best_score + self.plan.estimator.tol:
                 progress.n_epochs_without_gain = 0
             if verdict.score - verdict.error > progress.best_score:
                 progress.best_score = verdict.score - verdict.error
                 progress.best_state = self.state.copy()
         progress.record(**values)
-        if self.estimator.verbose:
+        if self.plan.estimator.verbose:
             figures = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
-            print(f"[{type(self.estimator).__name__}] {figures}")
+            print(f"[{type(self.plan.estimator).__name__}] {figures}")
 
     @property
     def is_usable(self) -> bool:
@@ -166,7 +167,7 @@ class Run:
     def _states_of(self, rows: np.ndarray) -> tuple[Any, np.ndarray | None]:
         """Rows as states, and their weights."""
         weights = None if self.weights is None else self.weights[rows]
-        v = self.encoder.spins(self.X[row_numbers(rows, self.X, self.encoder.backend)])
+        v = self.encoder.states(self.X[row_numbers(rows, self.X, self.encoder.backend)])
         return self.state.states_of(v), weights
 
     def keep_known_states(self) -> None:
@@ -179,7 +180,7 @@ class Run:
             kept = backend.to_numpy(state.known_states)
         rows = self._some_rows(self.n_looked_at)
         for part in batches(rows.size, ROWS_LOOKED_AT_ONCE):
-            v = self.encoder.spins(self.X[row_numbers(rows[part], self.X, backend)])
+            v = self.encoder.states(self.X[row_numbers(rows[part], self.X, backend)])
             kept = weighed(machine, np.concatenate([kept, self._whole_states(v)]))
             kept = kept.heaviest(KEPT_STATES)
         state.known_states = backend.asarray(kept)
@@ -211,7 +212,7 @@ class Run:
     def culprit(self, found: Comparison) -> str:
         """Which row or column the model has wrong, in words."""
         rows, _ = self._states_of(self._some_rows(ROWS_COMPARED))
-        return culprit(self.state, rows, found, self.estimator._name_of_unit)
+        return culprit(self.state, rows, found, self.plan.table.name_of_unit)
 
     def again(self) -> Run:
         """The same fit before its first update."""
@@ -255,9 +256,9 @@ class Run:
         """Warn if penalties have left no couplings."""
         parameters, xp = self.state.machine.couplings.parameters, self.encoder.backend.xp
         is_left = any(bool(xp.any(p != 0.0)) for p in parameters.values())
-        if self.estimator.l1_penalty and not is_left:
+        if self.plan.estimator.l1_penalty and not is_left:
             warn(
-                f"no couplings are left: l1_penalty={self.estimator.l1_penalty} on "
+                f"no couplings are left: l1_penalty={self.plan.estimator.l1_penalty} on "
                 f"{self.trainer.penalty.n_rows} rows has set all of them to zero. Lower it.",
                 ConvergenceWarning,
             )
@@ -265,7 +266,7 @@ class Run:
     def attributes(self, *, is_cut_short: bool = False) -> dict[str, Any]:
         """Fitted attributes as they are now, and what a fit that is cut short leaves."""
         return {
-            **self.estimator._publish(self.state),
+            **self.plan.published(self.state),
             "history_": self.progress.columns(),
             "n_iter_": self.progress.n_epochs,
             "_unfinished": self._unfinished() if is_cut_short else None,
@@ -279,5 +280,4 @@ class Run:
 
     def _unfinished(self) -> dict[str, Any]:
         state, progress = self.last_whole
-        published = self.estimator._publish(state)
-        return unfinished(self.estimator, progress, published, self.fit_id, self.data)
+        return unfinished(self.plan, state, progress, self.fit_id, self.data)

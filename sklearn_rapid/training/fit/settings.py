@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from sklearn_rapid.training import negative_phase, optimizers, positive_phase
+from sklearn_rapid.training.fit.plan import Plan
 from sklearn_rapid.training.optimizers import Constant, LinearDecay, Schedule
-from sklearn_rapid.training.positive_phase import AS_THEY_ARE, PositivePhase
+from sklearn_rapid.training.positive_phase import PositivePhase
 from sklearn_rapid.training.steps.penalties import Penalty
 from sklearn_rapid.training.trainer import Trainer
 
@@ -39,18 +40,22 @@ def _validated(value: Any, by_name: dict[str, type]) -> Any:
     return value.with_plain_numbers()
 
 
-def trainer_of(
-    estimator: Any, n_rows: int | None, completion: PositivePhase = AS_THEY_ARE
-) -> Trainer:
-    """The trainer with the estimator's settings, for so many rows; None if there may be more."""
+def schedule_of(plan: Plan) -> Schedule:
+    """The schedule of learning rates."""
+    return schedule_from(plan.estimator.learning_rate, plan.first_rate)
+
+
+def trainer_of(plan: Plan, n_rows: int | None, batch_size: int) -> Trainer:
+    """The trainer for a number of rows; None if it is not known."""
+    estimator = plan.estimator
     return Trainer(
         negative_phase=negative_phase_from(estimator.negative_phase),
         optimizer=optimizer_from(estimator.optimizer),
-        batch_size=int(estimator.batch_size),
-        projection=estimator._projection(),
+        batch_size=batch_size,
+        projection=plan.projection,
         fit_intercept=estimator.fit_intercept,
         center=estimator.center,
         penalty=Penalty(estimator.l1_penalty, estimator.l2_penalty, n_rows),
-        positive_phase=completion,
-        n_latent=estimator._n_latent,
+        positive_phase=plan.positive_phase,
+        n_latent=plan.table.n_latent,
     )

@@ -7,17 +7,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from sklearn.utils import check_random_state
-
 from sklearn_rapid.backends import RandomStream
-from sklearn_rapid.checks.arguments import new_seed
+from sklearn_rapid.checks.arguments import draw_seed
 from sklearn_rapid.machine.machine import Machine
+from sklearn_rapid.training.fit.plan import Plan
 from sklearn_rapid.training.fit.progress import (
     Progress,
-    check_can_go_on,
     history_of,
+    n_epochs_left,
     progress_of,
-    state_of,
 )
 from sklearn_rapid.training.fit.run import Run
 from sklearn_rapid.training.state import TrainingState
@@ -29,21 +27,21 @@ class FromScratch:
 
     is_fresh = True
 
-    def epochs_left(self, estimator: Any, X: Any, weights: Any) -> int:
+    def epochs_left(self, plan: Plan, X: Any, weights: Any) -> int:
         """How many epochs there are to train; ValueError if training cannot start like this."""
-        return estimator.max_iter
+        return plan.estimator.max_iter
 
-    def state(self, estimator: Any, backend: Any) -> TrainingState | None:
+    def state(self, plan: Plan) -> TrainingState | None:
         """The state to go on from; None where there is none yet."""
         return None
 
-    def seed(self, estimator: Any, state: TrainingState | None) -> int:
+    def seed(self, plan: Plan, state: TrainingState | None) -> int:
         """Of the random numbers of training."""
-        return new_seed(check_random_state(estimator.random_state))
+        return draw_seed(plan.estimator.random_state)
 
-    def begin(self, run: Run, state: TrainingState | None, backend: Any) -> None:
+    def begin(self, run: Run, state: TrainingState | None) -> None:
         """Put a run at its first update."""
-        run.state = first_state(run, backend)
+        run.state = first_state(run)
         run.first = run.state.copy()
 
 
@@ -52,77 +50,78 @@ class FromModel(FromScratch):
 
     is_fresh = False
 
-    def state(self, estimator: Any, backend: Any) -> TrainingState:
+    def state(self, plan: Plan) -> TrainingState:
         """The state that training of the model has left."""
-        state = state_of(estimator, self._left_by(estimator), backend)
-        _check_resumable(estimator, state.machine)
+        state = plan.state_of(self._attributes(plan), plan.backend)
+        _check_resumable(plan, state.machine)
         return state
 
-    def seed(self, estimator: Any, state: TrainingState) -> int:
+    def seed(self, plan: Plan, state: TrainingState) -> int:
         """That of the model."""
         return state.stream.seed
 
-    def begin(self, run: Run, state: TrainingState, backend: Any) -> None:
+    def begin(self, run: Run, state: TrainingState) -> None:
         """Put a run at its first update, which is not the first of the model."""
-        history = history_of(run.estimator)
+        history = history_of(run.plan.estimator)
         run.progress = Progress(history, n_former=len(history.get("epoch", [])))
         run.state = run.trainer.resume(state)
 
-    def _left_by(self, estimator: Any) -> dict[str, Any]:
+    def _attributes(self, plan: Plan) -> dict[str, Any]:
         return {}
 
 
 class FromUnfinished(FromModel):
     """Where a fit was cut short, to end as if it had not been."""
 
-    def epochs_left(self, estimator: Any, X: Any, weights: Any) -> int:
+    def epochs_left(self, plan: Plan, X: Any, weights: Any) -> int:
         """Those that the fit has not had; ValueError for other rows than its own."""
-        return check_can_go_on(estimator, X, weights)
+        return n_epochs_left(plan, X, weights)
 
-    def begin(self, run: Run, state: TrainingState, backend: Any) -> None:
+    def begin(self, run: Run, state: TrainingState) -> None:
         """Put a run where the fit was."""
-        estimator = run.estimator
-        run.fit_id, run.data = (estimator._unfinished[name] for name in ("fit_id", "data"))
-        run.progress = progress_of(estimator, backend)
+        plan = run.plan
+        run.fit_id, run.data = (plan.unfinished[name] for name in ("fit_id", "data"))
+        run.progress = progress_of(plan)
         # Of real columns, the scales that training began with are no longer at hand.
-        if run.progress.n_former == 0 and not estimator._has_densities:
-            run.first = first_state(run, backend)
+        if run.progress.n_former == 0 and not plan.table.has_densities:
+            run.first = first_state(run)
         run.state = run.trainer.resume(state)
 
-    def _left_by(self, estimator: Any) -> dict[str, Any]:
-        return estimator._unfinished["state"]
+    def _attributes(self, plan: Plan) -> dict[str, Any]:
+        return plan.unfinished["state"]
 
 
-def first_state(run: Run, backend: Any) -> TrainingState:
+def first_state(run: Run) -> TrainingState:
     """The state before the first update; ValueError if training cannot start from it."""
-    estimator, trainer, X = run.estimator, run.trainer, run.X
-    stream = RandomStream(run.seed)
-    couplings = estimator._initial_couplings(estimator._n_visible, stream.seed, backend)
+    plan, trainer, X = run.plan, run.trainer, run.X
+    stream, table, backend = RandomStream(run.seed), run.plan.table, run.plan.backend
+    couplings = plan.initial_couplings(table.n_units, stream.seed, backend)
     rows, weights, _ = next(run.batches())
     state = trainer.start(
         couplings,
-        run.encoder.spins(X[rows]),
+        run.encoder.states(X[rows]),
         stream,
         backend,
         weights,
-        visible_units=estimator._visible_units,
-        hidden_units=estimator._hidden_units,
-        visible_scale=estimator._visible_scale(backend),
-        smallest_scale=estimator._smallest_scale(X, run.weights, backend),
+        visible_units=table.visible_units,
+        hidden_units=plan.hidden_units,
+        visible_scale=table.scales(backend),
+        smallest_scale=table.smallest_scales(X, run.weights, backend),
     )
     try:
         trainer.check(state)
     except Diverged as error:
         raise ValueError(
-            f"training cannot start with init_scale={estimator.init_scale!r}: {error} in "
-            f"{estimator._dtype}, before the first update. Lower init_scale."
+            f"training cannot start with init_scale={plan.estimator.init_scale!r}: {error} in "
+            f"{plan.dtype}, before the first update. Lower init_scale."
         ) from None
     return state
 
 
-def _check_resumable(estimator: Any, machine: Machine) -> None:
+def _check_resumable(plan: Plan, machine: Machine) -> None:
     """Raise ValueError if the parameters no longer describe the fitted model."""
-    fitted: dict[str, Any] = estimator._sizes_of(machine)
+    estimator = plan.estimator
+    fitted: dict[str, Any] = plan.sizes_of(machine)
     if not estimator.fit_intercept and machine.has_biases:
         fitted["fit_intercept"] = True
     for name, value in fitted.items():

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sklearn_rapid.checks.warnings import warn
-from sklearn_rapid.training.fit.settings import schedule_from
+from sklearn_rapid.training.fit.plan import Plan
+from sklearn_rapid.training.fit.settings import schedule_of
 from sklearn_rapid.training.optimizers import Schedule
 
 
@@ -87,11 +88,11 @@ class Stream:
         return end - n_done
 
 
-def stream_of(estimator: Any, batch_size: int) -> Stream:
+def stream_of(plan: Plan, batch_size: int) -> Stream:
     """The stream that an estimator's parameters describe."""
+    estimator = plan.estimator
     n_updates = None if estimator.n_updates is None else int(estimator.n_updates)
-    schedule = schedule_from(estimator.learning_rate, estimator._first_rate)
-    return Stream(schedule, int(estimator.max_iter), n_updates, batch_size)
+    return Stream(schedule_of(plan), int(estimator.max_iter), n_updates, batch_size)
 
 
 def _cut(rows: Any, start: int, stop: int) -> Any:

@@ -1,37 +1,36 @@
-"""How long Gibbs chains remember: integrated autocorrelation times."""
+"""Integrated autocorrelation times: how long Gibbs chains remember."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.fft import irfft, next_fast_len, rfft
 
-from sklearn_rapid.checks.arguments import check_count, check_option
+from sklearn_rapid.checks.arguments import check_count, check_option, is_number, seed_stream
 from sklearn_rapid.checks.warnings import warn
-from sklearn_rapid.diagnostics._common import fitted_machine, stream_of
+from sklearn_rapid.diagnostics._machine import get_model
 from sklearn_rapid.machine.machine import Machine
 
-# A chain shorter than so many of its autocorrelation times does not know them.
+# In autocorrelation times: shorter chains underestimate them.
 SMALLEST_LENGTH = 50
 
 
 @dataclass(frozen=True)
 class AutocorrelationTime:
-    """An integrated autocorrelation time, with what is needed to judge it.
+    """An integrated autocorrelation time, and how far to trust it.
 
     Attributes
     ----------
     value : float
-        τ = 1 + 2 Σ_t ρ(t) in steps: so many steps are worth one independent sample. NaN if the
+        τ = 1 + 2 Σ_t ρ(t), the number of steps that are worth one independent sample. NaN if the
         series never changed.
     error : float
-        Standard error of `value` (Madras and Sokal 1988). It is that of the sum up to the
-        window, and of what the chains saw: a mode that none of them found is not in it.
+        Standard error of `value` (Madras and Sokal 1988): of the sum up to the window, along
+        these chains. Modes that no chain found are not in it.
     window : int
         The lag at which the sum was cut off.
     n_steps, n_chains : int
@@ -57,12 +56,12 @@ class AutocorrelationTime:
 def integrated_autocorrelation_time(
     series: ArrayLike, *, window_factor: float = 5.0
 ) -> AutocorrelationTime:
-    """Integrated autocorrelation time of given series, by Sokal's automatic windowing.
+    """Compute the integrated autocorrelation time of series, by Sokal's automatic windowing.
 
     The sum τ(M) = 1 + 2 Σ_{t≤M} ρ(t) is cut off at the first M >= c max(τ(M), 1): further terms
-    would add noise only. This is meant for ρ >= 0, which holds along Gibbs chains of a machine.
-    Chains are compared with their common mean, so that chains stuck at different values do not
-    pass for mixed ones.
+    would add only noise. This assumes ρ >= 0, which holds along Gibbs chains of a machine.
+    Deviations are from the mean of all chains, so that chains stuck at different values do not
+    seem mixed.
 
     Parameters
     ----------
@@ -92,9 +91,8 @@ def integrated_autocorrelation_time(
     >>> print(f"{integrated_autocorrelation_time(noise).value:.1f}")
     1.0
     """
-    series = _checked_series(series)
-    is_number = isinstance(window_factor, Real) and not isinstance(window_factor, bool)
-    if not (is_number and 1.0 <= window_factor < np.inf):
+    series = _check_series(series)
+    if not (is_number(window_factor) and 1.0 <= window_factor < np.inf):
         raise ValueError(f"window_factor must be a number of at least 1, got {window_factor!r}")
     n_chains, n_steps = series.shape
     if np.ptp(series) == 0.0:
@@ -124,25 +122,25 @@ def autocorrelation_time(
     window_factor: float = 5.0,
     random_state: Any = None,
 ) -> AutocorrelationTime:
-    """Integrated autocorrelation time of Gibbs chains in the model, in steps.
+    """Compute the integrated autocorrelation time of Gibbs chains in the model, in steps.
 
     Parameters
     ----------
     estimator : RBM, RARBM, DBM, RADBM or RABM
         Fitted.
     n_steps : int, default=1000
-        Length of the chains; one visible state a step is looked at.
+        Length of the chains; the observable is taken once a step.
     n_chains : int, default=100
     observable : {"free_energy", "magnetization"}, default="free_energy"
         F(v) in nats, or the mean spin of v.
     n_burn_in : int, default=1000
-        Steps before the first state that counts.
+        Discarded steps at the start.
     init : array-like, "random", "patterns" or None, default=None
         Where chains start, as in `sample`.
     window_factor : float, default=5.0
-        As in `integrated_autocorrelation_time`. A mode much slower than the others that the
-        observable hardly feels (chains seldom change valleys of equal free energy) lies beyond
-        the window: compare observables, or raise the factor.
+        As in `integrated_autocorrelation_time`. The window misses a slow mode that the observable
+        hardly shows (rare moves between valleys of equal free energy): compare observables, or
+        raise the factor.
     random_state : int, RandomState instance or None, default=None
 
     Returns
@@ -152,7 +150,7 @@ def autocorrelation_time(
     Warns
     -----
     RuntimeWarning
-        If the chains are too short to know.
+        If the chains are too short for a reliable value.
 
     References
     ----------
@@ -168,20 +166,20 @@ def autocorrelation_time(
     >>> tau.is_reliable, bool(tau.value > 1.0)
     (True, True)
     """
-    machine = fitted_machine(estimator, of_spins=False)
+    model = get_model(estimator, of_spins=False)
     n_steps = check_count("n_steps", n_steps, 2)
     n_chains = check_count("n_chains", n_chains, 1)
     n_burn_in = check_count("n_burn_in", n_burn_in, 0)
     check_option("observable", observable, tuple(OBSERVABLES))
-    backend, stream = machine.backend, stream_of(random_state)
+    backend, stream = model.backend, seed_stream(random_state)
     with backend.running():
-        v = estimator._starting_states(init, n_chains, machine, stream)
-        machine = machine.for_rows(2 * n_chains * (n_steps + n_burn_in))
-        series = _series(machine, v, OBSERVABLES[observable], n_steps, n_burn_in, stream)
+        v = model.starting_states(init, n_chains, stream)
+        machine = model.machine.for_rows(2 * n_chains * (n_steps + n_burn_in))
+        series = _record(machine, v, OBSERVABLES[observable], n_steps, n_burn_in, stream)
     tau = integrated_autocorrelation_time(series, window_factor=window_factor)
     if not tau.is_reliable:
         warn(
-            f"chains of {n_steps} steps are too short to know their autocorrelation time "
+            f"chains of {n_steps} steps are too short to measure their autocorrelation time "
             f"(got {tau.value:.3g}, and want at least {SMALLEST_LENGTH} times as many steps): it "
             "may be much longer. Raise n_steps.",
             RuntimeWarning,
@@ -190,7 +188,7 @@ def autocorrelation_time(
 
 
 def _magnetization(machine: Machine, v: Any) -> Any:
-    """The mean spin of each row."""
+    """Compute the mean spin of each row."""
     ones = machine.backend.xp.ones((1, machine.n_visible), dtype=v.dtype)
     return machine.backend.row_dots(v, ones) / machine.n_visible
 
@@ -201,10 +199,10 @@ OBSERVABLES: dict[str, Callable[[Machine, Any], Any]] = {
 }
 
 
-def _series(
+def _record(
     machine: Machine, v: Any, observable: Callable, n_steps: int, n_burn_in: int, stream: Any
 ) -> np.ndarray:
-    """An observable along chains, float64 of shape (n_chains, n_steps)."""
+    """Record an observable along chains, float64 of shape (n_chains, n_steps)."""
     v = machine.gibbs(v, n_burn_in, stream)
     series = np.empty((n_steps, v.shape[0]))
     for step in range(n_steps):
@@ -214,7 +212,7 @@ def _series(
 
 
 def _autocorrelations(series: np.ndarray) -> np.ndarray:
-    """ρ(t) of all chains together at lags 0 to n_steps - 1, about their common mean."""
+    """Compute ρ(t) of all chains together at lags 0 to n_steps - 1, about their common mean."""
     n_steps = series.shape[1]
     centred = series - series.mean()
     # Zeros keep the end of a chain from meeting its start.
@@ -225,7 +223,7 @@ def _autocorrelations(series: np.ndarray) -> np.ndarray:
     return covariances / covariances[0]
 
 
-def _checked_series(series: ArrayLike) -> np.ndarray:
+def _check_series(series: ArrayLike) -> np.ndarray:
     series = np.atleast_1d(np.asarray(series, dtype=np.float64))
     if series.ndim > 2 or series.shape[-1] < 2 or series.size == 0:
         raise ValueError(

@@ -9,12 +9,12 @@ import numpy as np
 from sklearn_rapid.backends import is_cupy_array, to_host
 
 
-def lacks_entries(X: Any) -> bool:
+def has_missing(X: Any) -> bool:
     """Whether an array has NaN. Other containers have none: they are refused before.
 
     Examples
     --------
-    >>> lacks_entries(np.array([[0.0, np.nan]])), lacks_entries(np.array([[0, 1]]))
+    >>> has_missing(np.array([[0.0, np.nan]])), has_missing(np.array([[0, 1]]))
     (True, False)
     """
     if not (isinstance(X, np.ndarray) or is_cupy_array(X)):
@@ -43,7 +43,7 @@ def weights_of_known(
     >>> weights_of_known(np.array([[0.0, np.nan], [np.nan, np.nan]]), None)
     array([1., 0.])
     """
-    if not lacks_entries(X):
+    if not has_missing(X):
         return weights
     known = to_host(X == X)  # NaN differs from itself
     which = "" if weights is None else " in a row with a sample_weight above 0"

@@ -1,0 +1,49 @@
+"""Get the machine of a fitted estimator, and read rows of X as its spins."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy.typing import ArrayLike
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_rapid.estimators.base import BaseRBM
+from sklearn_rapid.estimators.model import Model, fitted_model, validated
+from sklearn_rapid.machine.machine import Machine
+
+
+def get_model(estimator: Any, *, of_spins: bool = True) -> Model:
+    """Get the model of a fitted estimator; TypeError or NotFittedError otherwise.
+
+    With `of_spins`, ValueError for units other than spins.
+    """
+    if not isinstance(estimator, BaseRBM):
+        raise TypeError(
+            f"estimator must be a fitted RBM, RARBM, DBM, RADBM or RABM, got {estimator!r}"
+        )
+    check_is_fitted(estimator)
+    model = fitted_model(estimator)
+    if of_spins and not model.machine.has_spins_only:
+        hidden = getattr(estimator, "hidden", "gaussian")
+        raise ValueError(
+            f"this diagnostic is about spins, got {type(estimator).__name__} with "
+            f"visible={estimator.visible!r} and {hidden} hidden units"
+        )
+    return model
+
+
+def get_machine_with_patterns(estimator: Any) -> Machine:
+    """Get the machine of a fitted estimator with patterns; ValueError if it has none."""
+    machine = get_model(estimator).machine
+    if not machine.couplings.uses_patterns:
+        raise ValueError(
+            f"this diagnostic is about the patterns of a model, and {type(estimator).__name__} "
+            "has none: use RARBM or RADBM."
+        )
+    return machine
+
+
+def read_spins(estimator: Any, model: Model, X: ArrayLike) -> Any:
+    """Read rows of X as spins, shape (n, V); a mean counts as the likelier spin."""
+    X = validated(estimator, X)
+    return model.backend.sign(model.encoder(X).states(X))

@@ -1,0 +1,89 @@
+"""Visible units that no row shows, after those of the columns of X: their states are missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sklearn_rapid.backends import Units
+from sklearn_rapid.tables.encoder import Encoder
+
+
+@dataclass(frozen=True)
+class LatentEncoder(Encoder):
+    """Columns as another encoder has them, and units whose states are always missing.
+
+    Parameters
+    ----------
+    columns : Encoder
+    n_latent : int
+        Above zero.
+    **others
+        See `Encoder`.
+
+    Examples
+    --------
+    >>> from sklearn_rapid.backends import get_backend
+    >>> from sklearn_rapid.tables.spins import SpinEncoder
+    >>> spins = SpinEncoder("binary", 0.5, backend=get_backend("numpy"))
+    >>> encoder = LatentEncoder(spins, 2, backend=get_backend("numpy"), missing=True)
+    >>> encoder.states(np.array([[0, 1]]))
+    array([[-1.,  1., nan, nan]], dtype=float32)
+    """
+
+    columns: Encoder
+    n_latent: int
+
+    @property
+    def visible_units(self) -> Units:
+        """Those of the columns: latent units are of the same kind."""
+        return self.columns.visible_units
+
+    @property
+    def has_threshold(self) -> bool:
+        """That of the columns."""
+        return self.columns.has_threshold
+
+    @property
+    def is_drawn(self) -> bool:
+        """That of the columns."""
+        return self.columns.is_drawn
+
+    def are_thresholded(self, n_columns: int) -> np.ndarray:
+        """Which columns are read by a threshold: a boolean for each."""
+        return self.columns.are_thresholded(n_columns)
+
+    def check(self, X: Any, name: str = "X") -> None:
+        """Raise ValueError for values that the columns cannot hold."""
+        self.columns.check(X, name)
+
+    def warn_if_constant(self, X: Any) -> None:
+        """That of the columns."""
+        self.columns.warn_if_constant(X)
+
+    def states(self, X: Any, stream: Any = None, draw: int = 0, n_rows: int = 0) -> Any:
+        """Rows as a backend array of states, with NaN for latent units."""
+        return self._with_latent(self.columns.states(X, stream, draw, n_rows))
+
+    def states_of_rows(self, X: Any, rows: Any) -> Any:
+        """Some rows, by number or slice."""
+        return self._with_latent(self.columns.states_of_rows(X, rows))
+
+    def unit_means(self, machine: Any, h: Any) -> Any:
+        """E[v | h] of all visible units."""
+        return self.columns.unit_means(machine, h)
+
+    def decode(self, v: Any) -> Any:
+        """The columns of X, in their units."""
+        return self.columns.decode(v[:, : v.shape[1] - self.n_latent])
+
+    def decode_means(self, means: Any) -> Any:
+        """Means of `unit_means` of the columns of X, in their units."""
+        return self.columns.decode_means(means[:, : means.shape[1] - self.n_latent])
+
+    def _with_latent(self, v: Any) -> Any:
+        xp = self.backend.xp
+        latent = xp.full((v.shape[0], self.n_latent), float("nan"), dtype=v.dtype)
+        return xp.concat([v, latent], axis=1)
