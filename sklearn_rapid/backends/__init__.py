@@ -1,7 +1,7 @@
-"""Backends: arrays, random numbers and fused kernels, behind one contract.
+"""Backends: arrays, random numbers and compiled kernels behind one contract.
 
-A backend has the public methods of `NumpyBackend`, which is their definition. Nothing here
-knows what a Boltzmann machine is. A backend's module is imported when it is first asked for.
+A backend has the public methods of `NumpyBackend`, which defines them. No code here knows what a
+Boltzmann machine is. A backend's module is imported at its first use.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = [
     "to_host",
 ]
 
-# The module and class of each backend, and how it is made.
+# The module, class and arguments of each backend.
 BACKENDS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "numpy": ("reference.arrays", "NumpyBackend", {}),
     "numba": ("compiled.backend", "NumbaBackend", {}),
@@ -44,14 +44,14 @@ BACKENDS: dict[str, tuple[str, str, dict[str, Any]]] = {
 
 
 def get_backend(name: str = "auto", n_threads: int | None = None) -> Any:
-    """The backend of that name.
+    """Return the backend of this name.
 
     Parameters
     ----------
     name : {"auto", "numpy", "numba", "cupy", "cupy-tf32", "cupy-bf16"}, default="auto"
-        "auto" is "numba": a GPU is used where it is asked for.
+        "auto" is "numba": a GPU is used only on request.
     n_threads : int, default=None
-        None is as many as the process may use.
+        None is the number that the process may use.
 
     Returns
     -------
@@ -60,9 +60,9 @@ def get_backend(name: str = "auto", n_threads: int | None = None) -> Any:
     Raises
     ------
     ValueError
-        If there is no backend of that name.
+        If there is no backend of this name.
     RuntimeError
-        If the name is that of a GPU's backend, and CuPy or a GPU is missing.
+        If a GPU's backend is named, and CuPy or a GPU is missing.
 
     Examples
     --------
@@ -72,13 +72,13 @@ def get_backend(name: str = "auto", n_threads: int | None = None) -> Any:
     name = "numba" if name == "auto" else name
     if name not in BACKENDS:
         raise ValueError(f"backend must be one of {['auto', *sorted(BACKENDS)]}, got {name!r}")
-    module, cls, how = BACKENDS[name]
+    module, cls, arguments = BACKENDS[name]
     n_threads = available_threads() if n_threads is None else n_threads
-    return getattr(import_module(f"{__name__}.{module}"), cls)(n_threads, **how)
+    return getattr(import_module(f"{__name__}.{module}"), cls)(n_threads, **arguments)
 
 
 def is_cupy_array(values: Any) -> bool:
-    """Whether the values are on a GPU, as a CuPy array; CuPy is not imported to find out.
+    """Return whether the values are a CuPy array, on a GPU, without importing CuPy.
 
     Examples
     --------
@@ -90,5 +90,5 @@ def is_cupy_array(values: Any) -> bool:
 
 
 def to_host(values: Any) -> Any:
-    """Values as they are, or from a GPU's memory as NumPy's."""
+    """Return CuPy arrays as NumPy arrays, and other values unchanged."""
     return values.get() if is_cupy_array(values) else values

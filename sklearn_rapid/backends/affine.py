@@ -1,4 +1,4 @@
-"""Affine maps between layers, the form in which a backend is given what to multiply by."""
+"""Affine maps between layers, by which backends multiply rows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Affine:
         One for all rows, or one a row of the n rows that are mapped.
     scale : float, default=1.0
     units : Units, default=SPINS
-        Those of the layer that the map leads to, which are in the fields that it gives.
+        Units of the layer whose fields the map gives.
 
     Examples
     --------
@@ -35,12 +35,12 @@ class Affine:
     bias: Any
     scale: float = 1.0
     units: Units = SPINS
-    # What a backend makes of the map once, such as its matrices in another layout.
+    # A backend's own form of the map, such as its matrices in another layout.
     kept: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def n_products(self) -> int:
-        """Multiply-adds that map one row."""
+        """Number of multiply-adds that map one row."""
         (n_in, m), n_out = self.first.shape, self.bias.shape[-1]
         return n_in * m if self.second is None else m * (n_in + n_out)
 

@@ -1,6 +1,6 @@
-"""BLAS: which kernels it has, and one thread for it while others are at work.
+"""BLAS: its kernels, and a guard that keeps it to one thread while ours are at work.
 
-Blocks of rows are chains of single-threaded BLAS calls: its own threads would compete with ours.
+Blocks of rows are chains of single-threaded BLAS calls: BLAS threads would compete with ours.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 from weakref import WeakSet
 
-import scipy.linalg  # noqa: F401 (its BLAS is to be among those that are controlled)
+import scipy.linalg  # noqa: F401 (loads its BLAS, to be controlled too)
 from threadpoolctl import ThreadpoolController
 
 
@@ -23,28 +23,22 @@ def _controller() -> ThreadpoolController:
 
 
 def _blas_kernels() -> set[str]:
-    """What SciPy's BLAS, which compiled code calls, says of the processor."""
+    """Return the processors for which SciPy's BLAS, which compiled code calls, has its kernels."""
     pools = _controller().select(user_api="blas").info()
     return {str(pool.get("architecture")) for pool in pools if "scipy" in pool["filepath"]}
 
 
 def blas_has_small_products() -> bool:
-    """Whether products of compiled code (by SciPy's BLAS) are fast without packing if small.
+    """Return whether SciPy's BLAS, which compiled code calls, multiplies small matrices unpacked.
 
-    OpenBLAS has such kernels for processors with AVX-512 alone, and names these so.
+    OpenBLAS does so on processors with AVX-512 alone, which have these names.
     """
     kernels = _blas_kernels()
     return bool(kernels) and kernels <= {"SkylakeX", "Cooperlake", "SapphireRapids"}
 
 
-def blas_is_narrow() -> bool:
-    """Whether SciPy's BLAS has vectors of eight numbers, as OpenBLAS has on AMD's processors."""
-    kernels = _blas_kernels()
-    return bool(kernels) and kernels <= {"Haswell", "Zen"}
-
-
 def _let_other_threads_set_limits() -> None:
-    """Give up the sole right to set OpenBLAS's threads that setting them has brought.
+    """Let other threads set the number of OpenBLAS's threads, after this one has.
 
     threadpoolctl (3.8) ignores other threads until the one that set a limit leaves a `with`.
     """
@@ -53,21 +47,21 @@ def _let_other_threads_set_limits() -> None:
 
 
 class _User:
-    """One who needs BLAS on one thread, for as long as it stays and is alive."""
+    """A user that needs BLAS on one thread, until it leaves or its frame ends."""
 
     def __init__(self) -> None:
         self.thread = threading.get_ident()
 
 
 class _BlasGuard:
-    """Knows who needs BLAS on one thread: the first sets it, the last puts it back.
+    """The users of single-threaded BLAS: the first sets one thread, the last restores the number.
 
-    The setting belongs to the process. Were each user to save and restore it for itself, two
-    fits in two threads could leave it at one for good.
+    The setting belongs to the process. If each user saved and restored it, two fits in two threads
+    could leave it at one for good.
 
-    An interrupt (Ctrl-C) may come between any two instructions. So what BLAS had before is noted
-    before it is changed and forgotten only when it is back; whatever was left undone is done by
-    the next one who comes, goes or asks. A user whose leave was lost goes with its frame.
+    An interrupt (Ctrl-C) may come between any two instructions. So the old number is noted before
+    the change, and forgotten only after it is restored; the next user that enters, leaves or asks
+    completes what an interrupt left undone. A user that could not leave ends with its frame.
     """
 
     def __init__(self) -> None:
@@ -77,13 +71,13 @@ class _BlasGuard:
         self._is_set = False
 
     def is_idle(self) -> bool:
-        """Whether BLAS has the number of threads that others have given it."""
+        """Return whether BLAS has the number of threads that other code has set."""
         with self._lock:
             self._restore_if_unused()
             return self._before is None
 
     def enter(self, user: _User) -> None:
-        """Set BLAS to one thread, unless it is."""
+        """Set BLAS to one thread, if it is not."""
         with self._lock:
             self._users.add(user)
             if self._before is None:
@@ -96,7 +90,7 @@ class _BlasGuard:
                 self._is_set = True
 
     def leave(self, user: _User) -> None:
-        """Give BLAS its threads back, if no other user is left."""
+        """Restore the threads of BLAS, if no other user is left."""
         with self._lock:
             self._users.discard(user)
             self._restore_if_unused()
@@ -110,19 +104,19 @@ class _BlasGuard:
         _let_other_threads_set_limits()
         self._before = None
 
-    # A child process made by a fork has the forking thread alone. No other one may be at work
-    # here meanwhile: its lock would never be released in the child.
+    # A child process made by a fork has the forking thread alone. No other thread may hold the lock
+    # meanwhile: the child would never release it.
 
     def before_fork(self) -> None:
-        """Wait for other threads to be out of here."""
+        """Wait for other threads to release the lock."""
         self._lock.acquire()
 
     def after_fork_in_parent(self) -> None:
-        """Let other threads in."""
+        """Release the lock."""
         self._lock.release()
 
     def after_fork_in_child(self) -> None:
-        """Forget the users in threads that are no more."""
+        """Forget users in threads that do not exist in the child."""
         self._lock = threading.RLock()
         here = threading.get_ident()
         self._users = WeakSet(user for user in self._users if user.thread == here)
@@ -148,7 +142,7 @@ def single_threaded_blas() -> Iterator[None]:
 
 
 def threads_of_blas() -> list[int]:
-    """Threads of each BLAS as others have set them; none while it is kept to one from here."""
+    """Return the threads of each BLAS as other code has set them; [] while the guard holds them."""
     if not _blas.is_idle():
         return []
     return [pool["num_threads"] for pool in _controller().select(user_api="blas").info()]

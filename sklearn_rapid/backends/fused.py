@@ -1,12 +1,12 @@
-"""A stretch: updates of a machine, one a batch, that a backend may make in a single call.
+"""Fused updates: the contract by which a backend makes many training updates in one call.
 
-What an update is, the training loop says (`sklearn_rapid.training`), by the backend's other
-methods. Here it is told in arrays and numbers, for backends that need no interpreter between its
-parts; the two agree to rounding.
+The training loop (`sklearn_rapid.training`) defines an update, by the backend's other methods. Here
+the same update is arrays and numbers, for backends that need no interpreter between its parts; the
+two agree up to rounding.
 
 With data rows and model states v_n of weights w_n (1 / n each, negative for the model's), their
 hidden means t_n, and offsets μ and λ, an update goes along the gradient of
-Σ_n w_n (v_n - μ)ᵀ W (t_n - λ), as far as makes energies change by a given amount.
+Σ_n w_n (v_n - μ)ᵀ W (t_n - λ). The step length is such that energies change by a given amount.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-# Where the states of the model come from.
+# Where the Gibbs steps of the model states start.
 FROM_DATA, FROM_CHAINS, FROM_PATTERNS = range(3)
-# What is done to patterns.
+# Projections of the patterns.
 NO_PROJECTION, SIGN, CLIP = range(3)
-# Where no energy changes at all, this keeps 0 / 0 out: a step of no length.
+# Added to a variance of energy changes, so that no change gives a step of length 0, not 0 / 0.
 NO_CURVATURE = 1e-300
 
 
 class Parameters(NamedTuple):
-    """What is trained, or anything of its shape; arrays that a model does not have are empty.
+    """Trained arrays, or arrays of their shapes; those that a model does not have are empty.
 
     Attributes
     ----------
@@ -42,27 +42,28 @@ class Parameters(NamedTuple):
 
 
 class Source(NamedTuple):
-    """Where the model's states come from, and the chains themselves, which change in place.
+    """The source of model states: the chains, which change in place, and how they move.
 
     Attributes
     ----------
     kind : {FROM_DATA, FROM_CHAINS, FROM_PATTERNS}
         Gibbs steps from the batch, from `states`, or from the signs of the visible patterns.
     n_steps : int
-        Gibbs steps an update, or sweeps of a ladder.
+        Gibbs steps, or sweeps of a ladder, in an update.
     states : array of shape (n, V)
-        The chains, or the rungs of a ladder column by column.
+        The chains; of a ladder, the replicas column by column.
     betas : array of shape (n_rungs,)
-        Of a ladder; empty without one.
+        Inverse temperatures of the ladder; empty without one.
     n_cold : int
-        Rungs at β = 1, whose states are the model's; 0 without a ladder.
+        Rungs at β = 1, whose replicas are model states; 0 without a ladder.
     base : array of shape (V,)
+        Fields of the visible units at β = 0.
     parity : int
-        That of the ladder's next sweep.
+        Parity of the pairs in the ladder's next sweep.
     origin, arrivals : arrays
         See `Tempered`.
     log_ratios : array of shape (n_sweeps of all updates, n)
-        See `Tempered`; filled in.
+        See `Tempered`; written by the updates.
     """
 
     kind: int
@@ -78,7 +79,7 @@ class Source(NamedTuple):
 
 
 class Averages(NamedTuple):
-    """What follows the rows as they pass, in place.
+    """Running averages, updated in place.
 
     Attributes
     ----------
@@ -87,7 +88,7 @@ class Averages(NamedTuple):
     hidden_offset : array of shape (H,)
         A moving average of E[h] over the data.
     counts : array of shape (3,)
-        Rows and updates so far, and whether there is a hidden offset yet (int64).
+        Rows so far, updates so far, and 1 if there is a hidden offset already (int64).
     """
 
     visible_offset: Any
@@ -96,7 +97,7 @@ class Averages(NamedTuple):
 
 
 class Draws(NamedTuple):
-    """Names of the random numbers: those of update k begin at draw ``first + k * spacing``."""
+    """Names of the random numbers: the draws of update k begin at ``first + k * spacing``."""
 
     key0: Any
     key1: Any
@@ -105,20 +106,20 @@ class Draws(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """How the updates are made; see `sklearn_rapid.training`.
+    """Hyperparameters of the updates; see `sklearn_rapid.training`.
 
     Attributes
     ----------
     batch_size : int
         Rows of an update; the last one may have fewer.
     scale : float
-        Of the product of patterns, 1/√K.
+        Scale of the product of patterns, 1/√K.
     maps_by_weights : bool
-        Whether rows are mapped by W, which is formed from the patterns if need be.
+        Whether rows are mapped by W, formed from the patterns if necessary.
     gradient_by_weights : bool
-        Whether the gradient in the patterns goes by way of the one in W.
+        Whether the gradient in the patterns is computed from the gradient in W.
     changes_by_rows : bool
-        Whether energy changes are found before the gradient, from products of rows.
+        Whether energy changes are computed before the gradient, from products of rows.
     has_biases, is_centered : bool
         Whether biases are trained, and layers centred.
     is_scaled : bool
@@ -127,16 +128,18 @@ class Settings(NamedTuple):
     hidden_offset_rate, full_variance, full_step_rows : float
     largest_overshoot, smallest_curvature : float
     n_probed : int
-        Of data rows and of model states, for the spread of energy changes.
+        Data rows, and model states, in which the spread of energy changes is measured.
     l1, l2 : float
     penalized_rows : int
-        0 is as many as have been seen.
+        Rows to which the penalties refer; 0 is the number seen so far.
     ramp_updates : int
     projection : {NO_PROJECTION, SIGN, CLIP}
     period : int
-        Updates between two projections; 0 is none but the last one.
+        Updates between two projections; 0 is none, except maybe after the last update.
     projects_last : bool
+        Whether patterns are projected after the last update.
     bound : float
+        Largest absolute value for CLIP.
     """
 
     batch_size: int
@@ -167,13 +170,13 @@ class Settings(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """Updates to be made, and all that they change, in place.
+class FusedUpdates:
+    """Updates to make in one call, with all arrays that they change in place.
 
     Attributes
     ----------
     data : array of shape (n, V)
-        Spins or mean spins, batch after batch.
+        Spins or mean spins, batch by batch.
     parameters : Parameters
     velocity : Parameters
         The running sum of gradients, with momentum; all empty without it.
@@ -182,7 +185,7 @@ class Stretch:
     draws : Draws
     settings : Settings
     n_products : float
-        Multiply-adds of an update, about.
+        About the number of multiply-adds in an update.
     """
 
     data: Any

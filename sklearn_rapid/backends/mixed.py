@@ -1,4 +1,4 @@
-"""A layer in which several kinds of units stand side by side."""
+"""Layers of several kinds of units, side by side."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 from sklearn_rapid.backends.random import RandomStream
 from sklearn_rapid.backends.units import Choices, Units
 
-# The key of each kind's random numbers is the seed's, with so many bits flipped as often as there
-# are kinds before it: kinds share the name of a draw, and no words.
+# Kind number k draws with the seed XOR k times this number: kinds share the number of a draw, and
+# no random words.
 KEY_OF_PART = 0xD1342543DE82EF95
 
 
@@ -24,9 +24,9 @@ class Mixed(Units):
     Parameters
     ----------
     parts : tuple of Units
-        Of one kind each, in the order of their columns.
+        One kind each, in the order of their columns.
     sizes : tuple of int
-        How many units each part has.
+        Number of units in each part.
 
     Examples
     --------
@@ -41,37 +41,37 @@ class Mixed(Units):
 
     @property
     def are_even(self) -> bool:
-        """Whether Γ(-θ) = Γ(θ): if that of each part is."""
+        """Whether Γ(-θ) = Γ(θ) in each part."""
         return all(part.are_even for part in self.parts)
 
     def log_partition(self, field: Any, backend: Any) -> Any:
-        """The sum of the parts'."""
+        """Return the sum of Γ over the parts."""
         return sum(part.log_partition(f, backend) for part, f in self._split(backend, field))
 
     def log_partition_gain(self, field: Any, to: Any, start: Any, backend: Any) -> Any:
-        """The sum of the parts'."""
+        """Return the sum of the gains of Γ over the parts."""
         pairs = self._split(backend, field)
         return sum(part.log_partition_gain(f, to, start, backend) for part, f in pairs)
 
     def mean(self, field: Any, backend: Any) -> Any:
-        """The parts' means, side by side."""
+        """Return the means of the parts, side by side."""
         means = [part.mean(f, backend) for part, f in self._split(backend, field)]
         return backend.xp.concat(means, axis=-1)
 
     def field_of_mean(self, mean: Any, backend: Any) -> Any:
-        """The parts' fields, side by side."""
+        """Return the fields of the parts, side by side."""
         fields = [part.field_of_mean(m, backend) for part, m in self._split(backend, mean)]
         return backend.xp.concat(fields, axis=-1)
 
     def inner_mean(self, mean: np.ndarray) -> np.ndarray:
-        """The parts' means, side by side."""
+        """Return the inner means of the parts, side by side."""
         pairs = zip(self.parts, self._slices(), strict=True)
         return np.concatenate([part.inner_mean(mean[where]) for part, where in pairs])
 
     def sample(
         self, field: Any, backend: Any, stream: RandomStream, draw: int, first_row: int = 0
     ) -> Any:
-        """A sample of each part, of random numbers of its own."""
+        """Draw each part, with its own random numbers."""
         drawn = []
         for k, (part, f) in enumerate(self._split(backend, field)):
             own = replace(stream, seed=stream.seed ^ (k * KEY_OF_PART) % 2**64)
@@ -80,22 +80,22 @@ class Mixed(Units):
         return backend.xp.concat(drawn, axis=1)
 
     def log_weights(self, v: Any, field: Any, backend: Any) -> Any:
-        """The sum of the parts'."""
+        """Return the sum of the parts' log weights."""
         of_parts = self._split(backend, v, field)
         return sum(part.log_weights(states, f, backend) for part, states, f in of_parts)
 
     def entropy(self, field: Any, counted: Any, backend: Any) -> Any:
-        """The sum of the parts'."""
+        """Return the sum of the parts' entropies."""
         of_parts = self._split(backend, field, counted)
         return sum(part.entropy(f, some, backend) for part, f, some in of_parts)
 
     def variances(self, mean: Any, backend: Any) -> Any:
-        """The parts', side by side."""
+        """Return the relative variances of the parts, side by side."""
         found = [part.variances(m, backend) for part, m in self._split(backend, mean)]
         return backend.xp.concat(found, axis=-1)
 
     def of(self, columns: np.ndarray) -> Units:
-        """The parts that the columns are of, each with its own columns."""
+        """Return the parts of the columns, each with its own columns."""
         parts, sizes = [], []
         for part, where in zip(self.parts, self._slices(), strict=True):
             own = columns[(columns >= where.start) & (columns < where.stop)] - where.start
@@ -105,17 +105,17 @@ class Mixed(Units):
         return Mixed(tuple(parts), tuple(sizes))
 
     def real(self, n_units: int) -> np.ndarray:
-        """Which are: those of the parts, side by side."""
+        """Return which units are real, in each part."""
         pairs = zip(self.parts, self.sizes, strict=True)
         return np.concatenate([part.real(size) for part, size in pairs])
 
     def are_states(self, v: np.ndarray) -> bool:
-        """Whether each part's columns are states of it."""
+        """Return whether each part's columns are states of it."""
         pairs = zip(self.parts, self._slices(), strict=True)
         return all(part.are_states(v[:, where]) for part, where in pairs)
 
     def neighbours(self, v: np.ndarray) -> np.ndarray:
-        """Those of each part, beside the others as they are."""
+        """Return the neighbours in each part, with the other parts unchanged."""
         found = []
         for part, where in zip(self.parts, self._slices(), strict=True):
             own = part.neighbours(v[where])
@@ -125,16 +125,16 @@ class Mixed(Units):
         return np.concatenate(found)
 
     def choices(self, n_units: int) -> Choices:
-        """Those of the parts, side by side."""
+        """Return the choices of the parts, side by side."""
         pairs = zip(self.parts, self.sizes, strict=True)
         return Choices(*map(np.concatenate, zip(*(p.choices(n) for p, n in pairs), strict=True)))
 
     def _slices(self) -> Iterator[slice]:
-        """The columns of each part."""
+        """Yield the columns of each part."""
         for start, stop in pairwise(accumulate(self.sizes, initial=0)):
             yield slice(start, stop)
 
     def _split(self, backend: Any, *arrays: Any) -> Iterator[tuple]:
-        """Each part, and what is its own of the arrays: copies, as compiled code wants them."""
+        """Yield each part with its columns of the arrays, copied for compiled code."""
         for part, where in zip(self.parts, self._slices(), strict=True):
             yield part, *(backend.xp.asarray(a[..., where], copy=True) for a in arrays)

@@ -1,8 +1,8 @@
-"""Counter-based random numbers: what a draw is named by, and how names are handed out.
+"""Counter-based random numbers (Philox): the names of draws, and the stream that counts them.
 
-A random word depends on its name alone: the seed, the number of the draw and the position of
-the element in the drawn array. Nothing depends on who computes it, in which order, or in
-blocks of which size; so one seed gives one model on every backend and any number of threads.
+A random word depends on its name alone: the seed, the number of the draw and the position of the
+element in the drawn array. It does not depend on thread, order or block size, so one seed gives one
+model on every backend and any number of threads.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 # Salmon, Moraes, Dror, Shaw (2011), "Parallel random numbers: as easy as 1, 2, 3".
 PHILOX_MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 PHILOX_WEYL = (0x9E3779B9, 0xBB67AE85)
 PHILOX_ROUNDS = 10
 WORD = 0xFFFFFFFF
-# Rows that a draw may have: a row is one word of a name.
+# Most rows of a draw: a row is one word of a name.
 LARGEST_DRAW = 2**32
 
 # One Philox call gives four words. Words of sixteen neighbouring calls are laid out in four
@@ -26,7 +28,7 @@ COLUMNS_PER_GROUP = 4 * LANES
 
 @dataclass
 class RandomStream:
-    """A seed and the number of the next draw: all the random state that a model has.
+    """A seed and the number of the next draw: the whole random state of a model.
 
     Parameters
     ----------
@@ -35,8 +37,7 @@ class RandomStream:
     position : int, default=0
         The number of the next draw (64 bits of the Philox counter).
     first_row : int, default=0
-        What the first row that is drawn for is called: not zero where rows are some of those that
-        a draw is for, and others are drawn for elsewhere.
+        Number of the first row in a draw: not zero if other processes draw the rows before it.
 
     Examples
     --------
@@ -50,19 +51,24 @@ class RandomStream:
     first_row: int = 0
 
     def reserve(self, n_draws: int = 1) -> int:
-        """Take the next `n_draws` draws; return the number of the first."""
+        """Take the next `n_draws` draws, and return the number of the first."""
         first = self.position
         self.position += n_draws
         return first
 
     @property
     def key(self) -> tuple[int, int]:
-        """The two 32-bit words of the Philox key."""
+        """Two 32-bit words of the Philox key."""
         return self.seed & WORD, (self.seed >> 32) & WORD
 
 
+def name_of(stream: RandomStream, draw: int, first_row: int) -> tuple[np.uint32, ...]:
+    """Return the words that name a draw and its first row: two of the key, two of the draw, one."""
+    return tuple(map(np.uint32, (*stream.key, draw & WORD, draw >> 32, first_row & WORD)))
+
+
 def check_rows(n_rows: int) -> None:
-    """Raise ValueError for more rows than a draw has names for: words would repeat."""
+    """Raise ValueError for more rows than a draw has names for, where words would repeat."""
     if n_rows > LARGEST_DRAW:
         raise ValueError(
             f"one draw has random numbers for at most 2**32 rows, got {n_rows:,}: draw in parts, "
@@ -71,7 +77,7 @@ def check_rows(n_rows: int) -> None:
 
 
 def philox(counter: tuple, key: tuple[int, int], xp: Any) -> tuple:
-    """Philox4x32-10 on four uint64 arrays that hold 32-bit words (Salmon et al. 2011)."""
+    """Compute Philox4x32-10 of four uint64 arrays that hold 32-bit words (Salmon et al. 2011)."""
     c0, c1, c2, c3 = counter
     k0, k1 = key
     for _ in range(PHILOX_ROUNDS):

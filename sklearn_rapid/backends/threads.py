@@ -1,8 +1,8 @@
-"""Threads: how many there may be, who uses them, and blocks of rows for each.
+"""Threads: their number, the pool, and blocks of rows for each.
 
-Parallel work is cut into blocks of rows whose sizes depend on the shapes alone, and every
-block is a chain of single-threaded BLAS calls and kernels without the interpreter's lock.
-So BLAS threads never compete with ours, and results do not depend on the number of threads.
+Parallel work is cut into blocks of rows whose sizes depend on the shapes alone. A block is a chain
+of single-threaded BLAS calls and of kernels without the interpreter's lock. So BLAS threads never
+compete with ours, and results do not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -29,27 +29,27 @@ from sklearn_rapid.backends.blas import single_threaded_blas, threads_of_blas
 # (measured: docs/design_notes/row_blocks.md).
 SMALLEST_BLOCK, ROWS_PER_BLOCK, LARGEST_BLOCK = 50, 128, 512
 BLOCKS_FOR_ALL = 8
-# Waking a thread costs about as much as so many multiply-adds.
+# Multiply-adds that cost about as much as waking a thread.
 SMALLEST_SHARED_WORK = 1e7
-# Parties that wait for one another lose more than they gain where other programs have processors
-# too. Where one of them ran for less than this share of the time, the next call is made by one
-# alone, then twice as many, and so on up to the most.
+# Workers that wait for one another lose more than they gain where other programs use the
+# processors too. If one of them ran for less than this share of the time, one thread makes the next
+# call alone, then two calls, four, ... up to the most.
 SMALLEST_SHARE_OF_TIME, MOST_CALLS_ALONE = 0.7, 32
 
 
-# What is done with a block of rows: a function, or a generator that may be stopped where it yields.
+# Work on a block of rows: a function, or a generator that may be stopped where it yields.
 Work = Callable[[slice], Iterable[None] | None]
 
 
 def finish(work: Iterable[None] | None) -> None:
-    """Do what is left of a block's work to the end."""
+    """Do the rest of a block's work."""
     for _ in work or ():
         pass
 
 
 @lru_cache(maxsize=256)
 def row_blocks(n_rows: int, group: int = 1) -> tuple[slice, ...]:
-    """Cut rows into blocks of nearly equal size, of whole groups; it depends on nothing else.
+    """Cut rows into blocks of whole groups and nearly equal size, whatever the machine.
 
     Examples
     --------
@@ -69,15 +69,15 @@ def row_blocks(n_rows: int, group: int = 1) -> tuple[slice, ...]:
 
 
 def available_threads() -> int:
-    """As many threads as this process may use.
+    """Return the number of threads that this process may use.
 
-    The least of what affinity and container allow, of joblib's limit for its workers and of
-    a surrounding ``threadpool_limits``; in a task of Dask's, its share of the worker's threads.
+    The least of the limits by affinity and container, by joblib for its workers and by a
+    surrounding ``threadpool_limits``; in a Dask task, its share of the worker's threads.
     """
     limits = [joblib.cpu_count()]
     share = _share_of_dask_worker()
     if share is not None:
-        # Dask sets BLAS to one thread for each of them: that says nothing of ours.
+        # Dask sets BLAS to one thread in each of its threads: that is no limit for ours.
         limits.append(share)
     else:
         limits += threads_of_blas()
@@ -85,9 +85,9 @@ def available_threads() -> int:
 
 
 def _share_of_dask_worker() -> int | None:
-    """A task's share of the threads of the Dask worker that runs it now; None outside of one.
+    """Return a task's share of its Dask worker's threads; None outside of a task.
 
-    A worker takes as many tasks at once as it has threads. Where fewer are left, they have more.
+    A worker runs at most as many tasks as it has threads; fewer tasks have larger shares.
     """
     if "distributed" not in sys.modules:
         return None
@@ -99,12 +99,12 @@ def _share_of_dask_worker() -> int | None:
 
 
 class SharedRows:
-    """A backend whose rows are shared out among a pool of threads, each with scratch space.
+    """A backend that shares rows out among a pool of threads, each with scratch space.
 
     Parameters
     ----------
     n_threads : int, default=1
-        The calling thread among them.
+        Including the calling thread.
     """
 
     def __init__(self, n_threads: int = 1) -> None:
@@ -116,11 +116,11 @@ class SharedRows:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Context in which the backend's arithmetic runs: BLAS on one thread, a pool of ours."""
+        """Return the context in which the backend's arithmetic runs: a pool, BLAS on one thread."""
         if self._pool is not None:
             yield
             return
-        # The calling thread takes blocks too. Scratch space lasts as long as the pool.
+        # The calling thread works on blocks too. Scratch space lasts as long as the pool.
         with single_threaded_blas(), ThreadPoolExecutor(max(1, self.n_threads - 1)) as pool:
             self._pool = pool
             _with_pool.add(self)
@@ -132,10 +132,9 @@ class SharedRows:
                 self._scratch = threading.local()
 
     def scratch(self, name: str, shape: tuple[int, int], dtype: Any) -> np.ndarray:
-        """An array to write to, whose memory is that of this thread's last one of this name.
+        """Return an array to write to, in the memory of this thread's last one of this name.
 
-        Memory that is new each time has to be mapped anew, page by page: a tenth of the time of
-        an update.
+        New memory has to be mapped page by page: a tenth of the time of an update.
         """
         size = shape[0] * shape[1]
         kept = self._scratch.__dict__.get(name)
@@ -147,9 +146,9 @@ class SharedRows:
     def for_row_blocks(
         self, work: Work, n_rows: int, products_per_row: float, group: int = 1
     ) -> None:
-        """Do ``work(rows)`` for blocks of whole groups of rows, each on some thread.
+        """Do ``work(rows)`` for blocks of whole groups of rows, each on one of the threads.
 
-        If the work fails or is interrupted on one thread, the others stop where theirs yields.
+        If the work fails or is interrupted on one thread, the others stop where it yields.
         """
         blocks = row_blocks(n_rows, group)
         is_small = n_rows * products_per_row < SMALLEST_SHARED_WORK
@@ -190,42 +189,41 @@ class SharedRows:
             wait(helpers)
             raise
 
-    def in_parties(
-        self, work: Callable[[int, int], None], n_parties: int, give_up: Callable[[], None]
+    def run_together(
+        self, work: Callable[[int, int], None], n_workers: int, abort: Callable[[], None]
     ) -> None:
-        """Do ``work(party, n_parties)`` for all parties at once, each on a thread of its own.
+        """Do ``work(worker, n_workers)`` for all workers at once, each on its own thread.
 
-        They may wait for one another: there are no more of them than threads, and fewer than
-        wanted if need be. `give_up` is to send away those who wait for one that has failed or was
-        interrupted.
+        Workers may wait for one another: there are no more than threads, maybe fewer than asked
+        for. ``abort()`` has to end all waiting, after a worker has failed or was interrupted.
         """
-        n_parties = min(n_parties, self.n_threads) if self._pool is not None else 1
+        n_workers = min(n_workers, self.n_threads) if self._pool is not None else 1
         if self._n_calls_alone > 0:
             self._n_calls_alone -= 1
-            n_parties = 1
-        seconds = [0.0] * n_parties
+            n_workers = 1
+        seconds = [0.0] * n_workers
 
-        def take_part(party: int) -> None:
+        def take_part(worker: int) -> None:
             before = time.thread_time()
             try:
-                work(party, n_parties)
-                seconds[party] = time.thread_time() - before
+                work(worker, n_workers)
+                seconds[worker] = time.thread_time() - before
             except BaseException:
-                give_up()
+                abort()
                 raise
 
         helpers, start = [], time.perf_counter()
         try:
-            for party in range(1, n_parties):
-                helpers.append(self._pool.submit(copy_context().run, take_part, party))
+            for worker in range(1, n_workers):
+                helpers.append(self._pool.submit(copy_context().run, take_part, worker))
             take_part(0)
             for helper in helpers:
                 helper.result()
         except BaseException:
-            give_up()
+            abort()
             wait(helpers)
             raise
-        if n_parties == 1:
+        if n_workers == 1:
             return
         if min(seconds) < SMALLEST_SHARE_OF_TIME * (time.perf_counter() - start):
             self._n_calls_alone = self._next_calls_alone
@@ -234,12 +232,12 @@ class SharedRows:
             self._next_calls_alone = 1
 
 
-# Backends that have a pool now.
+# Backends that have a pool at present.
 _with_pool: WeakSet[SharedRows] = WeakSet()
 
 
 def _after_fork_in_child() -> None:
-    """A child process has no threads but the one that forked."""
+    """Forget all pools: a child process has no threads but the one that forked."""
     for backend in list(_with_pool):
         backend._pool = None
     _with_pool.clear()

@@ -1,11 +1,11 @@
-"""Kinds of units: what a layer of independent ones does in given fields.
+"""Kinds of units: normalization, mean and sample of independent units in given fields.
 
-A layer of units v in the fields θ has the weights f(v) = base(v) exp(θ·v). A kind says what follows
-from that: Γ(θ) = log Σ_v f(v), an integral where units are real; the mean Γ'(θ); a sample. All
-that a map of rows or a chain wants to know of the units that it leads to is asked of them here.
+A layer of units v in the fields θ has the weights f(v) = base(v) exp(θ·v). A kind defines what
+follows from them: Γ(θ) = log Σ_v f(v), an integral for real units; the mean Γ'(θ); a sample. Maps
+and chains use units by these methods alone.
 
-Methods are handed the backend that computes, and arrays of it with a layer's state, or the fields
-of one, in each row.
+Methods take the backend that computes, and its arrays with the state or the fields of a layer in
+each row.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ import numpy as np
 
 from sklearn_rapid.backends.random import RandomStream
 
-# Means nearer to their ends would make units that next to never turn.
+# Units with means nearer to the ends would hardly ever change in a chain.
 LARGEST_MEAN = 0.98
 
 
 class Choices(NamedTuple):
-    """What states the units of a layer choose from, alone or in groups of which one is on.
+    """States that the units of a layer choose from, alone or in groups of which one is on.
 
     Attributes
     ----------
     n_states : float array of shape (n_units,)
-        Of a unit, or of the group that it is of; infinity of real units.
+        Number of states of a unit, or of its group; infinity for real units.
     rank : int array of shape (n_units,)
-        The state of its group in which a unit is on; -1 of a spin.
+        The state of its group in which a unit is on; -1 for units without a group.
     ends : boolean array of shape (n_units,)
-        Whether a unit is the last one of its group.
+        Whether a unit is the last of its group.
     """
 
     n_states: np.ndarray
@@ -49,7 +49,7 @@ def _chosen_alone(n_units: int, n_states: float) -> Choices:
 
 @dataclass(frozen=True)
 class Units:
-    """A kind of units; subclass it to add one."""
+    """A kind of units; subclass it to add a kind."""
 
     # Compiled functions know spins only.
     are_spins: ClassVar[bool] = False
@@ -57,15 +57,15 @@ class Units:
     are_even: ClassVar[bool] = True
 
     def log_partition(self, field: Any, backend: Any) -> Any:
-        """Γ(θ), summed over units, one float64 a row."""
+        """Return Γ(θ), summed over units, one float64 for each row."""
         raise NotImplementedError
 
     def log_partition_gain(self, field: Any, to: Any, start: Any, backend: Any) -> Any:
-        """Γ(to_i θ_i) - Γ(start_i θ_i) of each row i, summed over units: one float64 a row."""
+        """Return Γ(to_i θ_i) - Γ(start_i θ_i) of each row i, summed over units: float64."""
         raise NotImplementedError
 
     def log_partition_of_sums(self, rows: Any, columns: Any, backend: Any, dtype: str) -> Any:
-        """Γ(rows_a + columns_b), float64 of shape (A, B); see `sum_log_2cosh_of_sums`."""
+        """Return Γ(rows_a + columns_b), float64 of shape (A, B); see `sum_log_2cosh_of_sums`."""
         xp = backend.xp
         out = xp.empty((rows.shape[0], columns.shape[0]), dtype=xp.float64)
         for b in range(columns.shape[0]):
@@ -73,32 +73,32 @@ class Units:
         return out
 
     def mean(self, field: Any, backend: Any) -> Any:
-        """E[v | θ] of each row. The field's memory may be reused for it."""
+        """Return E[v | θ] of each row. The memory of the field may be reused."""
         raise NotImplementedError
 
     def field_of_mean(self, mean: Any, backend: Any) -> Any:
-        """Fields in which units have this mean, in one row or none."""
+        """Return the fields in which units have this mean, of shape (V,) or (1, V)."""
         raise NotImplementedError
 
     def sample(
         self, field: Any, backend: Any, stream: RandomStream, draw: int, first_row: int = 0
     ) -> Any:
-        """v ~ P(v | θ) of each row. The field's memory may be reused for it."""
+        """Draw v ~ P(v | θ) for each row. The memory of the field may be reused."""
         raise NotImplementedError
 
     def log_weights(self, v: Any, field: Any, backend: Any) -> Any:
-        """θ·v + log base(v), one float64 a row; the field may have one row that serves all."""
+        """Return θ·v + log base(v), one float64 for each row; the field may have a single row."""
         return backend.row_dots(v, field)
 
     def entropy(self, field: Any, counted: Any, backend: Any) -> Any:
-        """Γ(θ) - θ·Γ'(θ), summed over the units that are counted in each row: one float64 a row.
+        """Return Γ(θ) - θ·Γ'(θ), summed over the counted units of each row, one float64 a row.
 
         It is the entropy of independent units in these fields, relative to the base measure.
         """
         raise NotImplementedError
 
     def of(self, columns: np.ndarray) -> Units:
-        """The kind of a layer that these columns of this one make."""
+        """Return the kind of the layer that consists of these columns."""
         return self
 
     def of_rows(self, rows: slice) -> Units:
@@ -106,27 +106,27 @@ class Units:
         return self
 
     def inner_mean(self, mean: np.ndarray) -> np.ndarray:
-        """The mean of each unit, or one nearby where units in its field would never turn."""
+        """Return means, moved from the ends of their range so that units in their fields change."""
         return mean
 
     def variances(self, mean: Any, backend: Any) -> Any:
-        """Variances of units of these means, each a share of its variance in no field."""
+        """Return variances of units of these means, relative to their variances in no field."""
         raise NotImplementedError
 
     def real(self, n_units: int) -> np.ndarray:
-        """Which of so many units are real numbers, on a scale that can be chosen."""
+        """Return which of `n_units` units are real numbers, whose scale can be chosen."""
         return np.zeros(n_units, dtype=bool)
 
     def are_states(self, v: np.ndarray) -> bool:
-        """Whether rows are states of these units."""
+        """Return whether rows are states of these units."""
         raise NotImplementedError
 
     def neighbours(self, v: np.ndarray) -> np.ndarray:
-        """All states that differ from a state, of shape (V,), in a single unit or group."""
+        """Return all states that differ from a state, of shape (V,), in a single unit or group."""
         raise NotImplementedError
 
     def choices(self, n_units: int) -> Choices:
-        """What so many units choose from."""
+        """Return the states that `n_units` units choose from."""
         raise NotImplementedError
 
 
@@ -145,56 +145,56 @@ class Spins(Units):
     are_spins: ClassVar[bool] = True
 
     def log_partition(self, field: Any, backend: Any) -> Any:
-        """Σ_j log 2cosh θ_j."""
+        """Return Σ_j log 2cosh θ_j."""
         return backend.sum_log_2cosh(field)
 
     def log_partition_gain(self, field: Any, to: Any, start: Any, backend: Any) -> Any:
-        """Σ_j log [cosh(to θ_j) / cosh(start θ_j)]."""
+        """Return Σ_j log [cosh(to θ_j) / cosh(start θ_j)]."""
         return backend.sum_log_cosh_ratio(field, to, start)
 
     def log_partition_of_sums(self, rows: Any, columns: Any, backend: Any, dtype: str) -> Any:
-        """Σ_j log 2cosh(rows_aj + columns_bj)."""
+        """Return Σ_j log 2cosh(rows_aj + columns_bj)."""
         return backend.sum_log_2cosh_of_sums(rows, columns, dtype)
 
     def mean(self, field: Any, backend: Any) -> Any:
-        """Tanh θ."""
+        """Return tanh θ."""
         return backend.tanh(field)
 
     def field_of_mean(self, mean: Any, backend: Any) -> Any:
-        """The artanh of the mean."""
+        """Return the artanh of the mean."""
         return backend.xp.atanh(mean)
 
     def sample(
         self, field: Any, backend: Any, stream: RandomStream, draw: int, first_row: int = 0
     ) -> Any:
-        """+1 with probability σ(2θ), else -1."""
+        """Draw +1 with probability σ(2θ), else -1."""
         return backend.sample_spins(field, stream, draw, first_row)
 
     def entropy(self, field: Any, counted: Any, backend: Any) -> Any:
-        """Σ_j log 2cosh θ_j - θ_j tanh θ_j."""
+        """Return Σ_j log 2cosh θ_j - θ_j tanh θ_j."""
         xp = backend.xp
         a = xp.abs(xp.astype(field, xp.float64))
         e = xp.exp(-2.0 * a)
         return _sum_of_counted(xp.log1p(e) + 2.0 * a * e / (1.0 + e), counted, xp)
 
     def variances(self, mean: Any, backend: Any) -> Any:
-        """1 - m²."""
+        """Return 1 - m²."""
         return 1.0 - mean * mean
 
     def inner_mean(self, mean: np.ndarray) -> np.ndarray:
-        """Means no nearer to ±1 than `LARGEST_MEAN`."""
+        """Return means clipped to ±`LARGEST_MEAN`."""
         return np.clip(mean, -LARGEST_MEAN, LARGEST_MEAN)
 
     def are_states(self, v: np.ndarray) -> bool:
-        """Whether all are -1 or +1."""
+        """Return whether all are -1 or +1."""
         return bool(((v == 1) | (v == -1)).all())
 
     def neighbours(self, v: np.ndarray) -> np.ndarray:
-        """One for each spin, which is flipped."""
+        """Return one state for each spin, which is flipped."""
         return v * (1 - 2 * np.eye(v.size, dtype=v.dtype))
 
     def choices(self, n_units: int) -> Choices:
-        """Each of two states."""
+        """Return two states for each unit."""
         return _chosen_alone(n_units, 2.0)
 
 
@@ -211,55 +211,55 @@ class Gaussians(Units):
     """
 
     def log_partition(self, field: Any, backend: Any) -> Any:
-        """Σ_j θ_j²/2 + ½ log 2π."""
+        """Return Σ_j θ_j²/2 + ½ log 2π."""
         return 0.5 * backend.row_dots(field, field) + 0.5 * log(2.0 * pi) * field.shape[1]
 
     def log_partition_gain(self, field: Any, to: Any, start: Any, backend: Any) -> Any:
-        """Σ_j (to² - start²) θ_j²/2."""
+        """Return Σ_j (to² - start²) θ_j²/2."""
         return 0.5 * (to - start) * (to + start) * backend.row_dots(field, field)
 
     def mean(self, field: Any, backend: Any) -> Any:
-        """The field itself."""
+        """Return the field."""
         return field
 
     def field_of_mean(self, mean: Any, backend: Any) -> Any:
-        """The mean itself."""
+        """Return the mean."""
         return mean
 
     def sample(
         self, field: Any, backend: Any, stream: RandomStream, draw: int, first_row: int = 0
     ) -> Any:
-        """θ + N(0, 1)."""
+        """Draw θ + N(0, 1)."""
         return backend.sample_gaussians(field, stream, draw, first_row)
 
     def log_weights(self, v: Any, field: Any, backend: Any) -> Any:
-        """Σ_j θ_j v_j - v_j²/2."""
+        """Return Σ_j θ_j v_j - v_j²/2."""
         return backend.row_dots(v, field) - 0.5 * backend.row_dots(v, v)
 
     def entropy(self, field: Any, counted: Any, backend: Any) -> Any:
-        """Σ_j ½ log 2π - θ_j²/2."""
+        """Return Σ_j ½ log 2π - θ_j²/2."""
         xp = backend.xp
         theta = xp.astype(field, xp.float64)
         return _sum_of_counted(0.5 * log(2.0 * pi) - 0.5 * theta * theta, counted, xp)
 
     def variances(self, mean: Any, backend: Any) -> Any:
-        """One, whatever the mean."""
+        """Return ones, for any mean."""
         return backend.xp.ones_like(mean)
 
     def real(self, n_units: int) -> np.ndarray:
-        """All of them."""
+        """Return True for each unit."""
         return np.ones(n_units, dtype=bool)
 
     def are_states(self, v: np.ndarray) -> bool:
-        """Whether all are finite."""
+        """Return whether all are finite."""
         return bool(np.isfinite(v).all())
 
     def neighbours(self, v: np.ndarray) -> np.ndarray:
-        """None: there is no next number."""
+        """Return no states: a real number has no neighbours."""
         return np.empty((0, v.size), dtype=v.dtype)
 
     def choices(self, n_units: int) -> Choices:
-        """Each of infinitely many states."""
+        """Return infinitely many states for each unit."""
         return _chosen_alone(n_units, np.inf)
 
 
@@ -270,7 +270,7 @@ class Categories(Units):
     Parameters
     ----------
     sizes : tuple of int
-        How many units each group has, in the order of the columns.
+        Number of units in each group, in the order of the columns.
 
     Examples
     --------
@@ -284,38 +284,38 @@ class Categories(Units):
     are_even: ClassVar[bool] = False
 
     def log_partition(self, field: Any, backend: Any) -> Any:
-        """The logsumexp of each group, summed."""
+        """Return the sum of the groups' logsumexp."""
         return backend.sum_log_sum_exp(field, self.sizes)
 
     def log_partition_gain(self, field: Any, to: Any, start: Any, backend: Any) -> Any:
-        """The logsumexp of each group at one β less that at the other, summed."""
+        """Return the sum of the groups' logsumexp at one β less that at the other."""
         to, start = (backend.xp.astype(beta, field.dtype)[:, None] for beta in (to, start))
         at_end = backend.sum_log_sum_exp(to * field, self.sizes)
         return at_end - backend.sum_log_sum_exp(start * field, self.sizes)
 
     def mean(self, field: Any, backend: Any) -> Any:
-        """The softmax of each group."""
+        """Return the softmax of each group."""
         return backend.softmax(field, self.sizes)
 
     def field_of_mean(self, mean: Any, backend: Any) -> Any:
-        """The logarithm of the mean."""
+        """Return the logarithm of the mean."""
         return backend.xp.log(mean)
 
     def sample(
         self, field: Any, backend: Any, stream: RandomStream, draw: int, first_row: int = 0
     ) -> Any:
-        """One of each group, with probabilities that are the means."""
+        """Draw one unit of each group, with the means as probabilities."""
         return backend.sample_categories(field, self.sizes, stream, draw, first_row)
 
     def entropy(self, field: Any, counted: Any, backend: Any) -> Any:
-        """-Σ p log p, units being counted in whole groups."""
+        """Return -Σ p log p; units of a group are all counted or none."""
         xp = backend.xp
         p = self.mean(xp.astype(field, xp.float64), backend)
         some = xp.where(p > 0.0, p, xp.ones_like(p))
         return _sum_of_counted(-some * xp.log(some), counted, xp)
 
     def of(self, columns: np.ndarray) -> Units:
-        """The groups that the columns are of; ValueError if they are not whole ones."""
+        """Return the groups of the columns; raise ValueError if groups are not whole."""
         is_in = np.zeros(sum(self.sizes), dtype=bool)
         is_in[columns] = True
         shares = [is_in[group].mean() for group in self._groups()]
@@ -325,24 +325,24 @@ class Categories(Units):
         return Categories(tuple(size for size, share in pairs if share))
 
     def variances(self, mean: Any, backend: Any) -> Any:
-        """m (1 - m) over (1/k) (1 - 1/k), in groups of k units."""
+        """Return m (1 - m) / [(1/k) (1 - 1/k)], in groups of k units."""
         sizes = np.repeat(self.sizes, self.sizes).astype(np.float64)
         in_no_field = np.maximum(sizes - 1.0, 1.0) / (sizes * sizes)
         return mean * (1.0 - mean) / backend.constant(in_no_field)
 
     def inner_mean(self, mean: np.ndarray) -> np.ndarray:
-        """Means with a small share of equal ones in each group."""
+        """Return means mixed with a small share of equal means in each group."""
         equal = np.concatenate([np.full(size, 1.0 / size) for size in self.sizes])
         return LARGEST_MEAN * mean + (1.0 - LARGEST_MEAN) * equal
 
     def are_states(self, v: np.ndarray) -> bool:
-        """Whether all are 0 or 1, and one of each group is 1."""
+        """Return whether all are 0 or 1, and one of each group is 1."""
         is_on = v == 1
         one_each = all((is_on[:, group].sum(axis=1) == 1).all() for group in self._groups())
         return bool(one_each and (is_on | (v == 0)).all())
 
     def neighbours(self, v: np.ndarray) -> np.ndarray:
-        """One for each unit that is zero, which becomes that of its group."""
+        """Return one state for each unit that is off, which becomes the one of its group."""
         off = np.flatnonzero(v == 0)
         group = np.repeat(np.arange(len(self.sizes)), self.sizes)
         changed = np.where(group[None, :] == group[off, None], 0, v[None, :]).astype(v.dtype)
@@ -350,13 +350,13 @@ class Categories(Units):
         return changed
 
     def choices(self, n_units: int) -> Choices:
-        """Each group of as many as it has units."""
+        """Return as many states for each group as it has units."""
         n_states = np.repeat(np.array(self.sizes, dtype=np.float64), self.sizes)
         rank = np.concatenate([np.arange(size) for size in self.sizes])
         return Choices(n_states, rank, rank == n_states - 1)
 
     def _groups(self) -> Iterator[slice]:
-        """The columns of each group."""
+        """Yield the columns of each group."""
         for start, stop in pairwise(accumulate(self.sizes, initial=0)):
             yield slice(start, stop)
 

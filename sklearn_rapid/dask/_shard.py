@@ -8,7 +8,6 @@ scheduler or the client. The worker at the root makes the step.
 from __future__ import annotations
 
 import asyncio
-import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -19,7 +18,6 @@ import numpy as np
 from distributed import get_worker
 
 from sklearn_rapid.backends import RandomStream, get_backend
-from sklearn_rapid.dask._memory import give_freed_memory_back, keep_freed_memory
 from sklearn_rapid.machine.couplings import Arrays, Couplings
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.tables.encoder import Encoder
@@ -118,8 +116,6 @@ class Shard:
         self.encoder = replace(settings.encoder, backend=self.backend)
         # Not the worker's event loop, which has messages to pass on meanwhile.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sklearn_rapid")
-        if keep_freed_memory():
-            weakref.finalize(self, give_freed_memory_back)
         self.children: list[Any] = []
         self.held: list[tuple[HeldRows, np.ndarray]] = []
         self.state: TrainingState | None = None

@@ -1,4 +1,4 @@
-"""Data sets on which Boltzmann machines are tried: bars, MNIST, the density benchmark."""
+"""Data sets for Boltzmann machines: bars and stripes, MNIST, the density benchmark."""
 
 from sklearn_rapid.datasets._bars import (
     make_bars,

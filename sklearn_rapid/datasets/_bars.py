@@ -1,4 +1,4 @@
-"""Images of bars, and of bars and stripes; a split that keeps negatives together."""
+"""Make images of bars and of stripes, and split images so that negatives stay together."""
 
 import math
 from numbers import Integral, Real
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_array, check_random_state
 
-# Here the 2**20 images of 400 pixels fill 400 MiB, and each further step more than doubles that.
+# At this side, 2**20 images of 400 pixels fill 400 MiB; each further pixel more than doubles that.
 _LARGEST_SIDE = 20
 
 
@@ -124,8 +124,8 @@ def train_test_split_by_negation(
         Dense images in {0, 1} or in {-1, +1}.
     test_size : float or int, default=0.25
         Rows of the test set: a fraction in (0, 1), rounded up, or a number from 1 to n_samples - 1.
-        Groups are tried in random order and taken where they still fit, so that fewer rows result
-        where groups do not add up (pairs cannot give an odd number).
+        Groups are taken in random order if they still fit, so that the set is smaller where groups
+        do not add up to it (pairs cannot give an odd number).
     random_state : int, RandomState instance or None, default=None
         Determines the choice and the order of the rows. An int makes the result reproducible.
 
@@ -168,7 +168,7 @@ def train_test_split_by_negation(
             f"the size of the smallest group of an image, its negative and their duplicates"
         )
 
-    # A new order: sides taken in the order of X would keep what is alike together in a batch.
+    # A random order: in the order of X, batches would have rows that are alike.
     order = random_state.permutation(len(X))
     row_in_test = in_test[groups[order]]
     return X[order[~row_in_test]], X[order[row_in_test]]
@@ -199,7 +199,7 @@ def _negation_groups(X: NDArray) -> NDArray:
         row, column = np.argwhere(unknown)[0]
         got = f"{X[row, column]} in row {row}, column {column}"
         raise ValueError(f"X must be in {{0, 1}} or in {{-1, +1}}, got {got}")
-    # Of an image and its negative, exactly one has its first pixel off: it stands for both.
+    # Of an image and its negative, exactly one has its first pixel off: it represents both.
     representative = np.packbits(on ^ on[:, :1], axis=1)
     keys = representative.view(np.dtype((np.void, representative.shape[1]))).ravel()
     return np.unique(keys, return_inverse=True)[1]

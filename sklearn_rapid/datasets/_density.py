@@ -1,4 +1,4 @@
-"""The binary sets on which density estimators are compared."""
+"""Fetch the binary data sets on which density estimators are compared."""
 
 import os
 from pathlib import Path
@@ -16,7 +16,7 @@ _URL = (
     "https://raw.githubusercontent.com/UCLA-StarAI/Density-Estimation-Datasets/master/datasets/"
     "{name}/{name}.{part}.data"
 )
-# Columns, and rows of each part, where they are known for certain.
+# Columns, and rows of each part, of sets whose shapes are known.
 _SHAPES = {
     "accidents": (111, (12758, 1700, 2551)),
     "bbc": (1058, (1670, 225, 330)),
@@ -27,7 +27,7 @@ _SHAPES = {
     "nltcs": (16, (16181, 2157, 3236)),
     "plants": (69, (17412, 2321, 3482)),
 }
-# Bytes of a file, where its shape is not known: ten times as many as those above have.
+# Most bytes of a file of unknown shape: ten times those of the sets above.
 _LARGEST_FILE = 2**28
 _OTHER_NAMES = (
     *("ad", "adult", "baudio", "bnetflix", "book", "c20ng", "connect4", "cr52", "cwebkb", "kdd"),
@@ -45,11 +45,11 @@ def fetch_density_benchmark(
     *,
     download_if_missing: bool = True,
 ) -> Bunch:
-    """Load a set of the benchmark of binary density estimation, in the splits that everybody uses.
+    """Load a set of the benchmark of binary density estimation, in its published splits.
 
-    One fits on `train`, chooses on `valid` and reports the mean log-likelihood of `test`, in nats.
-    The three files are read from ``data_home/density/NAME/NAME.PART.data``, plain or with ``.gz``:
-    rows of zeros and ones with commas in between. Those that are not there are downloaded and kept.
+    Fit on `train`, choose on `valid`, and report the mean log-likelihood of `test` in nats. The
+    three files are read from ``data_home/density/NAME/NAME.PART.data``, plain or with ``.gz``: rows
+    of zeros and ones separated by commas. Missing files are downloaded and kept.
 
     Parameters
     ----------
@@ -57,8 +57,8 @@ def fetch_density_benchmark(
         The set: "accidents", "ad", "adult", "baudio" (audio), "bbc", "bnetflix" (Netflix),
         "book", "c20ng", "connect4", "cr52", "cwebkb", "dna", "jester", "kdd", "kosarek",
         "moviereview", "msnbc", "msweb", "mushrooms", "nips", "nltcs", "ocr_letters", "plants",
-        "pumsb_star", "rcv1", "tmovie" (EachMovie), "tretail", "voting"; or one of your own that
-        has its files there.
+        "pumsb_star", "rcv1", "tmovie" (EachMovie), "tretail", "voting"; or a set of your own with
+        its files there.
     data_home : str, path-like or None, default=None
         Folder for data sets. None is scikit-learn's: the environment variable
         ``SCIKIT_LEARN_DATA``, else ``~/scikit_learn_data``.
@@ -69,15 +69,14 @@ def fetch_density_benchmark(
     -------
     benchmark : :class:`~sklearn.utils.Bunch`
         ``train``, ``valid``, ``test``, uint8 arrays of shape (n_rows, n_columns) in {0, 1};
-        ``name``, str; ``source``, str: where the set is from.
+        ``name``, str; ``source``, str: the origin of the set.
 
     Raises
     ------
     OSError
-        If a file is missing and is not to be, or cannot be, downloaded.
+        If a file is missing and may not or cannot be downloaded.
     ValueError
-        If the name is unknown, or a file is damaged: it names the file, what was got and what is
-        wanted.
+        If the name is unknown, or a file is damaged: the error names the file and the damage.
 
     References
     ----------
@@ -133,7 +132,7 @@ def _download(folder: Path, name: str, part: str) -> Path:
 
 
 def _largest_files(name: str) -> dict[str, int]:
-    """Bytes that each part may have: a digit and a comma a value, and two to end each line."""
+    """Return the most bytes of each part: a digit and a comma a value, and two to end each line."""
     if name not in _SHAPES:
         return dict.fromkeys(_PARTS, _LARGEST_FILE)
     width, n_rows = _SHAPES[name]
@@ -141,7 +140,7 @@ def _largest_files(name: str) -> dict[str, int]:
 
 
 def _read_rows(path: Path, largest: int) -> NDArray:
-    """Return the rows of a file: one digit, one comma, one digit, ..., as bytes."""
+    """Return the rows of a file in which digits and commas alternate."""
     content = read_bytes(path, largest)
     if len(content) > largest:
         raise ValueError(f"{path}: got more than {largest} bytes, wanted no more")
@@ -165,7 +164,7 @@ def _read_rows(path: Path, largest: int) -> NDArray:
 
 
 def _check_shapes(name: str, parts: dict[str, NDArray], paths: dict[str, Path]) -> None:
-    """Raise ValueError for a part that has lost rows or is from another set."""
+    """Raise ValueError for a part that lacks rows or is from another set."""
     width, n_rows = _SHAPES.get(name, (parts["train"].shape[1], (None, None, None)))
     for (part, rows), wanted in zip(parts.items(), n_rows, strict=True):
         if rows.shape[1] != width:

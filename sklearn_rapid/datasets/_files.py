@@ -1,4 +1,4 @@
-"""Files as they are found: plain, or compressed by gzip."""
+"""Read files, plain or compressed by gzip."""
 
 import gzip
 import zlib
@@ -6,10 +6,9 @@ from pathlib import Path
 
 
 def read_bytes(path: Path, largest: int) -> bytes:
-    """Return what is in a file, decompressed if its name ends with ``.gz``.
+    """Return the bytes of a file, decompressed if its name ends with ``.gz``.
 
-    Of a file that has more than `largest` bytes, one more: small ones can be decompressed to any
-    size.
+    At most `largest` + 1 bytes are read: small files can be decompressed to any size.
     """
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:

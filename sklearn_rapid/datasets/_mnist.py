@@ -1,4 +1,4 @@
-"""MNIST's handwritten digits, from local files or OpenML."""
+"""Fetch MNIST's handwritten digits, from local files or OpenML."""
 
 import math
 import os
@@ -34,7 +34,7 @@ def fetch_mnist(
     download_if_missing: bool = True,
     return_X_y: bool = False,
 ) -> Bunch | tuple[NDArray, NDArray]:
-    """Load the MNIST handwritten digits, from local IDX files or else from OpenML.
+    """Load the MNIST handwritten digits from local IDX files, or from OpenML.
 
     The four published files (``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``,
     ``t10k-images-idx3-ubyte``, ``t10k-labels-idx1-ubyte``) are read from ``data_home/mnist`` if
@@ -65,7 +65,7 @@ def fetch_mnist(
     OSError
         If a file is missing and `download_if_missing` is False, or if the download fails.
     ValueError
-        If a file is corrupt, or is not MNIST's: it names the file, what was got and what is wanted.
+        If a file is corrupt or is not MNIST's: the error names the file and the damage.
 
     References
     ----------

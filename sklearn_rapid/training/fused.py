@@ -22,10 +22,10 @@ from sklearn_rapid.backends.fused import (
     SIGN,
     Averages,
     Draws,
+    FusedUpdates,
     Parameters,
     Settings,
     Source,
-    Stretch,
 )
 from sklearn_rapid.machine.couplings import DenseCouplings, PatternCouplings
 from sklearn_rapid.training.chains import NO_CHAINS, Chains
@@ -45,8 +45,8 @@ from sklearn_rapid.training.steps.step_length import (
     SMALLEST_CURVATURE,
 )
 
-# The work of a stretch, in multiply-adds: compiled code hears no interrupts.
-STRETCH_PRODUCTS = 2e9
+# Multiply-adds in a call of fused updates: compiled code hears no interrupts.
+LARGEST_CALL = 2e9
 
 NO_MATRIX, NO_VECTOR = np.empty((0, 0), dtype=np.float32), np.empty(0, dtype=np.float32)
 PROJECTIONS = {None: NO_PROJECTION, "sign": SIGN, "clip": CLIP}
@@ -62,9 +62,9 @@ def n_at_once(trainer: Any, state: Any) -> int:
     n_model = _n_states(steps, machine.couplings, batch_size, chains)
     largest_part = PART_BYTES // (4 * (machine.n_visible + machine.n_hidden))
     products = _n_products(machine.couplings, steps.n, batch_size, n_model)
-    if batch_size + n_model > largest_part or products > STRETCH_PRODUCTS:
+    if batch_size + n_model > largest_part or products > LARGEST_CALL:
         return 0
-    n = int(STRETCH_PRODUCTS / products)
+    n = int(LARGEST_CALL / products)
     return min(max(1, n), phase.n_updates_before_look(chains))
 
 
@@ -101,7 +101,7 @@ def make(
     n_model = _n_states(steps, machine.couplings, trainer.batch_size, chains)
     spacing = n_data_draws + n_draws(phase)
     key0, key1 = stream.key
-    stretch = Stretch(
+    updates = FusedUpdates(
         data=data,
         parameters=_parameters(machine.parameters),
         velocity=_parameters(velocity),
@@ -117,9 +117,9 @@ def make(
         n_products=_n_products(machine.couplings, steps.n, trainer.batch_size, n_model),
     )
     state.is_whole = False
-    machine.backend.run_stretch(stretch)
+    machine.backend.run_fused_updates(updates)
     stream.reserve(spacing * n_updates)
-    _keep(state, phase, chains, stretch, velocity)
+    _keep(state, phase, chains, updates, velocity)
     state.is_whole = True
 
 
@@ -133,7 +133,7 @@ def _can_be_told(trainer: Any, machine: Any) -> bool:
         and trainer.projection.unit == 1.0
         and type(machine.couplings) in (DenseCouplings, PatternCouplings)
         and machine.has_spins_only
-        and machine.backend.makes_stretches(machine.visible_bias.dtype)
+        and machine.backend.fuses_updates(machine.visible_bias.dtype)
         and all(p.dtype == np.float32 and p.flags.carray for p in machine.parameters.values())
     )
 
@@ -269,9 +269,11 @@ def _are_changes_cheaper_by_rows(trainer: Any, couplings: Any, n_data: int, n_mo
     return is_told_by_rows and (n_data + n_model) * (n_visible + n_hidden) < n_visible * n_hidden
 
 
-def _keep(state: Any, phase: Any, chains: Any, stretch: Stretch, velocity: dict[str, Any]) -> None:
+def _keep(
+    state: Any, phase: Any, chains: Any, updates: FusedUpdates, velocity: dict[str, Any]
+) -> None:
     """Put what has changed, but for the parameters, into the state."""
-    source, averages = stretch.source, stretch.averages
+    source, averages = updates.source, updates.averages
     state.visible_offset = averages.visible_offset
     state.n_rows, state.n_updates = (int(n) for n in averages.counts[:2])
     if averages.counts[2]:

@@ -346,9 +346,8 @@ def test_products_of_integers_are_exact(n_rows, shape, transposed):
     x = rng.integers(-4, 5, size=(n_rows, shape[0])).astype(np.float32)
     matrix = rng.integers(-4, 5, size=shape).astype(np.float32)
     out = np.full((n_rows, shape[1]), np.nan, dtype=np.float32)
-    none = np.empty((0, 0), dtype=np.float32)
     given = np.ascontiguousarray(matrix.T) if transposed else matrix
-    pipelines.product(x, given, transposed, none, False, none, out)
+    pipelines.matrix_product(x, given, transposed, out)
     np.testing.assert_array_equal(out, x @ matrix)
 
 
@@ -517,12 +516,12 @@ def test_scratch_space_is_reused_by_its_thread_alone():
     assert not np.shares_memory(first, backend.scratch("a", (4, 5), np.float32))
 
 
-# --- stretches of steps -----------------------------------------------------------------------
+# --- chains in several calls -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("is_clamped", [False, True])
-def test_chains_do_not_depend_on_their_stretches(monkeypatch, dtype, is_clamped):
+def test_chains_do_not_depend_on_how_steps_are_split(monkeypatch, dtype, is_clamped):
     backend = get_backend("numba", n_threads=2)
     (up, *_), (down, *_) = (
         make_map(backend, (20, 30), dtype=dtype),
@@ -537,7 +536,6 @@ def test_chains_do_not_depend_on_their_stretches(monkeypatch, dtype, is_clamped)
 
     def chains():
         yield backend.gibbs(v, up, down, 7, stream, 2, free)
-        yield backend.anneal(150, up, down, base, np.linspace(0.0, 1.0, 8), stream, 2)
         yield from backend.temper(
             v, up, down, base, betas, 7, stream, 2,
             parity=1, origin=origin, arrivals=arrivals, free=free,
@@ -545,24 +543,24 @@ def test_chains_do_not_depend_on_their_stretches(monkeypatch, dtype, is_clamped)
 
     with backend.running():
         whole = list(chains())
-        assert len(backend.stretches(7, slice(0, 150), up, down)) == 1
-        for n_steps, n_stretches in ((1, 7), (2, 4), (3, 3)):
+        assert len(backend.split_steps(7, slice(0, 150), up, down)) == 1
+        for n_steps, n_calls in ((1, 7), (2, 4), (3, 3)):
             monkeypatch.setattr(
                 _numba.NumbaBackend,
-                "stretches",
+                "split_steps",
                 lambda self, n, *_, k=n_steps: [slice(i, min(i + k, n)) for i in range(0, n, k)],
             )
-            assert len(backend.stretches(7)) == n_stretches
+            assert len(backend.split_steps(7)) == n_calls
             for got, expected in zip(chains(), whole, strict=True):
                 np.testing.assert_array_equal(got, expected)
 
 
-def test_stretches_are_short_where_steps_are_long():
+def test_calls_have_few_steps_where_steps_are_long():
     """A tenth of a second or so: ten billion multiply-adds a second are not much."""
     backend = get_backend("numba")
     up, _, _ = make_map(backend, (1000, 2000))
     down, _, _ = make_map(backend, (2000, 1000))
-    stretches = backend.stretches(1000, slice(0, 500), up, down)
-    assert [s.start for s in stretches] == [0, *(s.stop for s in stretches[:-1])]
-    assert stretches[-1].stop == 1000
-    assert max(s.stop - s.start for s in stretches) * 500 * 4e6 < 3e9
+    calls = backend.split_steps(1000, slice(0, 500), up, down)
+    assert [s.start for s in calls] == [0, *(s.stop for s in calls[:-1])]
+    assert calls[-1].stop == 1000
+    assert max(s.stop - s.start for s in calls) * 500 * 4e6 < 3e9

@@ -392,9 +392,9 @@ def test_gradient_without_biases(backend, layers):
 @pytest.mark.parametrize("phase", [PersistentContrastiveDivergence(2), ParallelTempering()])
 def test_chains_start_as_units_of_their_kind(backend, layers, phase):
     machine, exact = make(layers, backend, dtype="float32")
-    states = phase.start(machine, 50, RandomStream(1))
-    states = states.ladder.states if isinstance(phase, ParallelTempering) else states
-    states = backend.to_numpy(states)
+    chains = phase.start(machine, 50, RandomStream(1))
+    chains = chains.ladder if isinstance(phase, ParallelTempering) else chains
+    states = backend.to_numpy(chains.states)
     if exact.visible == "gaussians":
         assert len(np.unique(states)) == states.size
     elif exact.visible == "spins":

@@ -56,7 +56,6 @@ def report_products(n=1000):
 
 def report_small_products():
     """Products with a matrix that fits into the second-level cache, one thread."""
-    none = np.empty((0, 0), dtype=np.float32)
     print("\nGFLOP/s of X W and H Wᵀ, W 784 x 256, one thread: ours, NumPy's")
     weights = couplings(784, 256).weights
     with blas.single_threaded_blas():
@@ -67,8 +66,8 @@ def report_small_products():
                 matrix = weights.T if is_transposed else weights
                 out = np.empty((n, matrix.shape[1]), dtype=np.float32)
                 for multiply in (
-                    lambda x=x, t=is_transposed, out=out: pipelines.product(
-                        x, weights, t, none, False, none, out
+                    lambda x=x, t=is_transposed, out=out: pipelines.matrix_product(
+                        x, weights, t, out
                     ),
                     lambda x=x, matrix=matrix, out=out: np.matmul(x, matrix, out=out),
                 ):

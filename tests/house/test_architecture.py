@@ -39,7 +39,7 @@ LONG = {
     "training.trainer": 455,
 }
 ONLY_IMPORTERS = {
-    "numba": {"backends.compiled.compiler", "backends.compiled.fused.parties"},
+    "numba": {"backends.compiled.compiler", "backends.compiled.fused.barrier"},
     "cupy": {"backends.gpu.backend"},
     "dask": {"dask._lazy", "dask._rows"},
     "distributed": {

@@ -1,6 +1,6 @@
-"""The fast backend on CPUs: BLAS, and kernels that Numba compiles.
+"""The fast backend on CPUs: BLAS, and kernels compiled by Numba.
 
-`backend` puts it together. `spins` and `units` are kernels of a block of rows, made of `random` and
-`elementary`; `linear` of whole arrays, `pipelines` products and kernels in turn; `fused` makes many
-updates in one call; `compiler` and `arguments` stand between Numba and all of these.
+`backend` is its class. `spins` and `units` hold kernels of a block of rows, which use `random` and
+`elementary`; `linear` kernels of whole arrays; `pipelines` products and kernels in turn; `fused`
+many updates in one call. `compiler` and `arguments` adapt all of these to Numba.
 """

@@ -1,68 +1,72 @@
-"""What compiled functions are handed: arrays in one layout and type, maps, names of draws.
+"""Arguments of compiled functions: arrays in one layout and type, and maps.
 
-A compiled function is compiled once for each type of its arguments, and read-only arrays are of
-another type. So arrays are copied that cannot be written to (memory-mapped ones, say); what is
-computed must not depend on it.
+A function is compiled for each type of its arguments, and read-only arrays have another type. So
+read-only arrays (memory-mapped ones, say) are copied; results must not depend on it.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from sklearn_rapid.backends.affine import Affine
-from sklearn_rapid.backends.random import WORD, RandomStream
 
-f32, u32 = np.float32, np.uint32
+f32 = np.float32
 
 NO_MATRIX = np.empty((0, 0), dtype=f32)
 ALL_FREE = np.empty((0, 0), dtype=bool)
 
 
+class CompiledMap(NamedTuple):
+    """An `Affine` map for compiled code: matrices in row-major order, maybe to be transposed.
+
+    An empty second matrix stands for None.
+    """
+
+    first: Any
+    is_first_transposed: bool
+    second: Any
+    is_second_transposed: bool
+    scale: Any
+    bias: Any
+
+
 @lru_cache(maxsize=64)
 def ones(n: int) -> np.ndarray:
-    """A vector of ones, not to be written to."""
+    """Return a vector of ones, not to be written to."""
     return np.ones(n, dtype=f32)
 
 
 def is_plain(a: np.ndarray) -> bool:
-    """Whether the compiled kernels know the array's type and layout: float32, in row-major order.
-
-    They take the array itself, or if need be a copy of it (`writeable`).
-    """
+    """Return whether kernels take the array (or a copy, see `writeable`): row-major float32."""
     return a.dtype == f32 and a.flags.c_contiguous
 
 
 def writeable(a: np.ndarray) -> np.ndarray:
-    """The array itself in row-major order, or a copy if it is not, or cannot be written to."""
+    """Return the array if it is row-major and writeable, else a copy that is."""
     return a if a.flags.carray else a.copy()
 
 
 def is_compiled(x: np.ndarray, *maps: Affine) -> bool:
-    """Whether the pipelines take rows and maps: all in float32, to spins, with one bias."""
+    """Return whether pipelines take rows and maps: float32, to spins, with one bias."""
     are_plain = all(a.bias.dtype == f32 and a.units.are_spins and not a.is_by_row for a in maps)
     return x.dtype == f32 and are_plain
 
 
-def clamps(free: Any) -> np.ndarray:
-    """Which spins are drawn, as the pipelines take it: empty if all are."""
+def free_or_all(free: Any) -> np.ndarray:
+    """Return the array of spins to draw, True where not clamped; empty if none is clamped."""
     return ALL_FREE if free is None else writeable(free)
 
 
-def name_of(stream: RandomStream, draw: int, first_row: int) -> tuple:
-    """Of a draw and the first of its rows, as kernels take it."""
-    k0, k1 = stream.key
-    return u32(k0), u32(k1), u32(draw & WORD), u32(draw >> 32), u32(first_row)
-
-
-def compilable(affine: Affine) -> tuple:
-    """A map as the pipelines take it: matrices in row-major order, whether to transpose them."""
+def compiled_map(affine: Affine) -> CompiledMap:
+    """Return the map as compiled functions take it, kept with the map."""
     made = affine.kept.get("numba")
     if made is None:
         second = (NO_MATRIX, False) if affine.second is None else _row_major(affine.second)
-        made = *_row_major(affine.first), *second, f32(affine.scale), writeable(affine.bias)
+        scale, bias = f32(affine.scale), writeable(affine.bias)
+        made = CompiledMap(*_row_major(affine.first), *second, scale, bias)
         affine.kept["numba"] = made
     return made
 

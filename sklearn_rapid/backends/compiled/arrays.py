@@ -1,7 +1,7 @@
-"""The fast backend's arrays: products and sums of whole phases, updates in place, spins.
+"""Arrays of the fast backend: products and sums of whole phases, updates in place, spins.
 
-Arrays in float32 and row-major order go to compiled functions, blocks of rows to several threads;
-others take the reference's own path.
+Row-major arrays in float32 go to compiled functions, blocks of rows to several threads; other
+arrays go through the reference's code.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import numpy as np
 
 from sklearn_rapid.backends import threads
 from sklearn_rapid.backends.compiled import linear, pipelines, spins
-from sklearn_rapid.backends.compiled.arguments import is_plain, name_of, ones, writeable
-from sklearn_rapid.backends.random import RandomStream, check_rows
+from sklearn_rapid.backends.compiled.arguments import is_plain, ones, writeable
+from sklearn_rapid.backends.random import RandomStream, check_rows, name_of
 from sklearn_rapid.backends.reference.arrays import NumpyBackend
 from sklearn_rapid.backends.threads import SharedRows, row_blocks
 
@@ -22,26 +22,27 @@ f32 = np.float32
 
 # A small product of a transposed matrix is faster on a copy in row-major order, up to here.
 LARGEST_COPIED = 64
-# What a pass over an element that is not in a near cache costs, and drawing a spin, in
-# multiply-adds of a product.
+# Costs of a pass over an element outside of near caches, and of drawing a spin, in multiply-adds of
+# a product.
 PRODUCTS_PER_ELEMENT, PRODUCTS_PER_SPIN = 30, 100
-# Types of data that are read as they are: a compiled function for each.
+# Types of data that compiled code compares: a function for each.
 COMPARED = (np.dtype(bool), np.dtype("uint8"), np.dtype("float32"), np.dtype("float64"))
 
 
 class CompiledArrays(SharedRows, NumpyBackend):
-    """What the fast backend does with arrays as a whole."""
+    """Operations of the fast backend on whole arrays."""
 
     # --- products and sums of a whole phase ---------------------------------------------
 
     def matmul(self, a: np.ndarray, b: np.ndarray, add_to: Any = None) -> np.ndarray:
-        """The matrix product, rows or columns of the result shared out among threads."""
+        """Return the matrix product, with rows or columns of it shared out among threads."""
         (n_rows, n_inner), n_columns = a.shape, b.shape[1]
         is_small = n_rows * n_inner * n_columns < threads.SMALLEST_SHARED_WORK
         out = np.empty((n_rows, n_columns), dtype=a.dtype) if add_to is None else add_to
         is_cheap_to_copy = a.flags.c_contiguous or n_inner <= LARGEST_COPIED
         if is_small and add_to is None and is_cheap_to_copy and a.dtype == f32 and is_plain(b):
-            return pipelines.multiply(writeable(a), writeable(b), out)
+            pipelines.matrix_product(writeable(a), writeable(b), False, out)
+            return out
         if is_small:
             return super().matmul(a, b, add_to)
 
@@ -60,13 +61,13 @@ class CompiledArrays(SharedRows, NumpyBackend):
         return out
 
     def dot(self, a: np.ndarray, b: np.ndarray) -> Any:
-        """The sum of all products of elements, accumulated in float64: a number or 0-d array."""
+        """Return Σ a_ij b_ij, accumulated in float64: a number or 0-d array."""
         if is_plain(a) and is_plain(b):
             return linear.dot(writeable(a).reshape(-1), writeable(b).reshape(-1))
         return super().dot(a, b)
 
     def row_dots(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """Σ_j a_ij b_ij, one float64 a row; b may have one row that serves all."""
+        """Return Σ_j a_ij b_ij, one float64 for each row; b may have a single row."""
         if not (is_plain(a) and is_plain(b)):
             return super().row_dots(a, b)
         out = np.empty(a.shape[0])
@@ -74,7 +75,7 @@ class CompiledArrays(SharedRows, NumpyBackend):
         return out
 
     def column_sums(self, x: np.ndarray, weights: Any = None) -> np.ndarray:
-        """Σ_i weights_i x_ij, one float64 a column; without weights, the plain sum."""
+        """Return Σ_i weights_i x_ij, one float64 for each column; without weights, the sum."""
         if not is_plain(x):
             return super().column_sums(x, weights)
         n_rows, width = x.shape
@@ -133,19 +134,15 @@ class CompiledArrays(SharedRows, NumpyBackend):
         self._for_elements(work, p)
 
     def _for_elements(self, work: Callable[[slice], None], p: np.ndarray) -> None:
-        """Apply `work`, which takes little time an element, to rows of p."""
+        """Apply `work`, cheap for an element, to rows of p."""
         if p.size * PRODUCTS_PER_ELEMENT < threads.SMALLEST_SHARED_WORK:
             work(slice(0, p.shape[0]))
         else:
             width = p.size // p.shape[0]
             self.for_row_blocks(work, p.shape[0], PRODUCTS_PER_ELEMENT * width)
 
-    def clip(self, p: np.ndarray, bound: float) -> None:
-        """Clip p to [-bound, bound], in place."""
-        np.clip(p, -bound, bound, out=p)
-
     def spins_of(self, is_on: np.ndarray, dtype: str) -> np.ndarray:
-        """+1 where `is_on`, -1 elsewhere."""
+        """Return +1 where `is_on`, -1 elsewhere."""
         if dtype != "float32":
             return super().spins_of(is_on, dtype)
         out = np.empty(is_on.shape, dtype=f32)
@@ -153,10 +150,10 @@ class CompiledArrays(SharedRows, NumpyBackend):
         return out
 
     def spins_of_rows(self, X: np.ndarray, rows: Any, threshold: float, dtype: str) -> np.ndarray:
-        """Rows of a host array, by number or slice, as spins: +1 above the threshold."""
+        """Return rows of a host array, by number or slice, as spins: +1 above the threshold."""
         X = np.asarray(X)
-        is_told = dtype == "float32" and X.flags.carray and X.dtype in COMPARED
-        if isinstance(rows, slice) or not is_told:
+        is_taken = dtype == "float32" and X.flags.carray and X.dtype in COMPARED
+        if isinstance(rows, slice) or not is_taken:
             return super().spins_of_rows(X, rows, threshold, dtype)
         # As NumPy compares: in the array's own precision if it is one of floating point.
         threshold = X.dtype.type(threshold) if X.dtype.kind == "f" else float(threshold)
@@ -169,7 +166,7 @@ class CompiledArrays(SharedRows, NumpyBackend):
         return out
 
     def spins_of_means(self, means: np.ndarray, stream: RandomStream, draw: int) -> np.ndarray:
-        """Spins of these means, each drawn by itself, in place of the means."""
+        """Draw independent spins of these means, in place of the means."""
         if not is_plain(means):
             return super().spins_of_means(means, stream, draw)
         check_rows(stream.first_row + means.shape[0])
@@ -182,11 +179,11 @@ class CompiledArrays(SharedRows, NumpyBackend):
         return means
 
     def spins_of_numbers(self, start: int, stop: int, n_spins: int, dtype: str) -> np.ndarray:
-        """Numbers from `start` to `stop` as rows of spins: spin j is +1 where bit j is set."""
+        """Return numbers from `start` to `stop` as rows of spins: spin j is +1 if bit j is set."""
         return linear.spins_of_numbers(start, np.empty((stop - start, n_spins), dtype=dtype))
 
     def sign(self, x: np.ndarray) -> np.ndarray:
-        """The sign of each element, that of zero being +1."""
+        """Return the sign of each element, +1 for zero."""
         if not is_plain(x):
             return super().sign(x)
         out = np.empty_like(x)

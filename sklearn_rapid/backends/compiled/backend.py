@@ -1,9 +1,8 @@
-"""The fast backend on CPU: compiled pipelines, single-threaded BLAS, a pool of threads over rows.
+"""The fast backend on CPUs: compiled pipelines, single-threaded BLAS, a pool of threads over rows.
 
-Blocks in float32, of maps to spins, go to the compiled functions of `pipelines.py`, `spins.py`
-and `linear.py`; what they compute is said by the methods of the reference that they replace.
-Fields in float64, or of other units, take the reference's own path with compiled kernels where
-there are some (those of `units.py`, say).
+Blocks in float32, of maps to spins, go to the compiled functions of `pipelines.py`, `spins.py` and
+`linear.py`; the methods of the reference that they replace define them. Fields in float64, or of
+other units, go through the reference's code, with compiled kernels where they exist (`units.py`).
 """
 
 from __future__ import annotations
@@ -16,15 +15,14 @@ from scipy import sparse
 from sklearn_rapid.backends.affine import Affine
 from sklearn_rapid.backends.compiled import pipelines, random, spins, units
 from sklearn_rapid.backends.compiled.arguments import (
-    clamps,
-    compilable,
+    compiled_map,
+    free_or_all,
     is_compiled,
-    name_of,
     writeable,
 )
 from sklearn_rapid.backends.compiled.arrays import PRODUCTS_PER_SPIN, CompiledArrays
-from sklearn_rapid.backends.compiled.fused.run import Stretches
-from sklearn_rapid.backends.random import RandomStream, check_rows
+from sklearn_rapid.backends.compiled.fused.run import FusedUpdatesMixin
+from sklearn_rapid.backends.random import RandomStream, check_rows, name_of
 from sklearn_rapid.backends.reference.chains import Tempered, top_of
 from sklearn_rapid.backends.reference.other_units import starts_of
 
@@ -33,13 +31,13 @@ u32 = np.uint32
 u64 = np.uint64
 ONE = f32(1.0)
 
-# The work in a stretch of steps, in multiply-adds: a hundredth of a second, and a tenth where other
-# programs have the processors too.
-LARGEST_STRETCH = 2.5e8
+# Multiply-adds in a compiled call of several steps: a hundredth of a second, or a tenth where other
+# programs use the processors too.
+LARGEST_CALL = 2.5e8
 
 
-class NumbaBackend(Stretches, CompiledArrays):
-    """Kernels compiled at first use (and kept on disk), rows shared out among threads.
+class NumbaBackend(FusedUpdatesMixin, CompiledArrays):
+    """Kernels compiled at first use and kept on disk, with rows shared out among threads.
 
     Parameters
     ----------
@@ -58,7 +56,7 @@ class NumbaBackend(Stretches, CompiledArrays):
             super()._means_block(x, affine, out, overlaps, to_unit)
             return
         self._multiply(x, affine, overlaps, out)
-        *_, scale, bias = compilable(affine)
+        *_, scale, bias = compiled_map(affine)
         spins.means(out, scale, bias, to_unit)
 
     def _sample_block(
@@ -74,13 +72,13 @@ class NumbaBackend(Stretches, CompiledArrays):
             super()._sample_block(x, affine, stream, draw, first_row, out)
             return
         self._multiply(x, affine, None, out)
-        *_, scale, bias = compilable(affine)
+        *_, scale, bias = compiled_map(affine)
         spins.sample_spins(out, scale, bias, *name_of(stream, draw, first_row))
 
     def _log_partition_block(self, x: np.ndarray, affine: Affine) -> np.ndarray:
         if not is_compiled(x, affine):
             return super()._log_partition_block(x, affine)
-        *_, scale, bias = compilable(affine)
+        *_, scale, bias = compiled_map(affine)
         product = np.empty((x.shape[0], bias.size), dtype=f32)
         self._multiply(x, affine, None, product)
         out = np.empty(x.shape[0])
@@ -91,20 +89,20 @@ class NumbaBackend(Stretches, CompiledArrays):
         if not is_compiled(x, affine):
             return super()._means_and_sums_block(x, affine, out)
         self._multiply(x, affine, None, out)
-        *_, scale, bias = compilable(affine)
+        *_, scale, bias = compiled_map(affine)
         sums = np.empty(x.shape[0])
         spins.sum_log_2cosh(out, scale, bias, sums)
         spins.means(out, scale, bias, False)
         return sums
 
-    def stretches(self, n_steps: int, rows: slice, up: Affine, down: Affine) -> tuple[slice, ...]:
-        """Steps of a block's chains in stretches of some hundredths of a second.
+    def split_steps(self, n_steps: int, rows: slice, up: Affine, down: Affine) -> tuple[slice, ...]:
+        """Split the steps of a block's chains into calls of some hundredths of a second.
 
-        Compiled code hears no interrupts. Stretches of few steps would cost their buffers.
+        Compiled code hears no interrupts. Each call allocates its buffers.
         """
         n_spins = up.bias.shape[-1] + down.bias.shape[-1]
         products = up.n_products + down.n_products + PRODUCTS_PER_SPIN * n_spins
-        n = max(1, int(LARGEST_STRETCH / (products * (rows.stop - rows.start))))
+        n = max(1, int(LARGEST_CALL / (products * (rows.stop - rows.start))))
         return tuple(slice(k, min(k + n, n_steps)) for k in range(0, n_steps, n))
 
     def _gibbs_block(
@@ -123,33 +121,9 @@ class NumbaBackend(Stretches, CompiledArrays):
             return
         k0, k1 = stream.key
         pipelines.gibbs(
-            v, clamps(free), n_steps,
+            v, free_or_all(free), n_steps,
             u32(k0), u32(k1), u64(first_draw), u32(first_row),
-            *compilable(up), *compilable(down),
-        )  # fmt: skip
-
-    def _anneal_block(
-        self,
-        v: np.ndarray,
-        up: Affine,
-        down: Affine,
-        base_bias: np.ndarray,
-        betas: np.ndarray,
-        stream: RandomStream,
-        first_draw: int,
-        first_row: int,
-        log_weights: np.ndarray,
-    ) -> None:
-        if not is_compiled(v, up, down):
-            super()._anneal_block(
-                v, up, down, base_bias, betas, stream, first_draw, first_row, log_weights
-            )
-            return
-        k0, k1 = stream.key
-        pipelines.anneal(
-            v, writeable(base_bias), betas.astype(f32),
-            u32(k0), u32(k1), u64(first_draw), u32(first_row), log_weights,
-            *compilable(up), *compilable(down),
+            compiled_map(up), compiled_map(down),
         )  # fmt: skip
 
     def _temper_block(
@@ -173,10 +147,10 @@ class NumbaBackend(Stretches, CompiledArrays):
         k0, k1 = stream.key
         ratios = np.empty(block.log_ratios.shape)
         pipelines.temper(
-            block.states, clamps(free),
+            block.states, free_or_all(free),
             writeable(base_bias), betas.astype(f32), top_of(betas), parity,
             u32(k0), u32(k1), u64(first_draw), u32(first_row),
-            ratios, block.origin, block.arrivals, *compilable(up), *compilable(down),
+            ratios, block.origin, block.arrivals, compiled_map(up), compiled_map(down),
         )  # fmt: skip
         block.log_ratios[...] = ratios
 
@@ -190,7 +164,7 @@ class NumbaBackend(Stretches, CompiledArrays):
     def sum_log_2cosh_of_sums(
         self, rows: np.ndarray, columns: np.ndarray, dtype: str = "float64"
     ) -> np.ndarray:
-        """Σ_j log 2cosh(rows_aj + columns_bj), float64 of shape (A, B)."""
+        """Return Σ_j log 2cosh(rows_aj + columns_bj), float64 of shape (A, B)."""
         if dtype != "float32":
             return super().sum_log_2cosh_of_sums(rows, columns, dtype)
         out = np.empty((rows.shape[0], columns.shape[0]))
@@ -203,16 +177,15 @@ class NumbaBackend(Stretches, CompiledArrays):
         return out
 
     def _multiply(self, x: Any, affine: Affine, middle: Any, out: np.ndarray) -> None:
-        """X F, by way of `middle` where F is a product of two matrices."""
+        """Compute X F, by way of `middle` if F is a product of two matrices."""
         first, second = affine.first, affine.second
         if sparse.issparse(x):
             product = x @ first
         elif x.shape[0] <= pipelines.FEW_ROWS or _is_small(first, second):
-            *matrices, _, _ = compilable(affine)
             if middle is None:
                 width = 0 if second is None else first.shape[1]
                 middle = np.empty((x.shape[0], width), dtype=f32)
-            pipelines.product(writeable(x), *matrices, middle, out)
+            pipelines.product(writeable(x), compiled_map(affine), middle, out)
             return
         else:
             product = np.matmul(x, first, out=out if second is None else middle)
@@ -226,7 +199,7 @@ class NumbaBackend(Stretches, CompiledArrays):
     def sample_spins(
         self, field: np.ndarray, stream: RandomStream, draw: int, first_row: int = 0
     ) -> np.ndarray:
-        """Spins with P(s = +1) = σ(2 field), in place of the field."""
+        """Draw spins with P(s = +1) = σ(2 field), in place of the field."""
         check_rows(first_row + field.shape[0])
         field = np.ascontiguousarray(field, dtype=f32)
         bias = np.zeros(field.shape[1], dtype=f32)
@@ -234,14 +207,14 @@ class NumbaBackend(Stretches, CompiledArrays):
         return field
 
     def tanh(self, field: np.ndarray) -> np.ndarray:
-        """E[s | field], in place of the field."""
+        """Return E[s | field], in place of the field."""
         if field.dtype != f32:
             return np.tanh(field, out=field)
         spins.means(field, ONE, np.zeros(field.shape[1], dtype=f32), False)
         return field
 
     def sum_log_2cosh(self, field: np.ndarray) -> np.ndarray:
-        """Σ_j log 2cosh(field_ij), one float64 a row."""
+        """Return Σ_j log 2cosh(field_ij), one float64 for each row."""
         out = np.empty(field.shape[0])
         is_double = field.dtype != f32
         kernel = spins.sum_log_2cosh_float64 if is_double else spins.sum_log_2cosh
@@ -251,7 +224,7 @@ class NumbaBackend(Stretches, CompiledArrays):
     def sample_gaussians(
         self, field: np.ndarray, stream: RandomStream, draw: int, first_row: int = 0
     ) -> np.ndarray:
-        """Field + N(0, 1), in place of the field."""
+        """Draw field + N(0, 1), in place of the field."""
         if field.dtype != f32:
             return super().sample_gaussians(field, stream, draw, first_row)
         check_rows(first_row + field.shape[0])
@@ -260,7 +233,7 @@ class NumbaBackend(Stretches, CompiledArrays):
         return field
 
     def softmax(self, field: np.ndarray, sizes: tuple[int, ...]) -> np.ndarray:
-        """The softmax of each group, in place of the field."""
+        """Return the softmax of each group, in place of the field."""
         if field.dtype != f32:
             return super().softmax(field, sizes)
         field = writeable(field)
@@ -268,7 +241,7 @@ class NumbaBackend(Stretches, CompiledArrays):
         return field
 
     def sum_log_sum_exp(self, field: np.ndarray, sizes: tuple[int, ...]) -> np.ndarray:
-        """The logsumexp of each group, summed: one float64 a row."""
+        """Return the sum of the groups' logsumexp, one float64 for each row."""
         if field.dtype != f32:
             return super().sum_log_sum_exp(field, sizes)
         out = np.empty(field.shape[0])
@@ -283,7 +256,7 @@ class NumbaBackend(Stretches, CompiledArrays):
         draw: int,
         first_row: int = 0,
     ) -> np.ndarray:
-        """1 in one column of each group, 0 elsewhere, in place of the field."""
+        """Draw 1 in one column of each group, 0 elsewhere, in place of the field."""
         check_rows(first_row + field.shape[0])
         field, starts = writeable(field), starts_of(sizes)
         units.sample_categories(field, starts, *name_of(stream, draw, first_row))
@@ -292,7 +265,7 @@ class NumbaBackend(Stretches, CompiledArrays):
     def random_uniform(
         self, shape: tuple[int, int], stream: RandomStream, draw: int, first_row: int = 0
     ) -> np.ndarray:
-        """Uniform float32 numbers in (0, 1]."""
+        """Draw uniform float32 numbers in (0, 1]."""
         check_rows(first_row + shape[0])
         out = np.empty(shape, dtype=f32)
         random.random_uniform(out, *name_of(stream, draw, first_row))
@@ -300,6 +273,6 @@ class NumbaBackend(Stretches, CompiledArrays):
 
 
 def _is_small(first: np.ndarray, second: Any) -> bool:
-    """Whether rows can pass the matrices in groups without packing."""
+    """Return whether groups of rows are multiplied without packing the matrices."""
     largest = first.size if second is None else max(first.size, second.size)
     return pipelines.TILE * largest <= pipelines.LARGEST_UNPACKED

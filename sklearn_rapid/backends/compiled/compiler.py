@@ -1,12 +1,12 @@
-"""The one compiler of the backends, with a cache on disk that can do without the disk.
+"""The compiler options of the backends, and a cache on disk that survives failures of the disk.
 
-Numba keeps what it has compiled beside the source or in the user's home. Where neither can be
-written to, where a file is damaged or the disk is full, it raises; here such functions are
-compiled for this process alone, and a warning says what was wrong.
+Numba keeps compiled functions next to the source or in the user's home. If neither is writeable, a
+file is damaged or the disk is full, it raises; here such functions are compiled for this process
+alone, with a warning.
 
-That something is compiled is said once a process, for it takes a while. By a logger: at this level
-it is seen without any set-up, on terminals and in notebooks; it is no warning, that some make
-errors of; and `logging.getLogger("sklearn_rapid").setLevel("ERROR")` turns it off.
+Compilation takes a while, and is announced once in each process, by a logger: at this level it is
+seen without any set-up, on terminals and in notebooks; unlike a warning it is never turned into an
+error; and `logging.getLogger("sklearn_rapid").setLevel("ERROR")` turns it off.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from llvmlite.binding import get_host_cpu_features
 from numba import config, njit
 from numba.core.caching import FunctionCache
 from numba.core.dispatcher import Dispatcher
@@ -29,7 +28,7 @@ u32 = np.uint32
 u64 = np.uint64
 
 ADVICE = (
-    "Functions are compiled anew in each process, which takes some seconds. Set the environment "
+    "Functions are compiled again in each process, which takes some seconds. Set the environment "
     "variable NUMBA_CACHE_DIR to a folder that can be written to, and they are kept."
 )
 NOTICE = (
@@ -38,22 +37,15 @@ NOTICE = (
 )
 LOGGER = logging.getLogger("sklearn_rapid")
 _said: set[str] = set()
-# False with NUMBA_DISABLE_JIT, where functions are the interpreter's.
+# False with NUMBA_DISABLE_JIT, where functions are plain Python.
 IS_COMPILED = not config.DISABLE_JIT
 
-# Part of what calls it: nothing to keep.
+# Compiled as a part of its callers: nothing to cache.
 inlined = njit(inline="always", error_model="numpy")
 
 
-def has_wide_vectors() -> bool:
-    """Whether compiled code has vectors of sixteen numbers (AVX-512)."""
-    if config.CPU_NAME:  # set by the user: not the processor that is here
-        return False
-    return bool(get_host_cpu_features().get("avx512f", False))
-
-
 def compiler(**options: Any) -> Callable:
-    """A decorator that compiles at the first call, or takes what an earlier process compiled.
+    """Return a decorator that compiles at the first call, or loads an earlier compilation.
 
     Compiled functions run without the interpreter's lock, and divide as NumPy does.
     """
@@ -71,18 +63,18 @@ def compiler(**options: Any) -> Callable:
 
 
 def internal_compiler(**options: Any) -> Callable:
-    """The same for what compiled functions alone call: it takes less time.
+    """Return a `compiler` for functions that only compiled code calls: it compiles faster.
 
-    What the interpreter calls by is left out. If it calls such a function, the process crashes.
+    The interpreter must not call such a function: without a wrapper, the process crashes.
     """
     return compiler(no_cpython_wrapper=True, no_cfunc_wrapper=True, **options)
 
 
 class ForgivingCache(FunctionCache):
-    """Numba's cache of a function, of which no failure is one of the function."""
+    """Numba's cache of a function, whose failures are warnings."""
 
     def load_overload(self, *args: Any) -> Any:
-        """What was compiled before, or None: it is to be compiled now."""
+        """Return what was compiled before, or None if it has to be compiled now."""
         kept = self._load(*args)
         if kept is None and NOTICE not in _said:
             _said.add(NOTICE)
@@ -90,14 +82,14 @@ class ForgivingCache(FunctionCache):
         return kept
 
     def save_overload(self, *args: Any) -> None:
-        """Keep what was compiled, if that can be."""
+        """Keep what was compiled, if possible."""
         try:
             super().save_overload(*args)
         except Exception as error:
             _warn_once(f"compiled functions cannot be kept in {self.cache_path}", error, ADVICE)
 
     def _load(self, *args: Any) -> Any:
-        """What is kept; None if there is nothing, or if it is damaged."""
+        """Return what is kept; None if there is nothing or it is damaged."""
         try:
             return super().load_overload(*args)
         except Exception as error:
@@ -105,13 +97,13 @@ class ForgivingCache(FunctionCache):
             _warn_once(
                 f"what was compiled before cannot be read from {files}.*",
                 error,
-                "It is compiled anew. Delete these files if this comes back.",
+                "It is compiled again. Delete these files if this comes back.",
             )
             self._forget()
         return None
 
     def _forget(self) -> None:
-        """Put an empty index in place of one that may be damaged."""
+        """Replace an index that may be damaged by an empty one."""
         try:
             self.flush()
         except OSError:
@@ -127,6 +119,9 @@ def _warn_once(what: str, error: Exception, advice: str) -> None:
 
 
 compiled = compiler()
-# Products and sums may be fused where backends need to agree to rounding only; never where spins
-# are drawn, which are the same on all of them.
+# Products and sums may be fused where backends agree up to rounding; never where spins are drawn,
+# which are the same on all of them.
 contracted = compiler(fastmath={"contract"})
+# Sums in an order of the compiler's choice, the same each time: many terms at once.
+reordered = compiler(fastmath={"contract", "reassoc"})
+internal = internal_compiler()

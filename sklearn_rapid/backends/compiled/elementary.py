@@ -1,4 +1,4 @@
-"""Compiled elementary functions: exp and log of float32 numbers, as the reference defines them."""
+"""Compiled elementary functions: exp in float32, rounded as in the reference, and log."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LN2, _SQRT_HALF_BITS = math.log(2.0), np.float64(math.sqrt(0.5)).view(np.int64)
 
 @inlined
 def exp_minus_2(a):
-    """exp(-2a) of a >= 0."""
+    """Return exp(-2a) of a >= 0."""
     t = max(f32(-2.0) * a, _FLOOR)
     n = (t * _LOG2E + _ROUND) - _ROUND
     r = (t - n * _LN2H) - n * _LN2L
@@ -47,7 +47,7 @@ def exp_minus_2(a):
 
 @inlined
 def vector_log(x):
-    """log x of a positive, normal float64 to 1e-11: unlike math.log, part of vector code."""
+    """Return log x of a positive, normal float64 to 1e-11: unlike math.log, part of vector code."""
     bits = f64(x).view(np.int64)
     # x = 2^n m with m between 1/sqrt(2) and sqrt(2), and log m = 2 artanh s.
     n = (bits - _SQRT_HALF_BITS) >> np.int64(52)

@@ -1,16 +1,13 @@
-"""Compiled kernels of products and sums: weighted sums, dot products, updates in place, signs.
+"""Compiled kernels of whole arrays: weighted sums, dot products, updates in place, signs.
 
-Each one computes what the method of `reference/arrays.py` computes that its docstring names.
+A docstring that names a method of `reference/arrays.py` means: the same result.
 """
 
 from __future__ import annotations
 
-from sklearn_rapid.backends.compiled.compiler import compiled, compiler, f32, f64
+from sklearn_rapid.backends.compiled.compiler import compiled, f32, f64, reordered
 
 ONE = f32(1.0)
-
-# Sums in an order of the compiler's choice, the same each time: many terms at once.
-reordered = compiler(fastmath={"contract", "reassoc"})
 
 
 @compiled
@@ -24,7 +21,7 @@ def column_sums(x, weights, out):
 
 @compiled
 def weighted_rows(x, offset, weights, out):
-    """out_ij = weights_i * (x_ij - offset_j)."""
+    """Compute out_ij = weights_i * (x_ij - offset_j)."""
     for i in range(x.shape[0]):
         row, target, w = x[i], out[i], weights[i]
         for j in range(row.size):
@@ -33,14 +30,14 @@ def weighted_rows(x, offset, weights, out):
 
 @compiled
 def add_scaled(p, step, scale):
-    """p += scale * step for arrays in one dimension."""
+    """Add scale * step to p, for arrays in one dimension."""
     for i in range(p.size):
         p[i] += scale * step[i]
 
 
 @compiled
 def shrink(p, threshold, divisor):
-    """p to sign(p) max(|p| - threshold, 0) / divisor, for arrays in one dimension."""
+    """Replace p by sign(p) max(|p| - threshold, 0) / divisor, for arrays in one dimension."""
     zero = f32(0.0)
     for i in range(p.size):
         size = max(abs(p[i]) - threshold, zero) / divisor
@@ -49,7 +46,7 @@ def shrink(p, threshold, divisor):
 
 @reordered
 def dot(a, b):
-    """Σ_i a_i b_i of arrays in one dimension, in float64."""
+    """Return Σ_i a_i b_i of arrays in one dimension, in float64."""
     total = 0.0
     for i in range(a.size):
         total += f64(a[i]) * f64(b[i])
@@ -58,28 +55,28 @@ def dot(a, b):
 
 @reordered
 def row_dots(a, b, out):
-    """Σ_j a_ij b_ij, one float64 a row; b may have one row that serves all."""
+    """Compute Σ_j a_ij b_ij, one float64 for each row; b may have a single row."""
     for i in range(a.shape[0]):
         out[i] = dot(a[i], b[i if b.shape[0] > 1 else 0])
 
 
 @compiled
 def sign(x, out):
-    """The sign of each element, that of zero being +1, for arrays in one dimension."""
+    """Compute the sign of each element, +1 for zero, for arrays in one dimension."""
     for i in range(x.size):
         out[i] = ONE if x[i] >= f32(0.0) else -ONE
 
 
 @compiled
 def spins_of(is_on, out):
-    """+1 where `is_on`, -1 elsewhere, for arrays in one dimension."""
+    """Write +1 where `is_on`, -1 elsewhere, for arrays in one dimension."""
     for i in range(is_on.size):
         out[i] = ONE if is_on[i] else -ONE
 
 
 @compiled
 def spins_of_numbers(start, out):
-    """`spins_of_numbers`, returned in `out`."""
+    """Compute `spins_of_numbers`; return `out`."""
     for i in range(out.shape[0]):
         row, number = out[i], start + i
         for j in range(row.size):
@@ -89,7 +86,7 @@ def spins_of_numbers(start, out):
 
 @compiled
 def spins_of_rows(x, rows, threshold, out):
-    """`spins_of_rows`, of rows by number."""
+    """Compute `spins_of_rows` of rows by number."""
     for i in range(rows.size):
         row, target = x[rows[i]], out[i]
         for j in range(row.size):

@@ -1,9 +1,8 @@
 """Compiled pipelines on a block of rows: products and kernels in turn, without the interpreter.
 
-A block's fields and spins live in buffers of the block's own, made once a call, so that they
-stay in the processor's cache through all steps of a chain. A map is given as its matrices in
-row-major order, each with whether it is to be transposed, its scale and its bias (see
-`Affine`); one whose second matrix is empty is the first alone.
+Fields and spins of a block are in buffers of one call, and stay in the processor's cache through
+all steps of a chain. Maps are `CompiledMap`. An empty array `free` clamps nothing; otherwise it is
+True where a spin is drawn, False where it is clamped.
 """
 
 from __future__ import annotations
@@ -12,12 +11,11 @@ import math
 
 import numpy as np
 
-from sklearn_rapid.backends.blas import blas_has_small_products, blas_is_narrow
+from sklearn_rapid.backends.blas import blas_has_small_products
 from sklearn_rapid.backends.compiled.compiler import (
     compiled,
-    compiler,
     f32,
-    has_wide_vectors,
+    reordered,
     u32,
     u64,
 )
@@ -28,40 +26,30 @@ from sklearn_rapid.backends.compiled.spins import (
     sum_log_cosh_ratio,
     tempered_spins,
 )
-from sklearn_rapid.backends.threads import LARGEST_BLOCK
 
-# Where it has kernels for small products, OpenBLAS packs the operands into panels of its own
-# unless a product takes at most so many multiply-adds. With a matrix that fits into the
-# second-level cache it is faster not to: rows go through in groups. With few rows and a
-# transposed matrix, packing costs more than the product; how few depends on how long the rows are.
+# OpenBLAS packs operands into panels. If it has kernels for small products, it does so only for
+# products of more than LARGEST_UNPACKED multiply-adds, and with a matrix that fits into the
+# second-level cache it is faster without: rows are multiplied in groups. With few rows and a
+# transposed matrix, packing costs more than the product; the limit depends on the rows' length.
 LARGEST_UNPACKED = 1_000_000 if blas_has_small_products() else 0
 FEW_ROWS = 32
-# Where BLAS has narrower vectors than compiled code, long rows always go its way.
-ROWS_BEAT_BLAS = has_wide_vectors() and blas_is_narrow()
-LONG_ROW, FEW_LONG_ROWS = 256, LARGEST_BLOCK if ROWS_BEAT_BLAS else 64
+LONG_ROW, FEW_LONG_ROWS = 256, 64
 TILE = 4
 
 
 @compiled
-def product(x, first, is_first_transposed, second, is_second_transposed, middle, out):
-    """X F, by way of `middle` where F is a product of two matrices."""
-    if second.size == 0:
-        matrix_product(x, first, is_first_transposed, out)
+def product(x, affine, middle, out):
+    """Compute X F of a map, by way of `middle` if F is a product of two matrices."""
+    if affine.second.size == 0:
+        matrix_product(x, affine.first, affine.is_first_transposed, out)
     else:
-        matrix_product(x, first, is_first_transposed, middle)
-        matrix_product(middle, second, is_second_transposed, out)
-
-
-@compiled
-def multiply(x, matrix, out):
-    """X M, returned in `out`."""
-    matrix_product(x, matrix, False, out)
-    return out
+        matrix_product(x, affine.first, affine.is_first_transposed, middle)
+        matrix_product(middle, affine.second, affine.is_second_transposed, out)
 
 
 @compiled
 def matrix_product(x, matrix, is_transposed, out):
-    """X M or X Mᵀ, in the way that is fastest for so many rows."""
+    """Compute X M or X Mᵀ, in the fastest way for the number of rows."""
     if is_transposed:
         few = FEW_ROWS if x.shape[1] < LONG_ROW else FEW_LONG_ROWS
         if TILE <= x.shape[0] <= few and matrix.shape[0] >= TILE:
@@ -79,9 +67,9 @@ def matrix_product(x, matrix, is_transposed, out):
         np.dot(x[start : start + rows], matrix, out[start : start + rows])
 
 
-@compiler(fastmath={"contract", "reassoc"})
+@reordered
 def _dot_products(x, y, out):
-    """X Yᵀ for fewer rows of x than a tile has."""
+    """Compute X Yᵀ for fewer rows of x than a tile has."""
     for j in range(y.shape[0]):
         for i in range(x.shape[0]):
             total = f32(0.0)
@@ -90,9 +78,9 @@ def _dot_products(x, y, out):
             out[i, j] = total
 
 
-@compiler(fastmath={"contract", "reassoc"})
+@reordered
 def _row_products(x, y, out):
-    """X Yᵀ for few rows of x, four by four: each element loaded serves four products.
+    """Compute X Yᵀ for few rows of x by tiles of 4 × 4: each element loaded serves four products.
 
     The last tile of each side overlaps with the one before it.
     """
@@ -128,32 +116,28 @@ def _row_products(x, y, out):
 
 
 @compiled
-def _middle(n_rows, first, is_first_transposed, second):
-    """Space for x times the first of two matrices."""
-    width = first.shape[0] if is_first_transposed else first.shape[1]
-    return np.empty((n_rows, width if second.size > 0 else 0), dtype=f32)
+def _middle(n_rows, affine):
+    """Allocate x times the first of two matrices."""
+    width = affine.first.shape[0] if affine.is_first_transposed else affine.first.shape[1]
+    return np.empty((n_rows, width if affine.second.size > 0 else 0), dtype=f32)
 
 
 @compiled
-def gibbs(
-    v, free, n_steps, k0, k1, draw, first_row,
-    up1, up1_t, up2, up2_t, up_scale, up_bias,
-    down1, down1_t, down2, down2_t, down_scale, down_bias,
-):  # fmt: skip
-    """`gibbs` in place of `v`; an empty `free` clamps nothing."""
+def gibbs(v, free, n_steps, k0, k1, draw, first_row, up, down):
+    """Compute `gibbs`, in place of `v`."""
     n_rows = v.shape[0]
-    h = np.empty((n_rows, up_bias.size), dtype=f32)
+    h = np.empty((n_rows, up.bias.size), dtype=f32)
     drawn = np.empty_like(v) if free.size > 0 else v
-    up_middle = _middle(n_rows, up1, up1_t, up2)
-    down_middle = _middle(n_rows, down1, down1_t, down2)
+    up_middle = _middle(n_rows, up)
+    down_middle = _middle(n_rows, down)
     for step in range(n_steps):
         d = u64(draw) + u64(2 * step)
-        product(v, up1, up1_t, up2, up2_t, up_middle, h)
-        sample_spins(h, up_scale, up_bias, k0, k1, u32(d), u32(d >> u64(32)), first_row)
+        product(v, up, up_middle, h)
+        sample_spins(h, up.scale, up.bias, k0, k1, u32(d), u32(d >> u64(32)), first_row)
         d += u64(1)
-        product(h, down1, down1_t, down2, down2_t, down_middle, drawn)
+        product(h, down, down_middle, drawn)
         sample_spins(
-            drawn, down_scale, down_bias, k0, k1, u32(d), u32(d >> u64(32)), first_row
+            drawn, down.scale, down.bias, k0, k1, u32(d), u32(d >> u64(32)), first_row
         )  # fmt: skip
         if free.size > 0:
             for i in range(n_rows):
@@ -163,7 +147,7 @@ def gibbs(
 
 @compiled
 def log_ratios(v, product, scale, bias, step_bias, start, to, out):
-    """`_log_ratios`: what log f of each row gains from one β to the other."""
+    """Compute `_log_ratios`, the gains of log f of each row from one β to the other."""
     sum_log_cosh_ratio(product, scale, bias, to, start, out)
     for i in range(v.shape[0]):
         if to[i] != start[i]:
@@ -174,48 +158,17 @@ def log_ratios(v, product, scale, bias, step_bias, start, to, out):
 
 
 @compiled
-def anneal(
-    v, base_bias, betas, k0, k1, draw, first_row, log_weights,
-    up1, up1_t, up2, up2_t, up_scale, up_bias,
-    down1, down1_t, down2, down2_t, down_scale, down_bias,
-):  # fmt: skip
-    """`anneal`: the chains `v` go through the temperatures, adding to their log weights."""
-    n_rows = v.shape[0]
-    h = np.empty((n_rows, up_bias.size), dtype=f32)
-    up_middle = _middle(n_rows, up1, up1_t, up2)
-    down_middle = _middle(n_rows, down1, down1_t, down2)
-    no_base = np.zeros(up_bias.size, dtype=f32)
-    start, to = np.empty(n_rows, dtype=f32), np.empty(n_rows, dtype=f32)
-    gained = np.empty(n_rows)
-    for k in range(betas.size - 1):
-        start[:], to[:] = betas[k], betas[k + 1]
-        d = u64(draw) + u64(2 * k)
-        product(v, up1, up1_t, up2, up2_t, up_middle, h)
-        log_ratios(v, h, up_scale, up_bias, down_bias, start, to, gained)
-        log_weights += gained
-        tempered_spins(
-            h, up_scale, up_bias, no_base, to, k0, k1, u32(d), u32(d >> u64(32)), first_row
-        )  # fmt: skip
-        d += u64(1)
-        product(h, down1, down1_t, down2, down2_t, down_middle, v)
-        tempered_spins(
-            v, down_scale, down_bias, base_bias, to, k0, k1, u32(d), u32(d >> u64(32)), first_row
-        )  # fmt: skip
-
-
-@compiled
 def temper(
     v, free, base_bias, betas, top, parity, k0, k1, draw, first_row, ratios, origin, arrivals,
-    up1, up1_t, up2, up2_t, up_scale, up_bias,
-    down1, down1_t, down2, down2_t, down_scale, down_bias,
+    up, down,
 ):  # fmt: skip
-    """`temper` in place of `v`: a row's fields are exchanged, since its state is drawn anew."""
+    """Compute `temper`, in place of `v`: rows exchange fields, from which states are drawn."""
     n_rows, n_rungs = v.shape[0], betas.size
-    h = np.empty((n_rows, up_bias.size), dtype=f32)
+    h = np.empty((n_rows, up.bias.size), dtype=f32)
     drawn = np.empty_like(v) if free.size > 0 else v
-    up_middle = _middle(n_rows, up1, up1_t, up2)
-    down_middle = _middle(n_rows, down1, down1_t, down2)
-    no_base = np.zeros(up_bias.size, dtype=f32)
+    up_middle = _middle(n_rows, up)
+    down_middle = _middle(n_rows, down)
+    no_base = np.zeros(up.bias.size, dtype=f32)
     own, to = np.empty(n_rows, dtype=f32), np.empty(n_rows, dtype=f32)
     for i in range(n_rows):
         own[i] = betas[i % n_rungs]
@@ -224,8 +177,8 @@ def temper(
         for i in range(n_rows):
             to[i] = betas[_partner(i % n_rungs, n_rungs, pairs)]
         d = u64(draw) + u64(3 * sweep)
-        product(v, up1, up1_t, up2, up2_t, up_middle, h)
-        log_ratios(v, h, up_scale, up_bias, down_bias, own, to, ratios[sweep])
+        product(v, up, up_middle, h)
+        log_ratios(v, h, up.scale, up.bias, down.bias, own, to, ratios[sweep])
         for first in range(0, n_rows, n_rungs):
             _exchange(h, ratios[sweep], origin, first, n_rungs, pairs, k0, k1, d, first_row)
             if betas[0] == f32(0.0):
@@ -234,12 +187,12 @@ def temper(
                 origin[first + top] = -1
         d += u64(1)
         tempered_spins(
-            h, up_scale, up_bias, no_base, own, k0, k1, u32(d), u32(d >> u64(32)), first_row
+            h, up.scale, up.bias, no_base, own, k0, k1, u32(d), u32(d >> u64(32)), first_row
         )  # fmt: skip
         d += u64(1)
-        product(h, down1, down1_t, down2, down2_t, down_middle, drawn)
+        product(h, down, down_middle, drawn)
         tempered_spins(
-            drawn, down_scale, down_bias, base_bias, own,
+            drawn, down.scale, down.bias, base_bias, own,
             k0, k1, u32(d), u32(d >> u64(32)), first_row,
         )  # fmt: skip
         if free.size > 0:
@@ -250,14 +203,14 @@ def temper(
 
 @compiled
 def _partner(rung, n_rungs, parity):
-    """`partners`, of one rung."""
+    """Return the exchange partner of one rung, as `partners`."""
     other = rung + 1 if (rung - parity) % 2 == 0 else rung - 1
     return other if 0 <= other < n_rungs else rung
 
 
 @compiled
 def _exchange(field, gains, origin, first, n_rungs, parity, k0, k1, draw, first_row):
-    """Exchange the fields and origins of neighbours in a group of rungs, by Metropolis."""
+    """Exchange fields and origins of neighbours in a column of the ladder, by Metropolis."""
     for i in range(first + parity, first + n_rungs - 1, 2):
         u = first_uniform(u32(first_row + u32(i)), k0, k1, u32(draw), u32(draw >> u64(32)))
         if math.log(np.float64(u)) <= gains[i] + gains[i + 1]:
@@ -268,7 +221,7 @@ def _exchange(field, gains, origin, first, n_rungs, parity, k0, k1, draw, first_
 
 @compiled
 def flipped_log_2cosh(field, v, weights, scale, out):
-    """`flipped_log_2cosh`: out_ni = Σ_j log 2cosh(field_nj - 2 v_ni scale W_ij)."""
+    """Compute `flipped_log_2cosh`: out_ni = Σ_j log 2cosh(field_nj - 2 v_ni scale W_ij)."""
     flipped = np.empty(field.shape, dtype=f32)
     sums = np.empty(field.shape[0])
     no_bias = np.zeros(field.shape[1], dtype=f32)

@@ -1,4 +1,4 @@
-"""Compiled random numbers: uniform ones by Philox, the same as those of the reference."""
+"""Compiled uniform random numbers by Philox, the same as the reference's."""
 
 from __future__ import annotations
 
@@ -28,10 +28,9 @@ _STEP = f32(2.0**-32)
 
 @inlined
 def _fill_group(u, group, row, d0, d1, key0, key1):
-    """The 64 uniform numbers of one group of columns.
+    """Compute the 64 uniform numbers of one group of columns.
 
-    Words are kept in 64 bits, of which the upper half is of no account: nothing is converted
-    between rounds.
+    Words are kept in 64 bits with the upper half ignored, so that no round converts numbers.
     """
     for lane in range(LANES):
         c0, c1 = u64(group) * u64(LANES) + u64(lane), u64(row)
@@ -51,13 +50,13 @@ def _fill_group(u, group, row, d0, d1, key0, key1):
 
 @inlined
 def _unit(word):
-    """A number in (0, 1] made of the lower 32 bits."""
+    """Return a number in (0, 1] from the lower 32 bits."""
     return (f32(u32(word & _WORD)) + f32(0.5)) * _STEP
 
 
 @inlined
 def fill_uniform(u, row, d0, d1, key0, key1):
-    """The uniform numbers of one row; the length of u is a multiple of a group's."""
+    """Compute the uniform numbers of one row; u consists of whole groups."""
     for group in range(u.size // COLUMNS_PER_GROUP):
         start = group * COLUMNS_PER_GROUP
         columns = u[start : start + COLUMNS_PER_GROUP]
@@ -66,13 +65,13 @@ def fill_uniform(u, row, d0, d1, key0, key1):
 
 @inlined
 def whole_groups(width):
-    """A width rounded up to whole groups of columns."""
+    """Return a width rounded up to whole groups of columns."""
     return -(-width // COLUMNS_PER_GROUP) * COLUMNS_PER_GROUP
 
 
 @compiled
 def random_uniform(out, key0, key1, d0, d1, first_row):
-    """`random_uniform`, into `out`."""
+    """Compute `random_uniform` into `out`."""
     n_rows, width = out.shape
     u = np.empty(whole_groups(width), dtype=f32)
     for i in range(n_rows):
@@ -83,7 +82,7 @@ def random_uniform(out, key0, key1, d0, d1, first_row):
 
 @compiled
 def first_uniform(row, key0, key1, d0, d1):
-    """The uniform number of a row's first column."""
+    """Return the uniform number of a row's first column."""
     u = np.empty(COLUMNS_PER_GROUP, dtype=f32)
     _fill_group(u, u32(0), row, d0, d1, key0, key1)
     return u[0]

@@ -1,8 +1,8 @@
 """Compiled kernels on the fields of a block: spins, means, sums of log 2cosh.
 
-Each one computes what the method of the reference computes that its docstring names. The loops
-run over short runs of columns with simple bodies because the compiler turns just those into
-vector code: no division that is checked for zero, no index that may wrap around.
+A docstring that names a method of the reference means: the same result. Loops run over short runs
+of columns and have simple bodies, which the compiler turns into vector code: no division that is
+checked for zero, no index that may wrap around.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from sklearn_rapid.backends.random import (
 
 _ZERO, _ONE = f32(0.0), f32(1.0)
 
-# One logarithm for the product of so many numbers between 1/2 and 2: 2^960 is a finite float64,
-# and 2^15, what one of 64 lanes of it can reach, a finite float32.
+# Numbers between 1/2 and 2 whose product has one logarithm: 2^960 is a finite float64, and 2^15,
+# the largest product in one of its 64 lanes, a finite float32.
 COLUMNS_PER_LOG = 15 * COLUMNS_PER_GROUP
-# Sums of few terms are taken side by side, a lane each: the logarithms too are vector code then.
-# At most so many terms, since 2^120 is a finite float32, and the fields of so many rows stay in
-# the first-level cache.
+# Sums of few terms are computed side by side, a row in each lane, so that logarithms too are vector
+# code. LARGEST_NARROW terms at most, since 2^120 is a finite float32, and ROWS_SIDE_BY_SIDE rows,
+# since their fields stay in the first-level cache.
 LARGEST_NARROW = 120
 ROWS_SIDE_BY_SIDE = 64
 SUMS_SIDE_BY_SIDE = 256
@@ -40,7 +40,7 @@ SUMS_SIDE_BY_SIDE = 256
 
 @compiled
 def spins_of_means(means, key0, key1, d0, d1, first_row):
-    """`spins_of_means`, in place of the means."""
+    """Compute `spins_of_means`, in place of the means."""
     n_rows, width = means.shape
     u = np.empty(whole_groups(width), dtype=f32)
     for i in range(n_rows):
@@ -52,7 +52,7 @@ def spins_of_means(means, key0, key1, d0, d1, first_row):
 
 @compiled
 def sample_spins(product, scale, bias, key0, key1, d0, d1, first_row):
-    """`sample_spins` of the field scale * product + bias, in place of the product."""
+    """Compute `sample_spins` of the field scale * product + bias, in place of the product."""
     n_rows, width = product.shape
     u = np.empty(whole_groups(width), dtype=f32)
     for i in range(n_rows):
@@ -67,7 +67,7 @@ def sample_spins(product, scale, bias, key0, key1, d0, d1, first_row):
 
 @contracted
 def means(product, scale, bias, to_unit):
-    """`tanh` of the field scale * product + bias, or `probabilities`, in place of the product."""
+    """Compute `tanh` of the field scale * product + bias, or `probabilities`, in place."""
     for i in range(product.shape[0]):
         row = product[i]
         if to_unit:
@@ -94,10 +94,10 @@ def _transpose(rows, columns):
 
 @inlined
 def _sum_and_log_product(terms, factors, sums, products):
-    """Σ terms + log Π factors, in float64, of rows padded to whole groups with 0 and 1.
+    """Return Σ terms + log Π factors, in float64, of rows padded to whole groups with 0 and 1.
 
-    The factors lie between 1/2 and 2, so that one logarithm serves a thousand of them. `sums`
-    (float64) and `products` (float32) are scratch space for one group.
+    The factors lie between 1/2 and 2: one logarithm serves a thousand of them. `sums` (float64) and
+    `products` (float32) are scratch space for one group.
     """
     sums[:] = 0.0
     total = 0.0
@@ -110,7 +110,7 @@ def _sum_and_log_product(terms, factors, sums, products):
                 sums[j] += t[j]
             for j in range(COLUMNS_PER_GROUP):
                 products[j] *= f[j]
-        # Four chains: a single one would wait for each of its products.
+        # Four products at a time: in a single one, each factor would wait for the one before.
         p, q, r, s = 1.0, 1.0, 1.0, 1.0
         for j in range(0, COLUMNS_PER_GROUP, 4):
             p *= f64(products[j])
@@ -129,7 +129,7 @@ def _sum_and_log_product(terms, factors, sums, products):
 
 @contracted
 def sum_log_2cosh(product, scale, bias, out):
-    """Σ_j log 2cosh(scale * product_ij + bias_j), one float64 a row."""
+    """Compute Σ_j log 2cosh(scale * product_ij + bias_j), one float64 for each row."""
     n_rows, width = product.shape
     if width <= LARGEST_NARROW:
         _narrow_sum_log_2cosh(product, scale, bias, out)
@@ -171,7 +171,7 @@ def _narrow_sum_log_2cosh(product, scale, bias, out):
 
 @contracted
 def sum_log_2cosh_of_sums(rows, columns, out):
-    """`sum_log_2cosh_of_sums`, fields in float64; they are never written.
+    """Compute `sum_log_2cosh_of_sums` without storing the fields, which are in float64.
 
     `columns` is transposed, of shape (H, B).
     """
@@ -191,7 +191,7 @@ def sum_log_2cosh_of_sums(rows, columns, out):
                         wide = abs(x + y[b])
                         sums[b] += wide
                         size[b] = wide
-                    # A loop of its own: with wide numbers in it, it would take half as many.
+                    # A separate loop: float64 numbers in it would halve the lanes.
                     for b in range(target.size):
                         products[b] *= _ONE + exp_minus_2(size[b])
                 for b in range(target.size):
@@ -202,7 +202,7 @@ def sum_log_2cosh_of_sums(rows, columns, out):
 
 @compiled
 def tempered_spins(product, scale, bias, base, betas, key0, key1, d0, d1, first_row):
-    """Spins in the field base_j + betas_i (scale * product_ij + bias_j), in place of it."""
+    """Draw spins in the field base_j + betas_i (scale * product_ij + bias_j), in place."""
     n_rows, width = product.shape
     u = np.empty(whole_groups(width), dtype=f32)
     for i in range(n_rows):
@@ -217,7 +217,10 @@ def tempered_spins(product, scale, bias, base, betas, key0, key1, d0, d1, first_
 
 @contracted
 def sum_log_cosh_ratio(product, scale, bias, betas_to, betas_from, out):
-    """Σ_j log [cosh(betas_to_i θ_ij) / cosh(betas_from_i θ_ij)] of θ = scale * product + bias."""
+    """Compute Σ_j log [cosh(betas_to_i θ_ij) / cosh(betas_from_i θ_ij)] for each row i.
+
+    θ = scale * product + bias.
+    """
     n_rows, width = product.shape
     if width <= LARGEST_NARROW:
         _narrow_sum_log_cosh_ratio(product, scale, bias, betas_to, betas_from, out)
@@ -266,7 +269,7 @@ def _narrow_sum_log_cosh_ratio(product, scale, bias, betas_to, betas_from, out):
 
 @compiled
 def sum_log_2cosh_float64(product, scale, bias, out):
-    """`sum_log_2cosh` for fields in float64."""
+    """Compute `sum_log_2cosh` of fields in float64."""
     for i in range(product.shape[0]):
         total = 0.0
         for j in range(product.shape[1]):

@@ -1,8 +1,8 @@
-"""Compiled kernels on the fields of units that are not spins: real ones, groups of categories.
+"""Compiled kernels on the fields of real units and groups of categories.
 
-Each one computes what the method of the reference computes that its docstring names, of fields
-in float32 (categories are drawn in fields of any type). Groups of columns are short: what can be is
-done on whole rows, as vector code.
+A docstring that names a method of the reference means: the same result, of fields in float32
+(categories are drawn in fields of any type). Groups of columns are short, so most work is done on
+whole rows, as vector code.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _HALF, _ZERO, _ONE = f32(0.5), f32(0.0), f32(1.0)
 
 @inlined
 def _cos_and_sin(turns):
-    """Cosine and sine of 2π turns to 1e-11, for turns from 0 to 1: part of vector code."""
+    """Return cosine and sine of 2π turns to 1e-11, for turns from 0 to 1: part of vector code."""
     quarter = np.int64(4.0 * turns + 0.5)
-    # What is left is an angle between -π/4 and π/4.
+    # The rest is an angle between -π/4 and π/4.
     x = 2.0 * math.pi * (turns - 0.25 * f64(quarter))
     q = x * x
     s = -1.0 / 39916800.0
@@ -47,7 +47,7 @@ def _cos_and_sin(turns):
 
 @compiled
 def sample_gaussians(field, key0, key1, d0, d1, first_row):
-    """`sample_gaussians`, in place of the field."""
+    """Compute `sample_gaussians`, in place of the field."""
     n_rows, width = field.shape
     u = np.empty(whole_groups(width), dtype=f32)
     noise = np.empty(u.size, dtype=f32)
@@ -65,7 +65,7 @@ def sample_gaussians(field, key0, key1, d0, d1, first_row):
 
 @inlined
 def _weights(row, starts, largest, w):
-    """Each group's largest field, and the columns' exp(field - that)."""
+    """Compute the largest field of each group, and exp(field - largest) of the columns."""
     for g in range(largest.size):
         m = row[starts[g]]
         for j in range(starts[g], starts[g + 1]):
@@ -87,7 +87,7 @@ def _total(w, start, stop):
 
 @compiled
 def softmax(field, starts):
-    """`softmax` of the groups that start in these columns, in place of the field."""
+    """Compute `softmax` of the groups that start in these columns, in place of the field."""
     n_rows, width = field.shape
     w, largest = np.empty(width, dtype=f32), np.empty(starts.size - 1, dtype=f32)
     for i in range(n_rows):
@@ -101,7 +101,7 @@ def softmax(field, starts):
 
 @compiled
 def sum_log_sum_exp(field, starts, out):
-    """`sum_log_sum_exp` of the groups that start in these columns."""
+    """Compute `sum_log_sum_exp` of the groups that start in these columns."""
     n_rows, width = field.shape
     w, largest = np.empty(width, dtype=f32), np.empty(starts.size - 1, dtype=f32)
     totals = np.empty(largest.size, dtype=f64)
@@ -116,7 +116,7 @@ def sum_log_sum_exp(field, starts, out):
 
 @compiled
 def sample_categories(field, starts, key0, key1, d0, d1, first_row):
-    """`sample_categories` of the groups that start in these columns, in place of the field."""
+    """Compute `sample_categories` of the groups that start in these columns, in place."""
     n_rows, width = field.shape
     w, largest = np.empty(width, dtype=f32), np.empty(starts.size - 1, dtype=f32)
     u = np.empty(whole_groups(largest.size), dtype=f32)
@@ -128,7 +128,7 @@ def sample_categories(field, starts, key0, key1, d0, d1, first_row):
             threshold = f64(u[g]) * _total(w, starts[g], starts[g + 1])
             passed = 0.0
             for j in range(starts[g], starts[g + 1]):
-                # Chosen where the sum first reaches the threshold.
+                # The chosen column is where the sum first reaches the threshold.
                 summed = passed + f64(w[j])
                 row[j] = _ONE if passed < threshold <= summed else _ZERO
                 passed = summed

@@ -1,1 +1,1 @@
-"""The backend on NVIDIA GPUs: products by cuBLAS, kernels in CUDA (`spins.cu`, `units.cu`)."""
+"""The backend on NVIDIA GPUs: products by cuBLAS, CUDA kernels (`spins.cu`, `units.cu`)."""

@@ -1,10 +1,9 @@
-"""The backend on NVIDIA GPUs: CuPy arrays, cuBLAS products, kernels of our own.
+"""The backend on NVIDIA GPUs: CuPy arrays, cuBLAS products, CUDA kernels.
 
-The kernels are in `spins.cu` and `units.cu`; what they compute is said by the methods of
-the reference that they replace. Arrays in float64, and chains of units that are not spins, take the
-reference's own path, with kernels where there are some.
-Nothing here waits for the GPU: sums stay there as arrays without axes, and only `to_numpy` fetches
-anything.
+The kernels are in `spins.cu` and `units.cu`; the methods of the reference that they replace define
+them. Arrays in float64, and chains of units other than spins, go through the reference's code, with
+kernels where they exist. No code here waits for the GPU: sums stay there as 0-d arrays, and only
+`to_numpy` fetches values.
 """
 
 from __future__ import annotations
@@ -17,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from sklearn_rapid.backends.affine import Affine
-from sklearn_rapid.backends.gpu.chains import LANES, CupyChains, calls, field_of, name_of
-from sklearn_rapid.backends.random import RandomStream, check_rows
+from sklearn_rapid.backends.gpu.chains import LANES, CupyChains, calls, field_of
+from sklearn_rapid.backends.random import RandomStream, check_rows, name_of
 from sklearn_rapid.backends.reference.arrays import NumpyBackend
 from sklearn_rapid.backends.reference.other_units import starts_of
 from sklearn_rapid.backends.threads import Work, finish
@@ -28,15 +27,15 @@ f32, u32 = np.float32, np.uint32
 SOURCE = "\n".join(
     Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("spins.cu", "units.cu")
 )
-# Fused multiply-adds would round fields, and what is drawn in them, unlike other backends.
+# Fused multiply-adds would round fields unlike other backends, and draw other spins.
 COMPILER_OPTIONS = ("--fmad=false",)
 
-# Threads of a block, in rows and columns; of one row alone, all in that row.
+# Threads of a block, in rows and columns; for a single row, all in that row.
 BLOCK, BLOCK_OF_ONE_ROW = (4, 32), (1, 128)
 LARGEST_GRID_Y = 65_535
-# The sum of a whole array is taken by so many threads.
+# Threads that sum a whole array.
 LANES_OF_ARRAY = 8192
-# Rows that a thread adds up of a column, if there are enough to keep other threads busy.
+# Rows of a column that one thread sums, if there are enough to keep other threads busy.
 ROWS_PER_SLICE = 64
 
 
@@ -48,17 +47,17 @@ class CupyBackend(CupyChains, NumpyBackend):
     n_threads : int, default=1
         Accepted and ignored.
     products : {"float32", "tf32", "bf16"}, default="float32"
-        What the factors of float32 products are rounded to; sums are in float32 in any case.
+        Type to which the factors of float32 products are rounded; sums are always in float32.
         Other than "float32" needs compute capability 8.0.
 
     Raises
     ------
     RuntimeError
-        If CuPy is not installed, or finds no device that can do it.
+        If CuPy is not installed, or finds no suitable device.
     """
 
     name = "cupy"
-    # cuBLAS chooses how to multiply by the shape.
+    # cuBLAS chooses its algorithm by the shape.
     row_multiple = 1024
 
     def __init__(self, n_threads: int = 1, products: str = "float32") -> None:
@@ -70,7 +69,7 @@ class CupyBackend(CupyChains, NumpyBackend):
     # --- arrays -------------------------------------------------------------------------
 
     def running(self) -> AbstractContextManager[None]:
-        """Context in which the backend's arithmetic runs: nothing to prepare."""
+        """Return the context in which the backend's arithmetic runs: nothing to prepare."""
         return nullcontext()
 
     def to_numpy(self, values: Any) -> np.ndarray:
@@ -87,7 +86,7 @@ class CupyBackend(CupyChains, NumpyBackend):
     # --- products and sums of a whole phase ---------------------------------------------
 
     def matmul(self, a: Any, b: Any, add_to: Any = None) -> Any:
-        """The matrix product a b, added in place to `add_to` if there is one."""
+        """Return the matrix product a b, added in place to `add_to` if given."""
         if self.products == "float32" or a.dtype != f32:
             return super().matmul(a, b, add_to)
         accumulate = add_to is not None
@@ -95,7 +94,7 @@ class CupyBackend(CupyChains, NumpyBackend):
         return _rounded_product(self.xp, self.products, a, b, out, accumulate)
 
     def dot(self, a: Any, b: Any) -> Any:
-        """The sum of all products of elements, accumulated in float64."""
+        """Return Σ a_ij b_ij, accumulated in float64: a 0-d array."""
         if not (self._is_plain(a) and self._is_plain(b)):
             return super().dot(a, b)
         sums = self._new((1, LANES_OF_ARRAY), "float64")
@@ -103,7 +102,7 @@ class CupyBackend(CupyChains, NumpyBackend):
         return self.xp.sum(sums)
 
     def row_dots(self, a: Any, b: Any) -> Any:
-        """Σ_j a_ij b_ij, one float64 a row; b may have one row that serves all."""
+        """Return Σ_j a_ij b_ij, one float64 for each row; b may have a single row."""
         if not (self._is_plain(a) and self._is_plain(b)):
             return super().row_dots(a, b)
         n_rows, width = a.shape
@@ -113,7 +112,7 @@ class CupyBackend(CupyChains, NumpyBackend):
         return self.xp.sum(sums, axis=1)
 
     def column_sums(self, x: Any, weights: Any = None) -> Any:
-        """Σ_i weights_i x_ij, one float64 a column; without weights, the plain sum."""
+        """Return Σ_i weights_i x_ij, one float64 for each column; without weights, the sum."""
         if not self._is_plain(x) or weights is None:
             return super().column_sums(x, weights)
         n_rows, width = x.shape
@@ -185,7 +184,7 @@ class CupyBackend(CupyChains, NumpyBackend):
         )  # fmt: skip
 
     def sum_log_2cosh_of_sums(self, rows: Any, columns: Any, dtype: str = "float64") -> Any:
-        """Σ_j log 2cosh(rows_aj + columns_bj), float64 of shape (A, B)."""
+        """Return Σ_j log 2cosh(rows_aj + columns_bj), float64 of shape (A, B)."""
         if dtype != "float32":
             return super().sum_log_2cosh_of_sums(rows, columns, dtype)
         out = self._new((rows.shape[0], columns.shape[0]), "float64")
@@ -198,20 +197,20 @@ class CupyBackend(CupyChains, NumpyBackend):
     # --- elementwise --------------------------------------------------------------------
 
     def sample_spins(self, field: Any, stream: RandomStream, draw: int, first_row: int = 0) -> Any:
-        """Spins with P(s = +1) = σ(2 field), in place of a field in float32."""
+        """Draw spins with P(s = +1) = σ(2 field), in place of a field in float32."""
         check_rows(first_row + field.shape[0])
         field = self.xp.ascontiguousarray(field, dtype=f32)
         self._draw(field, f32(1.0), self._no_bias(field), stream, draw, first_row)
         return field
 
     def sum_log_cosh_ratio(self, field: Any, beta_to: Any, beta_from: Any) -> Any:
-        """Σ_j log [cosh(beta_to_i field_ij) / cosh(beta_from_i field_ij)], one float64 a row."""
+        """Return Σ_j log [cosh(beta_to_i field_ij) / cosh(beta_from_i field_ij)]: float64."""
         if not self._is_plain(field):
             return super().sum_log_cosh_ratio(field, beta_to, beta_from)
         return self._log_cosh_ratio(field, f32(1.0), self._no_bias(field), beta_to, beta_from)
 
     def sum_log_2cosh(self, field: Any) -> Any:
-        """Σ_j log 2cosh(field_ij), one float64 a row."""
+        """Return Σ_j log 2cosh(field_ij), one float64 for each row."""
         if not self._is_plain(field):
             return super().sum_log_2cosh(field)
         return self._sum_log_2cosh(field, f32(1.0), self._no_bias(field))
@@ -219,7 +218,7 @@ class CupyBackend(CupyChains, NumpyBackend):
     def sample_gaussians(
         self, field: Any, stream: RandomStream, draw: int, first_row: int = 0
     ) -> Any:
-        """Field + N(0, 1), in place of a field in float32."""
+        """Draw field + N(0, 1), in place of a field in float32."""
         if not self._is_plain(field):
             return super().sample_gaussians(field, stream, draw, first_row)
         check_rows(first_row + field.shape[0])
@@ -228,7 +227,7 @@ class CupyBackend(CupyChains, NumpyBackend):
         return field
 
     def softmax(self, field: Any, sizes: tuple[int, ...]) -> Any:
-        """The softmax of each group, in place of a field in float32."""
+        """Return the softmax of each group, in place of a field in float32."""
         if not self._is_plain(field):
             return super().softmax(field, sizes)
         shape = field.shape[0], len(sizes)
@@ -236,7 +235,7 @@ class CupyBackend(CupyChains, NumpyBackend):
         return field
 
     def sum_log_sum_exp(self, field: Any, sizes: tuple[int, ...]) -> Any:
-        """The logsumexp of each group, summed: one float64 a row."""
+        """Return the sum of the groups' logsumexp, one float64 for each row."""
         if not self._is_plain(field):
             return super().sum_log_sum_exp(field, sizes)
         sums = self._new((field.shape[0], LANES), "float64")
@@ -254,7 +253,7 @@ class CupyBackend(CupyChains, NumpyBackend):
         draw: int,
         first_row: int = 0,
     ) -> Any:
-        """1 in one column of each group, 0 elsewhere, in place of a field in float32."""
+        """Draw 1 in one column of each group, 0 elsewhere, in place of a field in float32."""
         if not self._is_plain(field):
             return super().sample_categories(field, sizes, stream, draw, first_row)
         check_rows(first_row + field.shape[0])
@@ -268,7 +267,7 @@ class CupyBackend(CupyChains, NumpyBackend):
     def random_uniform(
         self, shape: tuple[int, int], stream: RandomStream, draw: int, first_row: int = 0
     ) -> Any:
-        """Uniform float32 numbers in (0, 1]."""
+        """Draw uniform float32 numbers in (0, 1]."""
         check_rows(first_row + shape[0])
         out = self._new(shape)
         self._launch("random_uniform", calls(shape), out, *shape, *name_of(stream, draw, first_row))
@@ -280,22 +279,22 @@ class CupyBackend(CupyChains, NumpyBackend):
         return self.xp.empty(shape, dtype=dtype)
 
     def _starts(self, sizes: tuple[int, ...]) -> Any:
-        """Where groups of columns start and the last one ends, as kernels take it."""
+        """Return where groups of columns start and the last one ends, for kernels."""
         return self.constant(starts_of(sizes).astype(np.int64))
 
     def _no_bias(self, field: Any) -> Any:
         return self.xp.zeros(field.shape[1], dtype=f32)
 
     def _is_plain(self, a: Any) -> bool:
-        """Whether the kernels take the array: float32 in row-major order."""
+        """Return whether kernels take the array: row-major float32."""
         return a.dtype == f32 and a.flags.c_contiguous
 
     def _is_compiled(self, a: Any, *maps: Affine) -> bool:
-        """Whether the kernels take rows of these maps' results: float32 spins with one bias."""
+        """Return whether kernels take an array and maps: float32, to spins, with one bias."""
         return self._is_plain(a) and all(m.units.are_spins and not m.is_by_row for m in maps)
 
     def _multiply(self, x: Any, affine: Affine, out: Any, middle: Any = None) -> Any:
-        """X F into `out`, by way of `middle` where F is a product of two matrices."""
+        """Write X F to `out`, by way of `middle` if F is a product of two matrices."""
         if affine.second is None:
             return self._product(x, affine.first, out)
         if middle is None:
@@ -313,7 +312,7 @@ class CupyBackend(CupyChains, NumpyBackend):
         return self.xp.sum(sums, axis=1)
 
     def _launch(self, name: str, shape: tuple[int, int], *args: Any) -> None:
-        """Run a kernel with a thread for each row and column, or for several of them."""
+        """Run a kernel with one thread for each row and column, or for several."""
         n_rows, n_columns = shape
         if n_rows == 0 or n_columns == 0:
             return
@@ -323,7 +322,7 @@ class CupyBackend(CupyChains, NumpyBackend):
 
 
 def _working_cupy() -> Any:
-    """The module cupy; RuntimeError if it is missing, or a device is."""
+    """Return the module cupy; raise RuntimeError if it or a device is missing."""
     try:
         import cupy
 
@@ -343,7 +342,7 @@ def _working_cupy() -> Any:
 
 @lru_cache(maxsize=64)
 def _kernel(cupy: Any, name: str) -> Any:
-    """A kernel by name; CuPy compiles the source once and keeps it, for each device."""
+    """Return a kernel by name; CuPy compiles the source once for each device, and keeps it."""
     return _module(cupy).get_function(name)
 
 
@@ -364,10 +363,10 @@ def _check_tensor_cores(cupy: Any, products: str) -> None:
 def _rounded_product(
     cupy: Any, products: str, a: Any, b: Any, out: Any, accumulate: bool = False
 ) -> Any:
-    """out = a b (+ out), the factors rounded on their way into tensor cores.
+    """Compute out = a b (+ out), with factors rounded on their way into tensor cores.
 
-    cuBLAS takes matrices in column-major order: the row-major product is that of the transposes,
-    outᵀ = bᵀ aᵀ, and a matrix in row-major order is its own transpose to it.
+    cuBLAS takes matrices in column-major order, in which a row-major matrix is its transpose: it
+    computes outᵀ = bᵀ aᵀ.
     """
     cublas = cupy.cuda.cublas
     compute = {
@@ -388,7 +387,7 @@ def _rounded_product(
 
 
 def _as_columns(cupy: Any, matrix: Any) -> tuple[Any, int, int]:
-    """A matrix for cuBLAS to transpose: itself, whether to transpose it again, its stride."""
+    """Return a matrix for cuBLAS, whether cuBLAS has to transpose it, and its stride."""
     if not matrix.flags.c_contiguous and matrix.flags.f_contiguous:
         return matrix, 1, matrix.shape[0]
     return cupy.ascontiguousarray(matrix), 0, matrix.shape[1]

@@ -1,6 +1,6 @@
-"""Markov chains on a GPU: what `reference/chains.py` defines, by kernels and products in turn.
+"""Markov chains on a GPU, as `reference/chains.py` defines them, by kernels and products in turn.
 
-Nothing here waits for the GPU: a whole chain of steps, exchanges included, is queued at once.
+No code here waits for the GPU: a whole chain of steps with its exchanges is queued at once.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from sklearn_rapid.backends.affine import Affine
-from sklearn_rapid.backends.random import WORD, RandomStream
+from sklearn_rapid.backends.random import RandomStream, name_of
 from sklearn_rapid.backends.reference.chains import DRAWS_PER_SWEEP, Tempered, partners, top_of
 
-f32, u32 = np.float32, np.uint32
+f32 = np.float32
 
-# A row's sum is taken by so many threads.
+# Threads that sum one row.
 LANES = 64
 
 
@@ -47,32 +47,6 @@ class CupyChains:
             self._draw(drawn, *field_of(down), stream, draw + 1, first_row)
             if free is not None:
                 v[...] = self.xp.where(free, drawn, v)
-
-    def _anneal_block(
-        self,
-        v: Any,
-        up: Affine,
-        down: Affine,
-        base_bias: Any,
-        betas: np.ndarray,
-        stream: RandomStream,
-        first_draw: int,
-        first_row: int,
-        log_weights: Any,
-    ) -> None:
-        if not self._is_compiled(base_bias, up, down):
-            super()._anneal_block(
-                v, up, down, base_bias, betas, stream, first_draw, first_row, log_weights
-            )
-            return
-        h, to = self._empty(v, up), self._betas(np.full(v.shape[0], betas[0]))
-        for k in range(len(betas) - 1):
-            start, to = to, self._betas(np.full(v.shape[0], betas[k + 1]))
-            self._multiply(v, up, h)
-            log_weights += self._gains(v, h, up, down, start, to)
-            self._step_in_place(
-                h, v, up, down, base_bias, to, stream, first_draw + 2 * k, first_row
-            )
 
     def _temper_block(
         self,
@@ -119,7 +93,7 @@ class CupyChains:
         return self.constant(betas.astype(f32))
 
     def _gains(self, v: Any, h: Any, up: Affine, down: Affine, start: Any, to: Any) -> Any:
-        """What log f gains from one β to the other, `h` being v times the couplings."""
+        """Return the gain of log f from one β to the other; `h` is v times the couplings."""
         xp = self.xp
         gap = xp.astype(to, xp.float64) - xp.astype(start, xp.float64)
         of_biases = gap * self.row_dots(v, down.bias[None, :])
@@ -146,7 +120,7 @@ class CupyChains:
         draw: int,
         first_row: int,
     ) -> None:
-        """A Gibbs step of each row at its own β: `h` is v times the couplings, then spins."""
+        """Make a Gibbs step of each row at its own β: `h` is v times the couplings, then spins."""
         no_base = self.xp.zeros(h.shape[1], dtype=f32)
         for x, affine, base in ((h, up, no_base), (v, down, base_bias)):
             if x is v:
@@ -159,7 +133,7 @@ class CupyChains:
     def _draw(
         self, product: Any, scale: Any, bias: Any, stream: RandomStream, draw: int, first_row: int
     ) -> None:
-        """Spins in the field scale * product + bias, in place of the product."""
+        """Draw spins in the field scale * product + bias, in place of the product."""
         shape = product.shape
         self._launch(
             "sample_spins", calls(shape), product, scale, bias, product, *shape,
@@ -168,15 +142,10 @@ class CupyChains:
 
 
 def field_of(affine: Affine) -> tuple[Any, Any]:
-    """Scale and bias as kernels take them."""
+    """Return scale and bias for kernels."""
     return f32(affine.scale), affine.bias
 
 
-def name_of(stream: RandomStream, draw: int, first_row: int) -> tuple:
-    """Of a draw and the first of its rows, as kernels take it."""
-    return *map(u32, stream.key), u32(draw & WORD), u32(draw >> 32), u32(first_row & WORD)
-
-
 def calls(shape: tuple[int, int]) -> tuple[int, int]:
-    """Rows, and about how many calls of the random number generator each of them takes."""
+    """Return the number of rows, and of calls of the random number generator for each."""
     return shape[0], -(-shape[1] // 4)

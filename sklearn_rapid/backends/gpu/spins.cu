@@ -1,9 +1,9 @@
 // Kernels of the CuPy backend, in float32 with sums in float64.
 //
-// Each one computes what the method of `reference/arrays.py` computes that it is named after. No thread
-// waits for another or writes what another reads, and a kernel is right for any grid. Where rows
-// are summed, each of several lanes leaves the sum of its columns, for the caller to add up: the
-// order of additions is fixed, and so is their result.
+// A kernel computes the same as the method of `reference/arrays.py` with its name. No thread waits
+// for another or writes what another reads, and a kernel is right for any grid. Where rows are
+// summed, each of several lanes writes the sum of its columns, and the caller adds them up: the
+// order of additions is fixed, and so is the result.
 //
 // Compiled without fused multiply-adds (--fmad=false): spins agree with those of other backends to
 // the bit for equal fields.
@@ -52,7 +52,7 @@ __device__ __forceinline__ float uniform(word w)
     return ((float)w + 0.5f) * 2.3283064365386963e-10f;
 }
 
-// The number of Philox calls that a row takes, and the column that word w of call c is for.
+// The number of Philox calls for a row, and the column of word w of call c.
 __device__ __forceinline__ size calls_of(size width) { return (width + GROUP - 1) / GROUP * LANES; }
 
 __device__ __forceinline__ size column_of(size c, int w)
@@ -195,7 +195,7 @@ extern "C" __global__ void sum_log_cosh_ratio(
 }
 
 // Pairs of neighbours in groups of n_rungs rows, the first one at rung parity, parity + 2, ...
-// Whether row i exchanges with the next one is decided by the uniform number of its name.
+// The uniform number of row i decides whether it exchanges with the next one.
 #define FOR_EACH_PAIR(i, n_rows)                                               \
     FOR_EACH_ROW(i, n_rows)                                                    \
         if (i % n_rungs >= parity && (i % n_rungs - parity) % 2 == 0 && i % n_rungs + 1 < n_rungs)
@@ -221,8 +221,8 @@ extern "C" __global__ void exchange_rows(
     }
 }
 
-// Where states came from, after the same exchanges; who has come from the base to the rung top.
-// A thread for each group of rungs.
+// Origins of replicas after the same exchanges, and arrivals at the rung top from the base.
+// One thread for each column of the ladder.
 extern "C" __global__ void follow_origins(
     signed char *origin, long long *arrivals, const double *gains, size n_groups, size n_rungs,
     size parity, size top, size has_base,
@@ -242,7 +242,7 @@ extern "C" __global__ void follow_origins(
     }
 }
 
-// out_ab = sum over j of log 2cosh(rows_aj + columns_jb), fields being in double precision.
+// out_ab = sum over j of log 2cosh(rows_aj + columns_jb), with fields in double precision.
 extern "C" __global__ void sum_log_2cosh_of_sums(
     const double *rows, const double *columns, double *out,
     size n_rows, size n_columns, size width)
@@ -277,8 +277,8 @@ extern "C" __global__ void flipped_log_2cosh(
 
 // --- sums and updates -------------------------------------------------------------------------
 
-// Lanes that add up to sum over j of a_ij b_ij. Rows of b are b_stride elements apart: 0 if one row
-// serves all.
+// Lanes that add up to sum over j of a_ij b_ij. Rows of b are b_stride elements apart: 0 for a
+// single row.
 extern "C" __global__ void row_dots(
     const float *a, const float *b, double *sums,
     size n_rows, size width, size b_stride, size n_lanes)

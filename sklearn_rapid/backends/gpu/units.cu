@@ -1,8 +1,8 @@
-// Kernels of the CuPy backend for units that are not spins: real ones, groups of categories.
+// Kernels of the CuPy backend for real units and groups of categories.
 //
-// They go on where `spins.cu` ends, whose rules and functions are theirs too.
+// They are compiled after `spins.cu`, use its functions and follow its rules.
 
-// Field + N(0, 1), in place: of each two neighbouring calls four pairs of numbers.
+// Field + N(0, 1), in place: two neighbouring calls give four pairs of numbers.
 extern "C" __global__ void sample_gaussians(
     float *field, size n_rows, size width,
     word key0, word key1, word draw0, word draw1, word first_row)
@@ -25,8 +25,8 @@ extern "C" __global__ void sample_gaussians(
     }
 }
 
-// A group of n columns of a row: its largest field, and weights exp(field - that), which add up
-// to total.
+// A group of n columns of a row: its largest field, and weights exp(field - largest) with their
+// total.
 struct Group {
     const float *field;
     size n;
@@ -73,7 +73,7 @@ extern "C" __global__ void sum_log_sum_exp(
     }
 }
 
-// One of each group, in place: where the weights summed up first reach u times their total.
+// One column of each group, in place: the first where the running sum reaches u times the total.
 extern "C" __global__ void sample_categories(
     float *field, const size *starts, size n_rows, size width, size n_groups,
     word key0, word key1, word draw0, word draw1, word first_row)

@@ -1,1 +1,1 @@
-"""The reference: what each method of a backend computes, on array-API arrays."""
+"""The reference backend, on array-API arrays: it defines what each method computes."""

@@ -1,8 +1,8 @@
-"""The reference backend: plain array-API code that shows what each method computes.
+"""The reference backend: plain array-API code that defines what each method computes.
 
-It holds for any array-API namespace: the tests run it with `array_api_strict` too. Methods on
-rows cut them into blocks that do not depend on one another (`for_row_blocks`); what is done
-with a block is in the methods that end in `_block`, which a faster backend replaces.
+It runs on any array-API namespace: the tests run it with `array_api_strict` too. Methods on rows
+cut them into independent blocks (`for_row_blocks`); methods that end in `_block` do the work on a
+block, and faster backends replace them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from sklearn_rapid.backends.affine import Affine
 from sklearn_rapid.backends.blas import single_threaded_blas
-from sklearn_rapid.backends.fused import Stretch
+from sklearn_rapid.backends.fused import FusedUpdates
 from sklearn_rapid.backends.random import (
     COLUMNS_PER_GROUP,
     LANES,
@@ -46,8 +46,8 @@ class NumpyBackend(Chains, OtherUnits):
     """
 
     name = "numpy"
-    # Products of other numbers of rows may round a row otherwise: where a row's result must not
-    # depend on its company, rows are padded to a multiple of this.
+    # The rounding of a row may depend on the number of rows in a product. Where results of a row
+    # must not depend on the other rows, rows are padded to a multiple of this.
     row_multiple = 128
 
     def __init__(self, n_threads: int = 1, xp: Any = np) -> None:
@@ -59,7 +59,7 @@ class NumpyBackend(Chains, OtherUnits):
     # --- arrays -------------------------------------------------------------------------
 
     def running(self) -> AbstractContextManager[None]:
-        """Context in which the backend's arithmetic runs: BLAS keeps to one thread."""
+        """Return the context in which the backend's arithmetic runs: BLAS keeps to one thread."""
         return single_threaded_blas()
 
     def asarray(self, values: Any, dtype: str | None = None) -> Any:
@@ -71,11 +71,11 @@ class NumpyBackend(Chains, OtherUnits):
         return np.asarray(values)
 
     def scratch(self, name: str, shape: tuple[int, int], dtype: Any) -> Any:
-        """An array to write to, whose memory may be that of the last one of this name."""
+        """Return an array to write to; it may reuse the memory of the last one of this name."""
         return self.xp.empty(shape, dtype=dtype)
 
     def equal_weights(self, n: int, dtype: Any) -> Any:
-        """1 / n for each of n rows; the array is kept, and not to be written to."""
+        """Return 1 / n for each of n rows; the array is kept, and not to be written to."""
         if (n, dtype) not in self._equal_weights:
             self._equal_weights[n, dtype] = self.xp.full(n, 1.0 / n, dtype=dtype)
         return self._equal_weights[n, dtype]
@@ -83,12 +83,11 @@ class NumpyBackend(Chains, OtherUnits):
     def for_row_blocks(
         self, work: Work, n_rows: int, products_per_row: float, group: int = 1
     ) -> None:
-        """Do ``work(rows)`` for blocks of rows that do not depend on one another.
+        """Do ``work(rows)`` for independent blocks of rows, of whole groups of `group` rows.
 
-        Work that takes long may be a generator: it can be interrupted where it yields.
-        Blocks are of whole groups of `group` rows. `products_per_row` is about how many
-        multiply-adds a row takes: a backend may choose by it who does the work, but not how
-        the rows are cut.
+        Long work may be a generator: it can be interrupted where it yields. `products_per_row` is
+        about the number of multiply-adds of a row: a backend may choose threads by it, but not how
+        rows are cut.
         """
         for rows in row_blocks(n_rows, group):
             finish(work(rows))
@@ -96,22 +95,22 @@ class NumpyBackend(Chains, OtherUnits):
     # --- products and sums of a whole phase ---------------------------------------------
 
     def matmul(self, a: Any, b: Any, add_to: Any = None) -> Any:
-        """The matrix product a b, added in place to `add_to` if there is one."""
+        """Return the matrix product a b, added in place to `add_to` if given."""
         if add_to is None:
             return a @ b
         add_to += a @ b
         return add_to
 
     def dot(self, a: Any, b: Any) -> Any:
-        """The sum of all products of elements, accumulated in float64: a number or 0-d array."""
+        """Return Σ a_ij b_ij, accumulated in float64: a number or 0-d array."""
         return self.xp.sum(a * b, dtype=self.xp.float64)
 
     def row_dots(self, a: Any, b: Any) -> Any:
-        """Σ_j a_ij b_ij, one float64 a row; b may have one row that serves all."""
+        """Return Σ_j a_ij b_ij, one float64 for each row; b may have a single row."""
         return self.xp.sum(a * b, axis=1, dtype=self.xp.float64)
 
     def column_sums(self, x: Any, weights: Any = None) -> Any:
-        """Σ_i weights_i x_ij, one float64 a column; without weights, the plain sum."""
+        """Return Σ_i weights_i x_ij, one float64 for each column; without weights, the sum."""
         x = x if weights is None else weights[:, None] * x
         return self.xp.sum(x, axis=0, dtype=self.xp.float64)
 
@@ -132,7 +131,7 @@ class NumpyBackend(Chains, OtherUnits):
         p[...] = xp.sign(p) * xp.maximum(size, xp.zeros_like(size)) / (1.0 + scale * l2)
 
     def _factor(self, scale: Any, p: Any) -> Any:
-        """A number, or a 0-d array of p's dtype, so that products with p keep it."""
+        """Return a number, or a 0-d array of p's dtype, so that products with p keep the dtype."""
         return float(scale) if isinstance(scale, float) else self.xp.astype(scale, p.dtype)
 
     def clip(self, p: Any, bound: float) -> None:
@@ -140,44 +139,44 @@ class NumpyBackend(Chains, OtherUnits):
         p[...] = self.xp.clip(p, -bound, bound)
 
     def spins_of(self, is_on: Any, dtype: str) -> Any:
-        """+1 where `is_on`, -1 elsewhere."""
+        """Return +1 where `is_on`, -1 elsewhere."""
         return 2.0 * self.xp.astype(is_on, getattr(self.xp, dtype)) - 1.0
 
     def spins_of_rows(self, X: np.ndarray, rows: Any, threshold: float, dtype: str) -> Any:
-        """Rows of a host array, by number or slice, as spins: +1 above the threshold."""
+        """Return rows of a host array, by number or slice, as spins: +1 above the threshold."""
         return self.spins_of(self.asarray(X[rows] > threshold), dtype)
 
     def spins_of_means(self, means: Any, stream: RandomStream, draw: int) -> Any:
-        """Spins of these means, each drawn by itself. The means' memory may be reused for them."""
+        """Draw independent spins of these means. The memory of the means may be reused."""
         u = self.random_uniform(tuple(means.shape), stream, draw, stream.first_row)
         ones = self.xp.ones_like(means)
         return self.xp.where(2.0 * u - 1.0 < means, ones, -ones)
 
     def spins_of_numbers(self, start: int, stop: int, n_spins: int, dtype: str) -> Any:
-        """Numbers from `start` to `stop` as rows of spins: spin j is +1 where bit j is set."""
+        """Return numbers from `start` to `stop` as rows of spins: spin j is +1 if bit j is set."""
         xp = self.xp
         numbers = xp.arange(start, stop, dtype=xp.int64)[:, None]
         bits = (numbers >> xp.arange(n_spins, dtype=xp.int64)[None, :]) & 1
         return self.spins_of(bits == 1, dtype)
 
     def sign(self, x: Any) -> Any:
-        """The sign of each element, that of zero being +1."""
+        """Return the sign of each element, +1 for zero."""
         return self.xp.where(x >= 0, self.xp.ones_like(x), -self.xp.ones_like(x))
 
-    # --- whole updates ------------------------------------------------------------------
+    # --- fused updates ------------------------------------------------------------------
 
-    def makes_stretches(self, dtype: Any) -> bool:
-        """Whether `run_stretch` takes machines of this dtype; else updates are made in parts."""
+    def fuses_updates(self, dtype: Any) -> bool:
+        """Whether `run_fused_updates` takes machines of this dtype."""
         return False
 
-    def run_stretch(self, stretch: Stretch) -> None:
-        """Make updates one after the other, in place of all that they change."""
+    def run_fused_updates(self, updates: FusedUpdates) -> None:
+        """Make the updates, in place of the arrays that they change."""
         raise NotImplementedError
 
     # --- maps of rows -------------------------------------------------------------------
 
     def field(self, x: Any, affine: Affine) -> Any:
-        """The field scale * x F + bias of each row."""
+        """Return the field scale * x F + bias of each row."""
         product = x @ affine.first
         if affine.second is not None:
             product = product @ affine.second
@@ -186,7 +185,7 @@ class NumpyBackend(Chains, OtherUnits):
     def means(
         self, x: Any, affine: Affine, out: Any = None, overlaps: Any = None, to_unit: bool = False
     ) -> Any:
-        """Means of the units in the field of each row: tanh(field) of spins, or P(s = +1 | field).
+        """Return means of units in the field of each row: of spins tanh(field), or P(s = +1).
 
         Parameters
         ----------
@@ -197,7 +196,7 @@ class NumpyBackend(Chains, OtherUnits):
         overlaps : array of shape (n, m), optional
             Where to write ``x @ affine.first``, if `affine` has two matrices.
         to_unit : bool, default=False
-            Of spins: means of (1 + s) / 2 instead, to all digits where they are near zero.
+            Of spins: return means of (1 + s) / 2, accurate to all digits near zero.
 
         Returns
         -------
@@ -213,7 +212,7 @@ class NumpyBackend(Chains, OtherUnits):
         return out
 
     def sample(self, x: Any, affine: Affine, stream: RandomStream, draw: int) -> Any:
-        """Units drawn in the field of each row: spins with P(s = +1) = σ(2 field)."""
+        """Draw units in the field of each row: spins with P(s = +1) = σ(2 field)."""
         check_rows(stream.first_row + x.shape[0])
         out = self._empty(x, affine)
 
@@ -226,7 +225,7 @@ class NumpyBackend(Chains, OtherUnits):
         return out
 
     def log_partition_of(self, x: Any, affine: Affine) -> Any:
-        """Γ of the units in the field of each row, Σ_j log 2cosh(field_j) of spins: float64."""
+        """Return Γ in the field of each row, for spins Σ_j log 2cosh(field_j): float64."""
         out = self.xp.empty(x.shape[0], dtype=self.xp.float64)
 
         def work(rows: slice) -> None:
@@ -236,7 +235,7 @@ class NumpyBackend(Chains, OtherUnits):
         return out
 
     def means_and_sums(self, x: Any, affine: Affine) -> tuple[Any, Any]:
-        """`means` and `log_partition_of`, of fields that are computed once."""
+        """Return `means` and `log_partition_of`, computing the fields once."""
         means = self._empty(x, affine)
         sums = self.xp.empty(x.shape[0], dtype=self.xp.float64)
 
@@ -248,10 +247,10 @@ class NumpyBackend(Chains, OtherUnits):
         return means, sums
 
     def flipped_log_2cosh(self, v: Any, up: Affine) -> Any:
-        """Σ_j log 2cosh of the field at v with spin i flipped, float64 of shape (n, V).
+        """Return Σ_j log 2cosh of the field at v with spin i flipped, float64 of shape (n, V).
 
-        Both layers are spins. Flipping spin i changes the field by -2 v_i F_i, so that a site costs
-        one pass over the field: `up` has one matrix.
+        Both layers are spins, and `up` has one matrix. Flipping spin i changes the field by
+        -2 v_i F_i, so that a site costs one pass over the field.
         """
         out = self.xp.empty(v.shape, dtype=self.xp.float64)
 
@@ -262,10 +261,10 @@ class NumpyBackend(Chains, OtherUnits):
         return out
 
     def sum_log_2cosh_of_sums(self, rows: Any, columns: Any, dtype: str = "float64") -> Any:
-        """Σ_j log 2cosh(rows_aj + columns_bj), float64 of shape (A, B).
+        """Return Σ_j log 2cosh(rows_aj + columns_bj), float64 of shape (A, B).
 
-        Fields θ are in float64, so that large ones lose nothing. The rest, log(1 + exp(-2|θ|)),
-        may be in `dtype`: in float32 each is off by 2^-22 at most.
+        Fields θ are in float64, so that large ones lose nothing. log(1 + exp(-2|θ|)) may be
+        computed in `dtype`: in float32 its error is at most 2^-22.
         """
         out = self.xp.empty((rows.shape[0], columns.shape[0]), dtype=self.xp.float64)
         for b in range(columns.shape[0]):
@@ -307,7 +306,7 @@ class NumpyBackend(Chains, OtherUnits):
     # --- elementwise --------------------------------------------------------------------
 
     def sample_spins(self, field: Any, stream: RandomStream, draw: int, first_row: int = 0) -> Any:
-        """Spins with P(s = +1) = σ(2 field). The field's memory may be reused for them.
+        """Draw spins with P(s = +1) = σ(2 field). The memory of the field may be reused.
 
         A spin opposes its field with probability σ(-2|field|) = e / (1 + e), e = exp(-2|field|).
         """
@@ -319,21 +318,21 @@ class NumpyBackend(Chains, OtherUnits):
         return xp.where(u * (1.0 + e) < e, -along, along)
 
     def tanh(self, field: Any) -> Any:
-        """E[s | field]. The field's memory may be reused for it."""
+        """Return E[s | field]. The memory of the field may be reused."""
         return self.xp.tanh(field)
 
     def probabilities(self, field: Any) -> Any:
-        """P(s = +1 | field) = σ(2 field), to all digits where it is near zero."""
+        """Return P(s = +1 | field) = σ(2 field), accurate to all digits near zero."""
         xp = self.xp
         e = xp.exp(-2.0 * xp.abs(field))
         return xp.where(field >= 0, xp.ones_like(e), e) / (1.0 + e)
 
     def sum_log_2cosh(self, field: Any) -> Any:
-        """Σ_j log 2cosh(field_ij), one float64 a row."""
+        """Return Σ_j log 2cosh(field_ij), one float64 for each row."""
         return self.xp.sum(self._log_2cosh(field), axis=1, dtype=self.xp.float64)
 
     def sum_log_cosh_ratio(self, field: Any, beta_to: Any, beta_from: Any) -> Any:
-        """Σ_j log [cosh(beta_to_i field_ij) / cosh(beta_from_i field_ij)], one float64 a row."""
+        """Return Σ_j log [cosh(beta_to_i field_ij) / cosh(beta_from_i field_ij)]: float64."""
         to, start = (self.xp.astype(b, field.dtype)[:, None] for b in (beta_to, beta_from))
         ratio = self._log_2cosh(to * field) - self._log_2cosh(start * field)
         return self.xp.sum(ratio, axis=1, dtype=self.xp.float64)
@@ -341,7 +340,7 @@ class NumpyBackend(Chains, OtherUnits):
     def random_uniform(
         self, shape: tuple[int, int], stream: RandomStream, draw: int, first_row: int = 0
     ) -> Any:
-        """Uniform float32 numbers in (0, 1]: (word + 1/2) / 2^32, fine-grained near zero."""
+        """Draw uniform float32 numbers in (0, 1]: (word + 1/2) / 2^32, fine-grained near zero."""
         xp = self.xp
         words = self.random_words(shape, stream, draw, first_row)
         half, step = (xp.asarray(c, dtype=xp.float32) for c in (0.5, 2.0**-32))
@@ -350,7 +349,7 @@ class NumpyBackend(Chains, OtherUnits):
     def random_words(
         self, shape: tuple[int, int], stream: RandomStream, draw: int, first_row: int = 0
     ) -> Any:
-        """Uniform 32-bit words: element (i, j) has the name (seed, draw, first_row + i, j)."""
+        """Draw uniform 32-bit words: element (i, j) has the name (seed, draw, first_row + i, j)."""
         check_rows(first_row + shape[0])
         xp = self.xp
         n_rows, width = shape
@@ -366,7 +365,7 @@ class NumpyBackend(Chains, OtherUnits):
         return xp.astype(words[:, :width], xp.uint32)
 
     def _exp_minus_2(self, a: Any) -> Any:
-        """exp(-2a) of a >= 0 in float32, by operations that every backend rounds alike."""
+        """Return exp(-2a) of a >= 0 in float32, by operations that every backend rounds alike."""
         xp = self.xp
         # NumPy 2.0 has no clip with one bound by name.
         t = xp.maximum(-2.0 * a, xp.full_like(a, _SMALLEST_EXPONENT))

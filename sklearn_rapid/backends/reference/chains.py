@@ -1,14 +1,14 @@
 """The reference's Markov chains: Gibbs steps, annealing, tempering.
 
-Chains at other inverse temperatures than one walk in
+Chains at inverse temperatures β other than one sample from
 
     log f_β(v) = (1-β) a·v + β b·v + log base(v) + Γ(β θ),
 
-with the fields a of independent units at β = 0, the units' base measure, the Γ of the hidden ones
-(Σ_α log 2cosh(β θ_α) of spins) and each row at a β of its own. Annealing and
-tempering are made of the same two parts, on one hidden field: what a row's log f would gain at
-another β (`_log_ratios`), and a Gibbs step at its own (`_step_at`). Annealing then takes every
-row to that β and keeps the account; tempering lets pairs of rows exchange their states.
+with the fields a of independent units at β = 0, the base measure of the units, and Γ of the hidden
+units (Σ_α log 2cosh(β θ_α) of spins). Each row has its own β. Annealing and tempering share two
+parts: the gain of log f from one β to another (`_log_ratios`), and a Gibbs step at a β
+(`_step_at`). Annealing moves all rows to the next β and adds up the gains; tempering exchanges
+states between pairs of rows.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from sklearn_rapid.backends.affine import Affine
 from sklearn_rapid.backends.random import RandomStream, check_rows
 
 DRAWS_PER_SWEEP = 3
-# Sets of inverse temperatures or partners that are kept: a ladder has a handful.
+# Arrays that are kept, of inverse temperatures or partners: a ladder has a handful.
 KEPT_CONSTANTS = 64
 
 
 class Tempered(NamedTuple):
-    """What sweeps of tempered chains leave behind.
+    """Results of sweeps of tempered chains: states and statistics of exchanges.
 
     Attributes
     ----------
     states : array of shape (n, V)
     log_ratios : array of shape (n_sweeps, n)
-        log f at the β of the rung that a row could exchange with less that at its own, of the
-        states before the exchange: float64, zero where there is none.
+        log f at the β of the row's exchange partner less log f at its own β, of the states before
+        the exchange: float64, zero without a partner.
     origin : int8 array of shape (n,)
-        The end of the ladder where a row's state has been last: 1 the base, -1 the top, 0 neither.
+        The end of the ladder that a row's replica visited last: 1 base, -1 top, 0 neither.
     arrivals : int64 array of shape (n / n_rungs,)
-        How many states have come from the base to the top, in each group of rungs.
+        Number of replicas that came from the base to the top, for each column of the ladder.
     """
 
     states: Any
@@ -49,7 +49,7 @@ class Tempered(NamedTuple):
 
 
 def partners(n_rungs: int, parity: int) -> np.ndarray:
-    """The rung that each rung could exchange with: even pairs (0, 1), (2, 3), ... or odd ones.
+    """Return the exchange partner of each rung, in even pairs (0, 1), (2, 3), ... or odd ones.
 
     Examples
     --------
@@ -62,22 +62,22 @@ def partners(n_rungs: int, parity: int) -> np.ndarray:
 
 
 def top_of(betas: np.ndarray) -> int:
-    """The first rung at the largest β: the next ones at that β are copies of it."""
+    """Return the first rung at the largest β; later rungs at that β are copies of it."""
     return int(np.searchsorted(betas, betas[-1]))
 
 
 class Chains:
-    """Chains of rows, by the maps and draws of the backend that inherits them."""
+    """Markov chains of rows, made of the maps and draws of the backend that inherits them."""
 
     def __init__(self) -> None:
         self._constants: dict[tuple, Any] = {}
 
     def constant(self, values: np.ndarray) -> Any:
-        """Host values on the backend, kept: the next sweep will want the same ones."""
+        """Return host values on the backend, kept for the next sweep."""
         name = (values.dtype.str, values.tobytes())
         kept = self._constants.get(name)
         if kept is None:
-            # Another thread may do the same at this moment.
+            # Another thread may do the same at the same time.
             if len(self._constants) >= KEPT_CONSTANTS:
                 self._constants.clear()
             kept = self._constants[name] = self.asarray(values)
@@ -93,10 +93,10 @@ class Chains:
         first_draw: int,
         free: Any = None,
     ) -> Any:
-        """Rows after `n_steps` of h ~ P(h | up(v)), v ~ P(v | down(h)).
+        """Return rows after `n_steps` of h ~ P(h | up(v)), v ~ P(v | down(h)).
 
-        Step k takes draws `first_draw` + 2k and the next. Where the boolean array `free` is
-        False, v stays as it is.
+        Step k uses draws `first_draw` + 2k and the next. `free` is None or a boolean array of the
+        shape of v: True where v is drawn, False where it is clamped and keeps its value.
         """
         check_rows(stream.first_row + v.shape[0])
         out = self.xp.empty_like(v)
@@ -105,7 +105,7 @@ class Chains:
             out[rows, :] = v[rows, :]
             clamp = None if free is None else free[rows, :]
             maps = up.of_rows(rows), down.of_rows(rows)
-            for steps in self.stretches(n_steps, rows, *maps):
+            for steps in self.split_steps(n_steps, rows, *maps):
                 n, draw = steps.stop - steps.start, first_draw + 2 * steps.start
                 first_row = stream.first_row + rows.start
                 self._gibbs_block(out[rows, :], *maps, n, stream, draw, first_row, clamp)
@@ -124,30 +124,29 @@ class Chains:
         stream: RandomStream,
         first_draw: int,
     ) -> Any:
-        """Log weights of chains annealed from independent units, one float64 a chain.
+        """Return log weights of chains annealed from independent units, one float64 for each chain.
 
-        Chains start as units in the field a = `base_bias` and go through the β one after the
-        other, with one Gibbs step at each but the first; a weight is the product of the ratios
-        f_β / f_β' of neighbours. Step k takes draws `first_draw` + 1 + 2k and the next.
+        Chains start as units in the field a = `base_bias` and go through the β in order, with one
+        Gibbs step at each but the first. A weight is the product of the ratios f_β / f_β' of
+        neighbouring β. Step k uses draws `first_draw` + 1 + 2k and the next.
         """
         check_rows(n_chains)
-        xp = self.xp
+        xp, n_steps = self.xp, len(betas) - 1
         log_weights = xp.zeros(n_chains, dtype=xp.float64)
         betas = np.float64(np.float32(betas))
         down = _from_base(down, base_bias)
 
-        n_steps = len(betas) - 1
-
         def work(rows: slice) -> Iterator[None]:
-            v = xp.zeros((rows.stop - rows.start, base_bias.shape[0]), dtype=base_bias.dtype)
-            v = down.units.sample(v + base_bias, self, stream, first_draw, rows.start)
-            v = xp.astype(v, base_bias.dtype, copy=False)
-            for steps in self.stretches(n_steps, rows, up, down):
-                on_the_way = betas[steps.start : steps.stop + 1]
-                draw = first_draw + 1 + 2 * steps.start
-                self._anneal_block(
-                    v, up, down, base_bias, on_the_way, stream, draw, rows.start, log_weights[rows]
-                )
+            n, first_row, dtype = rows.stop - rows.start, rows.start, base_bias.dtype
+            v = xp.zeros((n, base_bias.shape[0]), dtype=dtype) + base_bias
+            v = xp.astype(down.units.sample(v, self, stream, first_draw, first_row), dtype)
+            ones = xp.ones(n, dtype=xp.float64)
+            for k in range(n_steps):
+                draw = first_draw + 1 + 2 * k
+                start, to = ones * float(betas[k]), ones * float(betas[k + 1])
+                field = self.field(v, up)
+                log_weights[rows] += self._log_ratios(v, field, up, down, start, to)
+                v = self._step_at(to, field, up, down, base_bias, stream, draw, first_row, dtype)
                 yield
 
         self.for_row_blocks(work, n_chains, n_steps * (up.n_products + down.n_products))
@@ -169,33 +168,33 @@ class Chains:
         arrivals: Any,
         free: Any = None,
     ) -> Tempered:
-        """Sweeps of parallel tempering: exchanges between neighbouring β, then a Gibbs step each.
+        """Run sweeps of parallel tempering: exchanges between neighbouring β, then a Gibbs step.
 
-        Rows come in groups of as many as there are `betas`, which do not depend on one another.
+        Rows come in columns of the ladder, one row for each of `betas`; columns are independent.
         A pair of neighbours with states v and v' at β < β' exchanges them with probability
         min(1, exp Δ), Δ = [log f_β'(v) - log f_β(v)] + [log f_β(v') - log f_β'(v')]. Even and
-        odd pairs take turns (Okabe et al. 2001; Syed, Bouchard-Côté, Deligiannidis, Doucet 2022).
+        odd pairs alternate (Okabe et al. 2001; Syed, Bouchard-Côté, Deligiannidis, Doucet 2022).
         At β = 0 the Gibbs step is a new draw from the base.
 
         Parameters
         ----------
         v : array of shape (n, V)
-            Left as it is.
+            Not changed.
         up, down : Affine
         base_bias : array of shape (V,)
             a.
         betas : array of shape (n_rungs,)
-            In rising order; numbers that float32 can hold.
+            In rising order; exact in float32.
         n_sweeps : int
         stream : RandomStream
         first_draw : int
-            Sweep k takes draws `first_draw` + 3k and the next two.
+            Sweep k uses draws `first_draw` + 3k and the next two.
         parity : {0, 1}
-            Whether the first sweep has the even pairs or the odd ones.
+            Whether the first sweep has even pairs or odd ones.
         origin, arrivals : arrays
-            See `Tempered`; left as they are.
+            See `Tempered`; not changed.
         free : boolean array of shape (n, V), optional
-            False where v stays as it is; the same for all rows of a group.
+            True where v is drawn, False where it is clamped; the same in all rows of a column.
 
         Returns
         -------
@@ -215,7 +214,7 @@ class Chains:
             out.states[rows, :] = v[rows, :]
             groups = slice(rows.start // n_rungs, -(-rows.stop // n_rungs))
             clamp = None if free is None else free[rows, :]
-            for sweeps in self.stretches(n_sweeps, rows, up, down):
+            for sweeps in self.split_steps(n_sweeps, rows, up, down):
                 block = Tempered(
                     out.states[rows, :],
                     out.log_ratios[sweeps, rows],
@@ -234,10 +233,10 @@ class Chains:
         self.for_row_blocks(work, v.shape[0], products, n_rungs)
         return out
 
-    def stretches(self, n_steps: int, rows: slice, up: Affine, down: Affine) -> tuple[slice, ...]:
-        """Steps of a block's chains in stretches, between which it may be interrupted.
+    def split_steps(self, n_steps: int, rows: slice, up: Affine, down: Affine) -> tuple[slice, ...]:
+        """Split the steps of a block's chains into calls, between which it may be interrupted.
 
-        All at once where the interpreter is there at every step.
+        The reference needs one call: the interpreter runs at every step.
         """
         return (slice(0, n_steps),)
 
@@ -261,28 +260,6 @@ class Chains:
             drawn = down.units.sample(self.field(h, down), self, stream, draw + 1, first_row)
             drawn = xp.astype(drawn, dtype)
             v[...] = drawn if free is None else xp.where(free, drawn, v)
-
-    def _anneal_block(
-        self,
-        v: Any,
-        up: Affine,
-        down: Affine,
-        base_bias: Any,
-        betas: np.ndarray,
-        stream: RandomStream,
-        first_draw: int,
-        first_row: int,
-        log_weights: Any,
-    ) -> None:
-        xp = self.xp
-        rows = xp.ones(v.shape[0], dtype=xp.float64)
-        for k in range(len(betas) - 1):
-            field = self.field(v, up)
-            start, to = rows * float(betas[k]), rows * float(betas[k + 1])
-            log_weights += self._log_ratios(v, field, up, down, start, to)
-            v[...] = self._step_at(
-                to, field, up, down, base_bias, stream, first_draw + 2 * k, first_row, v.dtype
-            )
 
     def _temper_block(
         self,
@@ -317,7 +294,7 @@ class Chains:
             v[...] = drawn if free is None else xp.where(free, drawn, v)
 
     def _log_ratios(self, v: Any, field: Any, up: Affine, down: Affine, start: Any, to: Any) -> Any:
-        """What log f gains from one β to the other, one float64 a row."""
+        """Return the gain of log f from one β to the other, one float64 for each row."""
         xp = self.xp
         of_biases = xp.sum(v * down.bias, axis=1, dtype=xp.float64)
         return (to - start) * of_biases + up.units.log_partition_gain(field, to, start, self)
@@ -334,7 +311,7 @@ class Chains:
         first_row: int,
         dtype: Any,
     ) -> Any:
-        """A Gibbs step of each row at its own β, from its hidden field."""
+        """Make a Gibbs step of each row at its own β, from its hidden field."""
         xp = self.xp
         beta = xp.astype(beta, field.dtype)[:, None]
         h = xp.astype(up.units.sample(beta * field, self, stream, draw, first_row), dtype)
@@ -342,7 +319,7 @@ class Chains:
         return xp.astype(down.units.sample(field, self, stream, draw + 1, first_row), dtype)
 
     def _exchange(self, block: Tempered, sweep: int, other: np.ndarray, u: Any) -> Any:
-        """The row whose state each row goes on with."""
+        """Draw exchanges; return for each row the row whose state it continues with."""
         xp, n_rows, n_rungs = self.xp, block.states.shape[0], len(other)
         first = np.repeat(np.arange(0, n_rows, n_rungs), n_rungs)
         partner = self.constant(first + np.tile(other, n_rows // n_rungs))
@@ -353,12 +330,12 @@ class Chains:
 
 
 def _from_base(down: Affine, base_bias: Any) -> Affine:
-    """The map to visible fields less those of the base: a + β times it is the field at β."""
+    """Return the map to visible fields less those of the base: the field at β is a + β times it."""
     return replace(down, bias=down.bias - base_bias, kept={})
 
 
 def _note_arrivals(block: Tempered, betas: np.ndarray, order: Any, xp: Any) -> None:
-    """Where states came from, after an exchange; who has come from the base to the top."""
+    """Update the origins of replicas after an exchange, and count arrivals at the top."""
     n_rungs, top = len(betas), top_of(betas)
     block.origin[...] = xp.take(block.origin, order, axis=0)
     if betas[0] == 0.0:

@@ -1,4 +1,4 @@
-"""Many updates in one compiled call: `run` goes through `rows` and `steps`.
+"""Fused updates: many updates in one compiled call, made of `rows` and `steps` by `run`.
 
-`buffers` are what threads share, `parties` how they wait for one another.
+`buffers` is the memory that workers share, `barrier` where they wait for one another.
 """

@@ -1,4 +1,4 @@
-"""The memory of a stretch: how large its arrays are, and what its parties share."""
+"""The memory of fused updates: arrays that workers share, and their sizes."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklearn_rapid.backends.compiled.arguments import NO_MATRIX
+from sklearn_rapid.backends.compiled.arguments import NO_MATRIX, CompiledMap
 from sklearn_rapid.backends.compiled.compiler import f32, f64
 from sklearn_rapid.backends.compiled.fused.rows import Maps, Offsets, Rows, n_model_rows
 from sklearn_rapid.backends.compiled.fused.steps import Measures
-from sklearn_rapid.backends.compiled.pipelines import LONG_ROW, ROWS_BEAT_BLAS, TILE
-from sklearn_rapid.backends.fused import FROM_DATA, Parameters, Stretch
+from sklearn_rapid.backends.compiled.pipelines import TILE
+from sklearn_rapid.backends.fused import FROM_DATA, FusedUpdates, Parameters
 from sklearn_rapid.backends.threads import row_blocks
 
-# Parts of a matrix that parties share have so many rows.
+# Rows in a part of a matrix whose parts are shared out among workers.
 SMALLEST_PART, LARGEST_PART = 8, 128
 
 
 class Layout(NamedTuple):
-    """All that the sizes of the buffers follow from.
+    """The numbers that determine the sizes of the buffers.
 
     Attributes
     ----------
@@ -27,16 +27,14 @@ class Layout(NamedTuple):
     n_data, n_model : int
         Rows of the data and states of the model in an update.
     n_states, n_rungs : int
-        Rows of the chains, and how many belong together; no rows where they start from the data.
+        Rows of the chains, none if they start from the data, and rows in a ladder.
     n_probed : int
     is_formed : bool
-        Whether W is formed of the patterns.
-    is_turned : bool
-        Whether W is worked on transposed.
+        Whether W is formed from the patterns.
     has_matrix_step : bool
         Whether there is a gradient in W.
     has_hidden_overlaps : bool
-        Whether the gradient goes by overlaps.
+        Whether the gradient is computed from overlaps.
     """
 
     n_visible: int
@@ -48,51 +46,38 @@ class Layout(NamedTuple):
     n_rungs: int
     n_probed: int
     is_formed: bool
-    is_turned: bool
     has_matrix_step: bool
     has_hidden_overlaps: bool
 
 
-class Sides(NamedTuple):
-    """Rows, offsets and measures; with the layers in exchanged places for what works on Wᵀ."""
+class Buffers(NamedTuple):
+    """Arrays that workers share.
 
+    Attributes
+    ----------
+    formed : array of shape (V, H) or empty
+        W, where it is formed from the patterns.
+    step : Parameters
+        The gradient, then the direction of the step.
+    rows : Rows
+    offsets : Offsets
+    measures : Measures
+    """
+
+    formed: Any
+    step: Parameters
     rows: Rows
     offsets: Offsets
     measures: Measures
 
 
-class Buffers(NamedTuple):
-    """What parties share.
-
-    Attributes
-    ----------
-    formed : array of shape (V, H) or empty
-        W, where it is formed of the patterns.
-    turned : array of shape (H, V) or empty
-        Wᵀ, where that is worked on.
-    step : Parameters
-        The gradient, then the direction of the step.
-    own, sides : Sides
-        As they are, and as what works on W takes them.
-    """
-
-    formed: Any
-    turned: Any
-    step: Parameters
-    own: Sides
-    sides: Sides
-
-
-def layout_of(stretch: Stretch) -> Layout:
-    """How the buffers of a stretch are laid out."""
-    settings, source, parameters = stretch.settings, stretch.source, stretch.parameters
-    n_visible, n_patterns = parameters.visible_bias.size, len(parameters.visible_patterns)
-    n_data = settings.batch_size
+def layout_of(updates: FusedUpdates) -> Layout:
+    """Return the layout that these updates need."""
+    settings, source, parameters = updates.settings, updates.source, updates.parameters
+    n_patterns, n_data = len(parameters.visible_patterns), settings.batch_size
     is_from_data = source.kind == FROM_DATA
-    # Maps to the hidden layer are in the majority: they go by long rows of Wᵀ where that pays.
-    is_turned = ROWS_BEAT_BLAS and n_patterns == 0 and n_visible >= LONG_ROW
     return Layout(
-        n_visible=n_visible,
+        n_visible=parameters.visible_bias.size,
         n_hidden=parameters.hidden_bias.size,
         n_patterns=n_patterns,
         n_data=n_data,
@@ -101,16 +86,15 @@ def layout_of(stretch: Stretch) -> Layout:
         n_rungs=max(source.betas.size, 1),
         n_probed=settings.n_probed,
         is_formed=n_patterns > 0 and settings.maps_by_weights,
-        is_turned=is_turned and bool(settings.momentum == 0.0),
         has_matrix_step=n_patterns == 0 or settings.gradient_by_weights,
         has_hidden_overlaps=n_patterns > 0 and not settings.gradient_by_weights,
     )
 
 
 def new_buffers(layout: Layout) -> Buffers:
-    """Arrays of these sizes, yet to be written to."""
+    """Allocate buffers, without values."""
     n_visible, n_hidden, n_patterns = layout[:3]
-    shape = (n_hidden, n_visible) if layout.is_turned else (n_visible, n_hidden)
+    shape = (n_visible, n_hidden)
     step = Parameters(
         np.empty(shape, f32) if layout.has_matrix_step else NO_MATRIX,
         np.empty((n_patterns, n_visible), f32),
@@ -119,10 +103,8 @@ def new_buffers(layout: Layout) -> Buffers:
         np.empty(n_hidden, f32),
     )
     offsets = Offsets(np.empty(n_visible, f32), np.empty(n_hidden, f32))
-    own = Sides(_rows(layout), offsets, _measures(layout, shape[0]))
     formed = np.empty(shape, f32) if layout.is_formed else NO_MATRIX
-    turned = np.empty(shape, f32) if layout.is_turned else NO_MATRIX
-    return Buffers(formed, turned, step, own, _exchanged(own) if layout.is_turned else own)
+    return Buffers(formed, step, _rows(layout), offsets, _measures(layout))
 
 
 def _rows(layout: Layout) -> Rows:
@@ -147,16 +129,16 @@ def _rows(layout: Layout) -> Rows:
 
 
 def _block_size(n_rows: int, group: int = 1) -> int:
-    """Rows of a block: here few are shared too, since nobody has to be woken."""
+    """Return the rows in a block: few rows are shared too, since no thread has to be woken."""
     size = row_blocks(n_rows, group)[0].stop
-    half = -(-n_rows // (2 * TILE)) * TILE  # products of few rows take as many at a time
+    half = -(-n_rows // (2 * TILE)) * TILE  # products of few rows go by whole tiles
     half = -(-half // group) * group
     return half if size == n_rows >= half + TILE else size
 
 
-def _measures(layout: Layout, n_first: int) -> Measures:
-    part, pattern_part = _part_size(n_first), _part_size(layout.n_patterns)
-    n_parts = -(-n_first // part)
+def _measures(layout: Layout) -> Measures:
+    part, pattern_part = _part_size(layout.n_visible), _part_size(layout.n_patterns)
+    n_parts = -(-layout.n_visible // part)
     if layout.n_patterns:
         n_parts = -(-layout.n_patterns // pattern_part)
     return Measures(
@@ -171,30 +153,24 @@ def _measures(layout: Layout, n_first: int) -> Measures:
 
 
 def _part_size(n: int) -> int:
-    """Rows of a part: as many for each of two threads as can be, but for a few."""
+    """Return the rows in a part, such that two threads have nearly equal work."""
     n_parts = max(1, -(-n // LARGEST_PART))
     if n >= 2 * SMALLEST_PART:
         n_parts += n_parts % 2
     return max(1, -(-n // n_parts))
 
 
-def _exchanged(sides: Sides) -> Sides:
-    rows, offsets, measures = sides
-    return Sides(
-        rows._replace(visible=rows.hidden, hidden=rows.visible),
-        Offsets(offsets.lam, offsets.mu),
-        measures._replace(visible_moves=measures.hidden_moves, hidden_moves=measures.visible_moves),
-    )
-
-
-def maps_of(stretch: Stretch, buffers: Buffers) -> Maps:
-    """The maps by W, by what is formed of the patterns, or by the patterns themselves."""
-    if stretch.settings.maps_by_weights:
-        weights = buffers.formed if buffers.formed.size else stretch.parameters.weights
-        up, down = (weights, False), (weights, True)
-        if buffers.turned.size:
-            up, down = (buffers.turned, True), (buffers.turned, False)
-        return Maps(*up, NO_MATRIX, False, *down, NO_MATRIX, False, f32(1.0))
-    visible, hidden = stretch.parameters.visible_patterns, stretch.parameters.hidden_patterns
-    scale = stretch.settings.scale
-    return Maps(visible, True, hidden, False, hidden, True, visible, False, scale)
+def maps_of(updates: FusedUpdates, buffers: Buffers) -> Maps:
+    """Return maps by W, given or formed from the patterns, or by the patterns themselves."""
+    parameters = updates.parameters
+    if updates.settings.maps_by_weights:
+        weights = buffers.formed if buffers.formed.size else parameters.weights
+        one = f32(1.0)
+        up = CompiledMap(weights, False, NO_MATRIX, False, one, parameters.hidden_bias)
+        down = CompiledMap(weights, True, NO_MATRIX, False, one, parameters.visible_bias)
+        return Maps(up, down)
+    visible, hidden = parameters.visible_patterns, parameters.hidden_patterns
+    scale = updates.settings.scale
+    up = CompiledMap(visible, True, hidden, False, scale, parameters.hidden_bias)
+    down = CompiledMap(hidden, True, visible, False, scale, parameters.visible_bias)
+    return Maps(up, down)

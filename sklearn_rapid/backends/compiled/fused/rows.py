@@ -1,7 +1,7 @@
-"""The first half of an update: states of the model, hidden means of all rows, their averages.
+"""The first half of an update: model states, hidden means of all rows, averages.
 
-Rows come in blocks, each one a party's own from its first Gibbs step to its sums. Rows of the data
-stand before those of the model in the buffers of `Rows`.
+One worker computes a block of rows, from its first Gibbs step to its sums. In the buffers of `Rows`
+data rows come before model rows.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from sklearn_rapid.backends.compiled.arguments import CompiledMap
 from sklearn_rapid.backends.compiled.compiler import (
-    compiler,
+    compiled,
     f32,
     f64,
     inlined,
-    internal_compiler,
+    internal,
     u32,
     u64,
 )
@@ -23,21 +24,12 @@ from sklearn_rapid.backends.compiled.pipelines import gibbs, matrix_product, pro
 from sklearn_rapid.backends.compiled.spins import means, sample_spins
 from sklearn_rapid.backends.fused import FROM_DATA, FROM_PATTERNS
 
-internal = internal_compiler()
-
 
 class Maps(NamedTuple):
-    """The maps between the layers, as the pipelines take them; both have one scale."""
+    """The maps between the layers, with the biases that are trained."""
 
-    up1: Any
-    up1_t: bool
-    up2: Any
-    up2_t: bool
-    down1: Any
-    down1_t: bool
-    down2: Any
-    down2_t: bool
-    scale: Any
+    up: CompiledMap
+    down: CompiledMap
 
 
 class Rows(NamedTuple):
@@ -48,11 +40,11 @@ class Rows(NamedTuple):
     visible, hidden : array of shape (n, V), (n, H)
         Rows and their hidden means.
     overlaps, hidden_overlaps : array of shape (n, K) or empty
-        Of these rows with the patterns; the second only where the gradient needs it.
+        Overlaps of both with the patterns; the second only if the gradient needs it.
     visible_sums, hidden_sums : array of shape (n_blocks, V), (n_blocks, H)
-        Blocks of the data first.
+        Sums of the blocks, those of the data first.
     data_block, chain_block : int
-        Rows in a block of the data, and of the chains.
+        Rows in a block of data, and of chains.
     """
 
     visible: Any
@@ -74,13 +66,13 @@ class Offsets(NamedTuple):
 
 @internal
 def n_blocks(n, size):
-    """How many blocks of a size there are in n."""
+    """Return the number of blocks of this size in n."""
     return -(-n // size)
 
 
-@compiler()
+@compiled
 def n_model_rows(n_data, source):
-    """How many states of the model the data are compared with."""
+    """Return the number of model states in an update."""
     if source.kind == FROM_DATA:
         return n_data
     if source.n_cold > 0:
@@ -89,17 +81,23 @@ def n_model_rows(n_data, source):
 
 
 @internal
+def _all_free():
+    """No spin is clamped."""
+    return np.empty((0, 0), dtype=np.bool_)
+
+
+@internal
 def copy_rows(source, target):
-    """The rows of one array to another."""
+    """Copy the rows of one array to another."""
     for i in range(source.shape[0]):
         for j in range(source.shape[1]):
             target[i, j] = source[i, j]
 
 
 @internal
-def form_weights(party, n_parties, size, visible_patterns, hidden_patterns, scale, weights):
-    """W = ξ_vᵀ ξ_h / √K, a part of V at a time."""
-    for part in range(party, n_blocks(weights.shape[0], size), n_parties):
+def form_weights(worker, n_workers, size, visible_patterns, hidden_patterns, scale, weights):
+    """Compute W = ξ_vᵀ ξ_h / √K, by parts of V."""
+    for part in range(worker, n_blocks(weights.shape[0], size), n_workers):
         start, stop = part * size, min((part + 1) * size, weights.shape[0])
         columns = np.empty((visible_patterns.shape[0], stop - start), dtype=f32)
         for k in range(columns.shape[0]):
@@ -109,22 +107,22 @@ def form_weights(party, n_parties, size, visible_patterns, hidden_patterns, scal
 
 
 @inlined
-def rows_of_both_phases(
-    party, n_parties, update, batch, has_biases, parameters, maps, source, draws, rows, no_clamps
+def draw_and_map_rows(
+    worker, n_workers, update, batch, has_biases, parameters, maps, source, draws, rows
 ):  # fmt: skip
-    """States of the model, then hidden means and sums of all rows, a block at a time."""
+    """Draw model states, then compute hidden means and sums of all rows, block by block."""
     n_data, first_draw = batch.shape[0], draws.first + u64(update) * draws.spacing
     n_data_blocks = n_blocks(n_data, rows.data_block)
     n_states = 0 if source.kind == FROM_DATA else source.states.shape[0]
     n_chain_blocks = n_blocks(n_states, rows.chain_block)
     # Chains first: their blocks take longest.
-    for block in range(party, n_chain_blocks + n_data_blocks, n_parties):
+    for block in range(worker, n_chain_blocks + n_data_blocks, n_workers):
         if block < n_chain_blocks:
             start = block * rows.chain_block
             stop = min(start + rows.chain_block, n_states)
             first, last = _move_chains(
                 start, stop, n_data, update, first_draw, parameters, maps, source, draws,
-                rows.visible, no_clamps,
+                rows.visible,
             )  # fmt: skip
             _fields(first, last, parameters, maps, rows)
             _means(first, last, n_data_blocks + block, has_biases, parameters, maps, rows)
@@ -136,9 +134,9 @@ def rows_of_both_phases(
         _fields(start, stop, parameters, maps, rows)
         if source.kind == FROM_DATA:
             first, last = n_data + start, n_data + stop
-            _contrast(
+            _contrastive_divergence(
                 rows.hidden[start:stop], rows.visible[first:last], source.n_steps, start,
-                first_draw, parameters, maps, draws, no_clamps,
+                first_draw, maps, draws,
             )  # fmt: skip
             _fields(first, last, parameters, maps, rows)
             _means(first, last, n_data_blocks + block, has_biases, parameters, maps, rows)
@@ -147,9 +145,9 @@ def rows_of_both_phases(
 
 @inlined
 def _move_chains(
-    start, stop, n_data, update, first_draw, parameters, maps, source, draws, visible, no_clamps
+    start, stop, n_data, update, first_draw, parameters, maps, source, draws, visible
 ):  # fmt: skip
-    """Move some chains on, and copy those that count to the rows of the model; which these are."""
+    """Move some chains, copy those at β = 1 to the model rows; return the range of these rows."""
     v = source.states[start:stop]
     if source.kind == FROM_PATTERNS:
         for i in range(v.shape[0]):
@@ -157,25 +155,26 @@ def _move_chains(
                 v[i, j] = f32(1.0 if parameters.visible_patterns[start + i, j] >= 0.0 else -1.0)
     if source.n_cold == 0:
         gibbs(
-            v, no_clamps, source.n_steps, draws.key0, draws.key1, first_draw, u32(start),
-            maps.up1, maps.up1_t, maps.up2, maps.up2_t, maps.scale, parameters.hidden_bias,
-            maps.down1, maps.down1_t, maps.down2, maps.down2_t, maps.scale,
-            parameters.visible_bias,
+            v, _all_free(), source.n_steps, draws.key0, draws.key1, first_draw, u32(start),
+            maps.up, maps.down,
         )  # fmt: skip
         copy_rows(v, visible[n_data + start : n_data + stop])
         return n_data + start, n_data + stop
-    n_rungs, n_cold = source.betas.size, source.n_cold
+    n_rungs, n_cold, down = source.betas.size, source.n_cold, maps.down
     ratios = np.empty((source.n_steps, stop - start))
     from_base = np.empty_like(source.base)
     for i in range(from_base.size):
-        from_base[i] = parameters.visible_bias[i] - source.base[i]
+        from_base[i] = down.bias[i] - source.base[i]
+    down_from_base = CompiledMap(
+        down.first, down.is_first_transposed, down.second, down.is_second_transposed, down.scale,
+        from_base,
+    )  # fmt: skip
     temper(
-        v, no_clamps, source.base, source.betas, n_rungs - n_cold,
+        v, _all_free(), source.base, source.betas, n_rungs - n_cold,
         (source.parity + update * source.n_steps) % 2,
         draws.key0, draws.key1, first_draw, u32(start), ratios, source.origin[start:stop],
         source.arrivals[start // n_rungs : stop // n_rungs],
-        maps.up1, maps.up1_t, maps.up2, maps.up2_t, maps.scale, parameters.hidden_bias,
-        maps.down1, maps.down1_t, maps.down2, maps.down2_t, maps.scale, from_base,
+        maps.up, down_from_base,
     )  # fmt: skip
     for k in range(source.n_steps):
         for i in range(start, stop):
@@ -190,42 +189,34 @@ def _move_chains(
 
 
 @inlined
-def _contrast(field, v, n_steps, start, first_draw, parameters, maps, draws, no_clamps):
-    """Contrastive divergence: the data's field serves their means and the first step alike."""
-    k0, k1, row = draws.key0, draws.key1, u32(start)
+def _contrastive_divergence(field, v, n_steps, start, first_draw, maps, draws):
+    """Draw states by contrastive divergence; the first step uses the fields of the data's means."""
+    k0, k1, row, up, down = draws.key0, draws.key1, u32(start), maps.up, maps.down
     h = np.empty_like(field)
     copy_rows(field, h)
     draw = first_draw
-    sample_spins(
-        h, maps.scale, parameters.hidden_bias, k0, k1, u32(draw), u32(draw >> u64(32)), row
-    )  # fmt: skip
+    sample_spins(h, up.scale, up.bias, k0, k1, u32(draw), u32(draw >> u64(32)), row)
     draw += u64(1)
-    middle = np.empty((field.shape[0], maps.down1.shape[0]), dtype=f32)
-    product(h, maps.down1, maps.down1_t, maps.down2, maps.down2_t, middle, v)
-    sample_spins(
-        v, maps.scale, parameters.visible_bias, k0, k1, u32(draw), u32(draw >> u64(32)), row
-    )  # fmt: skip
-    gibbs(
-        v, no_clamps, n_steps - 1, k0, k1, draw + u64(1), row,
-        maps.up1, maps.up1_t, maps.up2, maps.up2_t, maps.scale, parameters.hidden_bias,
-        maps.down1, maps.down1_t, maps.down2, maps.down2_t, maps.scale, parameters.visible_bias,
-    )  # fmt: skip
+    middle = np.empty((field.shape[0], down.first.shape[0]), dtype=f32)
+    product(h, down, middle, v)
+    sample_spins(v, down.scale, down.bias, k0, k1, u32(draw), u32(draw >> u64(32)), row)
+    gibbs(v, _all_free(), n_steps - 1, k0, k1, draw + u64(1), row, up, down)
 
 
 @internal
 def _fields(start, stop, parameters, maps, rows):
-    """v W of some rows, without scale and bias; overlaps v ξ_vᵀ on the way."""
+    """Compute v W of some rows, without scale and bias, and the overlaps v ξ_vᵀ."""
     v, overlaps = rows.visible[start:stop], rows.overlaps[start:stop]
-    product(v, maps.up1, maps.up1_t, maps.up2, maps.up2_t, overlaps, rows.hidden[start:stop])
-    if maps.up2.size == 0 and rows.hidden_overlaps.size > 0:
+    product(v, maps.up, overlaps, rows.hidden[start:stop])
+    if maps.up.second.size == 0 and rows.hidden_overlaps.size > 0:
         matrix_product(v, parameters.visible_patterns, True, overlaps)
 
 
 @internal
 def _means(start, stop, block, has_biases, parameters, maps, rows):
-    """Hidden means from fields, their overlaps with the patterns, and all sums of a block."""
+    """Turn fields into hidden means; compute their overlaps with patterns and the block's sums."""
     t = rows.hidden[start:stop]
-    means(t, maps.scale, parameters.hidden_bias, False)
+    means(t, maps.up.scale, maps.up.bias, False)
     if rows.hidden_overlaps.size > 0:
         matrix_product(t, parameters.hidden_patterns, True, rows.hidden_overlaps[start:stop])
     _sum_rows(rows.visible[start:stop], rows.visible_sums[block])
@@ -245,7 +236,7 @@ def _sum_rows(x, out):
 
 @internal
 def _means_of_phases(sums, j, n_data_blocks, n_all, n_data, n_model):
-    """Of one unit, over the data and over the model's states."""
+    """Return the means of one unit over the data and over the model states."""
     of_data, of_model = 0.0, 0.0
     for block in range(n_data_blocks):
         of_data += sums[block, j]
@@ -255,10 +246,10 @@ def _means_of_phases(sums, j, n_data_blocks, n_all, n_data, n_model):
 
 
 @inlined
-def averages_of_rows(n_data, n_model, n_states, averages, settings, rows, offsets, step):
-    """The gradient of the biases, and the offsets, which follow the means of the data.
+def update_averages(n_data, n_model, n_states, averages, settings, rows, offsets, step):
+    """Compute the gradient of the biases, and update the offsets, averages of the data's means.
 
-    By one party: there are few sums.
+    One worker does it: there are few sums.
     """
     n_data_blocks = n_blocks(n_data, rows.data_block)
     n_all = 2 * n_data_blocks

@@ -1,8 +1,7 @@
-"""The second half of an update: the gradient, how far to go along it, and the step itself.
+"""The second half of an update: gradient, step length, step.
 
-Parameters come in parts: rows of W, or patterns. A part of the gradient is computed, measured and
-gone along by one party, so that it stays in its cache. Where W is worked on transposed, functions
-of W are handed all that belongs to the layers in exchanged places.
+Parameters come in parts: rows of W, or patterns. One worker computes a part of the gradient,
+measures it and makes the step, so that the part stays in its cache.
 """
 
 from __future__ import annotations
@@ -12,35 +11,31 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklearn_rapid.backends.compiled.compiler import f32, f64, inlined, internal_compiler
+from sklearn_rapid.backends.compiled.compiler import f32, f64, inlined, internal, internal_compiler
 from sklearn_rapid.backends.compiled.fused.rows import n_blocks
 from sklearn_rapid.backends.compiled.linear import dot, shrink
 from sklearn_rapid.backends.compiled.pipelines import matrix_product
 from sklearn_rapid.backends.fused import CLIP, NO_CURVATURE, NO_PROJECTION, SIGN
 
-internal = internal_compiler()
-# Sums in any order: they are turned into vector code.
+# Sums in any order, which become vector code.
 summed = internal_compiler(fastmath={"contract", "reassoc"})
-
-# Numbers on a cache line.
-LINE = 16
 
 
 class Measures(NamedTuple):
-    """What is known of a step, part by part (float64).
+    """Measures of a step, part by part (float64).
 
     Attributes
     ----------
     norms : array of shape (n_parts + 1, 2)
-        The square of the direction, and its product with the gradient; the biases' at last.
+        The square of the direction, and its product with the gradient; those of the biases last.
     changes : array of shape (n_parts + 1, 2 * n_probed)
-        Energy changes of probed rows by a step along it; those by the biases at last.
+        Energy changes of probed rows by a step along it; those by the biases last.
     visible_moves, hidden_moves : array of shape (n_parts, V), (n_parts, H)
-        What the step takes from the mean fields Wλ and Wᵀμ.
+        Decrease of the mean fields Wλ and Wᵀμ by the step.
     length : array of shape (1,)
-        How far to go.
+        The step length.
     part, pattern_part : int
-        Rows of W, or of Wᵀ, in a part, and patterns.
+        Rows of W in a part, and patterns.
     """
 
     norms: Any
@@ -54,13 +49,13 @@ class Measures(NamedTuple):
 
 @internal
 def probed_rows(n_data, n_model, n_probed):
-    """The last rows of the data and the first of the model."""
+    """Return the range of probed rows: the last of the data and the first of the model."""
     return n_data - min(n_data, n_probed), n_data + min(n_model, n_probed)
 
 
 @summed
-def _dot_less(a, a0, b):
-    """Σ_i (a - a0)_i b_i."""
+def _dot_centred(a, a0, b):
+    """Return Σ_i (a - a0)_i b_i."""
     total = 0.0
     for i in range(a.size):
         total += f64((a[i] - a0[i]) * b[i])
@@ -74,16 +69,16 @@ def _add_times(total, x, factor):
 
 
 @internal
-def centre_rows(party, n_parties, n, x, offset):
-    """Rows less an offset, in place."""
-    for i in range(party * n // n_parties, (party + 1) * n // n_parties):
+def centre_rows(worker, n_workers, n, x, offset):
+    """Subtract an offset from rows, in place."""
+    for i in range(worker * n // n_workers, (worker + 1) * n // n_workers):
         for j in range(offset.size):
             x[i, j] -= offset[j]
 
 
 @internal
 def weighted_columns(x, start, stop, n_data, n_model, scale, means):
-    """Columns of the rows of both phases, less their means, times the weights of the rows."""
+    """Return columns of both phases, centred and times the weights of the rows."""
     out = np.empty((n_data + n_model, stop - start), dtype=f32)
     w_data, w_model = scale * f32(1.0 / n_data), scale * f32(-1.0 / n_model)
     for r in range(out.shape[0]):
@@ -95,7 +90,7 @@ def weighted_columns(x, start, stop, n_data, n_model, scale, means):
 
 @inlined
 def gradient_in_weights(start, stop, n_data, n_model, scale, rows, out):
-    """Σ_n w_n (v_n - μ)(t_n - λ)ᵀ times the scale, for some rows of W."""
+    """Compute the gradient Σ_n w_n (v_n - μ)(t_n - λ)ᵀ times the scale, in some rows of W."""
     no_means = np.zeros(stop - start, dtype=f32)
     columns = weighted_columns(rows.visible, start, stop, n_data, n_model, scale, no_means)
     np.dot(columns.T, rows.hidden[: n_data + n_model], out)
@@ -105,7 +100,7 @@ def gradient_in_weights(start, stop, n_data, n_model, scale, rows, out):
 def gradient_in_patterns(
     start, stop, n_data, n_model, patterns, scale, rows, offsets, of_visible, of_hidden
 ):  # fmt: skip
-    """The same in some patterns (eqs. A7a, A7b), by the overlaps of the rows with them."""
+    """Compute the gradient in some patterns (eqs. A7a, A7b) from overlaps of rows with them."""
     n = n_data + n_model
     of_mu, of_lam = mean_overlaps(start, stop, patterns, offsets)
     factors = weighted_columns(rows.hidden_overlaps, start, stop, n_data, n_model, scale, of_lam)
@@ -116,7 +111,7 @@ def gradient_in_patterns(
 
 @internal
 def mean_overlaps(start, stop, patterns, offsets):
-    """Overlaps of the offsets with some patterns: ξ_v μ and ξ_h λ."""
+    """Return the overlaps of the offsets with some patterns, ξ_v μ and ξ_h λ."""
     of_mu = np.empty(stop - start, dtype=f32)
     of_lam = np.empty(stop - start, dtype=f32)
     for k in range(start, stop):
@@ -126,8 +121,8 @@ def mean_overlaps(start, stop, patterns, offsets):
 
 
 @internal
-def follow(g, velocity, momentum, norms):
-    """From a gradient to the direction, in place; add its square and its product with the first."""
+def apply_momentum(g, velocity, momentum, norms):
+    """Turn a gradient into the direction, in place; add |direction|² and their product to norms."""
     for i in range(g.shape[0]):
         if momentum == 0.0:
             square = dot(g[i], g[i])
@@ -142,8 +137,8 @@ def follow(g, velocity, momentum, norms):
 
 
 @internal
-def follow_vector(g, velocity, momentum, norms):
-    """The same for an array in one dimension."""
+def apply_momentum_to_vector(g, velocity, momentum, norms):
+    """Apply momentum to a gradient in one dimension; see `apply_momentum`."""
     for j in range(g.size):
         direction = g[j]
         if momentum != 0.0:
@@ -156,7 +151,7 @@ def follow_vector(g, velocity, momentum, norms):
 
 @inlined
 def changes_by_weights(start, stop, first, last, g, rows, out):
-    """What a part of the step in W does to the energies of probed rows."""
+    """Compute the energy changes of probed rows by a part of the step in W."""
     products = np.empty((last - first, stop - start), dtype=f32)
     matrix_product(rows.hidden[first:last], g, True, products)
     for n in range(last - first):
@@ -164,13 +159,13 @@ def changes_by_weights(start, stop, first, last, g, rows, out):
 
 
 @inlined
-def changes_by_rows(party, n_parties, n_data, n_model, rows, out):
-    """What the whole step in W does to them, where all rows are probed: without the gradient.
+def changes_by_rows(worker, n_workers, n_data, n_model, rows, out):
+    """Compute the energy changes by the whole step in W without the gradient, all rows probed.
 
-    That is G = Σ_m w_m v_m t_mᵀ of centred rows, so that v_nᵀ G t_n = Σ_m w_m (v_n·v_m)(t_n·t_m).
+    With G = Σ_m w_m v_m t_mᵀ of centred rows, v_nᵀ G t_n = Σ_m w_m (v_n·v_m)(t_n·t_m).
     """
     n = n_data + n_model
-    start, stop = party * n // n_parties, (party + 1) * n // n_parties
+    start, stop = worker * n // n_workers, (worker + 1) * n // n_workers
     visible = np.empty((stop - start, n), dtype=f32)
     hidden = np.empty((stop - start, n), dtype=f32)
     matrix_product(rows.visible[start:stop], rows.visible[:n], True, visible)
@@ -185,14 +180,14 @@ def changes_by_rows(party, n_parties, n_data, n_model, rows, out):
 def changes_by_patterns(
     start, stop, first, last, patterns, scale, rows, offsets, of_visible, of_hidden, out
 ):  # fmt: skip
-    """The same for a part of the patterns: (v·δξ_v)(t·ξ_h) + (v·ξ_v)(t·δξ_h), times 1/√K."""
+    """Compute (v·δξ_v)(t·ξ_h) + (v·ξ_v)(t·δξ_h) times 1/√K, the energy changes by some patterns."""
     v, t = rows.visible[first:last], rows.hidden[first:last]
     shape = (last - first, stop - start)
     v_step, t_step = np.empty(shape, dtype=f32), np.empty(shape, dtype=f32)
     v_own, t_own = np.empty(shape, dtype=f32), np.empty(shape, dtype=f32)
     matrix_product(v, of_visible, True, v_step)
     matrix_product(t, of_hidden, True, t_step)
-    # Overlaps that are there already are those of rows before they were centred.
+    # Known overlaps are those of rows before centring.
     of_mu, of_lam = mean_overlaps(start, stop, patterns, offsets)
     if rows.hidden_overlaps.size == 0:
         matrix_product(v, patterns.visible_patterns[start:stop], True, v_own)
@@ -205,21 +200,23 @@ def changes_by_patterns(
                 v_own[n, k] = rows.overlaps[first + n, start + k]
                 t_own[n, k] = rows.hidden_overlaps[first + n, start + k]
     for n in range(last - first):
-        change = _dot_less(t_own[n], of_lam, v_step[n]) + _dot_less(v_own[n], of_mu, t_step[n])
+        change = _dot_centred(t_own[n], of_lam, v_step[n]) + _dot_centred(
+            v_own[n], of_mu, t_step[n]
+        )
         out[n] = f64(scale) * change
 
 
 @inlined
-def changes_by_biases(party, n_parties, first, last, rows, step, out):
-    """What the step in the biases does to the energies of probed rows."""
-    for n in range(party, last - first, n_parties):
+def changes_by_biases(worker, n_workers, first, last, rows, step, out):
+    """Compute the energy changes of probed rows by the step in the biases."""
+    for n in range(worker, last - first, n_workers):
         of_visible = dot(rows.visible[first + n], step.visible_bias)
         out[n] = of_visible + dot(rows.hidden[first + n], step.hidden_bias)
 
 
 @internal
 def _n_varied_units(averages, full_variance):
-    """How many units vary: their number, or less where their variance is small."""
+    """Return the effective number of varying visible units, less where variances are small."""
     n_units, n_rows = averages.visible_offset.size, averages.counts[0]
     total = 0.0
     for i in range(n_units):
@@ -229,8 +226,8 @@ def _n_varied_units(averages, full_variance):
 
 
 @inlined
-def length_of_step(n_data, n_model, averages, settings, norms, changes):
-    """How far to go so that energies change by the length wanted, within bounds."""
+def step_length(n_data, n_model, averages, settings, norms, changes):
+    """Return the step length that changes energies by the wanted amount, within bounds."""
     if not settings.is_scaled:
         return settings.rate
     first, last = probed_rows(n_data, n_model, settings.n_probed)
@@ -268,7 +265,7 @@ def length_of_step(n_data, n_model, averages, settings, norms, changes):
 
 @inlined
 def penalty_of(length, counts, settings):
-    """What the penalties take off in a step: a threshold and a divisor."""
+    """Return the threshold (L1) and divisor (L2) by which penalties shrink the parameters."""
     n_rows = settings.penalized_rows if settings.penalized_rows > 0 else counts[0]
     share = min(1.0, counts[1] / settings.ramp_updates) / n_rows
     return f32(length * settings.l1 * share), f32(1.0 + length * settings.l2 * share)
@@ -276,16 +273,18 @@ def penalty_of(length, counts, settings):
 
 @inlined
 def projection_at(n_updates, is_last, settings):
-    """What is done to the patterns after this update."""
+    """Return the projection of the patterns that is due after this update."""
     is_due = settings.period > 0 and n_updates % settings.period == 0
     return settings.projection if is_due or (settings.projects_last and is_last) else NO_PROJECTION
 
 
 @inlined
-def step_in_weights(part, start, stop, weights, step, length, threshold, divisor, sides):
-    """Move some rows of W, and note what that takes from Wλ and Wᵀμ."""
-    moved, offsets = np.empty_like(sides.offsets.lam), sides.offsets
-    of_visible, of_hidden = sides.measures.visible_moves[part], sides.measures.hidden_moves[part]
+def step_in_weights(
+    part, start, stop, weights, step, length, threshold, divisor, offsets, measures
+):  # fmt: skip
+    """Move some rows of W, and note by how much Wλ and Wᵀμ decrease."""
+    moved = np.empty_like(offsets.lam)
+    of_visible, of_hidden = measures.visible_moves[part], measures.hidden_moves[part]
     _clear(of_visible, of_hidden)
     for i in range(start, stop):
         row = weights[i]
@@ -298,26 +297,15 @@ def step_in_weights(part, start, stop, weights, step, length, threshold, divisor
         _add_times(of_hidden, moved, f64(offsets.mu[i]))
 
 
-@internal
-def turn(party, n_parties, matrix, turned, size):
-    """A matrix to its transpose, a part at a time; both are read and written line by line."""
-    for part in range(party, n_blocks(matrix.shape[0], size), n_parties):
-        stop = min((part + 1) * size, matrix.shape[0])
-        for j0 in range(0, matrix.shape[1], LINE):
-            for i in range(part * size, stop):
-                for j in range(j0, min(j0 + LINE, matrix.shape[1])):
-                    turned[j, i] = matrix[i, j]
-
-
 @inlined
 def step_in_patterns(
-    party, n_parties, patterns, step, length, threshold, divisor, projection, settings, offsets,
+    worker, n_workers, patterns, step, length, threshold, divisor, projection, settings, offsets,
     measures,
 ):  # fmt: skip
-    """Move the patterns, and note what that takes from Wλ and Wᵀμ."""
+    """Move the patterns, and note by how much Wλ and Wᵀμ decrease."""
     size, n_patterns = measures.pattern_part, patterns.visible_patterns.shape[0]
     scale, bound = f64(settings.scale), settings.bound
-    for part in range(party, n_blocks(n_patterns, size), n_parties):
+    for part in range(worker, n_blocks(n_patterns, size), n_workers):
         of_visible, of_hidden = measures.visible_moves[part], measures.hidden_moves[part]
         _clear(of_visible, of_hidden)
         for k in range(part * size, min((part + 1) * size, n_patterns)):
@@ -344,7 +332,7 @@ def _clear(a, b):
 
 @internal
 def _move(p, direction, length, threshold, divisor):
-    """Along the direction, then towards zero."""
+    """Move parameters along the direction, then shrink them towards zero."""
     for j in range(p.size):
         p[j] += length * direction[j]
     if threshold > 0.0 or divisor != 1.0:
@@ -353,7 +341,7 @@ def _move(p, direction, length, threshold, divisor):
 
 @internal
 def _project(p, projection, bound):
-    """To signs, that of zero being +1, or into an interval; NaN is no less than any bound."""
+    """Project to signs, +1 for zero, or into an interval; NaN stays NaN in the interval."""
     if projection == SIGN:
         for j in range(p.size):
             p[j] = f32(1.0 if p[j] >= 0.0 else -1.0)
@@ -364,7 +352,7 @@ def _project(p, projection, bound):
 
 @internal
 def step_in_bias(bias, step, length, moves):
-    """Move a bias; those of the centred parametrisation stay where W moves."""
+    """Move a bias, corrected so that moves of W leave the bias of centred layers as it is."""
     for i in range(bias.size):
         moved = 0.0
         for part in range(moves.shape[0]):

@@ -1,4 +1,4 @@
-"""Stretches of updates in one compiled call: the same as update by update, on any threads."""
+"""Fused updates: the same as update by update, on any number of threads."""
 
 import copy
 import threading
@@ -12,7 +12,7 @@ from tools.machines import make_couplings
 from sklearn_rapid import RARBM, RBM
 from sklearn_rapid.backends import RandomStream, get_backend
 from sklearn_rapid.backends import threads as _threads
-from sklearn_rapid.backends.compiled.fused import parties, run
+from sklearn_rapid.backends.compiled.fused import barrier, run
 from sklearn_rapid.training import fused
 from sklearn_rapid.training.negative_phase import (
     ContrastiveDivergence,
@@ -121,7 +121,7 @@ def assert_close(state, other):
 
 
 @pytest.mark.parametrize(("kind", "phase", "setting"), list(cases()))
-def test_a_stretch_is_what_single_updates_are(kind, phase, setting):
+def test_fused_updates_are_what_single_updates_are(kind, phase, setting):
     """Updates by the compiled call against those put together of the backend's methods.
 
     Each starts from one state, so that no spin that rounding has flipped is handed on.
@@ -149,7 +149,7 @@ def test_a_stretch_is_what_single_updates_are(kind, phase, setting):
 @pytest.mark.parametrize("setting", SETTINGS)
 @pytest.mark.parametrize("batch_size", [3, 10, 64, 100])
 def test_long_rows_and_few_of_them(phase, setting, batch_size):
-    """Where W is worked on transposed, and energy changes come of products of rows."""
+    """Where energy changes come of products of rows."""
     backend, by = get_backend("numba", n_threads=1), trainer(phase, setting, batch_size)
     data = spins(batch_size, n_visible=300)
     with backend.running():
@@ -185,7 +185,7 @@ def test_no_step_where_data_and_model_agree(n_chains):
 
 @pytest.mark.parametrize("kind", N_PATTERNS)
 @pytest.mark.parametrize("phase", PHASES)
-def test_a_stretch_of_many_is_many_of_one(kind, phase):
+def test_one_call_of_many_is_many_of_one(kind, phase):
     """To the bit: a call of several batches, over a ladder's windows, and calls of one each."""
     backend, by = get_backend("numba", n_threads=1), trainer(phase, "momentum")
     data = spins(70 * BATCH_SIZE + 5)
@@ -229,7 +229,7 @@ def test_a_fit_is_the_same_update_by_update(binarize, phase, monkeypatch):
     how = {"max_iter": 2, "batch_size": 20, "random_state": 0, "learning_rate": 0.01}
     model = RARBM(8, 3, negative_phase=phase, binarize=binarize, **how)
     at_once = copy.deepcopy(model).fit(X)
-    monkeypatch.setattr(run.Stretches, "makes_stretches", lambda self, dtype: False)
+    monkeypatch.setattr(run.FusedUpdatesMixin, "fuses_updates", lambda self, dtype: False)
     one_by_one = copy.deepcopy(model).fit(X)
     for name in ("visible_patterns_", "hidden_patterns_", "intercept_visible_"):
         a, b = getattr(at_once, name), getattr(one_by_one, name)
@@ -288,23 +288,23 @@ def test_float64_goes_update_by_update():
         assert fused.n_at_once(by, state) == 0
 
 
-# --- parties ----------------------------------------------------------------------------------
+# --- the barrier --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("n_parties", [1, 2, 5])
-def test_a_gate_opens_when_all_are_there(n_parties):
-    """Parties count rounds between two gates, and read one another's counts there."""
-    gate, counts = parties.new_gate(), np.zeros(n_parties, dtype=int)
+@pytest.mark.parametrize("n_workers", [1, 2, 5])
+def test_the_barrier_opens_when_all_are_there(n_workers):
+    """Workers count rounds between two barriers, and read one another's counts there."""
+    cells, counts = barrier.new_barrier(), np.zeros(n_workers, dtype=int)
     errors = []
 
-    def take_part(party):
+    def take_part(worker):
         for n in range(1, 300):
-            counts[party] = n
-            if not (parties.wait(gate, n_parties) and np.all(counts == n)):
-                errors.append((party, n))
-            parties.wait(gate, n_parties)
+            counts[worker] = n
+            if not (barrier.wait(cells, n_workers) and np.all(counts == n)):
+                errors.append((worker, n))
+            barrier.wait(cells, n_workers)
 
-    threads = [threading.Thread(target=take_part, args=(party,)) for party in range(n_parties)]
+    threads = [threading.Thread(target=take_part, args=(worker,)) for worker in range(n_workers)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -314,36 +314,36 @@ def test_a_gate_opens_when_all_are_there(n_parties):
 
 
 @pytest.mark.parametrize("fails", [0, 1])
-def test_nobody_waits_for_a_party_that_has_failed(fails):
-    backend, gate = get_backend("numba", n_threads=2), parties.new_gate()
+def test_nobody_waits_for_a_worker_that_has_failed(fails):
+    backend, cells = get_backend("numba", n_threads=2), barrier.new_barrier()
     left = []
 
-    def take_part(party, n_parties):
-        assert n_parties == 2
-        if party == fails:
+    def take_part(worker, n_workers):
+        assert n_workers == 2
+        if worker == fails:
             raise MemoryError
-        left.append(parties.wait(gate, 2))
+        left.append(barrier.wait(cells, 2))
 
     with backend.running(), pytest.raises(MemoryError):
-        backend.in_parties(take_part, 2, lambda: parties.give_up(gate))
+        backend.run_together(take_part, 2, lambda: barrier.abort(cells))
     assert left in ([False], [])
 
 
-def test_parties_that_have_to_wait_for_processors_go_alone_for_a_while():
+def test_workers_that_have_to_wait_for_processors_go_alone_for_a_while():
     backend, seen = get_backend("numba", n_threads=2), []
 
-    def take_part(party, n_parties):
-        if party == 0:
-            seen.append(n_parties)
+    def take_part(worker, n_workers):
+        if worker == 0:
+            seen.append(n_workers)
         time.sleep(0.01)  # as a thread does that does not run
 
     with backend.running():
         for _ in range(9):
-            backend.in_parties(take_part, 2, lambda: None)
+            backend.run_together(take_part, 2, lambda: None)
     assert seen == [2, 1, 2, 1, 1, 2, 1, 1, 1]
 
 
-def test_a_stretch_that_fails_leaves_no_whole_state(monkeypatch):
+def test_a_call_that_fails_leaves_no_whole_state(monkeypatch):
     """So that a fit goes back to its last whole epoch."""
     backend, by = get_backend("numba", n_threads=1), trainer("pcd", "defaults")
     with backend.running():
@@ -352,7 +352,7 @@ def test_a_stretch_that_fails_leaves_no_whole_state(monkeypatch):
         def fail(*args):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(run, "run", fail)
+        monkeypatch.setattr(run, "run_updates", fail)
         with pytest.raises(KeyboardInterrupt):
             by.updates(state, spins(13), 0.1)
     assert not state.is_whole

@@ -1,7 +1,7 @@
-"""Parties: threads in one compiled call each, that wait for one another at a gate.
+"""A spin barrier for worker threads inside compiled code.
 
-Waking a thread of a pool costs about 50 microseconds, a tenth of a small update. Parties that are
-at work already wait in compiled code instead: a look at a counter is a few nanoseconds.
+Waking a thread of a pool costs about 50 microseconds, a tenth of a small update. Workers of one
+compiled call wait in it instead: a look at a counter is a few nanoseconds.
 """
 
 from __future__ import annotations
@@ -13,22 +13,21 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from sklearn_rapid.backends.compiled.compiler import compiler
+from sklearn_rapid.backends.compiled.compiler import compiled
 
-# Cells of a gate, each on a cache line of its own (as large as any processor's).
+# Cells of a barrier, each on its own cache line (as large as any processor's).
 LINE = 16
-ARRIVED, OPENED, GIVEN_UP = 0, LINE, 2 * LINE
-# So many looks take some microseconds; a party that waits longer lets others have the processor.
+ARRIVED, OPENED, BROKEN = 0, LINE, 2 * LINE
+# These looks take some microseconds; a worker that waits longer lets others have the processor.
 LOOKS = 2000
 
-compiled = compiler()
 _yield_processor = types.ExternalFunction(
     "SwitchToThread" if sys.platform == "win32" else "sched_yield", types.int32()
 )
 
 
-def new_gate() -> np.ndarray:
-    """A gate for parties that are yet to come."""
+def new_barrier() -> np.ndarray:
+    """Return a barrier at which no worker has arrived."""
     return np.zeros(3 * LINE, dtype=np.int64)
 
 
@@ -39,7 +38,7 @@ def _pointer(context, builder, array_type, array, index):
 
 @intrinsic
 def _add(typing_context, cells, index, value):
-    """Add to a cell as one step, for all threads to see; return what it was."""
+    """Add to a cell atomically, for all threads to see; return its value of before."""
 
     def generate(context, builder, signature, arguments):
         array, i, x = arguments
@@ -51,7 +50,7 @@ def _add(typing_context, cells, index, value):
 
 @intrinsic
 def _load(typing_context, cells, index):
-    """What is in a cell now: not what was there at the last look."""
+    """Return the value of a cell in memory, whatever was read before."""
 
     def generate(context, builder, signature, arguments):
         pointer = _pointer(context, builder, signature.args[0], *arguments)
@@ -62,7 +61,7 @@ def _load(typing_context, cells, index):
 
 @intrinsic
 def _store(typing_context, cells, index, value):
-    """Put a value into a cell, after all that was written before."""
+    """Write a value to a cell, after everything that was written before."""
 
     def generate(context, builder, signature, arguments):
         array, i, x = arguments
@@ -74,18 +73,18 @@ def _store(typing_context, cells, index, value):
 
 
 @compiled
-def wait(gate, n_parties):
-    """Wait until all parties are here; whether they are: False if one has given up."""
-    if n_parties == 1:
+def wait(barrier, n_workers):
+    """Wait until all workers are here; return False if the barrier was aborted."""
+    if n_workers == 1:
         return True
-    opened = _load(gate, OPENED)
-    if _add(gate, ARRIVED, 1) == n_parties - 1:
-        _store(gate, ARRIVED, 0)
-        _store(gate, OPENED, opened + 1)
-        return _load(gate, GIVEN_UP) == 0
+    opened = _load(barrier, OPENED)
+    if _add(barrier, ARRIVED, 1) == n_workers - 1:
+        _store(barrier, ARRIVED, 0)
+        _store(barrier, OPENED, opened + 1)
+        return _load(barrier, BROKEN) == 0
     looks = 0
-    while _load(gate, OPENED) == opened:
-        if _load(gate, GIVEN_UP) != 0:
+    while _load(barrier, OPENED) == opened:
+        if _load(barrier, BROKEN) != 0:
             return False
         looks += 1
         if looks > LOOKS:
@@ -94,6 +93,6 @@ def wait(gate, n_parties):
 
 
 @compiled
-def give_up(gate):
-    """Send away all who wait at the gate, now or later."""
-    _store(gate, GIVEN_UP, 1)
+def abort(barrier):
+    """End all waiting at the barrier, now and later."""
+    _store(barrier, BROKEN, 1)
