@@ -145,7 +145,7 @@ def test_rows_without_a_name_of_their_own_are_refused(backend):
             draw()
 
 
-@pytest.mark.parametrize("method", ["sample", "gibbs", "anneal", "temper"])
+@pytest.mark.parametrize("method", ["sample", "gibbs", "temper"])
 def test_chains_without_names_of_their_own_are_refused(backend, monkeypatch, method):
     """Before any work is done, and all memory taken."""
     monkeypatch.setattr(random, "LARGEST_DRAW", 10)
@@ -161,8 +161,6 @@ def test_chains_without_names_of_their_own_are_refused(backend, monkeypatch, met
             backend.sample(v, affine, stream, 0)
         elif method == "gibbs":
             backend.gibbs(v, affine, affine, 1, stream, 0)
-        elif method == "anneal":
-            backend.anneal(n, affine, affine, affine.bias, betas, stream, 0)
         else:
             backend.temper(
                 v, affine, affine, affine.bias, betas, 1, stream, 0,

@@ -15,6 +15,7 @@ from sklearn_rapid.backends.compiled import backend as _numba
 from sklearn_rapid.backends.compiled import pipelines
 from sklearn_rapid.backends.compiled import spins as _kernels
 from sklearn_rapid.backends.reference.arrays import NumpyBackend
+from sklearn_rapid.machine.annealing import AnnealingPath
 
 # Rows for every way that a block may be cut or multiplied.
 N_ROWS = [1, 3, 4, 31, 33, 65, 130, 700]
@@ -136,8 +137,13 @@ def test_annealed_chains(backend, n_hidden, inner, dtype):
         h = spins((beta * theta).astype(np.float32), stream, draw + 1 + 2 * k)
         field = beta * (h @ downward + b) + (1.0 - beta) * base
         v = spins(field.astype(np.float32), stream, draw + 2 + 2 * k)
-    base_bias = backend.asarray(base, dtype)
-    got = backend.anneal(70, up, down, base_bias, betas, stream, draw)
+    log_weights += log_2cosh(base).sum() + n_hidden * np.log(2.0)
+    bases = (
+        backend.asarray(np.tile(base, (70, 1)), dtype),
+        backend.asarray(np.zeros(n_hidden), dtype),
+    )
+    path = AnnealingPath(up, down, *bases, backend)
+    got = path.log_weights(RandomStream(5, draw), len(betas))
     # Four steps, in each as many terms of order one as there are hidden units, rounded to float32.
     atol = 1e-12 if dtype == "float64" else 4 * n_hidden * 4 * HALF_ULP
     np.testing.assert_allclose(backend.to_numpy(got), log_weights, rtol=0, atol=atol)

@@ -1,14 +1,13 @@
-"""The reference's Markov chains: Gibbs steps, annealing, tempering.
+"""The reference's Markov chains: Gibbs steps and tempering.
 
 Chains at inverse temperatures β other than one sample from
 
     log f_β(v) = (1-β) a·v + β b·v + log base(v) + Γ(β θ),
 
 with the fields a of independent units at β = 0, the base measure of the units, and Γ of the hidden
-units (Σ_α log 2cosh(β θ_α) of spins). Each row has its own β. Annealing and tempering share two
-parts: the gain of log f from one β to another (`_log_ratios`), and a Gibbs step at a β
-(`_step_at`). Annealing moves all rows to the next β and adds up the gains; tempering exchanges
-states between pairs of rows.
+units (Σ_α log 2cosh(β θ_α) of spins). Each row has its own β. A sweep is a Gibbs step at each β
+(`_step_at`), and an exchange of states between pairs of rows by the gain of log f from one β to the
+other (`_log_ratios`).
 """
 
 from __future__ import annotations
@@ -113,44 +112,6 @@ class Chains:
 
         self.for_row_blocks(work, v.shape[0], n_steps * (up.n_products + down.n_products))
         return out
-
-    def anneal(
-        self,
-        n_chains: int,
-        up: Affine,
-        down: Affine,
-        base_bias: Any,
-        betas: np.ndarray,
-        stream: RandomStream,
-        first_draw: int,
-    ) -> Any:
-        """Return log weights of chains annealed from independent units, one float64 for each chain.
-
-        Chains start as units in the field a = `base_bias` and go through the β in order, with one
-        Gibbs step at each but the first. A weight is the product of the ratios f_β / f_β' of
-        neighbouring β. Step k uses draws `first_draw` + 1 + 2k and the next.
-        """
-        check_rows(n_chains)
-        xp, n_steps = self.xp, len(betas) - 1
-        log_weights = xp.zeros(n_chains, dtype=xp.float64)
-        betas = np.float64(np.float32(betas))
-        down = _from_base(down, base_bias)
-
-        def work(rows: slice) -> Iterator[None]:
-            n, first_row, dtype = rows.stop - rows.start, rows.start, base_bias.dtype
-            v = xp.zeros((n, base_bias.shape[0]), dtype=dtype) + base_bias
-            v = xp.astype(down.units.sample(v, self, stream, first_draw, first_row), dtype)
-            ones = xp.ones(n, dtype=xp.float64)
-            for k in range(n_steps):
-                draw = first_draw + 1 + 2 * k
-                start, to = ones * float(betas[k]), ones * float(betas[k + 1])
-                field = self.field(v, up)
-                log_weights[rows] += self._log_ratios(v, field, up, down, start, to)
-                v = self._step_at(to, field, up, down, base_bias, stream, draw, first_row, dtype)
-                yield
-
-        self.for_row_blocks(work, n_chains, n_steps * (up.n_products + down.n_products))
-        return log_weights
 
     def temper(
         self,
