@@ -385,8 +385,9 @@ def _pairs(n_rungs: int, log_ratios: Any, parity: int, xp: Any) -> Any:
     by_rung = xp.reshape(log_ratios, (log_ratios.shape[0], -1, n_rungs))
     for turn in range(min(2, log_ratios.shape[0])):
         first = (parity + turn) % 2
-        of_turn = by_rung[turn::2, :, first : first + (n_rungs - first) // 2 * 2]
-        yield first, of_turn[:, :, ::2], of_turn[:, :, 1::2]
+        if n_rungs > first + 1:
+            of_turn = by_rung[turn::2, :, first : first + (n_rungs - first) // 2 * 2]
+            yield first, of_turn[:, :, ::2], of_turn[:, :, 1::2]
 
 
 def _log_mean_exp(x: Any, xp: Any) -> Any:
