@@ -8,7 +8,7 @@ import dask
 import dask.array as da
 import numpy as np
 
-from sklearn_rapid.estimators.model import validated
+from sklearn_rapid.estimators.model import validate_rows
 
 
 def is_collection(X: Any) -> bool:
@@ -59,7 +59,7 @@ def samples(model: Any, n_samples: int, chunk: int, how: dict[str, Any], seed: A
 def _called(model: Any, method: str, block: Any, empty: np.ndarray) -> np.ndarray:
     if len(block) == 0:
         return empty
-    validated(model, block)  # rows that are known as a whole
+    validate_rows(model, block)  # rows that are known as a whole
     return getattr(model, method)(block)
 
 

@@ -16,7 +16,7 @@ from sklearn_rapid.dask._lazy import by_blocks, is_collection, samples
 from sklearn_rapid.dask._partition import estimates_of_workers, mean_of
 from sklearn_rapid.dask._rows import RemoteRows, rows_of_collection
 from sklearn_rapid.dask._run import DaskRun, check_phase
-from sklearn_rapid.estimators.likelihood import resolved_method, warn_distrusted
+from sklearn_rapid.estimators.likelihood import resolve_method, warn_distrusted
 from sklearn_rapid.machine.partition import LogPartition
 from sklearn_rapid.training.fit.run import Run
 from sklearn_rapid.training.fit.settings import negative_phase_from
@@ -215,7 +215,7 @@ class DaskMixin:
         check_is_fitted(self)
         check_option("method", method, ("auto", "exact", "tempering", "ais"))
         tol = check_positive("tol", tol)
-        method = resolved_method(method, self._model().machine)
+        method = resolve_method(method, self._model().machine)
         client = self._client_or_none()
         if method == "exact" or client is None:
             return super().log_partition(method, tol=tol, random_state=random_state, **how)
@@ -246,8 +246,8 @@ class DaskMixin:
         check_is_fitted(self)
         return by_blocks(self._for_tasks(), method, X, width, np.dtype(dtype))
 
-    def _shown_values(self, X: Any) -> Any:
-        return X.few if isinstance(X, RemoteRows) else super()._shown_values(X)
+    def _representative_rows(self, X: Any) -> Any:
+        return X.few if isinstance(X, RemoteRows) else super()._representative_rows(X)
 
     def _run_class(self, X: Any) -> type[Run]:
         return DaskRun if isinstance(X, RemoteRows) else super()._run_class(X)

@@ -6,7 +6,7 @@ from typing import Any
 
 from sklearn_rapid.checks.arguments import check_count, seed_stream
 from sklearn_rapid.diagnostics._machine import get_model
-from sklearn_rapid.estimators.model import source_of
+from sklearn_rapid.estimators.model import get_sample_source
 from sklearn_rapid.machine.tempering import Travels, count_travels, sweep_ladder
 
 # Records of each state in each sweep are dropped after this many sweeps, to bound memory.
@@ -65,7 +65,7 @@ def ladder_travels(estimator: Any, *, n_sweeps: int = 200, random_state: Any = N
     n_sweeps = check_count("n_sweeps", n_sweeps, 2)
     stream = seed_stream(random_state)
     with machine.backend.running():
-        ladder = source_of(estimator, model).ladder
+        ladder = get_sample_source(estimator, model).ladder
         sampler = machine.for_rows(2 * n_sweeps * ladder.states.shape[0])
         for start in range(0, n_sweeps, SWEEPS_AT_ONCE):
             n = min(SWEEPS_AT_ONCE, n_sweeps - start)

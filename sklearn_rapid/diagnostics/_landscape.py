@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from sklearn_rapid.checks.arguments import check_count, is_number, seed_stream
 from sklearn_rapid.diagnostics._machine import get_model
-from sklearn_rapid.estimators.model import validated
+from sklearn_rapid.estimators.model import validate_rows
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.machine.partition import enumerate_spins, smaller_layer_first
 from sklearn_rapid.training.fit.settings import negative_phase_from
@@ -185,7 +185,7 @@ def method_accessibility(
     """
     model = get_model(estimator)
     machine = model.machine
-    X = validated(estimator, X)
+    X = validate_rows(estimator, X)
     phase = negative_phase_from(estimator.negative_phase)
     phase.check(machine)
     ground_energy = _resolve_ground_energy(estimator, ground_energy)

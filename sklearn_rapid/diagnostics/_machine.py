@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_rapid.estimators.base import BaseRBM
-from sklearn_rapid.estimators.model import Model, fitted_model, validated
+from sklearn_rapid.estimators.model import Model, get_fitted_model, validate_rows
 from sklearn_rapid.machine.machine import Machine
 
 
@@ -22,7 +22,7 @@ def get_model(estimator: Any, *, of_spins: bool = True) -> Model:
             f"estimator must be a fitted RBM, RARBM, DBM, RADBM or RABM, got {estimator!r}"
         )
     check_is_fitted(estimator)
-    model = fitted_model(estimator)
+    model = get_fitted_model(estimator)
     if of_spins and not model.machine.has_spins_only:
         hidden = getattr(estimator, "hidden", "gaussian")
         raise ValueError(
@@ -45,5 +45,5 @@ def get_machine_with_patterns(estimator: Any) -> Machine:
 
 def read_spins(estimator: Any, model: Model, X: ArrayLike) -> Any:
     """Read rows of X as spins, shape (n, V); a mean counts as the likelier spin."""
-    X = validated(estimator, X)
+    X = validate_rows(estimator, X)
     return model.backend.sign(model.encoder(X).states(X))

@@ -14,7 +14,7 @@ from sklearn.utils import check_random_state
 from sklearn_rapid.checks.arguments import check_count, seed_stream
 from sklearn_rapid.diagnostics._machine import get_model, read_spins
 from sklearn_rapid.estimators.model import Model
-from sklearn_rapid.estimators.sampling import known_entries
+from sklearn_rapid.estimators.sampling import validate_mask
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.tables.encoder import chunks
 from sklearn_rapid.tables.features import SpinFeatures
@@ -141,7 +141,7 @@ def reconstruction_distance(
     backend, xp, stream = machine.backend, machine.backend.xp, seed_stream(random_state)
     with backend.running():
         truth = read_spins(estimator, model, X)
-        known = known_entries(mask, tuple(truth.shape))
+        known = validate_mask(mask, tuple(truth.shape))
         machine = machine.for_rows(2 * n_gibbs_steps * truth.shape[0])
         distances = []
         for rows in chunks(truth.shape[0]):

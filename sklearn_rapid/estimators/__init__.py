@@ -1,9 +1,8 @@
-"""What a user sees: `RBM`, `RARBM`, `DBM`, `RADBM`, `RABM`.
+"""The five estimators: `RBM`, `RARBM`, `DBM`, `RADBM`, `RABM`.
 
-A module for each class has its parameters and its documentation. What they share is in `base` (fit,
-partial_fit, transform), `likelihood`, `sampling`, `input` (validating X), `latent` and `deep`
-(units beside the columns of X), `fitted` (what a fitted model is made of, checked) and `parameters`
-(parameters documented once).
+Each has a module with its parameters and its documentation. They share `base` (fit, partial_fit,
+transform), `likelihood`, `sampling`, `input` (validating X), `deep` (layers), `model` (a fitted
+model), `fitted` (checks of fitted attributes) and `parameters` (shared docstrings).
 """
 
 from sklearn_rapid.estimators.dbm import DBM

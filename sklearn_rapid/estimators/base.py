@@ -1,6 +1,6 @@
-"""What all estimators share: the scikit-learn surface around a machine and its training.
+"""The base class of all estimators: fit, partial_fit, transform, inverse_transform.
 
-No arithmetic here: methods validate, convert units at the border and delegate.
+No arithmetic here: methods validate, convert units and delegate.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from sklearn_rapid.machine.clamped import fill_with_mean_field
 from sklearn_rapid.machine.couplings import Couplings
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.tables.encoder import CHUNK, Encoder, chunks
-from sklearn_rapid.tables.missing import has_missing, weights_of_known
+from sklearn_rapid.tables.missing import exclude_empty_rows, has_missing
 from sklearn_rapid.training.fit.fit import train, train_on_stream
 from sklearn_rapid.training.fit.plan import Plan
 from sklearn_rapid.training.fit.progress import CutShort
@@ -48,7 +48,6 @@ from sklearn_rapid.training.fit.run import Run
 from sklearn_rapid.training.fit.settings import positive_phase_from
 from sklearn_rapid.training.fit.starts import FromModel, FromScratch, FromUnfinished
 from sklearn_rapid.training.positive_phase import NONE_MISSING, ClampedChains, PositivePhase
-from sklearn_rapid.training.state import TrainingState
 from sklearn_rapid.training.steps.projections import Projection
 
 
@@ -65,9 +64,9 @@ class BaseRBM(
     BaseEstimator,
     metaclass=ABCMeta,
 ):
-    """Base of the estimators; a subclass says what its couplings are."""
+    """Base of the estimators; a subclass defines its couplings."""
 
-    # --- what a subclass says -----------------------------------------------------------
+    # --- what a subclass defines --------------------------------------------------------
 
     # Letters of the axes of the fitted arrays: visible and hidden units, patterns.
     _fitted_shapes: ClassVar[dict[str, tuple[str, ...]]] = {
@@ -75,20 +74,33 @@ class BaseRBM(
         "intercept_hidden_": ("H",),
     }
 
-    # Where the learning rate that is "auto" begins.
+    # The learning rate that "auto" starts at.
     _first_rate: ClassVar[float] = 0.25
 
-    @abstractmethod
-    def _initial_couplings(self, n_visible: int, seed: int, backend: Any) -> Couplings:
-        """Couplings before training."""
+    _couplings_class: ClassVar[type]
 
     @abstractmethod
-    def _fitted_couplings(self, backend: Any) -> Couplings:
-        """Couplings from the fitted attributes."""
+    def _initial_parameters(self, n_visible: int, seed: int) -> tuple[np.ndarray, ...]:
+        """Draw the parameters of the couplings before training."""
+
+    @property
+    @abstractmethod
+    def _fitted_parameters(self) -> tuple[np.ndarray, ...]:
+        """The parameters of the couplings, from fitted attributes."""
 
     @abstractmethod
     def _coupling_attributes(self, couplings: Couplings, to_numpy: Callable) -> dict[str, Any]:
-        """Fitted attributes from couplings."""
+        """Convert couplings to fitted attributes."""
+
+    @property
+    def _n_hidden_side(self) -> int:
+        """Number of units on the hidden side of the machine."""
+        return int(self.n_components)
+
+    # One where units are coupled, shape (V, H); None if all are.
+    _mask: Any = None
+    # Lengths of axes of the fitted arrays, by their letters, besides V, if known.
+    _known_sizes: ClassVar[dict[str, int]] = {}
 
     # --- training -----------------------------------------------------------------------
 
@@ -101,10 +113,10 @@ class BaseRBM(
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Binary data, see `units` and `binarize` for what its values mean; or real columns or
-            categories, see `visible`. NaN, in dense X, for entries that are not known: the model is
-            fitted to what is known of each row.
+            categories, see `visible`. NaN, in dense X, marks missing entries: the model is fitted
+            to the known entries of each row.
         y : ignored
-            Handed to callbacks only.
+            Only passed to callbacks.
         sample_weight : array-like of shape (n_samples,), default=None
             Relative weights of the rows, in the means over each batch. Rows of weight zero are
             left out.
@@ -116,32 +128,32 @@ class BaseRBM(
         Raises
         ------
         ValueError
-            For parameters or data that cannot be used. What was fitted before stays.
+            For parameters or data that cannot be used. The earlier fit is kept.
 
         Warns
         -----
         ConvergenceWarning
             If training diverged. The parameters are then those of the last good epoch.
         UserWarning
-            If the user has interrupted it (KeyboardInterrupt). What has been learned is kept;
-            `sklearn_rapid.callbacks.resume` takes the fit to its end.
+            If the user interrupted it (KeyboardInterrupt). The model so far is kept;
+            `sklearn_rapid.callbacks.resume` finishes the fit.
         """
-        goes_on = self.warm_start and hasattr(self, "_training_state")
-        start = FromModel() if goes_on else FromScratch()
-        return self._fitted(X, y, sample_weight, start, every_column=True)
+        is_warm = self.warm_start and hasattr(self, "_training_state")
+        start = FromModel() if is_warm else FromScratch()
+        return self._fit_from(start, X, y, sample_weight, every_column=True)
 
     def partial_fit(
         self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
     ) -> Self:
         """Train on the rows of X once, in order, in batches of `batch_size`.
 
-        Chunks that are the batches of a `fit` without shuffling, or several of them, lead to the
-        same model (but for penalties). The learning rate falls if `n_updates` is set, and is that
-        of a first epoch otherwise.
+        Chunks of whole batches lead to the same model as a `fit` without shuffling, except for
+        penalties. The learning rate falls if `n_updates` is set, and stays that of a first epoch
+        otherwise.
 
         A call counts as an epoch in `n_iter_`, and adds a row to `history_` ("seconds" are those of
         the call, the learning rate is that of its last update), which is printed with `verbose`.
-        Where `history_` has 1000 rows or more, the oldest one makes room for it.
+        From 1000 rows on, `history_` drops its oldest row.
 
         Parameters
         ----------
@@ -157,14 +169,14 @@ class BaseRBM(
         validate_parameters(self)
         with restored_on_error(self, unless=CutShort):
             start = FromModel() if hasattr(self, "_training_state") else FromScratch()
-            X, weights = self._checked_rows(X, sample_weight, start)
+            X, weights = self._validate_training_rows(X, sample_weight, start)
             train_on_stream(self._plan(X), X, weights, start)
         return self
 
     # --- features -----------------------------------------------------------------------
 
     def transform(self, X: ArrayLike) -> np.ndarray:
-        """Hidden features of each row.
+        """Compute hidden features of each row.
 
         Parameters
         ----------
@@ -173,14 +185,14 @@ class BaseRBM(
         Returns
         -------
         ndarray of shape (n_samples, n_components)
-            E[h | v], or a sample of h with ``hidden_features="sample"`` (the same one at
-            every call), in the range of `units`. Where X has NaN, v has means by mean field, given
-            what is known of the row; or states of chains for a sample.
+            E[h | v], or a sample of h with ``hidden_features="sample"`` (the same at every call),
+            in the range of `units`. Missing entries of X are completed by mean field, or by states
+            of chains for a sample.
         """
         check_is_fitted(self)
         stream = self._own_stream()
 
-        def hidden(machine: Machine, encoder: Encoder, v: Any, out: Any) -> Any:
+        def compute(machine: Machine, encoder: Encoder, v: Any, out: Any) -> Any:
             features = self._features(machine.backend)
             if self.hidden_features == "sample":
                 v = ClampedChains().states(machine, v, stream) if encoder.missing else v
@@ -188,10 +200,10 @@ class BaseRBM(
             v = fill_with_mean_field(machine, v) if encoder.missing else v
             return machine.hidden_mean(v, out=out, to_unit=features.to_unit)
 
-        return self._by_chunks(X, hidden, (self._n_features_out,), self._dtype, bits_will_do=True)
+        return self._map_rows(X, compute, (self._n_features_out,), takes_sparse=True)
 
     def inverse_transform(self, H: ArrayLike) -> np.ndarray:
-        """Visible means given hidden features.
+        """Compute visible means given hidden features.
 
         Parameters
         ----------
@@ -201,8 +213,8 @@ class BaseRBM(
         Returns
         -------
         ndarray of shape (n_samples, n_features)
-            E[v | h], the hidden features being taken for the spins' means; in the units of X. Of
-            categories, the most likely code: codes have no mean.
+            E[v | h] for features h that are means of hidden units; in the units of X. Categories
+            have their most likely code: codes have no mean.
         """
         check_is_fitted(self)
         given = H
@@ -212,15 +224,15 @@ class BaseRBM(
         backend, encoder, features = model.backend, model.encoder(), self._features(model.backend)
         features.check(H)
         with backend.running():
-            h = self._hidden_side(features.means(H), backend)
-            means = encoder.unit_means(model.machine.for_rows(CHUNK), h)
-            rows = self._returned(encoder.decode_means(means), backend, like=H)
+            machine = model.machine.for_rows(CHUNK)
+            means = self._means_given_features(machine, encoder, features.means(H))
+            rows = self._as_array_like(H, means, backend)
         return self._as_frame(rows, given)
 
     # --- scikit-learn -------------------------------------------------------------------
 
     def __sklearn_is_fitted__(self) -> bool:
-        # Before it has a model, `fit` sets what is known of X.
+        # Before there is a model, `fit` sets attributes of the columns.
         return hasattr(self, "intercept_hidden_")
 
     def __sklearn_tags__(self) -> Tags:
@@ -228,7 +240,7 @@ class BaseRBM(
         tags.input_tags.sparse = self.units == "binary" and self.visible == "binary"
         tags.input_tags.allow_nan = True
         tags.input_tags.categorical = self.visible == "categorical"
-        # Features have the model's `dtype`, whatever that of X.
+        # Features have the model's `dtype`, not that of X.
         tags.transformer_tags.preserves_dtype = []
         return tags
 
@@ -238,31 +250,31 @@ class BaseRBM(
 
     # --- training, inside ---------------------------------------------------------------
 
-    def _fitted(
-        self, X: Any, y: Any, sample_weight: Any, start: FromScratch, *, every_column: bool = False
+    def _fit_from(
+        self, start: FromScratch, X: Any, y: Any, sample_weight: Any, *, every_column: bool = False
     ) -> Self:
-        """The estimator after a fit from this start, with callbacks."""
+        """Fit from this start, with callbacks."""
         with restored_on_error(self, unless=CutShort):
-            X, weights = self._checked_rows(X, sample_weight, start, every_column=every_column)
+            X, weights = self._validate_training_rows(X, sample_weight, start, every_column)
             plan = self._plan(X)
             n_epochs = start.epochs_left(plan, X, weights)
             train(plan, X, y, weights, start, callback_context(self, n_epochs))
         return self
 
-    def _checked_rows(
-        self, X: Any, sample_weight: Any, start: FromScratch, *, every_column: bool = False
+    def _validate_training_rows(
+        self, X: Any, sample_weight: Any, start: FromScratch, every_column: bool = False
     ) -> tuple[Any, np.ndarray | None]:
-        """Rows to train on and their weights; columns are measured at a first start."""
+        """Validate rows to train on and their weights; a fresh start measures the columns."""
         X = self._validate(X, reset=start.is_fresh, missing=True)
         weights = check_weights(sample_weight, X.shape[0])
-        weights = weights_of_known(X, weights, every_column=every_column)
+        weights = exclude_empty_rows(X, weights, every_column=every_column)
         if start.is_fresh:
-            table = self._table.measured(X, weights, self._backend(X))
+            table = self._table.measure(X, weights, self._backend(X))
             vars(self).update(table.attributes())
         return X, weights
 
     def _plan(self, X: Any) -> Plan:
-        """What a fit to these rows is given."""
+        """Collect what a fit to these rows needs of the estimator."""
         return Plan(
             estimator=self,
             table=self._table,
@@ -272,7 +284,7 @@ class BaseRBM(
             positive_phase=self._positive_phase(X),
             projection=self._projection(),
             first_rate=self._first_rate,
-            shown_values=self._shown_values(X),
+            shown_values=self._representative_rows(X),
             run_class=self._run_class(X),
             unfinished=vars(self).get("_unfinished"),
             initial_couplings=self._initial_couplings,
@@ -282,29 +294,24 @@ class BaseRBM(
         )
 
     def _run_class(self, X: Any) -> type[Run]:
-        """What makes the updates of a fit to X."""
+        """Get the class that makes the updates of a fit to X."""
         return Run
 
     def _positive_phase(self, X: Any) -> PositivePhase:
-        """What completes rows of X."""
+        """Make the positive phase, which completes rows of X."""
         if self._n_latent:
             return positive_phase_from(self.positive_phase)
         return ClampedChains() if has_missing(X) else NONE_MISSING
 
     def _projection(self) -> Projection:
-        """What is done to patterns after updates."""
+        """Make the projection of patterns after updates."""
         return Projection(None)
 
     # --- inside -------------------------------------------------------------------------
 
-    @property
-    def _known_sizes(self) -> dict[str, int]:
-        """Lengths of axes of the fitted arrays that are known, by their letters."""
-        return {"V": self._table.n_units}
-
-    def _hidden_side(self, H: Any, backend: Any) -> Any:
-        """Means of the units on the hidden side of the machine, of those of hidden features."""
-        return H
+    def _means_given_features(self, machine: Machine, encoder: Encoder, h: Any) -> Any:
+        """Compute E[v | h] in the units of X from means of hidden units that are features."""
+        return encoder.decode_means(encoder.unit_means(machine, h))
 
     @property
     def _dtype(self) -> str:
@@ -315,47 +322,64 @@ class BaseRBM(
         return None if self.n_threads is None else int(self.n_threads)
 
     def _sizes_of(self, machine: Machine) -> dict[str, int]:
-        """The parameters that say how large a machine is, as it has them."""
+        """Get the values that parameters need for a machine of this size."""
         sizes = {"n_components": machine.n_hidden}
         if machine.couplings.uses_patterns:
             sizes["n_patterns"] = machine.couplings.n_patterns
         return sizes
 
-    def _returned(self, values: Any, backend: Any, like: Any, dtype: Any = None) -> Any:
-        """The backend's values as an array of the caller's kind: CuPy's if `like` is.
+    def _as_array_like(self, like: Any, values: Any, backend: Any, dtype: Any = None) -> Any:
+        """Convert the backend's values to a CuPy array if `like` is one, to NumPy's otherwise.
 
-        It is of the model's dtype, if no other one is given.
+        By default it has the model's dtype.
         """
         dtype = self._dtype if dtype is None else dtype
         if is_cupy_array(like):
             return backend.xp.ascontiguousarray(values, dtype=dtype)
         return np.ascontiguousarray(backend.to_numpy(values), dtype=dtype)
 
-    def _by_chunks(
+    def _map_rows(
         self,
         X: Any,
         function: Callable,
-        width: tuple,
-        dtype: str,
+        width: tuple[int, ...],
+        dtype: str | None = None,
         *,
-        bits_will_do: bool = False,
+        takes_sparse: bool = False,
         missing: bool = True,
     ) -> np.ndarray:
         """Apply a function to the states of the rows of X, a chunk at a time.
 
-        It is called with a machine, an encoder, the rows and an array to write to, which it may
-        leave alone. Where bits will do, rows of a sparse X stay sparse. Results are where X is.
-        Rows have NaN for what is missing, if `missing` of the encoder says so.
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        function : callable
+            Called with the machine, the encoder, states (NaN where one is missing, if
+            ``encoder.missing``), and an array for its results, which it need not use, or None.
+        width : tuple of int
+            Shape of the results of a row.
+        dtype : str, optional
+            By default the model's.
+        takes_sparse : bool, default=False
+            Whether states may be a sparse matrix.
+        missing : bool, default=True
+            Whether X may have missing entries.
+
+        Returns
+        -------
+        array of shape (n_samples, *width)
+            On the device if X is.
         """
         X = self._validate(X, reset=False, missing=missing)
         model = self._model(X)
         backend, on_device = model.backend, is_cupy_array(X)
-        with backend.running():
-            machine, encoder = model.machine.for_rows(CHUNK), model.encoder(self._shown_values(X))
         where = backend.xp if on_device else np
-        keeps_sparse = bits_will_do and encoder.keeps_sparse(X)
+        with backend.running():
+            machine = model.machine.for_rows(CHUNK)
+            encoder = model.encoder(self._representative_rows(X))
+        keeps_sparse = takes_sparse and encoder.keeps_sparse(X)
         read = encoder.bits if keeps_sparse else encoder.states
-        out = where.empty((X.shape[0], *width), dtype=dtype)
+        out = where.empty((X.shape[0], *width), dtype=dtype or self._dtype)
         with backend.running():
             machine = machine.on_bits() if keeps_sparse else machine
             for rows in chunks(X.shape[0]):
@@ -367,22 +391,9 @@ class BaseRBM(
                     out[rows] = result[:n] if on_device else backend.to_numpy(result[:n])
         return out
 
-    def _published(self, state: TrainingState) -> dict[str, Any]:
-        """Fitted attributes from a training state, which may go on changing in place."""
-        machine = state.machine.copy()
-        to_numpy = machine.backend.to_numpy
-        scale = state.visible_scale
-        return {
-            **self._coupling_attributes(machine.couplings, to_numpy),
-            "intercept_visible_": to_numpy(machine.visible_bias),
-            "intercept_hidden_": to_numpy(machine.hidden_bias),
-            "_training_state": state.to_host(),
-            **({} if scale is None else {"scale_": to_numpy(scale)}),
-        }
-
 
 @with_callbacks
 @with_validated_parameters
 def continue_fit(estimator: BaseRBM, X: Any, y: Any, sample_weight: Any) -> BaseRBM:
-    """Go on with a fit that was cut short, to end as if it had not been."""
-    return estimator._fitted(X, y, sample_weight, FromUnfinished())
+    """Continue a fit that was cut short, with the result of an uninterrupted one."""
+    return estimator._fit_from(FromUnfinished(), X, y, sample_weight)

@@ -1,32 +1,29 @@
-"""The estimator DBM: its parameters and what its couplings are."""
+"""The estimator DBM: a deep Boltzmann machine with dense couplings."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
-
-import numpy as np
 
 from sklearn_rapid.estimators.base import BaseRBM
 from sklearn_rapid.estimators.deep import DEEP_CONSTRAINTS, DeepMixin
 from sklearn_rapid.estimators.parameters import with_shared_parameters
-from sklearn_rapid.estimators.rbm import NON_NEGATIVE
-from sklearn_rapid.machine.couplings import Couplings, DenseCouplings
+from sklearn_rapid.estimators.rbm import NON_NEGATIVE, DenseMixin
 
 
 @with_shared_parameters
-class DBM(DeepMixin, BaseRBM):
+class DBM(DeepMixin, DenseMixin, BaseRBM):
     """Deep Boltzmann machine: layers of spins, with dense couplings between neighbours.
 
     A model of binary data: visible spins v, layers of hidden spins h¹, h², ..., and
     P(v, h¹, h², ...) proportional to exp(vᵀW¹h¹ + h¹ᵀW²h² + ... + biases) (Salakhutdinov, Hinton
     2009). All layers are trained at once. With one hidden layer it is `RBM`, bit for bit.
 
-    The likelihood of a row is a sum over hidden states that has no closed form: `lower_bound` is
-    below it, `score_samples` estimates it.
+    The likelihood of a row is a sum over hidden states that has no closed form: `lower_bound`
+    bounds it, `score_samples` estimates it.
 
-    Not for features of the last layer alone, which hardly depend on the row, nor for a few patterns
-    far from each other; figures are in docs/guide/deep.md.
+    The model does not suit features of the last layer alone, which hardly depend on the row, nor a
+    few patterns far from each other; figures are in docs/guide/deep.md.
 
     Parameters
     ----------
@@ -39,30 +36,18 @@ class DBM(DeepMixin, BaseRBM):
     {max_iter}
     {n_updates}
     {shuffle}
-    units : {"binary", "spin"}, default="binary"
-        X, samples and hidden features are in {0, 1}, or in {-1, +1}; means are in between.
-    binarize : "auto", float, "sample" or None, default="auto"
-        What values mean. A number is the threshold above which a value is on. "sample": a value is
-        a mean (in binary units, the probability of being on), of which a fresh sample is drawn
-        each time a row is used in training. None: values are used as means. "auto" takes two
-        values, the ends of the range of `units`, as they are, and values in between as "sample"
-        does; others are on above 0.5, with a warning.
-    fit_intercept : bool, default=True
-        Whether units have biases.
-    center : bool, default=True
-        Whether gradients are centred (Melchior, Fischer, Wiskott 2016), which is what makes layers
-        learn together (Montavon, Müller 2012). Without biases it has no effect.
+    {deep_units}
+    {deep_binarize}
+    {deep_fit_intercept}
+    {deep_center}
     {l1_penalty}
     init_scale : float, default=0.01
         Standard deviation of the initial couplings.
-    early_stopping : bool, default=False
-        Whether to set rows aside, stop when the lower bound of their log-likelihood no longer
-        rises, and keep the best epoch.
+    {deep_early_stopping}
     {validation_fraction}
     {n_iter_no_change}
     {tol}
-    hidden_features : {"mean", "sample"}, default="mean"
-        What `transform` returns: means of hidden units given a row, by mean field; or a sample.
+    {deep_hidden_features}
     {output_layers}
     {warm_start}
     {dtype}
@@ -117,8 +102,6 @@ class DBM(DeepMixin, BaseRBM):
         **DEEP_CONSTRAINTS,
         "init_scale": [NON_NEGATIVE],
     }
-
-    _fitted_shapes: ClassVar[dict] = {"components_": ("H", "V"), **BaseRBM._fitted_shapes}
 
     def __init__(
         self,
@@ -180,20 +163,3 @@ class DBM(DeepMixin, BaseRBM):
         self.n_threads = n_threads
         self.random_state = random_state
         self.verbose = verbose
-
-    def _initial_couplings(self, n_visible: int, seed: int, backend: Any) -> Couplings:
-        shape = (n_visible, self._layers.n_odd)
-        weights = np.random.default_rng(seed).normal(0.0, self.init_scale, shape)
-        if self._layers.are_masked:
-            weights *= self._layers.mask()
-        return self._couplings_of(weights, backend)
-
-    def _fitted_couplings(self, backend: Any) -> Couplings:
-        return self._couplings_of(self.components_.T, backend)
-
-    def _couplings_of(self, weights: np.ndarray, backend: Any) -> Couplings:
-        couplings = DenseCouplings(backend.asarray(weights, self._dtype))
-        return self._masked(couplings, backend)
-
-    def _coupling_attributes(self, couplings: Couplings, to_numpy: Callable) -> dict[str, Any]:
-        return {"components_": to_numpy(couplings.parameters["weights"]).T}

@@ -1,4 +1,4 @@
-"""What DBM and RADBM share: layers, and what is known of the hidden ones given a row."""
+"""The base class of DBM and RADBM: machines with several layers of hidden units."""
 
 from __future__ import annotations
 
@@ -12,14 +12,9 @@ from sklearn_rapid.checks.compat import Counts, StrOptions
 from sklearn_rapid.estimators.likelihood import LowerBoundMixin
 from sklearn_rapid.estimators.rbm import CONSTRAINTS
 from sklearn_rapid.machine.clamped import fill_with_mean_field
-from sklearn_rapid.machine.couplings import (
-    Couplings,
-    DenseCouplings,
-    MaskedCouplings,
-    PatternCouplings,
-)
 from sklearn_rapid.machine.layers import Layers
 from sklearn_rapid.machine.machine import Machine
+from sklearn_rapid.tables.encoder import Encoder
 from sklearn_rapid.training.positive_phase import ClampedChains, PositivePhase
 
 DEEP_CONSTRAINTS: dict[str, list] = {
@@ -32,12 +27,12 @@ DEEP_CONSTRAINTS: dict[str, list] = {
     "positive_phase": [StrOptions({"mean_field", "clamped"}), PositivePhase],
     "output_layers": [StrOptions({"first", "last", "all"})],
 }
-# Steps of the chains that sampled features are from.
+# Gibbs steps of the chains that sampled features come from.
 STEPS_OF_FEATURES = 20
 
 
 class DeepMixin(LowerBoundMixin):
-    """A machine of layers, of which only neighbours are coupled; to stand before `BaseRBM`."""
+    """Layers of units, of which only neighbours are coupled; goes before `BaseRBM`."""
 
     # Columns of X are spins.
     visible: ClassVar[str] = "binary"
@@ -52,7 +47,7 @@ class DeepMixin(LowerBoundMixin):
 
     @property
     def intercepts_(self) -> list[np.ndarray]:
-        """Biases of each layer, those of the visible one first."""
+        """Biases of each layer, from the visible one up."""
         check_is_fitted(self)
         return self._layers.by_layer(self.intercept_visible_, self.intercept_hidden_)
 
@@ -71,12 +66,20 @@ class DeepMixin(LowerBoundMixin):
 
     @property
     def _known_sizes(self) -> dict[str, int]:
-        return {**super()._known_sizes, "H": self._layers.n_odd}
+        return {"H": self._layers.n_odd}
 
-    def _checked(self, X: Any, reset: bool) -> Any:
+    @property
+    def _n_hidden_side(self) -> int:
+        return self._layers.n_odd
+
+    @property
+    def _mask(self) -> np.ndarray | None:
+        return self._layers.mask() if self._layers.are_masked else None
+
+    def _validate_values(self, X: Any, reset: bool) -> Any:
         if reset:
             self.layer_sizes_ = (self.n_features_in_, *map(int, self.hidden_layer_sizes))
-        return super()._checked(X, reset)
+        return super()._validate_values(X, reset)
 
     def _sizes_of(self, machine: Machine) -> dict[str, Any]:
         sizes = super()._sizes_of(machine)
@@ -86,16 +89,10 @@ class DeepMixin(LowerBoundMixin):
             sizes["hidden_layer_sizes"] = fitted
         return sizes
 
-    def _masked(self, couplings: DenseCouplings | PatternCouplings, backend: Any) -> Couplings:
-        """The couplings, without those of layers that are no neighbours if there are any."""
-        if not self._layers.are_masked:
-            return couplings
-        return MaskedCouplings(couplings, backend.asarray(self._layers.mask(), self._dtype))
-
     # --- features -----------------------------------------------------------------------
 
     def transform(self, X: ArrayLike) -> np.ndarray:
-        """Hidden features of each row, of the layers that `output_layers` says.
+        """Compute hidden features of each row, of the layers that `output_layers` names.
 
         Parameters
         ----------
@@ -105,15 +102,15 @@ class DeepMixin(LowerBoundMixin):
         -------
         ndarray of shape (n_samples, n_features_out)
             The mean of each hidden unit given the row, by mean field; or, with
-            ``hidden_features="sample"``, states from chains with the row held fast (the same ones
-            at every call). In the range of `units`. The lowest layer comes first.
+            ``hidden_features="sample"``, states from chains with the row clamped (the same at
+            every call). In the range of `units`. The lowest layer comes first.
         """
         check_is_fitted(self)
         if self._n_latent == 0:
             return super().transform(X)
         stream = self._own_stream()
 
-        def features(machine: Any, encoder: Any, v: Any, out: Any) -> Any:
+        def compute(machine: Machine, encoder: Encoder, v: Any, out: Any) -> Any:
             if self.hidden_features == "sample":
                 v = ClampedChains(STEPS_OF_FEATURES).states(machine, v, stream)
                 h = machine.sample_hidden(v, stream)
@@ -121,13 +118,13 @@ class DeepMixin(LowerBoundMixin):
                 v = fill_with_mean_field(machine, v)
                 h = machine.hidden_mean(v)
             by_layer = self._layers.by_layer(v, h)
-            xp = encoder.backend.xp
-            return self._features(encoder.backend).decode(xp.concat(by_layer[self._shown], axis=1))
+            hidden = machine.backend.xp.concat(by_layer[self._output_slice], axis=1)
+            return self._features(encoder.backend).decode(hidden)
 
-        return self._by_chunks(X, features, (self._n_features_out,), self._dtype)
+        return self._map_rows(X, compute, (self._n_features_out,))
 
     def inverse_transform(self, H: ArrayLike) -> np.ndarray:
-        """Visible means given features of the first hidden layer.
+        """Compute visible means given features of the first hidden layer.
 
         Parameters
         ----------
@@ -137,14 +134,14 @@ class DeepMixin(LowerBoundMixin):
         Returns
         -------
         ndarray of shape (n_samples, n_features)
-            E[v | h], the features of the first hidden layer being taken for the spins' means; in
-            the units of X.
+            E[v | h] for features h of the first hidden layer, which are means of its spins; in the
+            units of X.
 
         Raises
         ------
         ValueError
-            With ``output_layers="last"`` and several hidden layers: features have to hold the
-            first one.
+            With ``output_layers="last"`` and several hidden layers: features of the first one are
+            needed.
         """
         check_is_fitted(self)
         if self.output_layers == "last" and self._n_latent:
@@ -154,14 +151,15 @@ class DeepMixin(LowerBoundMixin):
             )
         return super().inverse_transform(H)
 
-    def _hidden_side(self, H: Any, backend: Any) -> Any:
-        """Means of the odd layers: those above the first one say nothing of visible units."""
-        n_first, n_odd = self.layer_sizes_[1], self._layers.n_odd
-        rest = backend.xp.zeros((H.shape[0], n_odd - n_first), dtype=H.dtype)
-        return backend.xp.concat([H[:, :n_first], rest], axis=1)
+    def _means_given_features(self, machine: Machine, encoder: Encoder, h: Any) -> Any:
+        # Visible units are coupled to the first hidden layer alone.
+        n_first, xp = self.layer_sizes_[1], machine.backend.xp
+        rest = xp.zeros((h.shape[0], self._layers.n_odd - n_first), dtype=h.dtype)
+        h = xp.concat([h[:, :n_first], rest], axis=1)
+        return super()._means_given_features(machine, encoder, h)
 
     def pseudo_likelihood(self, X: ArrayLike) -> np.ndarray:
-        """Log pseudo-likelihood of each row, in nats, of a machine with one hidden layer.
+        """Compute the log pseudo-likelihood of each row, in nats; for one hidden layer only.
 
         Parameters
         ----------
@@ -185,12 +183,12 @@ class DeepMixin(LowerBoundMixin):
         return super().pseudo_likelihood(X)
 
     @property
-    def _shown(self) -> slice:
-        """The layers that are features."""
+    def _output_slice(self) -> slice:
+        """The layers whose features `transform` returns."""
         return {"first": slice(1, 2), "last": slice(-1, None), "all": slice(1, None)}[
             self.output_layers
         ]
 
     @property
     def _n_features_out(self) -> int:
-        return sum(self.layer_sizes_[self._shown])
+        return sum(self.layer_sizes_[self._output_slice])

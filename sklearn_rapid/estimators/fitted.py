@@ -1,6 +1,6 @@
-"""What a fitted model is made of, looked at before anything is computed with it.
+"""Check the attributes of a fitted estimator before anything is computed with them.
 
-Compiled code trusts shapes. Attributes may come from a damaged file, from a user's hand, or from
+Compiled code relies on shapes. Attributes may come from a damaged file, from a user, or from
 another thread in the middle of a fit.
 """
 
@@ -32,22 +32,23 @@ from sklearn_rapid.checks.version import __version__
 from sklearn_rapid.checks.warnings import warn
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.machine.tempering import Ladder
+from sklearn_rapid.tables.table import Table
 from sklearn_rapid.training.chains import Chains, PlainChains, TemperedChains, as_chains
 
 Shapes = Mapping[str, tuple[str, ...]]
 
 
 class VersionedPickle:
-    """Pickles that say which version of the package has written them."""
+    """Pickles with the version of the package that wrote them."""
 
     def __getstate__(self) -> dict[str, Any]:
-        """The attributes, and the version."""
+        """Add the version to the attributes."""
         return {**super().__getstate__(), "_sklearn_rapid_version": __version__}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take attributes over, with a warning if another version has left them.
+        """Set the attributes, with a warning if another version wrote them.
 
-        Parameters that it did not have yet get their defaults.
+        Parameters that it did not have get their defaults.
         """
         parameters = signature(type(self)).parameters
         defaults = {k: p.default for k, p in parameters.items() if p.default is not p.empty}
@@ -63,8 +64,8 @@ class VersionedPickle:
         super().__setstate__(state)
 
 
-def checked_sizes(shapes: Shapes, found: Mapping[str, tuple], sizes: Mapping[str, int]) -> dict:
-    """The length of each axis by its letter; ValueError if arrays do not belong together.
+def check_shapes(shapes: Shapes, found: Mapping[str, tuple], sizes: Mapping[str, int]) -> None:
+    """Raise ValueError unless axes with the same letter have the same length.
 
     Parameters
     ----------
@@ -73,13 +74,12 @@ def checked_sizes(shapes: Shapes, found: Mapping[str, tuple], sizes: Mapping[str
     found : dict
         The shape of each array by its name.
     sizes : dict
-        Lengths that are known already.
+        Lengths that are known already, by their letters.
 
     Examples
     --------
     >>> shapes = {"components_": ("H", "V"), "intercept_hidden_": ("H",)}
-    >>> checked_sizes(shapes, {"components_": (2, 3), "intercept_hidden_": (2,)}, {"V": 3})
-    {'V': 3, 'H': 2}
+    >>> check_shapes(shapes, {"components_": (2, 3), "intercept_hidden_": (2,)}, {"V": 3})
     """
     sizes = dict(sizes)
     for name, letters in shapes.items():
@@ -93,42 +93,41 @@ def checked_sizes(shapes: Shapes, found: Mapping[str, tuple], sizes: Mapping[str
                 f"the fitted attributes do not belong together: {name} has shape {shape} where "
                 f"({', '.join(letters)}) is wanted, and {known}. Fit again, or set them all."
             )
-    return sizes
 
 
-def check_fitted(model: Any) -> None:
-    """Raise ValueError unless a model's arrays are of shapes that fit, real and finite."""
-    table = model._table
-    per_unit = {f"{name}_" for part in table.parts for name in part.encoder.per_unit}
-    shapes = {**model._fitted_shapes, **dict.fromkeys(sorted(per_unit), ("V",))}
-    lacking = [name for name in shapes if name not in vars(model) and name in per_unit]
-    if lacking:
-        raise ValueError(f"{lacking[0]} is missing: it belongs to these columns. Fit again.")
-    arrays = {name: getattr(model, name) for name in shapes}
+def check_fitted(estimator: Any, table: Table) -> None:
+    """Raise ValueError unless an estimator's arrays are real, finite and of fitting shapes."""
+    per_unit = sorted({f"{name}_" for part in table.parts for name in part.encoder.per_unit})
+    for name in per_unit:
+        if name not in vars(estimator):
+            raise ValueError(f"{name} is missing: it belongs to these columns. Fit again.")
+    shapes = {**estimator._fitted_shapes, **dict.fromkeys(per_unit, ("V",))}
+    arrays = {name: getattr(estimator, name) for name in shapes}
     for name, array in arrays.items():
         if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
             what = getattr(array, "dtype", type(array).__name__)
             raise ValueError(f"{name} must be a NumPy array of real numbers, got {what}")
     found = {name: array.shape for name, array in arrays.items()}
-    checked_sizes(shapes, found, model._known_sizes)
+    check_shapes(shapes, found, {"V": table.n_units, **estimator._known_sizes})
     for name, array in arrays.items():
-        # The least and the largest are NaN where any is, and take no memory.
+        # The least and the largest are NaN if any number is, and take no memory.
         if not (np.isfinite(array.min()) and np.isfinite(array.max())):
             raise ValueError(
-                f"{name} holds NaN or infinity: this {type(model).__name__} is no model. Fit anew."
+                f"{name} holds NaN or infinity: this {type(estimator).__name__} is no model. "
+                "Fit again."
             )
-    if table.has_densities and not model.scale_.min() > 0.0:
-        raise ValueError(f"scale_ must be above zero, got {model.scale_.min():g}. Fit again.")
+    if table.has_densities and not estimator.scale_.min() > 0.0:
+        raise ValueError(f"scale_ must be above zero, got {estimator.scale_.min():g}. Fit again.")
 
 
 def _are_means(value: Any, units: Units, n_units: int, dtypes: Any) -> bool:
-    # Means of other units than real ones are at most one, but for rounding.
+    # Means of units that are not real are at most one, up to rounding.
     largest = np.where(units.real(n_units), LARGEST_NUMBER, 1.0 + 1e-3)
     return is_float_array(value, (n_units,), largest, dtypes)
 
 
 def _are_states(value: Any, machine: Machine) -> bool:
-    """Whether it is an array of rows of states, one at least."""
+    """Whether a value is an array with at least one row of states."""
     is_array = isinstance(value, np.ndarray) and value.dtype in FLOATS and value.ndim == 2
     is_of_units = is_array and value.shape[0] > 0 and value.shape[1] == machine.n_visible
     is_small = is_of_units and bool((np.abs(value) <= LARGEST_NUMBER).all())
@@ -136,14 +135,14 @@ def _are_states(value: Any, machine: Machine) -> bool:
 
 
 def _are_rows(value: Any, machine: Machine) -> bool:
-    """Whether it is None or rows of finite numbers, if any."""
+    """Whether a value is None or rows of finite numbers, maybe none."""
     return value is None or (
         np.ndim(value) == 2 and is_float_array(value, (len(value), machine.n_visible))
     )
 
 
-def _are_known(value: Any, machine: Machine) -> bool:
-    """Whether it is None or rows of states in few bits, if any."""
+def _are_known_states(value: Any, machine: Machine) -> bool:
+    """Whether a value is None or int8 rows of states, maybe none."""
     if value is None:
         return True
     is_array = isinstance(value, np.ndarray) and value.dtype == np.int8 and value.ndim == 2
@@ -151,14 +150,14 @@ def _are_known(value: Any, machine: Machine) -> bool:
     return is_of_units and machine.visible_units.are_states(value)
 
 
-def _are_scales_of(value: Any, machine: Machine) -> bool:
+def _are_scales(value: Any, machine: Machine) -> bool:
     if not machine.visible_units.real(machine.n_visible).any():
         return value is None
     return is_scale_array(value, (machine.n_visible,), DOUBLE)
 
 
 def _is_stream(value: Any, machine: Machine) -> bool:
-    # A model's own draws begin at 2**62 (see `BaseRBM._own_stream`).
+    # A model's own draws begin at 2**62 (see `Model.stream`).
     return (
         isinstance(value, RandomStream)
         and all(isinstance(n, Integral) for n in (value.seed, value.position))
@@ -168,7 +167,7 @@ def _is_stream(value: Any, machine: Machine) -> bool:
 
 def _is_chains(value: Any, machine: Machine) -> bool:
     chains = as_chains(value)
-    # Phases that are not this package's may have chains of their own.
+    # Negative phases of a user may have chains of their own.
     if type(chains) in CHAINS:
         check_requirements(vars(chains), CHAINS[type(chains)], machine, "chains.")
     return True
@@ -191,14 +190,14 @@ def _are_betas(value: Any, owner: Any) -> bool:
     )
 
 
-def _of_rungs(value: Any, owner: tuple[Ladder, Machine], dtype: str, fewer: int = 0) -> bool:
-    """Whether it is an array of that type with a number for each state, or for each pair."""
+def _is_per_rung(value: Any, owner: tuple[Ladder, Machine], dtype: str, fewer: int = 0) -> bool:
+    """Whether a value is an array of this type with a number for each state or pair of rungs."""
     ladder, _ = owner
     n = ladder.n_rungs - fewer if fewer else ladder.n_rungs * ladder.n_columns
     return isinstance(value, np.ndarray) and value.dtype == dtype and value.shape == (n,)
 
 
-# What training leaves (`TrainingState.to_host`), by the names of its fields; of a machine.
+# Requirements of fields of `TrainingState.to_host`; the owner is the machine.
 STATE = {
     "stream": Requirement("random numbers: a seed of 64 bits, a position of 62", _is_stream),
     "chains": Requirement("chains", _is_chains),
@@ -215,16 +214,16 @@ STATE = {
     "is_whole": Requirement("True or False", lambda value, _: isinstance(value, bool)),
     "visible_scale": Requirement(
         "a scale above zero of each visible unit, float64, or None if no columns are real",
-        _are_scales_of,
+        _are_scales,
     ),
-    "visible_spread": Requirement("as visible_scale", _are_scales_of),
-    "smallest_scale": Requirement("as visible_scale", _are_scales_of),
+    "visible_spread": Requirement("as visible_scale", _are_scales),
+    "smallest_scale": Requirement("as visible_scale", _are_scales),
     "unusual_rows": Requirement("rows of the visible units or None", _are_rows),
-    "known_states": Requirement("int8 rows of states or None", _are_known),
-    # Optimizers that are not this package's may leave anything.
+    "known_states": Requirement("int8 rows of states or None", _are_known_states),
+    # Optimizers of a user may have any state.
     "optimizer_state": Requirement("anything", lambda value, _: True),
 }
-# By their type; of a machine.
+# Requirements of chains by their type; the owner is the machine.
 CHAINS = {
     Chains: {},
     PlainChains: {"states": Requirement("rows of states of the visible units", _are_states)},
@@ -245,7 +244,8 @@ CHAINS = {
         "entropy": ANY_NUMBER,
     },
 }
-# Of a ladder and a machine, each after what it rests on.
+# Requirements of a ladder, in an order in which each may rely on earlier ones; the owner is the
+# ladder and the machine.
 LADDER = {
     "betas": Requirement("numbers that rise from 0 to 1", _are_betas),
     "arrivals": Requirement(
@@ -270,20 +270,20 @@ LADDER = {
         ),
     ),
     "origin": Requirement(
-        "an int8 for each state", lambda value, owner: _of_rungs(value, owner, "int8")
+        "an int8 for each state", lambda value, owner: _is_per_rung(value, owner, "int8")
     ),
     "accepted": Requirement(
         "a float64 for each pair of rungs",
-        lambda value, owner: _of_rungs(value, owner, "float64", fewer=1),
+        lambda value, owner: _is_per_rung(value, owner, "float64", fewer=1),
     ),
     "n_sweeps": ANY_COUNT,
 }
 
 
-def check_training_state(rest: Mapping[str, Any], machine: Machine) -> None:
-    """Raise ValueError if what training has left (`TrainingState.to_host`) is of another model."""
+def check_training_state(host_state: Mapping[str, Any], machine: Machine) -> None:
+    """Raise ValueError if a training state (`TrainingState.to_host`) is that of another model."""
     try:
-        check_requirements(rest, STATE, machine)
+        check_requirements(host_state, STATE, machine)
     except ValueError as error:
         raise ValueError(
             f"the state of training does not belong to this model: {error}. Fit again."

@@ -1,4 +1,4 @@
-"""Validate X and learn what its columns are."""
+"""Validate X, learn its columns, and choose the backend that works on it."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from sklearn_rapid.checks.arrays import (
 from sklearn_rapid.checks.compat import wrap_output
 from sklearn_rapid.checks.warnings import warn
 from sklearn_rapid.tables.features import RealFeatures, SpinFeatures
-from sklearn_rapid.tables.kinds import PER_COLUMN, PER_UNIT
+from sklearn_rapid.tables.kinds import attributes_of_columns
 from sklearn_rapid.tables.table import Table
 
 
 class InputMixin:
-    """How an estimator reads its rows: validation, backend, table."""
+    """Validation, table and backend of an estimator's rows."""
 
-    # Of those whose hidden units are of one kind.
+    # For estimators without this parameter.
     hidden = "binary"
-    # Units on the visible side beside those of the columns of X.
+    # Number of latent units on the visible side, which no column of X shows.
     _n_latent = 0
 
     @property
     def column_of_unit_(self) -> np.ndarray:
-        """The column of X that each visible unit belongs to."""
+        """The column of X that each visible unit encodes."""
         check_is_fitted(self)
         return self._table.column_of_unit
 
@@ -43,7 +43,7 @@ class InputMixin:
 
     @property
     def _table(self) -> Table:
-        """The table that was fitted; ValueError if it is not that of the parameters."""
+        """The fitted table; ValueError if parameters were set to another one."""
         fitted = vars(self).get("hidden_", "binary")
         if self.hidden != fitted:
             raise ValueError(
@@ -51,15 +51,15 @@ class InputMixin:
                 "fit again."
             )
         how = {"units": self.units, "binarize": self.binarize, "dtype": self._dtype}
-        return replace(Table.fitted(vars(self), self.visible, **how), n_latent=self._n_latent)
+        return replace(Table.restore(vars(self), self.visible, **how), n_latent=self._n_latent)
 
     def _learn_table(self, X: Any) -> None:
-        """Set what the first rows say of the columns; nothing is left of other rows."""
-        for name in ("visible", "hidden", "binarize", *PER_UNIT, *PER_COLUMN):
-            self.__dict__.pop(f"{name}_", None)
+        """Set the fitted attributes of the columns of X; those of an earlier fit go."""
+        for name in ("visible_", "hidden_", "binarize_", *attributes_of_columns()):
+            vars(self).pop(name, None)
         how = {"units": self.units, "binarize": self.binarize, "dtype": self._dtype}
         names, backend = getattr(self, "feature_names_in_", None), self._backend_of_array(X)
-        table = Table.learned(X, self.visible, names, **how, backend=backend)
+        table = Table.learn(X, self.visible, names, **how, backend=backend)
         if self.hidden == "gaussian" and table.has_densities:
             raise ValueError(
                 "hidden='gaussian' needs visible units that are binary or categorical, got real "
@@ -75,20 +75,20 @@ class InputMixin:
         return Gaussians() if self.hidden == "gaussian" else SPINS
 
     def _features(self, backend: Any) -> SpinFeatures | RealFeatures:
-        """What reads and writes hidden features."""
+        """Make the converter of hidden features."""
         if self.hidden == "gaussian":
             return RealFeatures(backend, self._dtype)
         return SpinFeatures(self.units, backend, self._dtype)
 
     def _as_frame(self, values: Any, like: Any = None) -> Any:
-        """Rows as the frame that `set_output` asks for, if X was one."""
+        """Wrap rows in the frame that `set_output` asks for, if X was a frame in fit."""
         names = vars(self).get("feature_names_in_")
         return values if names is None else wrap_output(self, values, names, like)
 
-    # --- where it is computed -----------------------------------------------------------
+    # --- the backend --------------------------------------------------------------------
 
     def _backend(self, X: Any = None) -> Any:
-        """The backend that works on X; ValueError if it is not where X is."""
+        """Get the backend that works on X; ValueError if X is on a device that it does not use."""
         name = self.backend
         if is_cupy_array(X):
             if name == "auto" and get_config()["array_api_dispatch"]:
@@ -101,8 +101,8 @@ class InputMixin:
                 )
         return get_backend(name, self._n_threads)
 
-    def _backend_at_hand(self, X: Any = None) -> Any:
-        """As `_backend`, but a fitted model serves NumPy arrays on a machine without a GPU too."""
+    def _available_backend(self, X: Any = None) -> Any:
+        """Get the backend of a fitted model, which needs no GPU for NumPy arrays."""
         try:
             return self._backend(X)
         except RuntimeError as error:
@@ -115,16 +115,17 @@ class InputMixin:
             return get_backend("auto", self._n_threads)
 
     def _backend_of_array(self, X: Any) -> Any:
-        """The backend that holds X; None for the host."""
+        """Get the backend that holds X; None for the host."""
         return self._backend(X) if is_cupy_array(X) else None
 
     # --- validation ---------------------------------------------------------------------
 
-    def _shown_values(self, X: Any) -> Any:
-        """Rows that show all there is to see of the values of X: X itself."""
+    def _representative_rows(self, X: Any) -> Any:
+        """Get rows from which the meaning of values of X can be inferred."""
         return X
 
     def _validate(self, X: Any, *, reset: bool, missing: bool = False) -> Any:
+        """Validate X as an array or a CSR matrix; `reset` learns its columns again."""
         X = compute_if_dask(X, "X")
         if is_cupy_array(X):
             return self._validate_on_device(X, reset=reset, missing=missing)
@@ -144,10 +145,10 @@ class InputMixin:
                 raise
             raise clearer from error
         X = checked.tocsr() if getattr(checked, "format", None) == "csc" else checked
-        return self._checked(X, reset)
+        return self._validate_values(X, reset)
 
-    def _checked(self, X: Any, reset: bool) -> Any:
-        """X, if its columns can hold its values."""
+    def _validate_values(self, X: Any, reset: bool) -> Any:
+        """Return X; ValueError for values that its columns cannot hold."""
         if reset:
             self._learn_table(X)
         self._table.encoder(self._backend_of_array(X), X).check(X)
@@ -161,4 +162,4 @@ class InputMixin:
             raise ValueError(f"X must hold numbers, got dtype {X.dtype}")
         check_finite(X, "X", allow_nan=missing)
         validate_data(self, X, reset=reset, skip_check_array=True)
-        return self._checked(X, reset)
+        return self._validate_values(X, reset)

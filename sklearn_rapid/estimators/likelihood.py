@@ -1,4 +1,4 @@
-"""What a fitted estimator says of likelihoods, in nats."""
+"""Likelihoods, free energies and log Z of a fitted estimator, in nats."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from scipy.special import logsumexp
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_rapid.backends import to_host
+from sklearn_rapid.backends import get_backend, to_host
 from sklearn_rapid.checks.arguments import (
     check_count,
     check_option,
@@ -30,21 +30,22 @@ from sklearn_rapid.machine.partition import (
     smaller_layer_first,
 )
 from sklearn_rapid.machine.tempered_partition import SWEEPS_OF_ALL_PAIRS
+from sklearn_rapid.tables.encoder import Encoder
 
-# "auto" enumerates the smaller layer up to here; asked for, enumeration goes a little further.
+# Units of the smaller layer that "auto" and "exact" enumerate at most.
 LARGEST_AUTO_EXACT = 20
 LARGEST_EXACT = 25
 
-# Columns of a ladder; half of them start from training, and a third of these from rows of the data.
+# Columns of a ladder; half of them start from training, and a third of these from rows.
 N_COLUMNS = 24
-# Such a ladder has some 250 rows. By default log Z takes no more of them than an update's worth for
-# each of the fit, but enough to place the β and to measure (a second's worth of multiply-adds, or a
-# thousand sweeps of a small machine), and no more than a few minutes' worth.
+# A sweep of such a ladder maps some 250 rows. By default tempering maps about as many rows as fit
+# did; at least a second's worth of multiply-adds (or 1000 sweeps of a small machine), to place the
+# β and to measure; at most 4000 sweeps, a few minutes' worth.
 ROWS_OF_A_SWEEP, FEWEST_SWEEPS, MOST_SWEEPS = 250, 64, 4000
 ROWS_OF_AN_UPDATE, FEWEST_PRODUCTS, FEWEST_ROWS = 4, 1e11, 250_000
-# Chains and temperatures for a row with gaps.
+# Chains and temperatures for a row with missing entries.
 N_ANNEALED, N_TEMPERATURES = 16, 100
-# Rounding of float32 fields, and errors of log Z that are none to speak of.
+# Tolerance for rounding of float32 fields and for small errors of log Z.
 LARGEST_LOG_TOTAL = 0.05
 
 
@@ -59,48 +60,48 @@ class LikelihoodMixin:
         n_temperatures: int = N_TEMPERATURES,
         return_error: bool = False,
     ) -> Any:
-        """Log-likelihood of each row, log P(v) = -F(v) - log Z, in nats.
+        """Compute the log-likelihood of each row, log P(v) = -F(v) - log Z, in nats.
 
         With real columns it is the logarithm of a density per unit of X: less Σ log `scale_`.
 
-        log Z is estimated at the first call (see `log_partition`) and kept, so that a row has
-        one log-likelihood whatever else is in X.
+        log Z is estimated at the first call (see `log_partition`) and kept, so that the
+        log-likelihood of a row does not depend on other rows of X.
 
-        Rows with NaN have the log-likelihood of what is known of them. The sum over the rest, and
-        in machines with several layers of hidden units that over the units of upper ones, is
-        estimated by annealing with the row held fast (Neal 2001), with the model's own random
-        numbers: the less is known of a row the larger its error, which is smaller in the mean over
-        rows. It is no bound, and low by about half its squared error.
+        Rows with NaN have the log-likelihood of their known entries. The sum over missing entries,
+        and over units of upper hidden layers, is estimated by annealing with the row clamped (Neal
+        2001), with the model's own random numbers. The error grows with the number of missing
+        entries, and is smaller in the mean over rows. The estimate is no bound, and low by about
+        half its squared error.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
         n_chains : int, default=16
-            Annealed for each row whose sum has to be estimated; two at least.
+            Annealed chains for each row whose sum has to be estimated; at least two.
         n_temperatures : int, default=100
-            Through which they are annealed.
+            Temperatures of annealing.
         return_error : bool, default=False
-            Whether to return the standard error of each row's sum, too: zero where nothing is
-            estimated. That of log Z comes on top, the same for all rows (`log_partition`).
+            Whether to return the standard error of each row's sum, too: zero for an exact sum.
+            The error of log Z, the same for all rows, is not included (`log_partition`).
 
         Returns
         -------
         ndarray of shape (n_samples,)
         ndarray of shape (n_samples,)
-            If asked for.
+            With `return_error`.
 
         Warns
         -----
         RuntimeWarning
-            If the estimate of log Z is not to be trusted; or if it is proved wrong, the
-            probabilities of different rows of X adding up to more than one.
+            If the estimate of log Z is not to be trusted; or if it is proved wrong, because the
+            probabilities of different rows of X add up to more than one.
         """
         check_is_fitted(self)
         n_chains = check_count("n_chains", n_chains, 2)
         n_temperatures = check_count("n_temperatures", n_temperatures, 2)
-        X, stream = compute_if_dask(X, "X"), self._own_stream()  # rows may be looked at twice
+        X, stream = compute_if_dask(X, "X"), self._own_stream()  # rows may be read twice
 
-        def of_known(machine: Any, encoder: Any, v: Any, out: Any) -> Any:
+        def compute(machine: Machine, encoder: Encoder, v: Any, out: Any) -> Any:
             xp = machine.backend.xp
             if encoder.missing:
                 log_f, error = log_sums_over_missing(machine, v, stream, n_chains, n_temperatures)
@@ -110,13 +111,13 @@ class LikelihoodMixin:
             log_volume = xp.zeros_like(log_f) + encoder.log_volume_of(v)
             return xp.stack([log_f, log_volume, error], axis=1)
 
-        found = self._by_chunks(X, of_known, (3,), "float64", bits_will_do=True)
+        found = self._map_rows(X, compute, (3,), "float64", takes_sparse=True)
         log_p = found[:, 0] - self.log_partition_ - found[:, 1]
         self._check_total_probability(X, log_p)
         return (log_p, found[:, 2]) if return_error else log_p
 
     def score(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
-        """Mean log-likelihood of the rows of X, in nats.
+        """Compute the mean log-likelihood of the rows of X, in nats.
 
         Parameters
         ----------
@@ -133,12 +134,12 @@ class LikelihoodMixin:
         return float(np.average(log_p, weights=check_weights(sample_weight, len(log_p))))
 
     def free_energy(self, X: ArrayLike) -> np.ndarray:
-        """F(v) = -b·v - Σ_α log 2cosh θ_α of each row, in nats (eq. A2).
+        """Compute F(v) = -b·v - Σ_α log 2cosh θ_α of each row, in nats (eq. A2).
 
-        Of real columns, v is standardised, and v·v/2 is added. Of real hidden units, θ·θ/2 takes
-        the place of log 2cosh θ, with a constant. Rows with NaN, and all rows of models with
-        several hidden layers, have the variational free energy of mean field: an upper bound of
-        -log Σ exp(-F) over the states of what is missing.
+        Real columns are standardised in v, and add v·v/2. Real hidden units have θ·θ/2 plus a
+        constant in place of log 2cosh θ. Rows with NaN, and all rows of models with several hidden
+        layers, have the variational free energy of mean field: an upper bound of -log Σ exp(-F)
+        over the states of missing units.
 
         Parameters
         ----------
@@ -149,23 +150,18 @@ class LikelihoodMixin:
         ndarray of shape (n_samples,)
         """
         check_is_fitted(self)
-        return self._by_chunks(
-            X,
-            lambda machine, encoder, v, out: (
-                free_energy_bound(machine, v) if encoder.missing else machine.free_energy(v)
-            ),
-            (),
-            "float64",
-            bits_will_do=True,
-        )
+
+        def compute(machine: Machine, encoder: Encoder, v: Any, out: Any) -> Any:
+            return free_energy_bound(machine, v) if encoder.missing else machine.free_energy(v)
+
+        return self._map_rows(X, compute, (), "float64", takes_sparse=True)
 
     def pseudo_likelihood(self, X: ArrayLike) -> np.ndarray:
-        """Log pseudo-likelihood Σ_i log P(v_i | v_{-i}) of each row, in nats.
+        """Compute the log pseudo-likelihood Σ_i log P(v_i | v_{-i}) of each row, in nats.
 
-        Exact over all sites and deterministic, unlike the one-site estimate that
-        ``BernoulliRBM.score_samples`` draws. Costs n_features passes over the hidden layer. Units
-        other than spins have none: a ValueError unless `visible` and `hidden` are "binary". Nor
-        have rows with NaN.
+        It is exact over all sites and deterministic, unlike the one-site estimate that
+        ``BernoulliRBM.score_samples`` draws. It costs n_features passes over the hidden layer.
+        ValueError unless `visible` and `hidden` are "binary", and for rows with NaN.
 
         Parameters
         ----------
@@ -176,13 +172,11 @@ class LikelihoodMixin:
         ndarray of shape (n_samples,)
         """
         check_is_fitted(self)
-        return self._by_chunks(
-            X,
-            lambda machine, _, v, out: machine.log_pseudo_likelihood(v),
-            (),
-            "float64",
-            missing=False,
-        )
+
+        def compute(machine: Machine, encoder: Encoder, v: Any, out: Any) -> Any:
+            return machine.log_pseudo_likelihood(v)
+
+        return self._map_rows(X, compute, (), "float64", missing=False)
 
     def log_partition(
         self,
@@ -195,7 +189,7 @@ class LikelihoodMixin:
         n_temperatures: int = 2000,
         random_state: Any = None,
     ) -> LogPartition:
-        """The logarithm of the partition function, with its error.
+        """Compute or estimate the logarithm of the partition function, with its error.
 
         Parameters
         ----------
@@ -207,18 +201,17 @@ class LikelihoodMixin:
         tol : float > 0, default=0.1
             The error in nats at which tempering may stop.
         max_sweeps : int, default=None
-            Sweeps after which tempering stops. None is as many as cost about what the fit has cost,
-            but at least a thousand (of some 250 rows, and of models of moderate size), and at most
-            4000. Two are needed: each has every other pair.
+            Sweeps after which tempering stops, at least two: each swaps every other pair. None
+            means about as many as the fit cost; at least a thousand (of some 250 rows, for models
+            of moderate size) and at most 4000.
         max_seconds : float > 0, default=None
-            Seconds after which tempering stops. With a limit in seconds an estimate cannot be
-            repeated exactly.
+            Seconds after which tempering stops. Such an estimate cannot be repeated exactly.
         n_chains : int, default=None
-            Columns of the ladder (None is 24), or chains of AIS (None is 200).
+            Columns of the ladder (None means 24), or chains of AIS (None means 200).
         n_temperatures : int, default=2000
-            For AIS; tempering finds its own.
+            Temperatures of AIS; tempering places its own.
         random_state : int, RandomState instance or None, default=None
-            None draws from the model's own seed: the same estimate at every call.
+            None means the model's own seed: the same estimate at every call.
 
         Returns
         -------
@@ -229,12 +222,12 @@ class LikelihoodMixin:
         Warns
         -----
         RuntimeWarning
-            If the estimate is not to be trusted; it says why, and what to do.
+            If the estimate is not to be trusted, with the reasons and a remedy.
         """
         check_is_fitted(self)
         check_option("method", method, ("auto", "exact", "tempering", "ais"))
         tol = check_positive("tol", tol)
-        limits = {"max_rows": self._rows_worth_a_fit(), "max_sweeps": MOST_SWEEPS}
+        limits = {"max_rows": self._default_max_rows(), "max_sweeps": MOST_SWEEPS}
         if max_sweeps is not None:
             limits = {"max_sweeps": check_count("max_sweeps", max_sweeps, SWEEPS_OF_ALL_PAIRS)}
         if max_seconds is not None:
@@ -246,12 +239,12 @@ class LikelihoodMixin:
         machine, stream = model.machine, model.stream()
         if random_state is not None:
             stream = seed_stream(random_state)
-        method = resolved_method(method, machine)
+        method = resolve_method(method, machine)
         with machine.backend.running():
             if method == "exact":
                 return exact_log_partition(machine, model.known_states)
             if method == "tempering":
-                estimate, *_ = model.tempered(
+                estimate, *_ = model.temper(
                     stream,
                     tol=tol,
                     **limits,
@@ -262,7 +255,7 @@ class LikelihoodMixin:
                 estimate = ais_log_partition(
                     machine,
                     stream,
-                    base_mean=model.left["visible_offset"],
+                    base_mean=model.host_state["visible_offset"],
                     n_chains=n_chains or 200,
                     n_temperatures=n_temperatures,
                 )
@@ -272,7 +265,7 @@ class LikelihoodMixin:
 
     @property
     def log_partition_(self) -> float:
-        """Log Z in nats by `log_partition`, estimated once a model state."""
+        """log Z in nats by `log_partition`, estimated once for the parameters of a model."""
         check_is_fitted(self)
         digest = self._parameter_digest()
         kept = getattr(self, "_kept_log_partition", None)
@@ -281,17 +274,17 @@ class LikelihoodMixin:
             self._kept_log_partition = kept
         return kept[1]
 
-    def _rows_worth_a_fit(self) -> float:
-        """Rows of a ladder that cost about as much as the updates of the fit, within bounds."""
+    def _default_max_rows(self) -> float:
+        """Count rows of a ladder that cost about as much as the updates of fit, within bounds."""
         rows_of_fit = ROWS_OF_AN_UPDATE * self._training_state["n_updates"] * int(self.batch_size)
-        a_row = len(self.intercept_visible_) * len(self.intercept_hidden_)
-        fewest = np.clip(FEWEST_PRODUCTS / a_row, FEWEST_SWEEPS * ROWS_OF_A_SWEEP, FEWEST_ROWS)
+        n_products = len(self.intercept_visible_) * len(self.intercept_hidden_)
+        fewest = np.clip(FEWEST_PRODUCTS / n_products, FEWEST_SWEEPS * ROWS_OF_A_SWEEP, FEWEST_ROWS)
         return float(np.clip(rows_of_fit, fewest, MOST_SWEEPS * ROWS_OF_A_SWEEP))
 
     def _check_total_probability(self, X: Any, log_p: np.ndarray) -> None:
-        """Warn if the probabilities of the different rows add up to more than one.
+        """Warn if the probabilities of different rows add up to more than one.
 
-        Of rows with gaps one may be a case of another: they do not count.
+        Rows with missing entries do not count: the event of one may contain that of another.
         """
         if self._table.has_densities or logsumexp(to_host(log_p)) <= LARGEST_LOG_TOTAL:
             return
@@ -299,14 +292,14 @@ class LikelihoodMixin:
             2**64, size=-(-self._table.n_units // 8), dtype=np.uint64
         )
 
-        def numbers(machine: Any, encoder: Any, v: Any, out: Any) -> Any:
+        def hash_states(machine: Machine, encoder: Encoder, v: Any, out: Any) -> Any:
             v = machine.backend.to_numpy(v)
             number = np.packbits(v > 0, axis=1).astype(np.uint64) @ multipliers
             is_whole = np.all(v == v, axis=1).astype(np.uint64)
             return machine.backend.asarray(np.column_stack([number, is_whole]))
 
-        # A number for each row: different rows share one with a probability of next to nothing.
-        number, is_whole = to_host(self._by_chunks(X, numbers, (2,), "uint64")).T
+        # Different rows have the same hash with negligible probability.
+        number, is_whole = to_host(self._map_rows(X, hash_states, (2,), "uint64")).T
         whole = np.flatnonzero(is_whole)
         if whole.size == 0:
             return
@@ -322,20 +315,22 @@ class LikelihoodMixin:
             )
 
     def _parameter_digest(self) -> bytes:
+        """Hash all parameters of the fitted machine."""
         digest = blake2b(digest_size=16)
-        for p in self._fitted_parameters():
+        couplings = self._fitted_couplings(get_backend("numpy")).parameters.values()
+        for p in (*couplings, self.intercept_visible_, self.intercept_hidden_):
             digest.update(np.ascontiguousarray(p))
         return digest.digest()
 
 
 class LowerBoundMixin:
-    """Likelihoods of a machine with latent units on its visible side; to stand before `BaseRBM`."""
+    """Likelihoods of a machine with latent units on its visible side; goes before `BaseRBM`."""
 
     def lower_bound(self, X: ArrayLike) -> np.ndarray:
-        """A lower bound of the log-likelihood of each row, by mean field, in nats.
+        """Compute a lower bound of the log-likelihood of each row, by mean field, in nats.
 
-        The bound is one of the sum over hidden states (Salakhutdinov and Hinton 2009); log Z is
-        that of `log_partition`, with its error.
+        It bounds the sum over hidden states (Salakhutdinov and Hinton 2009); log Z is that of
+        `log_partition`, with its error.
 
         Parameters
         ----------
@@ -348,8 +343,8 @@ class LowerBoundMixin:
         return -self.free_energy(X) - self.log_partition_
 
 
-def resolved_method(method: str, machine: Machine) -> str:
-    """The method that "auto" stands for; ValueError if the machine is too large for it."""
+def resolve_method(method: str, machine: Machine) -> str:
+    """Choose the method for "auto"; ValueError if the machine is too large for "exact"."""
     if method == "auto":
         return "exact" if n_enumerated(machine) <= LARGEST_AUTO_EXACT else "tempering"
     if method == "exact" and smaller_layer_first(machine).n_visible > LARGEST_EXACT:
@@ -362,7 +357,7 @@ def resolved_method(method: str, machine: Machine) -> str:
 
 
 def warn_distrusted(estimate: LogPartition) -> None:
-    """Warn that an estimate of log Z is not to be trusted: why, and what to do."""
+    """Warn that an estimate of log Z is not to be trusted, with the reasons and a remedy."""
     advice = "raise max_sweeps"
     if estimate.method == "ais":
         advice = "use method='tempering', or raise n_temperatures or n_chains"

@@ -1,18 +1,19 @@
-"""A fitted model: its machine, the table that it was fitted to, and what training has left."""
+"""A fitted model: its machine, its table and its training state."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 
-from sklearn_rapid.backends import RandomStream, get_backend
+from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.checks.arguments import check_option
 from sklearn_rapid.checks.arrays import check_array
 from sklearn_rapid.checks.cached import cached_property
 from sklearn_rapid.estimators.fitted import check_fitted, check_training_state
+from sklearn_rapid.machine.couplings import Couplings, MaskedCouplings
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.machine.samples import SampleSource
 from sklearn_rapid.machine.tempered_partition import tempered_log_partition
@@ -21,9 +22,9 @@ from sklearn_rapid.tables.table import Table
 from sklearn_rapid.training.positive_phase import ClampedChains
 from sklearn_rapid.training.state import TrainingState
 
-# Draws of a fitted model's own (estimates, sampled features) lie far from those of training.
+# Draws of a fitted model's estimates and sampled features are far from those of training.
 FIRST_DRAW = 1 << 62
-# Columns of a ladder that start from rows of the data.
+# How many columns of a ladder start from rows of the data.
 N_STARTED_FROM_ROWS = 4
 
 
@@ -35,63 +36,63 @@ class Model:
     ----------
     machine : Machine
     table : Table
-    left : dict
-        What training has left (`TrainingState.to_host`).
+    host_state : dict
+        The training state as `TrainingState.to_host` returns it.
     name : str
-        Of the estimator's class.
+        Name of the estimator's class.
     """
 
     machine: Machine
     table: Table
-    left: dict[str, Any]
+    host_state: dict[str, Any]
     name: str
 
     @property
     def backend(self) -> Any:
-        """That of the machine."""
+        """The backend of the machine."""
         return self.machine.backend
 
     def encoder(self, X: Any = None) -> Encoder:
-        """What encodes X; without an X, what encodes and decodes such rows as were fitted."""
+        """Make the encoder of X, or by default of rows like those of fit."""
         return self.table.encoder(self.backend, X)
 
     @cached_property
     def state(self) -> TrainingState:
-        """What training has left, as the state of the machine; ValueError if it is of another."""
-        check_training_state(self.left, self.machine)
-        return TrainingState.from_host(self.left, self.machine)
+        """The training state of the machine; ValueError if it belongs to another machine."""
+        check_training_state(self.host_state, self.machine)
+        return TrainingState.from_host(self.host_state, self.machine)
 
     def stream(self) -> RandomStream:
-        """The model's own random numbers, the same ones at every call."""
-        return RandomStream(self.left["stream"].seed, FIRST_DRAW)
+        """Make the model's own stream of random numbers, the same at every call."""
+        return RandomStream(self.host_state["stream"].seed, FIRST_DRAW)
 
     @property
     def known_states(self) -> np.ndarray:
-        """Rows of great weight that the fit has kept, int8 on the host; there may be none."""
-        kept = self.left.get("known_states")
+        """Rows of large weight that fit has kept, int8 on the host; there may be none."""
+        kept = self.host_state.get("known_states")
         return np.empty((0, self.machine.n_visible), dtype=np.int8) if kept is None else kept
 
-    def tempered(self, stream: RandomStream, **how: Any) -> tuple:
-        """log Z by tempering, half of it from rows and chains of training; see there."""
+    def temper(self, stream: RandomStream, **how: Any) -> tuple:
+        """Estimate log Z by `tempered_log_partition`, started at rows and chains of training."""
         machine, xp = self.machine, self.backend.xp
         chains, dtype = self.state.chains, machine.visible_bias.dtype
         start = chains.model_states(self.backend)
         starts = [] if start is None else [xp.astype(start, dtype)]
         rows = self.known_states[:N_STARTED_FROM_ROWS]
         if len(rows):
-            # Where chains of training never were, rows may be.
+            # Rows may be where chains of training never were.
             starts.insert(0, xp.astype(self.backend.asarray(rows), dtype))
         start = xp.concat(starts, axis=0) if starts else None
         how |= {"start": start, "betas": chains.betas, "states": self.known_states}
         return tempered_log_partition(machine, stream, **how)
 
     def starting_states(self, init: Any, n: int, stream: RandomStream) -> Any:
-        """States that n plain chains start at, of shape (n, V).
+        """Make the states that n plain chains start at, of shape (n, V).
 
         Parameters
         ----------
         init : {"random", "patterns"}, array of shape (n_rows, n_columns) or None
-            None is where chains of training are, or random states.
+            None means the chains of training, or random states if there are none.
         n : int
         stream : RandomStream
         """
@@ -130,64 +131,81 @@ class Model:
 
 
 class ModelMixin:
-    """How an estimator becomes a model."""
+    """Conversion of fitted attributes to a machine or a `Model`, and back."""
 
     def _model(self, X: Any = None, backend: Any = None) -> Model:
-        """The fitted model, on the backend that serves X if no other one is given."""
-        fitted = self._snapshot()
-        machine = fitted._machine(self._backend_at_hand(X) if backend is None else backend)
-        return Model(machine, fitted._table, fitted._training_state, type(self).__name__)
+        """Make the fitted model, by default on the backend that serves X."""
+        snapshot = self._snapshot()
+        return snapshot._model_on(self._available_backend(X) if backend is None else backend)
 
     def _snapshot(self, attributes: Mapping[str, Any] | None = None) -> Self:
-        """The estimator with its attributes as they are now, or with others."""
+        """Copy the estimator, with other attributes if given."""
         # All of them at once: another thread may be fitting this estimator.
-        fitted = object.__new__(type(self))
-        vars(fitted).update({**vars(self), **(attributes or {})})
-        return fitted
+        snapshot = object.__new__(type(self))
+        vars(snapshot).update({**vars(self), **(attributes or {})})
+        return snapshot
 
-    def _machine(self, backend: Any) -> Machine:
-        """The fitted machine; ValueError for attributes that do not belong together."""
-        check_fitted(self)
-        b, c = (
-            backend.asarray(bias, self._dtype)
-            for bias in (self.intercept_visible_, self.intercept_hidden_)
-        )
-        return Machine(
+    def _model_on(self, backend: Any) -> Model:
+        """Make the fitted model; ValueError for attributes that do not belong together."""
+        table = self._table
+        check_fitted(self, table)
+        biases = (self.intercept_visible_, self.intercept_hidden_)
+        machine = Machine(
             self._fitted_couplings(backend),
-            b,
-            c,
+            *(backend.asarray(bias, self._dtype) for bias in biases),
             backend,
-            visible_units=self._table.visible_units,
+            visible_units=table.visible_units,
             hidden_units=self._hidden_units,
         )
+        return Model(machine, table, self._training_state, type(self).__name__)
 
     def _state_of(self, attributes: dict[str, Any], backend: Any) -> TrainingState:
-        """The training state of the estimator with these attributes, in arrays of its own."""
-        fitted = self._snapshot(attributes)
+        """Make the training state of the estimator with these attributes, in arrays of its own."""
+        model = self._snapshot(attributes)._model_on(backend)
         # Training changes arrays in place: the estimator keeps its own until it is done.
-        machine = fitted._machine(backend).copy()
-        check_training_state(fitted._training_state, machine)
-        return TrainingState.from_host(fitted._training_state, machine)
+        return replace(model, machine=model.machine.copy()).state
+
+    def _initial_couplings(self, n_visible: int, seed: int, backend: Any) -> Couplings:
+        return self._make_couplings(self._initial_parameters(n_visible, seed), backend)
+
+    def _fitted_couplings(self, backend: Any) -> Couplings:
+        return self._make_couplings(self._fitted_parameters, backend)
+
+    def _make_couplings(self, parameters: tuple[np.ndarray, ...], backend: Any) -> Couplings:
+        couplings = self._couplings_class(*(backend.asarray(p, self._dtype) for p in parameters))
+        mask = self._mask
+        if mask is None:
+            return couplings
+        return MaskedCouplings(couplings, backend.asarray(mask, self._dtype))
+
+    def _published(self, state: TrainingState) -> dict[str, Any]:
+        """Copy a training state, which may go on changing in place, to fitted attributes."""
+        machine = state.machine.copy()
+        to_numpy = machine.backend.to_numpy
+        scale = state.visible_scale
+        return {
+            **self._coupling_attributes(machine.couplings, to_numpy),
+            "intercept_visible_": to_numpy(machine.visible_bias),
+            "intercept_hidden_": to_numpy(machine.hidden_bias),
+            "_training_state": state.to_host(),
+            **({} if scale is None else {"scale_": to_numpy(scale)}),
+        }
 
     def _own_stream(self) -> RandomStream:
+        """Make the model's own stream of random numbers (`Model.stream`)."""
         return RandomStream(self._training_state["stream"].seed, FIRST_DRAW)
 
-    def _fitted_parameters(self) -> list[np.ndarray]:
-        """All parameters of the fitted machine, as they are kept."""
-        couplings = self._fitted_couplings(get_backend("numpy"))
-        return [*couplings.parameters.values(), self.intercept_visible_, self.intercept_hidden_]
 
-
-def fitted_model(estimator: Any, X: Any = None, backend: Any = None) -> Model:
-    """The model of a fitted estimator, on the backend that serves X if no other one is given."""
+def get_fitted_model(estimator: Any, X: Any = None, backend: Any = None) -> Model:
+    """Get the model of a fitted estimator, by default on the backend that serves X."""
     return estimator._model(X, backend)
 
 
-def source_of(estimator: Any, model: Model) -> SampleSource:
-    """What `sample` draws from."""
-    return estimator._source(model)
+def get_sample_source(estimator: Any, model: Model) -> SampleSource:
+    """Get the source that `sample` draws from."""
+    return estimator._sample_source(model)
 
 
-def validated(estimator: Any, X: Any) -> Any:
-    """Rows of X as an array, if the fitted estimator can read them."""
+def validate_rows(estimator: Any, X: Any) -> Any:
+    """Validate rows of X for a fitted estimator."""
     return estimator._validate(X, reset=False)

@@ -1,15 +1,7 @@
-"""The estimator RABM: fully connected spins, coupled by real units.
-
-With J = ΞᵀΞ/√K over all N spins (Pozas-Kerstjens et al. 2021, eq. 5), the Gaussian integral
-
-    exp(½ σᵀJσ) = ∫ dz exp(-½ |z|² + K^-¼ zᵀΞσ) / (2π)^(K/2)
-
-makes it a restricted machine: N spins on its visible side, K real units on the other one.
-"""
+"""The estimator RABM: fully connected spins, as a restricted machine with real hidden units."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,57 +9,57 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_rapid.backends import Gaussians, Units
-from sklearn_rapid.checks.arrays import check_array
 from sklearn_rapid.checks.compat import Count, StrOptions
 from sklearn_rapid.estimators.base import BaseRBM
 from sklearn_rapid.estimators.likelihood import LowerBoundMixin
 from sklearn_rapid.estimators.parameters import with_shared_parameters
-from sklearn_rapid.estimators.rbm import CONSTRAINTS, COUNT, POSITIVE
+from sklearn_rapid.estimators.rarbm import PATTERN_CONSTRAINTS, make_projection
+from sklearn_rapid.estimators.rbm import CONSTRAINTS, DenseMixin
 from sklearn_rapid.machine.clamped import fill_with_mean_field
-from sklearn_rapid.machine.couplings import DenseCouplings
 from sklearn_rapid.machine.machine import Machine
-from sklearn_rapid.tables.encoder import CHUNK
+from sklearn_rapid.tables.encoder import Encoder
+from sklearn_rapid.tables.features import RealFeatures, SpinFeatures
 from sklearn_rapid.training.positive_phase import PositivePhase
 from sklearn_rapid.training.steps.projections import Projection
 
-# Parameters of `RBM` that there is no use for.
-OF_LAYERS = {"n_components", "visible", "hidden_features"}
-# At first: the largest eigenvalue of J without its diagonal, and the largest singular value of W.
-LARGEST_COUPLING_AT_FIRST, LARGEST_VALUE_AT_FIRST = 0.25, 1.0
+# Parameters of `RBM` that this class lacks.
+LACKING = {"n_components", "visible", "hidden_features"}
+# Before training: the largest eigenvalue of J without its diagonal, and singular value of W.
+LARGEST_INITIAL_COUPLING, LARGEST_INITIAL_VALUE = 0.25, 1.0
 
 
 @with_shared_parameters
-class RABM(LowerBoundMixin, BaseRBM):
+class RABM(LowerBoundMixin, DenseMixin, BaseRBM):
     """Fully connected Boltzmann machine with regularized axons: every pair of spins is coupled.
 
-    With n spins σ, those of the columns of X and `n_hidden` that no row shows,
+    With n spins σ, those of the columns of X and `n_hidden` latent ones,
 
         E(σ) = -Σ_{i<j} J_ij σ_i σ_j - b·σ,    P(σ) = exp(-E(σ)) / Z,    J = ΞᵀΞ / √K,
 
     where the K patterns Ξ are trained (Pozas-Kerstjens et al. 2021, eq. 5). Without hidden spins
     it is the maximum-entropy model of pairs, of rank K (Cocco, Monasson, Weigt 2013; Shimagaki,
-    Weigt 2019), and all it needs of the data is known; with them it is the Boltzmann machine of
-    Ackley, Hinton and Sejnowski (1985).
+    Weigt 2019), and no spin is latent; with them it is the Boltzmann machine of Ackley, Hinton
+    and Sejnowski (1985).
 
     Parameters
     ----------
     n_hidden : int, default=0
         Number of hidden spins.
     n_patterns : int, default=64
-        Number of patterns K. With as many as there are spins, J can be any matrix: its diagonal
-        is free, as it changes no probability.
+        Number of patterns K. With K = n, J can be any matrix: its diagonal is free, as it changes
+        no probability.
     negative_phase : {"auto", "pt", "pid", "pcd", "cd", "exact"} or NegativePhase, default="auto"
-        Where the states come from that the model is compared with; see
+        How states of the model are drawn, with which the data are compared; see
         `sklearn_rapid.negative_phase`. "auto" is parallel tempering that adapts to the model, as
-        for `RBM`; "pid" starts chains from the signs of the patterns; "exact" takes all states of
-        at most 20 spins.
+        for `RBM`; "pid" starts chains from the signs of the patterns; "exact" enumerates the
+        states of at most 20 spins.
     positive_phase : {"clamped", "mean_field"} or PositivePhase, default="clamped"
-        Where the states of hidden spins come from in rows: "clamped" chains, with the row held
-        fast, or "mean_field". Without hidden spins, rows are taken as they are.
+        How hidden spins are completed given a row: by "clamped" chains, or by "mean_field". It
+        has no effect without hidden spins.
     {optimizer}
     learning_rate : "auto", float or schedule, default="auto"
-        How far each update moves the energies of the model's states: the standard deviation
-        of their change in nats, per square root of a spin (less by √(n/100) where a
+        How far each update changes the energies of the model's states: the standard deviation
+        of their change in nats, per square root of a spin (less by √(n/100) if the
         batch and the chains have n < 100 rows). A float is a constant rate; "auto" is
         ``LinearDecay(0.1)``, which falls from 0.1 to zero over `max_iter`.
     {batch_size}
@@ -75,40 +67,38 @@ class RABM(LowerBoundMixin, BaseRBM):
     {n_updates}
     {shuffle}
     units : {"binary", "spin"}, default="binary"
-        X, samples and means of spins are in {0, 1}, or in {-1, +1}; means are in between. J and b
-        are those of spins in {-1, +1} in any case.
+        Whether X, samples and means of spins are in {0, 1} or in {-1, +1}; means are in between. J
+        and b are always those of spins in {-1, +1}.
     binarize : "auto", float, "sample" or None, default="auto"
-        What values mean, as for `RBM`. Couplings of means, which None takes values as, count a
-        column's own J_ii too.
+        What values mean, as for `RBM`. With None, means also couple to their own column by J_ii.
     fit_intercept : bool, default=True
         Whether there are fields b.
     center : bool, default=True
         Whether gradients are centred (Melchior, Fischer, Wiskott 2016). Without fields it has
         no effect.
     l1_penalty, l2_penalty : float >= 0, default=0.0
-        What is taken from the log-likelihood of *all* rows, in nats: ``l1_penalty`` · Σ|w| and
+        Penalties on the log-likelihood of *all* rows, in nats: ``l1_penalty`` · Σ|w| and
         ``l2_penalty`` · Σw²/2 over the elements of `components_`.
-        For `partial_fit`, all rows are those seen so far, counted each time they come.
+        For `partial_fit`, all rows are those seen so far, counted each time they are seen.
     init_scale : "auto" or float, default="auto"
-        The initial patterns are random and orthogonal, and this is the singular value of
-        `components_`. "auto" is one at which J couples spins weakly, and 1 from as many patterns
-        as there are spins: J is then a multiple of the identity, and couples none.
+        Singular value of the initial `components_`, whose patterns are random and orthogonal.
+        "auto" is a value at which J couples spins weakly, and 1 for K >= n: J is then a multiple
+        of the identity, and couples none.
     projection : {"clip", "sign"} or None, default=None
-        What is done to the patterns after updates: nothing, "clip" to `pattern_bound`, or "sign"
+        How patterns are projected after updates: not at all, "clip" to `pattern_bound`, or "sign"
         for patterns of spins.
     {projection_period}
     {pattern_bound}
     early_stopping : bool, default=False
         Whether to set rows aside, stop when their log-likelihood no longer rises, and keep the
-        best epoch. Negative phases without a ladder go by their pseudo-likelihood, or by a lower
-        bound of the likelihood where there are hidden spins.
+        best epoch. Negative phases without a ladder use their pseudo-likelihood instead, or with
+        hidden spins a lower bound of the likelihood.
     {validation_fraction}
     {n_iter_no_change}
     {tol}
     {warm_start}
     {dtype}
-    backend : {"auto", "numpy", "numba", "cupy", "cupy-tf32", "cupy-bf16"}, default="auto"
-        As for `RBM`.
+    {backend}
     {n_threads}
     {random_state}
     {verbose}
@@ -122,16 +112,16 @@ class RABM(LowerBoundMixin, BaseRBM):
     patterns_ : ndarray of shape (n_patterns, n)
         Ξ, formed at each access.
     components_ : ndarray of shape (n_patterns, n)
-        K^-¼ Ξ, the couplings between real units z and spins; what is trained.
+        K^-¼ Ξ, the couplings between real units z and spins, which are trained.
     intercept_visible_ : ndarray of shape (n,)
-        The fields of spins where z is held at zero.
+        The fields of spins at z = 0.
     intercept_hidden_ : ndarray of shape (n_patterns,)
         The fields c of z. They add ``components_.T @ c`` to b.
     log_partition_ : float
-        log Z in nats, estimated when first asked for; see `log_partition` and Notes.
+        log Z in nats, estimated at the first access; see `log_partition` and Notes.
     history_ : dict of lists
-        A value an epoch each, as of `RBM`; with hidden spins, "lower_bound" and its error take the
-        place of "log_likelihood".
+        As of `RBM`; with hidden spins, "lower_bound" and "lower_bound_error" take the place of
+        "log_likelihood" and its error.
     {n_iter_}
     {binarize_}
     {n_features_in_}
@@ -145,12 +135,12 @@ class RABM(LowerBoundMixin, BaseRBM):
     -----
     By the Gaussian integral exp(½ σᵀJσ) = ∫ dz exp(-½ z·z + K^-¼ zᵀΞσ) / (2π)^(K/2) the model is a
     restricted machine of n spins and K real units: all spins are drawn at once given z, and z given
-    them. `log_partition` and `free_energy` are that machine's, with a constant that is not in E:
-    log Z is larger, and F smaller, by ½ Σ_i J_ii + ½ c·c + ½ K log 2π. Probabilities know nothing
-    of it.
+    all spins. `log_partition` and `free_energy` are those of that machine, with a constant that is
+    not in E: log Z is larger, and F smaller, by ½ Σ_i J_ii + ½ c·c + ½ K log 2π. Probabilities do
+    not depend on it.
 
-    J has no negative eigenvalue, and for spins that is no restriction: J plus any diagonal is the
-    same model. But the larger J_ii has to be for that, the longer chains remember σ_i.
+    J has no negative eigenvalue. For spins that is no restriction, as J plus any diagonal is the
+    same model, but chains remember σ_i the longer, the larger J_ii is.
 
     References
     ----------
@@ -177,28 +167,25 @@ class RABM(LowerBoundMixin, BaseRBM):
     """
 
     _parameter_constraints: ClassVar[dict] = {
-        **{name: CONSTRAINTS[name] for name in CONSTRAINTS.keys() - OF_LAYERS},
+        **{name: CONSTRAINTS[name] for name in CONSTRAINTS.keys() - LACKING},
         "n_hidden": [Count(0)],
-        "n_patterns": [COUNT],
+        **PATTERN_CONSTRAINTS,
         "positive_phase": [StrOptions({"clamped", "mean_field"}), PositivePhase],
-        "init_scale": [StrOptions({"auto"}), POSITIVE],
         "projection": [StrOptions({"sign", "clip"}), None],
-        "projection_period": [StrOptions({"update", "epoch"}), COUNT],
-        "pattern_bound": [POSITIVE],
     }
 
-    # V are all spins, hidden ones among them.
+    # V counts all spins, also hidden ones.
     _fitted_shapes: ClassVar[dict] = {
         "components_": ("K", "V"),
         "intercept_visible_": ("V",),
         "intercept_hidden_": ("K",),
     }
 
-    # Noise in steps along patterns takes patterns away: less of it than machines of two layers have
-    # is better for likelihoods (docs/design_notes/full.md).
+    # Noise in steps along patterns removes patterns: likelihoods are better with less of it than in
+    # machines of two layers (docs/design_notes/full.md).
     _first_rate: ClassVar[float] = 0.1
 
-    # Spins all of them: what `RBM` has as a parameter.
+    # A parameter of `RBM`.
     visible: ClassVar[str] = "binary"
 
     def __init__(
@@ -266,11 +253,11 @@ class RABM(LowerBoundMixin, BaseRBM):
         self.random_state = random_state
         self.verbose = verbose
 
-    # --- what is fitted -----------------------------------------------------------------
+    # --- fitted parameters --------------------------------------------------------------
 
     @property
     def couplings_(self) -> np.ndarray:
-        """J of shape (n, n), zero on its diagonal."""
+        """J of shape (n, n), with zeros on its diagonal."""
         check_is_fitted(self)
         J = self.components_.T @ self.components_
         np.fill_diagonal(J, 0.0)
@@ -291,7 +278,7 @@ class RABM(LowerBoundMixin, BaseRBM):
     # --- methods ------------------------------------------------------------------------
 
     def transform(self, X: ArrayLike) -> np.ndarray:
-        """Features of each row: overlaps with the patterns, or means of hidden spins.
+        """Compute features of each row: overlaps with the patterns, or means of hidden spins.
 
         Parameters
         ----------
@@ -301,21 +288,21 @@ class RABM(LowerBoundMixin, BaseRBM):
         -------
         ndarray of shape (n_samples, n_patterns) or (n_samples, n_hidden)
             Without hidden spins E[z | x] = K^-¼ Ξσ + c, of the real units that couple spins. With
-            them, their means by mean field, in the range of `units`. Where X has NaN, σ has means
-            by mean field, given what is known of the row.
+            them, their means by mean field, in the range of `units`. Missing entries of X are
+            completed by mean field.
         """
         check_is_fitted(self)
 
-        def features(machine: Any, encoder: Any, v: Any, out: Any) -> Any:
+        def compute(machine: Machine, encoder: Encoder, v: Any, out: Any) -> Any:
             v = fill_with_mean_field(machine, v) if encoder.missing else v
             if self.n_hidden == 0:
                 return machine.hidden_mean(v, out=out)
             return self._features(encoder.backend).decode(v[:, self.n_features_in_ :])
 
-        return self._by_chunks(X, features, (self._n_features_out,), self._dtype, bits_will_do=True)
+        return self._map_rows(X, compute, (self._n_features_out,), takes_sparse=True)
 
     def inverse_transform(self, H: ArrayLike) -> np.ndarray:
-        """Means of the columns given features.
+        """Compute means of the columns given features.
 
         Parameters
         ----------
@@ -325,30 +312,16 @@ class RABM(LowerBoundMixin, BaseRBM):
         Returns
         -------
         ndarray of shape (n_samples, n_features)
-            Without hidden spins E[σ | z]. With them, means by mean field, the features being taken
-            for the hidden spins' means.
+            Without hidden spins E[σ | z]. With them, means by mean field for features that are
+            means of the hidden spins.
         """
-        check_is_fitted(self)
-        H = check_array(H, "H", (None, self._n_features_out))
-        model = self._model(H)
-        backend, encoder, features = model.backend, model.encoder(), self._features(model.backend)
-        with backend.running():
-            machine = model.machine.for_rows(CHUNK)
-            if self.n_hidden == 0:
-                z = backend.asarray(H, self._dtype)
-                means = encoder.decode_means(encoder.unit_means(machine, z))
-                return self._returned(means, backend, like=H)
-            features.check(H)
-            latent, xp = features.means(H), backend.xp
-            unknown = xp.full((H.shape[0], self.n_features_in_), float("nan"), dtype=latent.dtype)
-            means = fill_with_mean_field(machine, xp.concat([unknown, latent], axis=1))
-            return self._returned(encoder.decode(means), backend, like=H)
+        return super().inverse_transform(H)
 
     def pseudo_likelihood(self, X: ArrayLike) -> np.ndarray:
-        """Log pseudo-likelihood Σ_i log P(σ_i | σ_{-i}) of each row, in nats.
+        """Compute the log pseudo-likelihood Σ_i log P(σ_i | σ_{-i}) of each row, in nats.
 
         log P(σ_i | σ_{-i}) = -log(1 + exp(-2 σ_i (b_i + Σ_j J_ij σ_j))) is exact, and costs no more
-        than a step of a chain. With hidden spins there is none: a ValueError.
+        than a step of a chain. ValueError with hidden spins.
 
         Parameters
         ----------
@@ -384,39 +357,38 @@ class RABM(LowerBoundMixin, BaseRBM):
         n_hidden = machine.n_visible - self.n_features_in_
         return {"n_patterns": machine.n_hidden, "n_hidden": n_hidden}
 
-    def _projection(self) -> Projection:
-        period = self.projection_period
-        period = period if isinstance(period, str) else int(period)
-        unit = int(self.n_patterns) ** -0.25
-        return Projection(self.projection, period, self.pattern_bound * unit, unit)
+    def _features(self, backend: Any) -> SpinFeatures | RealFeatures:
+        return super()._features(backend) if self.n_hidden else RealFeatures(backend, self._dtype)
 
-    def _initial_couplings(self, n_visible: int, seed: int, backend: Any) -> DenseCouplings:
+    def _means_given_features(self, machine: Machine, encoder: Encoder, h: Any) -> Any:
+        if self.n_hidden == 0:
+            return super()._means_given_features(machine, encoder, h)
+        xp = machine.backend.xp
+        missing = xp.full((h.shape[0], self.n_features_in_), float("nan"), dtype=h.dtype)
+        return encoder.decode(fill_with_mean_field(machine, xp.concat([missing, h], axis=1)))
+
+    def _projection(self) -> Projection:
+        return make_projection(self, unit=int(self.n_patterns) ** -0.25)
+
+    def _initial_parameters(self, n_visible: int, seed: int) -> tuple[np.ndarray]:
         k, scale = int(self.n_patterns), self.init_scale
         if scale == "auto":
-            scale = singular_value_at_first(n_visible, k)
+            scale = initial_singular_value(n_visible, k)
         noise = np.random.default_rng(seed).normal(size=(n_visible, k))
         u, _, v = np.linalg.svd(noise, full_matrices=False)
-        return DenseCouplings(backend.asarray(scale * (u @ v), self._dtype))
-
-    def _fitted_couplings(self, backend: Any) -> DenseCouplings:
-        return DenseCouplings(backend.asarray(self.components_.T, self._dtype))
-
-    def _coupling_attributes(self, couplings: DenseCouplings, to_numpy: Callable) -> dict[str, Any]:
-        return {"components_": to_numpy(couplings.weights).T}
+        return (scale * (u @ v),)
 
 
-def singular_value_at_first(n_spins: int, n_patterns: int) -> float:
-    """The singular value s of orthogonal patterns at which spins are coupled weakly.
+def initial_singular_value(n_spins: int, n_patterns: int) -> float:
+    """Compute the singular value s of orthogonal patterns that couples spins weakly.
 
     J is s² times a projection on K of N directions. Without its diagonal, s²K/N, its largest
     eigenvalue is s² (1 - K/N); at 1, spins in no field would order.
 
     Examples
     --------
-    >>> singular_value_at_first(100, 1) < singular_value_at_first(100, 50)
+    >>> initial_singular_value(100, 1) < initial_singular_value(100, 50)
     True
     """
     share_of_pairs = 1.0 - min(1.0, n_patterns / n_spins)
-    return min(
-        LARGEST_VALUE_AT_FIRST, (LARGEST_COUPLING_AT_FIRST / max(share_of_pairs, 1e-9)) ** 0.5
-    )
+    return min(LARGEST_INITIAL_VALUE, (LARGEST_INITIAL_COUPLING / max(share_of_pairs, 1e-9)) ** 0.5)

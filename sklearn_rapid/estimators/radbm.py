@@ -1,8 +1,8 @@
-"""The estimator RADBM: its parameters and what its couplings are."""
+"""The estimator RADBM: a deep Boltzmann machine with couplings made of patterns."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,33 +11,28 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_rapid.estimators.base import BaseRBM
 from sklearn_rapid.estimators.deep import DEEP_CONSTRAINTS, DeepMixin
 from sklearn_rapid.estimators.parameters import with_shared_parameters
-from sklearn_rapid.estimators.rarbm import PATTERN_CONSTRAINTS, initial_patterns, projection_of
-from sklearn_rapid.machine.couplings import Couplings, PatternCouplings
-from sklearn_rapid.training.steps.projections import Projection
+from sklearn_rapid.estimators.rarbm import PATTERN_CONSTRAINTS, PatternMixin
 
 
 @with_shared_parameters
-class RADBM(DeepMixin, BaseRBM):
+class RADBM(DeepMixin, PatternMixin, BaseRBM):
     """Deep Boltzmann machine with regularized axons: couplings made of patterns.
 
     Each of K patterns ξ is a state of all layers. Couplings between neighbouring layers are
     ξ_lᵀ ξ_l+1 / √K, and there are no others (Pozas-Kerstjens et al. 2021, eq. 5 and section 3.2).
     With one hidden layer it is `RARBM`, bit for bit.
 
-    The likelihood of a row is a sum over hidden states that has no closed form: `lower_bound` is
-    below it, `score_samples` estimates it.
+    The likelihood of a row is a sum over hidden states that has no closed form: `lower_bound`
+    bounds it, `score_samples` estimates it.
 
-    Not for features of the last layer alone, which hardly depend on the row, nor for a few patterns
-    far from each other; figures are in docs/guide/deep.md.
+    The model does not suit features of the last layer alone, which hardly depend on the row, nor a
+    few patterns far from each other; figures are in docs/guide/deep.md.
 
     Parameters
     ----------
     {hidden_layer_sizes}
     {n_patterns}
-    negative_phase : {"auto", "pt", "pid", "pcd", "cd", "exact"} or NegativePhase, default="auto"
-        Where the states come from that the model is compared with; see
-        `sklearn_rapid.negative_phase`. "auto" is parallel tempering that adapts to the model, as
-        for `RBM`; "pid" starts chains from the patterns, as the paper has it.
+    {pattern_negative_phase}
     {positive_phase}
     {optimizer}
     {learning_rate}
@@ -45,36 +40,20 @@ class RADBM(DeepMixin, BaseRBM):
     {max_iter}
     {n_updates}
     {shuffle}
-    units : {"binary", "spin"}, default="binary"
-        X, samples and hidden features are in {0, 1}, or in {-1, +1}; means are in between.
-    binarize : "auto", float, "sample" or None, default="auto"
-        What values mean. A number is the threshold above which a value is on. "sample": a value is
-        a mean (in binary units, the probability of being on), of which a fresh sample is drawn
-        each time a row is used in training. None: values are used as means. "auto" takes two
-        values, the ends of the range of `units`, as they are, and values in between as "sample"
-        does; others are on above 0.5, with a warning.
-    fit_intercept : bool, default=True
-        Whether units have biases.
-    center : bool, default=True
-        Whether gradients are centred (Melchior, Fischer, Wiskott 2016), which is what makes layers
-        learn together (Montavon, Müller 2012). Without biases it has no effect.
-    l1_penalty, l2_penalty : float >= 0, default=0.0
-        What is taken from the log-likelihood of *all* rows, in nats: ``l1_penalty`` · Σ|ξ| and
-        ``l2_penalty`` · Σξ²/2 over the elements of the patterns, the negative logarithms of a
-        Laplace prior of scale 1 / `l1_penalty` and of a Gaussian one of variance 1 / `l2_penalty`.
-        For `partial_fit`, all rows are those seen so far, counted each time they come.
+    {deep_units}
+    {deep_binarize}
+    {deep_fit_intercept}
+    {deep_center}
+    {pattern_l1_penalty}
     {init_scale}
     {projection}
     {projection_period}
     {pattern_bound}
-    early_stopping : bool, default=False
-        Whether to set rows aside, stop when the lower bound of their log-likelihood no longer
-        rises, and keep the best epoch.
+    {deep_early_stopping}
     {validation_fraction}
     {n_iter_no_change}
     {tol}
-    hidden_features : {"mean", "sample"}, default="mean"
-        What `transform` returns: means of hidden units given a row, by mean field; or a sample.
+    {deep_hidden_features}
     {output_layers}
     {warm_start}
     {dtype}
@@ -86,13 +65,13 @@ class RADBM(DeepMixin, BaseRBM):
     Attributes
     ----------
     patterns_ : list of ndarray of shape (n_patterns, n_l)
-        The patterns, by layer; the visible part first.
+        The patterns by layer, from the visible one up.
     {coefs_}
     {intercepts_}
     visible_patterns_ : ndarray of shape (n_patterns, n_even)
-        Their parts in the visible layer and in the even hidden ones, side by side.
+        Parts of the patterns in the visible layer and the even hidden ones, side by side.
     hidden_patterns_ : ndarray of shape (n_patterns, n_odd)
-        Their parts in the odd hidden layers.
+        Parts of the patterns in the odd hidden layers.
     components_ : ndarray of shape (n_odd, n_even)
         The couplings as one matrix, between the units of odd layers and those of even ones (the
         visible layer is even), formed from the patterns at each access.
@@ -130,12 +109,6 @@ class RADBM(DeepMixin, BaseRBM):
     """
 
     _parameter_constraints: ClassVar[dict] = {**DEEP_CONSTRAINTS, **PATTERN_CONSTRAINTS}
-
-    _fitted_shapes: ClassVar[dict] = {
-        "visible_patterns_": ("K", "V"),
-        "hidden_patterns_": ("K", "H"),
-        **BaseRBM._fitted_shapes,
-    }
 
     def __init__(
         self,
@@ -208,39 +181,6 @@ class RADBM(DeepMixin, BaseRBM):
 
     @property
     def patterns_(self) -> list[np.ndarray]:
-        """The patterns, by layer, each part of shape (n_patterns, n_l)."""
+        """The patterns by layer, from the visible one up, each of shape (n_patterns, n_l)."""
         check_is_fitted(self)
         return self._layers.by_layer(self.visible_patterns_, self.hidden_patterns_)
-
-    @property
-    def components_(self) -> np.ndarray:
-        """Couplings between odd layers and even ones, formed from the patterns."""
-        check_is_fitted(self)
-        k = self.visible_patterns_.shape[0]
-        products = (self.hidden_patterns_.T @ self.visible_patterns_) / np.sqrt(
-            k, dtype=self._dtype
-        )
-        if not self._layers.are_masked:
-            return products
-        return products * self._layers.mask().T.astype(self._dtype)
-
-    def _projection(self) -> Projection:
-        return projection_of(self)
-
-    def _initial_couplings(self, n_visible: int, seed: int, backend: Any) -> Couplings:
-        return self._couplings_of(
-            initial_patterns(self, n_visible, self._layers.n_odd, seed), backend
-        )
-
-    def _fitted_couplings(self, backend: Any) -> Couplings:
-        return self._couplings_of((self.visible_patterns_, self.hidden_patterns_), backend)
-
-    def _couplings_of(self, patterns: Sequence[np.ndarray], backend: Any) -> Couplings:
-        couplings = PatternCouplings(*(backend.asarray(xi, self._dtype) for xi in patterns))
-        return self._masked(couplings, backend)
-
-    def _coupling_attributes(self, couplings: Couplings, to_numpy: Callable) -> dict[str, Any]:
-        return {
-            "visible_patterns_": to_numpy(couplings.visible_patterns),
-            "hidden_patterns_": to_numpy(couplings.hidden_patterns),
-        }

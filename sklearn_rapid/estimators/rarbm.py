@@ -1,4 +1,4 @@
-"""The estimator RARBM: its parameters and what its couplings are."""
+"""The estimator RARBM: a restricted Boltzmann machine with couplings made of patterns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sklearn_rapid.checks.compat import StrOptions
 from sklearn_rapid.estimators.base import BaseRBM
 from sklearn_rapid.estimators.parameters import with_shared_parameters
 from sklearn_rapid.estimators.rbm import CONSTRAINTS, COUNT, POSITIVE
-from sklearn_rapid.machine.couplings import PatternCouplings
+from sklearn_rapid.machine.couplings import Couplings, PatternCouplings
 from sklearn_rapid.training.steps.projections import Projection
 
 PATTERN_CONSTRAINTS: dict[str, list] = {
@@ -24,22 +24,55 @@ PATTERN_CONSTRAINTS: dict[str, list] = {
 }
 
 
+class PatternMixin:
+    """Couplings W made of patterns, W = ξ_vᵀ ξ_h / √K; goes before `BaseRBM`."""
+
+    _fitted_shapes: ClassVar[dict] = {
+        "visible_patterns_": ("K", "V"),
+        "hidden_patterns_": ("K", "H"),
+        **BaseRBM._fitted_shapes,
+    }
+    _couplings_class = PatternCouplings
+
+    @property
+    def components_(self) -> np.ndarray:
+        """Wᵀ, formed from the patterns at each access."""
+        check_is_fitted(self)
+        root_k = np.sqrt(self.visible_patterns_.shape[0], dtype=self._dtype)
+        products, mask = (self.hidden_patterns_.T @ self.visible_patterns_) / root_k, self._mask
+        return products if mask is None else products * mask.T.astype(self._dtype)
+
+    def _projection(self) -> Projection:
+        return make_projection(self)
+
+    def _initial_parameters(self, n_visible: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        k, n_hidden, scale = int(self.n_patterns), self._n_hidden_side, self.init_scale
+        if scale == "auto":
+            scale = amplitude_for_singular_values_below(2.0, n_visible, n_hidden, k)
+        spins = 2.0 * np.random.default_rng(seed).integers(2, size=(k, n_visible + n_hidden)) - 1.0
+        return scale * spins[:, :n_visible], scale * spins[:, n_visible:]
+
+    @property
+    def _fitted_parameters(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.visible_patterns_, self.hidden_patterns_
+
+    def _coupling_attributes(self, couplings: Couplings, to_numpy: Callable) -> dict[str, Any]:
+        return {f"{name}_": to_numpy(xi) for name, xi in couplings.parameters.items()}
+
+
 @with_shared_parameters
-class RARBM(BaseRBM):
+class RARBM(PatternMixin, BaseRBM):
     """Restricted Boltzmann machine with regularized axons: couplings made of patterns.
 
     W = ξ_vᵀ ξ_h / √K with K trainable patterns (ξ_v, ξ_h), which are low-energy states of the
     model and can serve as its negative phase (Pozas-Kerstjens et al. 2021). W is formed only
-    where that is cheaper than to map through the patterns.
+    if that is cheaper than mapping through the patterns.
 
     Parameters
     ----------
     {n_components}
     {n_patterns}
-    negative_phase : {"auto", "pt", "pid", "pcd", "cd", "exact"} or NegativePhase, default="auto"
-        Where the states come from that the model is compared with; see
-        `sklearn_rapid.negative_phase`. "auto" is parallel tempering that adapts to the model, as
-        for `RBM`; "pid" starts chains from the patterns, as the paper has it.
+    {pattern_negative_phase}
     {optimizer}
     {learning_rate}
     {batch_size}
@@ -52,11 +85,7 @@ class RARBM(BaseRBM):
     {binarize}
     {fit_intercept}
     {center}
-    l1_penalty, l2_penalty : float >= 0, default=0.0
-        What is taken from the log-likelihood of *all* rows, in nats: ``l1_penalty`` · Σ|ξ| and
-        ``l2_penalty`` · Σξ²/2 over the elements of the patterns, the negative logarithms of a
-        Laplace prior of scale 1 / `l1_penalty` and of a Gaussian one of variance 1 / `l2_penalty`.
-        For `partial_fit`, all rows are those seen so far, counted each time they come.
+    {pattern_l1_penalty}
     {init_scale}
     {projection}
     {projection_period}
@@ -116,12 +145,6 @@ class RARBM(BaseRBM):
     """
 
     _parameter_constraints: ClassVar[dict] = {**CONSTRAINTS, **PATTERN_CONSTRAINTS}
-
-    _fitted_shapes: ClassVar[dict] = {
-        "visible_patterns_": ("K", "V"),
-        "hidden_patterns_": ("K", "H"),
-        **BaseRBM._fitted_shapes,
-    }
 
     def __init__(
         self,
@@ -192,58 +215,21 @@ class RARBM(BaseRBM):
         self.random_state = random_state
         self.verbose = verbose
 
-    @property
-    def components_(self) -> np.ndarray:
-        """Wᵀ of shape (n_components, n_units), formed from the patterns."""
-        check_is_fitted(self)
-        k = self.visible_patterns_.shape[0]
-        return (self.hidden_patterns_.T @ self.visible_patterns_) / np.sqrt(k, dtype=self._dtype)
 
-    def _projection(self) -> Projection:
-        return projection_of(self)
-
-    def _initial_couplings(self, n_visible: int, seed: int, backend: Any) -> PatternCouplings:
-        patterns = initial_patterns(self, n_visible, int(self.n_components), seed)
-        return PatternCouplings(*(backend.asarray(xi, self._dtype) for xi in patterns))
-
-    def _fitted_couplings(self, backend: Any) -> PatternCouplings:
-        patterns = (self.visible_patterns_, self.hidden_patterns_)
-        return PatternCouplings(*(backend.asarray(xi, self._dtype) for xi in patterns))
-
-    def _coupling_attributes(
-        self, couplings: PatternCouplings, to_numpy: Callable
-    ) -> dict[str, Any]:
-        return {
-            "visible_patterns_": to_numpy(couplings.visible_patterns),
-            "hidden_patterns_": to_numpy(couplings.hidden_patterns),
-        }
-
-
-def projection_of(estimator: Any) -> Projection:
-    """What an estimator's parameters say is done to its patterns."""
+def make_projection(estimator: Any, unit: float = 1.0) -> Projection:
+    """Make the projection of patterns that are kept in this unit."""
     period = estimator.projection_period
     period = period if isinstance(period, str) else int(period)
-    return Projection(estimator.projection, period, estimator.pattern_bound)
-
-
-def initial_patterns(
-    estimator: Any, n_visible: int, n_hidden: int, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Random patterns of both layers, at the amplitude that an estimator's parameters say."""
-    k, scale = int(estimator.n_patterns), estimator.init_scale
-    if scale == "auto":
-        scale = amplitude_for_singular_values_below(2.0, n_visible, n_hidden, k)
-    spins = 2.0 * np.random.default_rng(seed).integers(2, size=(k, n_visible + n_hidden)) - 1.0
-    return scale * spins[:, :n_visible], scale * spins[:, n_visible:]
+    return Projection(estimator.projection, period, estimator.pattern_bound * unit, unit)
 
 
 def amplitude_for_singular_values_below(
     value: float, n_visible: int, n_hidden: int, n_patterns: int
 ) -> float:
-    """Amplitude s of random patterns for which W has no larger singular value.
+    """Compute the amplitude s of random patterns for which W has no larger singular value.
 
     A large (K, N) matrix of random signs has the largest singular value √K + √N (Marchenko and
-    Pastur 1967). W is a product of two such, times s²/√K; the product of their norms bounds it.
+    Pastur 1967). W is a product of two of them, times s²/√K; the product of their norms bounds it.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The estimator RBM: its parameters and what its couplings are."""
+"""The estimator RBM: a restricted Boltzmann machine with dense couplings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from sklearn_rapid.backends import BACKENDS
 from sklearn_rapid.checks.compat import Count, Interval, Options, StrOptions
 from sklearn_rapid.estimators.base import BaseRBM
 from sklearn_rapid.estimators.parameters import with_shared_parameters
-from sklearn_rapid.machine.couplings import DenseCouplings
+from sklearn_rapid.machine.couplings import Couplings, DenseCouplings
+from sklearn_rapid.tables.kinds import KINDS
 from sklearn_rapid.training.negative_phase import NegativePhase
 from sklearn_rapid.training.optimizers import Optimizer, Schedule
 
@@ -29,7 +30,7 @@ CONSTRAINTS: dict[str, list] = {
     "max_iter": [COUNT],
     "n_updates": [COUNT, None],
     "shuffle": ["boolean"],
-    "visible": [StrOptions({"binary", "gaussian", "categorical"}), list, tuple],
+    "visible": [StrOptions(set(KINDS)), list, tuple],
     "hidden": [StrOptions({"binary", "gaussian"})],
     "units": [StrOptions({"binary", "spin"})],
     "binarize": [
@@ -55,14 +56,33 @@ CONSTRAINTS: dict[str, list] = {
 }
 
 
+class DenseMixin:
+    """Dense couplings W, of shape (V, H); goes before `BaseRBM`."""
+
+    _fitted_shapes: ClassVar[dict] = {"components_": ("H", "V"), **BaseRBM._fitted_shapes}
+    _couplings_class = DenseCouplings
+
+    def _initial_parameters(self, n_visible: int, seed: int) -> tuple[np.ndarray]:
+        shape, mask = (n_visible, self._n_hidden_side), self._mask
+        weights = np.random.default_rng(seed).normal(0.0, self.init_scale, shape)
+        return (weights if mask is None else weights * mask,)
+
+    @property
+    def _fitted_parameters(self) -> tuple[np.ndarray]:
+        return (self.components_.T,)
+
+    def _coupling_attributes(self, couplings: Couplings, to_numpy: Callable) -> dict[str, Any]:
+        return {"components_": to_numpy(couplings.parameters["weights"]).T}
+
+
 @with_shared_parameters
-class RBM(BaseRBM):
+class RBM(DenseMixin, BaseRBM):
     """Restricted Boltzmann machine with dense couplings.
 
     A model of binary data: visible spins v, hidden spins h, and P(v, h) proportional to
-    exp(vᵀWh + b·v + c·h). The parameters are always those of spins in {-1, +1}; `units` says
-    what X and the results are measured in. Or one of real columns, with a factor exp(-v·v/2), of
-    categories, or of all of them (see `visible`).
+    exp(vᵀWh + b·v + c·h). The parameters are always those of spins in {-1, +1}; `units` are those
+    of X and of results. Columns may also be real, with a factor exp(-v·v/2), or categories, or of
+    several kinds (see `visible`).
 
     Parameters
     ----------
@@ -116,7 +136,7 @@ class RBM(BaseRBM):
     See Also
     --------
     RARBM : the same with couplings made of patterns.
-    sklearn.neural_network.BernoulliRBM : scikit-learn's, without likelihood or samples.
+    sklearn.neural_network.BernoulliRBM : scikit-learn's machine, without likelihood or samples.
 
     References
     ----------
@@ -140,8 +160,6 @@ class RBM(BaseRBM):
         **CONSTRAINTS,
         "init_scale": [NON_NEGATIVE],
     }
-
-    _fitted_shapes: ClassVar[dict] = {"components_": ("H", "V"), **BaseRBM._fitted_shapes}
 
     def __init__(
         self,
@@ -203,14 +221,3 @@ class RBM(BaseRBM):
         self.n_threads = n_threads
         self.random_state = random_state
         self.verbose = verbose
-
-    def _initial_couplings(self, n_visible: int, seed: int, backend: Any) -> DenseCouplings:
-        shape = (n_visible, int(self.n_components))
-        weights = np.random.default_rng(seed).normal(0.0, self.init_scale, shape)
-        return DenseCouplings(backend.asarray(weights, self._dtype))
-
-    def _fitted_couplings(self, backend: Any) -> DenseCouplings:
-        return DenseCouplings(backend.asarray(self.components_.T, self._dtype))
-
-    def _coupling_attributes(self, couplings: DenseCouplings, to_numpy: Callable) -> dict[str, Any]:
-        return {"components_": to_numpy(couplings.weights).T}

@@ -1,4 +1,4 @@
-"""What a fitted estimator draws: samples, Gibbs steps, reconstructions."""
+"""Draw samples, make Gibbs steps and fill in missing entries with a fitted estimator."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ from sklearn_rapid.machine.tempering import (
     reset_counters,
     sweep_ladder,
 )
-from sklearn_rapid.tables.encoder import CHUNK, chunks
+from sklearn_rapid.tables.encoder import CHUNK, Encoder, chunks
 from sklearn_rapid.training.positive_phase import ClampedChains
 
-# The ladder that samples are drawn from is run in until it would tell log Z so well; where known
-# states have a share of the samples, until it tells that share.
+# The ladder that samples are drawn from runs until log Z has this error (nats); if known states
+# have a share of the samples, until this smaller error, which is that of the share.
 TOL_OF_LADDER, SWEEPS_OF_LADDER = 0.2, 1000
 TOL_OF_SHARES, SWEEPS_OF_SHARES = 0.02, 8000
 SMALLEST_INDEPENDENT_SHARE = 0.1
-# Draws that the mean of a completion is taken over, if there are as many steps.
+# Draws that are averaged for the mean of a completion, if there are as many steps.
 MEANS_OF_COMPLETION = 25
 
 
@@ -56,10 +56,10 @@ class SamplingMixin:
     ) -> Any:
         """Draw visible states from the model.
 
-        By default from parallel tempering: states that have come down from β = 0, where units
-        are independent, to the model's own β = 1. Rows of the fit with much of the model's
-        probability, which chains may never find, are drawn with that probability. With
-        `n_gibbs_steps` or `init`, from plain chains of Gibbs steps.
+        By default samples come from parallel tempering: states that travelled from β = 0, where
+        units are independent, to the model's own β = 1. Rows of fit with a large probability,
+        which chains may never find, are drawn with that probability. With `n_gibbs_steps` or
+        `init`, samples come from plain chains of Gibbs steps.
 
         Parameters
         ----------
@@ -67,10 +67,10 @@ class SamplingMixin:
         n_gibbs_steps : int, default=None
             Steps of each plain chain (1000 if only `init` is given).
         init : array-like, "random", "patterns" or None, default=None
-            Where plain chains start: at visible states, read as X is (completed where they have
-            NaN, and repeated in turn if there are fewer than `n_samples`), at units in no field
-            (fair coins), or at the signs of the patterns (RARBM). None is the chains of training
-            where it kept some, else "random".
+            Where plain chains start: at visible states, encoded like X (NaN is completed, and
+            rows repeat in turn if there are fewer than `n_samples`), at units in no field (fair
+            coins), or at the signs of the patterns (RARBM). None means the chains of training if
+            there are some, else "random".
         return_travels : bool, default=False
             Whether to return how states travelled along the ladder, too.
         random_state : int, RandomState instance or None, default=None
@@ -78,11 +78,11 @@ class SamplingMixin:
         Returns
         -------
         ndarray of shape (n_samples, n_features)
-            Or a frame, where X was one and `set_output` asks for frames.
+            A frame if X was one and `set_output` asks for frames.
         Travels
-            If asked for: how states travelled while samples were drawn. The effective number of
-            samples is `n_round_trips`, so many states came from β = 0 meanwhile, and one more for
-            each of `n_columns`, as long as that is smaller than `n_samples`.
+            With `return_travels`: how states travelled while samples were drawn. The effective
+            number of samples is `n_round_trips` (states that came from β = 0 meanwhile) plus
+            `n_columns`, and at most `n_samples`.
 
         Warns
         -----
@@ -103,13 +103,13 @@ class SamplingMixin:
         stream = seed_stream(random_state)
         with backend.running():
             if is_tempered:
-                source = self._source(model)
+                source = self._sample_source(model)
                 states, travelled, n_fresh = source.draw(machine, n_samples, stream)
             else:
                 n_steps = 1000 if n_gibbs_steps is None else n_gibbs_steps
                 start = model.starting_states(init, n_samples, stream)
                 states = machine.for_rows(2 * n_steps * n_samples).gibbs(start, n_steps, stream)
-            samples = self._returned(model.encoder().decode(states), backend, like=init)
+            samples = self._as_array_like(init, model.encoder().decode(states), backend)
         samples = self._as_frame(samples)
         if not is_tempered:
             return samples
@@ -122,20 +122,20 @@ class SamplingMixin:
             )
         return (samples, travelled) if return_travels else samples
 
-    def _source(self, model: Model) -> SampleSource:
-        """What samples are drawn from, the same whatever was called before.
+    def _sample_source(self, model: Model) -> SampleSource:
+        """Make the source that samples are drawn from, independent of earlier calls.
 
-        Kept in memory for the next call; counters start anew.
+        It is kept in memory for the next call, with its counters at zero.
         """
         backend = model.backend
         digest = (self._parameter_digest(), backend.name)
         kept = self.__dict__.get("_kept_ladder")
         if kept is None or kept[0] != digest:
             how = {"tol": TOL_OF_LADDER, "max_sweeps": SWEEPS_OF_LADDER}
-            estimate, ladder, basin = model.tempered(model.stream(), **how)
+            estimate, ladder, basin = model.temper(model.stream(), **how)
             if basin is not None:
                 how = {"tol": TOL_OF_SHARES, "max_sweeps": SWEEPS_OF_SHARES}
-                estimate, ladder, basin = model.tempered(model.stream(), **how)
+                estimate, ladder, basin = model.temper(model.stream(), **how)
             travelled, fresh = count_travels(ladder, backend), reset_counters(ladder, backend)
             share = 0.0 if basin is None else float(np.exp(basin.log_total - estimate.value))
             kept = digest, SampleSource(fresh, travelled, basin, share, estimate.is_trusted)
@@ -143,13 +143,13 @@ class SamplingMixin:
         return kept[1]
 
     def __getstate__(self) -> dict[str, Any]:
-        """All but the ladder, which can be made again."""
+        """Leave out the ladder, which can be rebuilt."""
         state = dict(super().__getstate__())
         state.pop("_kept_ladder", None)
         return state
 
     def gibbs(self, X: ArrayLike, n_steps: int = 1, random_state: Any = None) -> np.ndarray:
-        """Visible states after Gibbs steps from X.
+        """Make Gibbs steps from the rows of X.
 
         Rows with NaN are completed first, and go on from there.
 
@@ -162,17 +162,17 @@ class SamplingMixin:
         Returns
         -------
         ndarray of shape (n_samples, n_features)
+            Visible states.
         """
         check_is_fitted(self)
         n_steps = check_count("n_steps", n_steps, 0)
         stream = seed_stream(random_state)
 
-        def walked(machine: Any, encoder: Any, v: Any, out: Any) -> Any:
+        def compute(machine: Machine, encoder: Encoder, v: Any, out: Any) -> Any:
             v = ClampedChains().states(machine, v, stream) if encoder.missing else v
             return encoder.decode(machine.gibbs(v, n_steps, stream))
 
-        states = self._by_chunks(X, walked, (self.n_features_in_,), self._dtype)
-        return self._as_frame(states, X)
+        return self._as_frame(self._map_rows(X, compute, (self.n_features_in_,)), X)
 
     def reconstruct(
         self,
@@ -189,84 +189,85 @@ class SamplingMixin:
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            NaN where an entry is missing; or a masked array, whose masked entries are.
+            NaN where an entry is missing; or a masked array, whose masked entries are missing.
         mask : array-like of bool, shape (n_samples, n_features) or (n_features,), optional
             True where an entry is known. Entries that are NaN are missing in any case.
         n_gibbs_steps : int, default=100
-            Steps with the known entries clamped; missing ones start undecided (mean spin 0, or
-            the mean of a real column).
+            Steps with the known entries clamped; missing ones start at a mean spin of 0, or at the
+            mean of a real column.
         tempered : bool, default=False
-            Whether each row gets a ladder of temperatures, as `sample` has, with its known entries
-            clamped: for models in which rows can be completed in several ways that are far from
-            each other. It costs about ten times as much.
+            Whether each row gets a ladder of temperatures, like that of `sample`, with its known
+            entries clamped: for models with completions that are far from each other. It costs
+            about ten times as much.
         output : {"sample", "mean"}, default="sample"
-            One draw of the missing entries, or the mean of each of them. It is exact where a row
-            can be completed in 1024 ways at most (ten binary entries, say): all of them are
-            enumerated. Otherwise it is that of E[v | h] over the second half of the steps. For
-            categories it is the code that is most likely.
+            One draw of the missing entries, or the mean of each of them. The mean is exact for a
+            row with at most 1024 completions (ten binary entries, say), which are enumerated.
+            Otherwise E[v | h] is averaged over the second half of the steps. Categories have the
+            most likely code.
         random_state : int, RandomState instance or None, default=None
 
         Returns
         -------
         ndarray of shape (n_samples, n_features)
-            Missing entries in the units of X. Known ones are those of X, exactly; but where
-            `binarize` is a threshold, they are the spins that it makes of them, in `units`. It has
-            the floating-point type that holds both X and what has the model's `dtype`: float64 for
-            an X of float64.
+            Missing entries in the units of X. Known entries are exactly those of X, or in `units`
+            if `binarize` is a threshold. The floating-point type is the wider one of X and the
+            model's `dtype`: float64 for an X of float64.
         """
         check_is_fitted(self)
         n_gibbs_steps = check_count("n_gibbs_steps", n_gibbs_steps, 1)
         check_option("output", output, ("sample", "mean"))
         if sparse.issparse(X):
             raise TypeError(
-                "Sparse data was passed for X, but dense data is required: zeros are left out "
-                "there, and no entry is missing."
+                "Sparse data was passed for X, but dense data is required: sparse data leaves out "
+                "zeros, and no entry is missing."
             )
         given = X
         X = self._validate(X, reset=False, missing=True)
         if mask is not None:
-            X = self._hidden_by(mask, X)
+            X = self._apply_mask(mask, X)
         model = self._model(X)
         with model.backend.running():
             machine, encoder = model.machine.for_rows(CHUNK), model.encoder(X)
         where = machine.backend.xp if is_cupy_array(X) else np
         stream = seed_stream(random_state)
         out = where.empty(X.shape, dtype=np.result_type(X.dtype, self._dtype))
-        returned = partial(self._returned, backend=machine.backend, like=X, dtype=out.dtype)
+        convert = partial(self._as_array_like, X, backend=machine.backend, dtype=out.dtype)
         by_threshold = encoder.are_thresholded(model.table.n_columns)
         with machine.backend.running():
-            rungs = self._source(model).ladder if tempered else None
+            rungs = self._sample_source(model).ladder if tempered else None
             for rows in chunks(X.shape[0]):
                 x, v = X[rows], encoder.states(X[rows])
                 if output == "mean":
-                    filled = conditional_means(machine, encoder, v, rungs, n_gibbs_steps, stream)
+                    filled = compute_completion_means(
+                        machine, encoder, v, rungs, n_gibbs_steps, stream
+                    )
                 else:
                     states = Completion(machine, v, rungs).states(n_gibbs_steps, stream)
                     filled = encoder.decode(states)
-                out[rows] = where.where(x != x, returned(filled), x)  # NaN differs from itself
+                out[rows] = where.where(x != x, convert(filled), x)  # NaN differs from itself
                 if by_threshold.any():
                     is_spin = where.asarray(by_threshold) & (x == x)
-                    out[rows] = where.where(is_spin, returned(encoder.decode(v)), out[rows])
+                    out[rows] = where.where(is_spin, convert(encoder.decode(v)), out[rows])
         return self._as_frame(out, given)
 
-    def _hidden_by(self, mask: ArrayLike, X: Any) -> Any:
-        """X, with NaN where the mask says that it is not known."""
+    def _apply_mask(self, mask: ArrayLike, X: Any) -> Any:
+        """Copy X with NaN where the mask is False."""
         where = self._backend(X).xp if is_cupy_array(X) else np
         X = X if X.dtype.kind == "f" else where.astype(X, where.float64)
-        known = where.asarray(known_entries(mask, X.shape))
+        known = where.asarray(validate_mask(mask, X.shape))
         return where.where(known, X, where.full_like(X, float("nan")))
 
 
 class Completion:
-    """Rows on their way to being completed: plain chains, or the columns of a ladder.
+    """Chains that complete rows: a plain chain or a column of a ladder each.
 
     Parameters
     ----------
     machine : Machine
     v : array of shape (n, V)
-        NaN where a unit is free: what is missing, and what rows never show.
+        NaN where a unit is missing or latent.
     rungs : Ladder or None
-        Whose β and base each row gets.
+        The β and the base of each row's column; None for plain chains.
     """
 
     def __init__(self, machine: Machine, v: Any, rungs: Ladder | None) -> None:
@@ -281,7 +282,7 @@ class Completion:
             self.ladder = ladder_of_states(backend, rungs.betas, rungs.base, v)
 
     def states(self, n_steps: int, stream: RandomStream) -> Any:
-        """The rows after so many steps."""
+        """Make Gibbs steps, and return the rows."""
         if self.ladder is None:
             self.v = self.machine.gibbs(self.v, n_steps, stream, free=self.free)
         elif n_steps > 0:
@@ -291,10 +292,10 @@ class Completion:
             self.v = cold_states(self.ladder, self.machine.backend)
         return self.v
 
-    def means(self, encoder: Any, n_steps: int, stream: RandomStream) -> Any:
-        """Means over the second half of so many steps, in the user's units.
+    def means(self, encoder: Encoder, n_steps: int, stream: RandomStream) -> Any:
+        """Average E[v | h] over the second half of `n_steps` steps, in the user's units.
 
-        They are of all columns, as if none were known.
+        Known columns have such means, too.
         """
         machine, xp = self.machine, self.machine.backend.xp
         n_draws = min(MEANS_OF_COMPLETION, n_steps)
@@ -308,17 +309,18 @@ class Completion:
         return encoder.decode_means(total / n_draws)
 
 
-def conditional_means(
+def compute_completion_means(
     machine: Machine,
-    encoder: Any,
+    encoder: Encoder,
     v: Any,
     rungs: Ladder | None,
     n_steps: int,
     stream: RandomStream,
 ) -> Any:
-    """Means of what rows do not know, in the user's units: exact ones where few completions are.
+    """Compute means of missing entries, in the user's units.
 
-    By chains of so many steps otherwise (see `Completion`).
+    They are exact for rows with few completions, and from chains of `n_steps` steps for others
+    (see `Completion`).
     """
     backend, xp = machine.backend, machine.backend.xp
     are_few = count_completions(machine, v) <= MOST_COMPLETIONS
@@ -335,8 +337,8 @@ def conditional_means(
     return xp.take(xp.concat(parts, axis=0), backend.asarray(place, "int64"), axis=0)
 
 
-def known_entries(mask: ArrayLike, shape: tuple[int, int]) -> np.ndarray:
-    """A mask of known entries, True where X is known, for each row of X."""
+def validate_mask(mask: ArrayLike, shape: tuple[int, int]) -> np.ndarray:
+    """Validate a mask, True where X is known, and broadcast it to all rows of X."""
     if is_cupy_array(mask):
         mask = mask.get()
     else:

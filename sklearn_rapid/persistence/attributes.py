@@ -21,8 +21,8 @@ from sklearn_rapid.checks.requirements import (
     is_scale_array,
 )
 from sklearn_rapid.estimators.base import BaseRBM
-from sklearn_rapid.estimators.fitted import check_fitted, check_training_state
-from sklearn_rapid.estimators.model import fitted_model
+from sklearn_rapid.estimators.fitted import check_training_state
+from sklearn_rapid.estimators.model import get_fitted_model
 from sklearn_rapid.tables.kinds import KINDS
 from sklearn_rapid.training.chains import Chains, PlainChains, TemperedChains, as_chains
 from sklearn_rapid.training.optimizers import is_own_state
@@ -31,14 +31,13 @@ from sklearn_rapid.training.optimizers import is_own_state
 def check_model(model: BaseRBM) -> None:
     """Raise ValueError unless all attributes of a fitted model are valid and fit together."""
     check_requirements(vars(model), ATTRIBUTES, model)
-    check_fitted(model)
+    fitted = get_fitted_model(model, backend=get_backend("numpy"))
     for name in model._fitted_shapes:
         largest = np.abs(getattr(model, name)).max()
         if largest > LARGEST_NUMBER:
             raise ValueError(f"{name} must be within ±{LARGEST_NUMBER:g}, got {largest:g}")
-    fitted = fitted_model(model, backend=get_backend("numpy"))
-    check_requirements(fitted.left, OWN_STATE, model)
-    check_training_state(fitted.left, fitted.machine)
+    check_requirements(fitted.host_state, OWN_STATE, model)
+    check_training_state(fitted.host_state, fitted.machine)
 
 
 def _is_history(value: Any, model: BaseRBM) -> bool:
@@ -88,7 +87,7 @@ def _are_kinds(value: Any, model: BaseRBM) -> bool:
 
 
 # The attributes that a fit sets, other than the arrays of `_fitted_shapes`; the owner is the model.
-# `check_fitted` compares them with one another, `check_training_state` looks into the state.
+# `get_fitted_model` compares them with one another, `check_training_state` looks into the state.
 ATTRIBUTES = {
     "n_features_in_": Requirement("a whole number above zero", lambda value, _: is_count(value, 1)),
     "_training_state": Requirement("a dict", lambda value, _: isinstance(value, dict)),

@@ -23,13 +23,13 @@ from sklearn_rapid.checks.compat import ValidatedParameters, validate_parameters
 from sklearn_rapid.checks.version import __version__
 from sklearn_rapid.estimators import DBM, RABM, RADBM, RARBM, RBM
 from sklearn_rapid.estimators.base import BaseRBM
-from sklearn_rapid.estimators.fitted import checked_sizes
+from sklearn_rapid.estimators.fitted import check_shapes
 from sklearn_rapid.estimators.likelihood import LowerBoundMixin
 from sklearn_rapid.machine.tempering import Ladder
 from sklearn_rapid.persistence.attributes import ATTRIBUTES, check_model
 from sklearn_rapid.persistence.files import write_whole
 from sklearn_rapid.persistence.tree import DTYPES, Tree
-from sklearn_rapid.tables.kinds import plain_kinds
+from sklearn_rapid.tables.kinds import with_column_numbers
 from sklearn_rapid.training import negative_phase, optimizers, positive_phase
 from sklearn_rapid.training.chains import Chains, PlainChains, TemperedChains
 from sklearn_rapid.training.state import TrainingState
@@ -112,7 +112,7 @@ def save(model: BaseRBM, path: str | os.PathLike) -> None:
     parameters = model.get_params(deep=False)
     if "visible" in parameters:
         # Names, masks and slices of columns become plain numbers.
-        parameters["visible"] = plain_kinds(model.visible, model.visible_)
+        parameters["visible"] = with_column_numbers(model.visible, model.visible_)
     header = {
         "format": FORMAT,
         "version": __version__,
@@ -227,7 +227,7 @@ def _read_arrays(file: Any, header: dict[str, Any]) -> dict[str, np.ndarray]:
     # `check_fitted` knows how many visible units encode categories or are latent.
     has_other_units = "categories_" in attributes or issubclass(cls, LowerBoundMixin)
     known = {} if has_other_units else {"V": n_features}
-    checked_sizes(cls._fitted_shapes, found, known)
+    check_shapes(cls._fitted_shapes, found, known)
     return {name: file.get_tensor(name) for name in shapes}
 
 

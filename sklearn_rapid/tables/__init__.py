@@ -1,5 +1,6 @@
-"""What the columns of X mean: X to states of visible units, and back.
+"""The columns of X: encode rows as states of visible units, and decode states.
 
-`spins` reads binary columns and is the model for `reals` and `categories`; `kinds` puts columns of
-several kinds side by side; `gaps` finds entries that are missing.
+`table` holds the columns of X, of one or several `kinds`. `spins`, `reals` and `categories` encode
+a kind each, `mixed` puts kinds side by side, `latent` appends units that no column shows.
+`features` are those of hidden units; `missing` finds missing entries.
 """

@@ -1,4 +1,4 @@
-"""What values of binary columns mean: two values, probabilities, or numbers on a threshold."""
+"""Infer what values of binary columns mean: two values, probabilities, or neither."""
 
 from __future__ import annotations
 
@@ -14,29 +14,31 @@ from sklearn_rapid.tables.encoder import chunks
 from sklearn_rapid.tables.features import UNIT_RANGES
 from sklearn_rapid.tables.missing import has_missing
 
-# What is on where nobody has said what values mean.
+# With binarize="auto", values above this are on if they are neither two values nor means.
 FALLBACK_THRESHOLD = 0.5
 
 
-def meaning_of(X: Any, units: str) -> Any:
-    """What values can mean as they are: a threshold between two values, "sample", or None.
+def infer_binarize(X: Any, units: str) -> Any:
+    """Infer `binarize`: a threshold for two values, "sample" for means, None for others.
 
-    NaN is passed over.
+    NaN is ignored.
 
     Examples
     --------
-    >>> meaning_of(np.array([0.0, 1.0]), "binary"), meaning_of(np.array([0.0, 0.3]), "binary")
-    (0.5, 'sample')
-    >>> meaning_of(np.array([0.0, 0.3, 2.0]), "binary") is None
+    >>> infer_binarize(np.array([0.0, 1.0]), "binary")
+    0.5
+    >>> infer_binarize(np.array([0.0, 0.3]), "binary")
+    'sample'
+    >>> infer_binarize(np.array([0.0, 0.3, 2.0]), "binary") is None
     True
     """
     low, high = UNIT_RANGES[units]
     values = X.data if sparse.issparse(X) else X
     if values.dtype.kind == "b" or values.size == 0:
         return 0.5
-    # Between 0 and 1 lie no integers.
+    # No integers lie between 0 and 1.
     is_two, has_no_means = True, values.dtype.kind in "iu" and low == 0.0
-    # A few rows at a time: nothing as large as X is made.
+    # A few rows at a time, so that no temporary array is as large as X.
     for rows in chunks(values.shape[0]):
         part = values[rows]
         if not has_no_means:
@@ -46,9 +48,9 @@ def meaning_of(X: Any, units: str) -> Any:
     return 0.5 * (low + high) if is_two else "sample"
 
 
-def warn_of_values(X: Any) -> None:
-    """Warn (DataConversionWarning) that values were thresholded which nobody has explained."""
-    least, largest = _ends_of_known(X.data if sparse.issparse(X) else to_host(X))
+def warn_ambiguous(X: Any) -> None:
+    """Warn (DataConversionWarning) that a fallback threshold is used on ambiguous values."""
+    least, largest = _known_range(X.data if sparse.issparse(X) else to_host(X))
     warn(
         f"X holds values from {float(least):g} to {float(largest):g}, which are "
         f"neither two values nor probabilities. With binarize='auto' those above "
@@ -61,12 +63,12 @@ def warn_of_values(X: Any) -> None:
 
 
 def warn_if_constant(X: Any, threshold: float, backend: Any) -> None:
-    """Warn with DataConversionWarning if a threshold puts all values, which differ, on one side."""
+    """Warn (DataConversionWarning) if different values are all on one side of a threshold."""
     least, largest = np.inf, -np.inf
     where = backend.xp if is_cupy_array(X) else np
-    # Of most data the first chunk is enough.
+    # The first chunk of most data suffices.
     for part in [X] if sparse.issparse(X) else (X[rows] for rows in chunks(X.shape[0])):
-        ends = _ends_of_known(part, where)
+        ends = _known_range(part, where)
         least, largest = min(least, to_host(ends[0])), max(largest, to_host(ends[1]))
         if (least > threshold) != (largest > threshold):
             return
@@ -79,8 +81,8 @@ def warn_if_constant(X: Any, threshold: float, backend: Any) -> None:
         )
 
 
-def _ends_of_known(values: Any, where: Any = np) -> tuple[Any, Any]:
-    """The least and the largest value, passing over NaN."""
+def _known_range(values: Any, where: Any = np) -> tuple[Any, Any]:
+    """Find the least and the largest value, ignoring NaN."""
     if has_missing(values):
         values = values[values == values]
     return (where.min(values), where.max(values)) if values.shape[0] else (np.inf, -np.inf)

@@ -1,7 +1,8 @@
-"""Columns of categories: codes to groups of one-hot units, and back."""
+"""Encode columns of categories as groups of one-hot units, and decode them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import Any, ClassVar
@@ -13,15 +14,15 @@ from sklearn_rapid.backends import Categories, is_cupy_array, to_host
 from sklearn_rapid.checks.cached import cached_property
 from sklearn_rapid.tables.encoder import Encoder
 
-# Whole numbers that each type holds exactly: results have the type of the model.
+# Whole numbers up to these are exact in results, which have the type of the model.
 LARGEST_CODE = {"float32": 2**24, "float64": 2**53}
-# Codes that an error lists.
-FEW = 10
+# How many codes an error lists.
+MOST_LISTED = 10
 
 
 @dataclass(frozen=True)
 class CategoryEncoder(Encoder):
-    """Columns of codes, each a group of one-hot units, one for each code.
+    """Encode each column of codes as a group of one-hot units, one for each code.
 
     Parameters
     ----------
@@ -46,24 +47,29 @@ class CategoryEncoder(Encoder):
     per_column: ClassVar[tuple[str, ...]] = ("categories",)
 
     @classmethod
-    def learned(cls, X: Any, *, units: str, binarize: Any, dtype: str) -> CategoryEncoder:
-        """The encoder for columns whose first rows these are, with their codes."""
-        return cls(categories_of(X, dtype), dtype=dtype)
+    def learn(cls, X: Any, *, units: str, binarize: Any, dtype: str) -> CategoryEncoder:
+        """Make the encoder of columns from the codes in their first rows."""
+        return cls(find_categories(X, dtype), dtype=dtype)
 
-    def check_learned(self) -> None:
-        """Raise ValueError unless each column has codes in rising order."""
-        for codes in self.categories or [None]:
+    @classmethod
+    def restore(
+        cls, attributes: Mapping, *, units: str, binarize: Any, dtype: str
+    ) -> CategoryEncoder:
+        """Make the encoder of fitted columns, which must have codes in rising order."""
+        categories = attributes.get("categories_")
+        for codes in categories or [None]:
             is_row = isinstance(codes, np.ndarray) and codes.dtype.kind in "fi" and codes.ndim == 1
             if not (is_row and codes.size > 0 and bool((np.diff(codes) > 0).all())):
                 raise ValueError("categories_ must hold rising codes of each column. Fit again.")
+        return cls(categories, dtype=dtype)
 
     @property
     def visible_units(self) -> Categories:
         """A group of units for each column."""
         return Categories(tuple(map(len, self.categories)))
 
-    def units_of_columns(self, n_columns: int) -> np.ndarray:
-        """Number of codes of each column."""
+    def count_units(self, n_columns: int) -> np.ndarray:
+        """Count the codes of each column."""
         return np.array(list(map(len, self.categories)), dtype=np.int64)
 
     def check(self, X: Any, name: str = "X") -> None:
@@ -76,14 +82,14 @@ class CategoryEncoder(Encoder):
             if unknown.size:
                 raise ValueError(
                     f"{name} has the code {unknown[0]:g} in column {j}, where the fit has seen "
-                    f"{_listed(known)} only. Leave such rows out, or fit again with all codes (in "
-                    "the first rows of partial_fit)."
+                    f"{_list_codes(known)} only. Leave such rows out, or fit again with all "
+                    "codes (in the first rows of partial_fit)."
                 )
 
     def states(self, X: Any, stream: Any = None, draw: int = 0, n_rows: int = 0) -> Any:
-        """Rows as a backend array of states, with rows of zeros added up to `n_rows`.
+        """Encode rows as a backend array of states, with rows of zeros appended up to `n_rows`.
 
-        Where a code is NaN, its units are.
+        Where a code is NaN, its units are NaN.
         """
         where = self.backend.xp if is_cupy_array(X) else np
         columns, code = (where.asarray(a) for a in (self._column_of_unit, self._code_of_unit))
@@ -95,7 +101,7 @@ class CategoryEncoder(Encoder):
         return self.backend.asarray(states)
 
     def decode(self, v: Any) -> Any:
-        """The code of each group's unit that is on; of means, the most likely code. float64."""
+        """Find the code of the unit that is on in each group, or is most likely to be; float64."""
         xp = self.backend.xp
         columns = []
         for known, group in zip(self.categories, self._groups, strict=True):
@@ -117,22 +123,27 @@ class CategoryEncoder(Encoder):
         return [slice(start, stop) for start, stop in pairwise(ends)]
 
 
-def categories_of(X: Any, dtype: str) -> list[np.ndarray]:
-    """The codes of each column, sorted, as float64; ValueError for what is no code.
+def find_categories(X: Any, dtype: str) -> list[np.ndarray]:
+    """Find the codes of each column, sorted, as float64.
 
     Parameters
     ----------
     X : array of shape (n, n_columns)
-        NaN is passed over.
+        NaN is ignored.
     dtype : {"float32", "float64"}
-        The type of what a model returns, which must hold the codes.
+        The type of a model's results, which must hold the codes.
+
+    Raises
+    ------
+    ValueError
+        For codes that are no whole numbers, or too large for `dtype`.
     """
     if sparse.issparse(X):
         raise ValueError("codes of categories need a dense X, got a sparse one")
-    return [_codes_of(to_host(X[:, j]), j, dtype) for j in range(X.shape[1])]
+    return [_find_codes(to_host(X[:, j]), j, dtype) for j in range(X.shape[1])]
 
 
-def _codes_of(values: np.ndarray, j: int, dtype: str) -> np.ndarray:
+def _find_codes(values: np.ndarray, j: int, dtype: str) -> np.ndarray:
     codes = np.unique(values).astype(np.float64)
     codes = codes[codes == codes]
     wrong = codes[codes != np.floor(codes)]
@@ -153,6 +164,6 @@ def _codes_of(values: np.ndarray, j: int, dtype: str) -> np.ndarray:
     return codes
 
 
-def _listed(codes: np.ndarray) -> str:
-    more = ", ..." if len(codes) > FEW else ""
-    return ", ".join(f"{code:g}" for code in codes[:FEW]) + more
+def _list_codes(codes: np.ndarray) -> str:
+    more = ", ..." if len(codes) > MOST_LISTED else ""
+    return ", ".join(f"{code:g}" for code in codes[:MOST_LISTED]) + more

@@ -1,4 +1,4 @@
-"""Hidden features in a user's units, and states of hidden units."""
+"""Convert between hidden features in a user's units and states of hidden units."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 from sklearn_rapid.backends import to_host
 
 UNIT_RANGES = {"binary": (0.0, 1.0), "spin": (-1.0, 1.0)}
-# Features that went through other steps of a pipeline and back may be out of range by so much.
+# How far features may be out of range, after other steps of a pipeline and back.
 ROUNDING = 1e-3
 
 
 @dataclass(frozen=True)
 class SpinFeatures:
-    """Features of hidden spins, in [0, 1] or [-1, 1].
+    """Convert features of hidden spins, in [0, 1] or [-1, 1].
 
     Parameters
     ----------
@@ -38,11 +38,11 @@ class SpinFeatures:
 
     @property
     def to_unit(self) -> bool:
-        """Whether means are taken in [0, 1], where small ones keep their digits."""
+        """Whether a machine computes means in [0, 1], where small ones keep their digits."""
         return self.units == "binary"
 
     def check(self, H: Any, name: str = "H") -> None:
-        """Raise ValueError for features that are no means of spins, naming the first one."""
+        """Raise ValueError, with the first one, for features that are no means of spins."""
         low, high = UNIT_RANGES[self.units]
         is_bad = to_host((H < low - ROUNDING) | (H > high + ROUNDING))
         if is_bad.any():
@@ -53,18 +53,18 @@ class SpinFeatures:
             )
 
     def means(self, H: Any) -> Any:
-        """Means of the hidden spins."""
+        """Convert features to means of the hidden spins."""
         H = H * 2.0 - 1.0 if self.to_unit else H
         return self.backend.asarray(H, self.dtype)
 
     def decode(self, h: Any) -> Any:
-        """Spins, or their means, in the user's units."""
+        """Convert spins, or their means, to features."""
         return 0.5 * (h + 1.0) if self.to_unit else h
 
 
 @dataclass(frozen=True)
 class RealFeatures:
-    """Features of real hidden units: their means.
+    """Convert features of real hidden units, which are their means.
 
     Parameters
     ----------
@@ -84,12 +84,12 @@ class RealFeatures:
     to_unit = False
 
     def check(self, H: Any, name: str = "H") -> None:
-        """Any finite numbers will do."""
+        """Accept any features: all finite numbers are means of real units."""
 
     def means(self, H: Any) -> Any:
-        """Means of the hidden units."""
+        """Convert features to means of the hidden units."""
         return self.backend.asarray(H, self.dtype)
 
     def decode(self, h: Any) -> Any:
-        """The states themselves."""
+        """Return states, or their means, which are features already."""
         return h

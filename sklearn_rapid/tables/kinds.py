@@ -1,7 +1,8 @@
-"""The kinds of columns, and which columns of X are of which kind."""
+"""List the kinds of columns, and find which columns of X are of which kind."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -12,35 +13,48 @@ from sklearn_rapid.tables.encoder import Encoder
 from sklearn_rapid.tables.reals import RealEncoder
 from sklearn_rapid.tables.spins import SpinEncoder
 
-# What `visible` names, and the encoders of such columns. A new kind is an entry here.
+# Encoders by the names that `visible` has for kinds of columns. A new kind is an entry here.
 KINDS: dict[str, type[Encoder]] = {
     "binary": SpinEncoder,
     "gaussian": RealEncoder,
     "categorical": CategoryEncoder,
 }
-# Attributes with one number a unit, by the names of the encoders' fields.
-PER_UNIT = {name: fill for kind in KINDS.values() for name, fill in kind.per_unit.items()}
-PER_COLUMN = tuple(name for kind in KINDS.values() for name in kind.per_column)
+
+
+def are_mixed(visible: Any) -> bool:
+    """Whether `visible` lists kinds and their columns: a single name is the kind of all."""
+    return not isinstance(visible, str)
+
+
+def attributes_of_columns(kinds: Iterable[str] = KINDS) -> set[str]:
+    """Names of fitted attributes that have a value for each column or unit of these kinds."""
+    encoders = [KINDS[kind] for kind in kinds]
+    return {f"{name}_" for encoder in encoders for name in (*encoder.per_unit, *encoder.per_column)}
 
 
 def columns_by_kind(
     visible: Any, n_columns: int, names: Any = None
 ) -> list[tuple[str, np.ndarray]]:
-    """Kinds with the numbers of their columns; ValueError unless each column is of one kind.
+    """Find the kinds and the numbers of their columns.
 
     Parameters
     ----------
     visible : str or list of (str, columns)
     n_columns : int
     names : array of str, optional
-        Of the columns.
+        Names of the columns.
+
+    Raises
+    ------
+    ValueError
+        Unless each column is of one kind.
 
     Examples
     --------
     >>> columns_by_kind([("gaussian", slice(2)), ("binary", "sex")], 3, ["age", "pay", "sex"])
     [('gaussian', array([0, 1])), ('binary', array([2]))]
     """
-    if isinstance(visible, str):
+    if not are_mixed(visible):
         return [(visible, np.arange(n_columns))]
     parts = []
     for entry in visible:
@@ -51,7 +65,7 @@ def columns_by_kind(
             )
         if entry[0] in [kind for kind, _ in parts]:
             raise ValueError(f"visible must name each kind once, got {entry[0]!r} twice")
-        parts.append((entry[0], _numbers(entry[1], n_columns, names)))
+        parts.append((entry[0], _column_numbers(entry[1], n_columns, names)))
     parts = [(kind, columns) for kind, columns in parts if columns.size]
     times = np.bincount(np.concatenate([np.zeros(0, int), *(c for _, c in parts)]), None, n_columns)
     if not (times == 1).all():
@@ -64,8 +78,8 @@ def columns_by_kind(
     return parts
 
 
-def _numbers(columns: Any, n_columns: int, names: Any) -> np.ndarray:
-    """Numbers of columns that are named as scikit-learn's ColumnTransformer names them."""
+def _column_numbers(columns: Any, n_columns: int, names: Any) -> np.ndarray:
+    """Find the numbers of columns, given as to scikit-learn's ColumnTransformer."""
     if isinstance(columns, slice) and not isinstance(columns.start or columns.stop, str):
         return np.arange(n_columns)[columns]
     wanted = np.asarray([columns] if isinstance(columns, str | int | np.integer) else columns)
@@ -93,8 +107,8 @@ def _numbers(columns: Any, n_columns: int, names: Any) -> np.ndarray:
     return np.arange(n_columns)[wanted]
 
 
-def plain_kinds(visible: Any, fitted: list) -> Any:
-    """The parameter `visible` with the columns that were fitted, by plain numbers."""
-    if isinstance(visible, str):
+def with_column_numbers(visible: Any, fitted: list) -> Any:
+    """Replace the columns in the parameter `visible` by the numbers of those that were fitted."""
+    if not are_mixed(visible):
         return visible
     return [(kind, columns.tolist()) for kind, columns in fitted]

@@ -1,4 +1,4 @@
-"""Visible units that no row shows, after those of the columns of X: their states are missing."""
+"""Append latent units, which no column shows, to the units of the columns of X."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sklearn_rapid.tables.encoder import Encoder
 
 @dataclass(frozen=True)
 class LatentEncoder(Encoder):
-    """Columns as another encoder has them, and units whose states are always missing.
+    """Encode columns by another encoder, and append units whose states are always missing.
 
     Parameters
     ----------
@@ -38,21 +38,16 @@ class LatentEncoder(Encoder):
 
     @property
     def visible_units(self) -> Units:
-        """Those of the columns: latent units are of the same kind."""
+        """The units of the columns; latent units are of the same kind."""
         return self.columns.visible_units
 
     @property
-    def has_threshold(self) -> bool:
-        """That of the columns."""
-        return self.columns.has_threshold
-
-    @property
     def is_drawn(self) -> bool:
-        """That of the columns."""
+        """Whether spins of the columns are drawn."""
         return self.columns.is_drawn
 
     def are_thresholded(self, n_columns: int) -> np.ndarray:
-        """Which columns are read by a threshold: a boolean for each."""
+        """Mark columns that are read by a threshold, one boolean each."""
         return self.columns.are_thresholded(n_columns)
 
     def check(self, X: Any, name: str = "X") -> None:
@@ -60,27 +55,27 @@ class LatentEncoder(Encoder):
         self.columns.check(X, name)
 
     def warn_if_constant(self, X: Any) -> None:
-        """That of the columns."""
+        """Warn if different values are all encoded as the same state."""
         self.columns.warn_if_constant(X)
 
     def states(self, X: Any, stream: Any = None, draw: int = 0, n_rows: int = 0) -> Any:
-        """Rows as a backend array of states, with NaN for latent units."""
+        """Encode rows, with NaN for latent units."""
         return self._with_latent(self.columns.states(X, stream, draw, n_rows))
 
     def states_of_rows(self, X: Any, rows: Any) -> Any:
-        """Some rows, by number or slice."""
+        """Encode some rows, given by number or slice, with NaN for latent units."""
         return self._with_latent(self.columns.states_of_rows(X, rows))
 
     def unit_means(self, machine: Any, h: Any) -> Any:
-        """E[v | h] of all visible units."""
+        """Compute E[v | h] of all visible units."""
         return self.columns.unit_means(machine, h)
 
     def decode(self, v: Any) -> Any:
-        """The columns of X, in their units."""
+        """Convert states of the columns, or their means, to the units of the columns."""
         return self.columns.decode(v[:, : v.shape[1] - self.n_latent])
 
     def decode_means(self, means: Any) -> Any:
-        """Means of `unit_means` of the columns of X, in their units."""
+        """Convert means of `unit_means` to the units of the columns."""
         return self.columns.decode_means(means[:, : means.shape[1] - self.n_latent])
 
     def _with_latent(self, v: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What rows do not know: NaN in a user's X, and what is left to say something."""
+"""Find missing entries of X, and rows and columns in which no entry is known."""
 
 from __future__ import annotations
 
@@ -25,46 +25,46 @@ def has_missing(X: Any) -> bool:
     return bool(largest != largest)
 
 
-def weights_of_known(
+def exclude_empty_rows(
     X: Any, weights: np.ndarray | None, *, every_column: bool = False
 ) -> np.ndarray | None:
-    """Weights of rows, zero for rows that know nothing: they say nothing.
+    """Give rows in which no entry is known a weight of zero.
 
     Parameters
     ----------
     X : array of shape (n, V)
     weights : array of shape (n,) or None
-        None are equal ones, and stay so where each row knows something.
+        None stands for equal weights, and is returned if there are no empty rows.
     every_column : bool, default=False
-        Whether something has to be known of each column: ValueError if not.
+        Whether to raise ValueError for columns in which no entry is known.
 
     Examples
     --------
-    >>> weights_of_known(np.array([[0.0, np.nan], [np.nan, np.nan]]), None)
+    >>> exclude_empty_rows(np.array([[0.0, np.nan], [np.nan, np.nan]]), None)
     array([1., 0.])
     """
     if not has_missing(X):
         return weights
     known = to_host(X == X)  # NaN differs from itself
     which = "" if weights is None else " in a row with a sample_weight above 0"
-    says_something = known.any(axis=1)
-    if not says_something.all():
-        weights = says_something * (1.0 if weights is None else weights)
+    has_known = known.any(axis=1)
+    if not has_known.all():
+        weights = has_known * (1.0 if weights is None else weights)
     if weights is not None:
         known = known[weights > 0.0]
     if known.shape[0] == 0:
         raise ValueError(f"X must have an entry that is known{which}, got only NaN")
     if every_column:
-        refuse_unknown(known.any(axis=0))
+        check_no_empty_columns(known.any(axis=0))
     return weights
 
 
-def refuse_unknown(is_known: np.ndarray) -> None:
-    """Raise ValueError, with their numbers, if there are columns of which nothing is known."""
-    unknown = np.flatnonzero(~is_known)
-    if unknown.size:
+def check_no_empty_columns(has_known: np.ndarray) -> None:
+    """Raise ValueError, with their numbers, if there are columns in which no entry is known."""
+    empty = np.flatnonzero(~has_known)
+    if empty.size:
         raise ValueError(
             f"X must have an entry that is known in each column, got only NaN in column"
-            f"{'s' if unknown.size > 1 else ''} {', '.join(map(str, unknown[:10]))}"
-            f"{', ...' if unknown.size > 10 else ''}: leave such columns out"
+            f"{'s' if empty.size > 1 else ''} {', '.join(map(str, empty[:10]))}"
+            f"{', ...' if empty.size > 10 else ''}: leave such columns out"
         )

@@ -1,4 +1,4 @@
-"""Tables with columns of several kinds, each read and written by the encoder of its kind."""
+"""Encode columns of several kinds side by side, each by the encoder of its kind."""
 
 from __future__ import annotations
 
@@ -23,10 +23,15 @@ class Part(NamedTuple):
     columns: np.ndarray
     encoder: Encoder
 
+    @property
+    def n_units(self) -> int:
+        """Number of units of the columns."""
+        return int(self.encoder.count_units(len(self.columns)).sum())
+
 
 @dataclass(frozen=True)
 class MixedEncoder(Encoder):
-    """Columns of several kinds; units stand in the order of the kinds.
+    """Encode columns of several kinds; units stand in the order of the kinds.
 
     Parameters
     ----------
@@ -62,56 +67,56 @@ class MixedEncoder(Encoder):
         if sparse.issparse(X):
             raise ValueError(f"columns of several kinds need a dense {name}, got a sparse one")
         for part in self.parts:
-            with errors_among(part.kind, part.columns):
-                part.encoder.check(self._some(X, part), name)
+            with errors_name_columns(part.kind, part.columns):
+                part.encoder.check(self._select(X, part), name)
 
     def are_thresholded(self, n_columns: int) -> np.ndarray:
-        """Which columns are read by a threshold: a boolean for each."""
+        """Mark columns that are read by a threshold, one boolean each."""
         found = np.zeros(n_columns, dtype=bool)
         for part in self.parts:
             found[part.columns] = part.encoder.has_threshold
         return found
 
-    def measured(self, X: Any, weights: np.ndarray | None, backend: Any) -> MixedEncoder:
-        """The encoder with what weighted rows say of the columns of each kind."""
+    def measure(self, X: Any, weights: np.ndarray | None, backend: Any) -> MixedEncoder:
+        """Set the moments of the columns to those of weighted rows."""
         parts = []
         for part in self.parts:
-            with errors_among(part.kind, part.columns):
-                some = columns_of(X, part.columns, backend)
-                parts.append(part._replace(encoder=part.encoder.measured(some, weights, backend)))
+            with errors_name_columns(part.kind, part.columns):
+                own = select_columns(X, part.columns, backend)
+                parts.append(part._replace(encoder=part.encoder.measure(own, weights, backend)))
         return replace(self, parts=tuple(parts))
 
     def smallest_scales(self, X: Any, weights: np.ndarray | None, backend: Any) -> Any:
-        """The smallest scale of each real unit, one for the others; None without real ones."""
+        """Find the smallest scale of each unit, one if it is not real; None without real units."""
         if not self.has_density:
             return None
         found = [
-            part.encoder.smallest_scales(columns_of(X, part.columns, backend), weights, backend)
+            part.encoder.smallest_scales(select_columns(X, part.columns, backend), weights, backend)
             for part in self.parts
         ]
         widths = zip(found, self._widths, strict=True)
         return np.concatenate([np.ones(n) if scales is None else scales for scales, n in widths])
 
-    def reading(self, X: Any, backend: Any) -> MixedEncoder:
-        """The encoder for these rows."""
-        encoder = super().reading(X, backend)
+    def for_rows(self, X: Any, backend: Any) -> MixedEncoder:
+        """Adapt the encoder of each kind to these rows."""
+        encoder = super().for_rows(X, backend)
         parts = [
             part._replace(
-                encoder=part.encoder.reading(None if X is None else self._some(X, part), backend)
+                encoder=part.encoder.for_rows(None if X is None else self._select(X, part), backend)
             )
             for part in self.parts
         ]
         return replace(encoder, parts=tuple(parts))
 
     def states(self, X: Any, stream: Any = None, draw: int = 0, n_rows: int = 0) -> Any:
-        """Rows as a backend array of the states of all kinds, side by side."""
+        """Encode rows as the states of all kinds, side by side."""
         states = [
-            part.encoder.states(self._some(X, part), stream, draw, n_rows) for part in self.parts
+            part.encoder.states(self._select(X, part), stream, draw, n_rows) for part in self.parts
         ]
         return self.backend.xp.concat(states, axis=1)
 
     def decode(self, v: Any) -> Any:
-        """States, or their means, in the units of the columns and in their order, float64."""
+        """Convert states, or their means, to the units of the columns, in their order; float64."""
         xp = self.backend.xp
         pairs = zip(self.parts, self._slices, strict=True)
         decoded = [part.encoder.decode(v[:, where]) for part, where in pairs]
@@ -126,7 +131,7 @@ class MixedEncoder(Encoder):
 
     @property
     def has_density(self) -> bool:
-        """Whether any column has one."""
+        """Whether the likelihood of any column is a density."""
         return any(part.encoder.has_density for part in self.parts)
 
     @property
@@ -137,38 +142,36 @@ class MixedEncoder(Encoder):
 
     @property
     def log_volume(self) -> float:
-        """That of all columns."""
+        """Log of the volume, in the units of X, of a unit of volume of the states."""
         return sum(part.encoder.log_volume for part in self.parts)
 
     def log_volume_of(self, v: Any) -> Any:
-        """`log_volume` of the known columns of each row of states."""
+        """Compute `log_volume` of the known columns of each row of states."""
         pairs = zip(self.parts, self._slices, strict=True)
         return sum(part.encoder.log_volume_of(v[:, where]) for part, where in pairs)
 
     @cached_property
     def _widths(self) -> tuple[int, ...]:
-        return tuple(
-            int(part.encoder.units_of_columns(len(part.columns)).sum()) for part in self.parts
-        )
+        return tuple(part.n_units for part in self.parts)
 
     @property
     def _slices(self) -> list[slice]:
         return [slice(*ends) for ends in pairwise(accumulate(self._widths, initial=0))]
 
-    def _some(self, X: Any, part: Part) -> Any:
-        return columns_of(X, part.columns, self.backend)
+    def _select(self, X: Any, part: Part) -> Any:
+        return select_columns(X, part.columns, self.backend)
 
 
-def columns_of(X: Any, columns: np.ndarray, backend: Any) -> Any:
-    """Some columns of rows, where these are."""
+def select_columns(X: Any, columns: np.ndarray, backend: Any) -> Any:
+    """Select columns of rows, which stay on the host or the device."""
     if is_cupy_array(X):
         return backend.xp.take(X, backend.asarray(columns), axis=1)
     return X[:, columns]
 
 
 @contextmanager
-def errors_among(kind: str, columns: np.ndarray) -> Iterator[None]:
-    """Name the columns of a kind in errors that count them from zero."""
+def errors_name_columns(kind: str, columns: np.ndarray) -> Iterator[None]:
+    """Name the kind and its columns in errors that count columns within the kind."""
     try:
         yield
     except ValueError as error:

@@ -1,7 +1,7 @@
-"""Real columns: their means and scales, and rows to states of real units and back.
+"""Encode real columns as standardised states of real units, and decode them.
 
-A column x is v = (x - mean) / scale inside. The mean is that of the rows; the scale starts at their
-standard deviation, and training changes it (`sklearn_rapid.training.steps.visible_scale`).
+The state of a column x is v = (x - mean) / scale. The mean is that of the rows; the scale starts at
+their standard deviation, and is trained (`sklearn_rapid.training.steps.visible_scale`).
 """
 
 from __future__ import annotations
@@ -15,34 +15,34 @@ from scipy import sparse
 from sklearn_rapid.backends import Gaussians, Units, is_cupy_array, to_host
 from sklearn_rapid.checks.cached import cached_property
 from sklearn_rapid.tables.encoder import Encoder, chunks
-from sklearn_rapid.tables.missing import has_missing, refuse_unknown
+from sklearn_rapid.tables.missing import check_no_empty_columns, has_missing
 
-# A spread of less than so many roundings of a column's largest value is none.
+# A column is constant if its spread is less than this many roundings of its largest value.
 ROUNDINGS = 10.0
-# Beyond, float32 would overflow or lose digits.
+# Beyond these float32 would overflow or lose digits.
 SMALLEST_SCALE, LARGEST_SCALE = 1e-30, 1e30
-# A scale may shrink to this share of its column's standard deviation: centres that are further
-# apart than so many scales are too far for chains.
+# A scale may shrink to this share of its column's standard deviation: chains do not get from one
+# centre to another that is many scales away.
 SMALLEST_SHARE = 0.05
-# No further than this share of what the column's numbers are apart: one of them is as good as any
-# in a step of that width, whose standard deviation it is.
+# Nor below this share of the least difference of the column's numbers: the standard deviation of
+# the uniform distribution of that width.
 SHARE_OF_RESOLUTION = 12**-0.5
-# Nor where the variance is that of few rows, which batches do not have: a kurtosis of so much.
+# Nor where the variance comes from a few rows, which most batches lack: above this kurtosis.
 LARGEST_KURTOSIS = 100.0
-# Rows that tell how far a column's numbers are apart.
+# Rows in which the least difference of a column's numbers is found.
 ROWS_FOR_RESOLUTION = 2000
-# States whose squares float32 holds.
+# The squares of states up to this fit into float32.
 LARGEST_STATE = 1e15
 
 
 @dataclass(frozen=True)
 class RealEncoder(Encoder):
-    """Real columns, a real unit each.
+    """Encode real columns as real units.
 
     Parameters
     ----------
     mean, scale : array of shape (V,) or None
-        Of each column, float64 on the host; None before they are measured.
+        Moments of each column, float64 on the host; None before they are measured.
     **others
         See `Encoder`.
 
@@ -61,17 +61,17 @@ class RealEncoder(Encoder):
     has_density: ClassVar[bool] = True
     visible_units: ClassVar[Units] = Gaussians()
 
-    def measured(self, X: Any, weights: np.ndarray | None, backend: Any) -> RealEncoder:
-        """The encoder with the mean and standard deviation of each column."""
-        mean, scale = moments_of_columns(X, weights, backend)
+    def measure(self, X: Any, weights: np.ndarray | None, backend: Any) -> RealEncoder:
+        """Set the moments of the columns to those of weighted rows."""
+        mean, scale = compute_moments(X, weights, backend)
         return replace(self, mean=mean, scale=scale)
 
     def smallest_scales(self, X: Any, weights: np.ndarray | None, backend: Any) -> np.ndarray:
-        """The smallest scale that each column may reach in training on these rows."""
-        return smallest_scales(X, weights, self.mean, self.scale, backend)
+        """Find the smallest scale that each column may reach in training on these rows."""
+        return find_smallest_scales(X, weights, self.mean, self.scale, backend)
 
     def check(self, X: Any, name: str = "X") -> None:
-        """Raise ValueError for a sparse X, whose zeros mean nothing; for rows too far away."""
+        """Raise ValueError for a sparse X, and for values too far from the mean."""
         if sparse.issparse(X):
             raise ValueError(f"visible='gaussian' needs a dense {name}, got a sparse one")
         if self.mean is None:
@@ -88,7 +88,7 @@ class RealEncoder(Encoder):
                 )
 
     def states(self, X: Any, stream: Any = None, draw: int = 0, n_rows: int = 0) -> Any:
-        """Rows as a backend array of states, with rows of zeros added up to `n_rows`."""
+        """Encode rows as a backend array of states, with rows of zeros appended up to `n_rows`."""
         where = self.backend.xp if is_cupy_array(X) else np
         mean, scale = (where.asarray(a) for a in (self.mean, self.scale))
         states = where.zeros((max(n_rows, X.shape[0]), X.shape[1]), dtype=self.dtype)
@@ -96,23 +96,23 @@ class RealEncoder(Encoder):
         return self.backend.asarray(states)
 
     def decode(self, v: Any) -> Any:
-        """States or their means in the user's units, float64."""
+        """Convert states, or their means, to the user's units; float64."""
         xp = self.backend.xp
         mean, scale = (self.backend.asarray(a) for a in (self.mean, self.scale))
         return xp.astype(v, xp.float64) * scale + mean
 
     @property
     def unscaled(self) -> RealEncoder:
-        """The encoder at a scale of one: in training the scale is part of the state."""
+        """The encoder for training, in which scales are part of the state."""
         return replace(self, scale=np.ones_like(self.scale))
 
     @cached_property
     def log_volume(self) -> float:
-        """Log of the volume in the units of X of a unit of volume of the states."""
+        """Log of the volume, in the units of X, of a unit of volume of the states."""
         return float(np.sum(np.log(self.scale)))
 
     def log_volume_of(self, v: Any) -> Any:
-        """`log_volume` of the known columns of each row of states."""
+        """Compute `log_volume` of the known columns of each row of states."""
         xp = self.backend.xp
         if not self.missing:
             return self.log_volume
@@ -120,12 +120,10 @@ class RealEncoder(Encoder):
         return self.log_volume - is_missing @ self.backend.asarray(np.log(self.scale))
 
 
-def moments_of_columns(
+def compute_moments(
     X: Any, weights: np.ndarray | None, backend: Any
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of each column, float64; ValueError for a constant column.
-
-    Those of the entries that are known, where some are NaN.
+    """Compute the mean and standard deviation of each column's known entries, float64.
 
     Parameters
     ----------
@@ -134,9 +132,14 @@ def moments_of_columns(
     weights : array of shape (n,), optional
     backend : backend
 
+    Raises
+    ------
+    ValueError
+        For a constant column, and for standard deviations that float32 cannot hold.
+
     Examples
     --------
-    >>> moments_of_columns(np.array([[1.0, 0.0], [3.0, 4.0]]), None, None)
+    >>> compute_moments(np.array([[1.0, 0.0], [3.0, 4.0]]), None, None)
     (array([2., 2.]), array([1., 2.]))
     """
     on_device = is_cupy_array(X)
@@ -145,21 +148,22 @@ def moments_of_columns(
     if X.shape[0] == 1:
         raise ValueError("visible='gaussian' takes scales from how rows differ, got 1 sample")
     where = backend.xp if on_device else np
-    shares = np.full(X.shape[0], 1.0 / X.shape[0]) if weights is None else weights / weights.sum()
-    gaps, known = has_missing(X), 1.0
-    if gaps:
-        known = _weighted_sum(X, shares, lambda x: where.astype(x == x, x.dtype), where)
-        refuse_unknown(known > 0.0)
+    any_missing, known = has_missing(X), 1.0
+    if any_missing:
+        known = _weighted_mean(X, weights, lambda x: where.astype(x == x, x.dtype), where)
+        check_no_empty_columns(known > 0.0)
 
-    def known_of(values: Any) -> Any:
-        return where.where(values == values, values, where.zeros_like(values)) if gaps else values
+    def zero_missing(values: Any) -> Any:
+        if not any_missing:
+            return values
+        return where.where(values == values, values, where.zeros_like(values))
 
     with np.errstate(over="ignore", invalid="ignore"):
-        mean = _weighted_sum(X, shares, known_of, where) / known
+        mean = _weighted_mean(X, weights, zero_missing, where) / known
         at = where.asarray(mean)
-        variance = _weighted_sum(X, shares, lambda x: known_of((x - at) * (x - at)), where) / known
-        scale = np.sqrt(variance)
-    parts = (where.abs(known_of(X[rows])) for rows in chunks(X.shape[0]))
+        squares = _weighted_mean(X, weights, lambda x: zero_missing((x - at) * (x - at)), where)
+        scale = np.sqrt(squares / known)
+    parts = (where.abs(zero_missing(X[rows])) for rows in chunks(X.shape[0]))
     largest = np.max([to_host(where.max(part, axis=0)) for part in parts], axis=0)
     constant = np.flatnonzero(scale <= ROUNDINGS * np.finfo(np.float64).eps * largest)
     if constant.size:
@@ -178,47 +182,47 @@ def moments_of_columns(
     return mean, scale
 
 
-def smallest_scales(
+def find_smallest_scales(
     X: Any, weights: np.ndarray | None, mean: np.ndarray, scale: np.ndarray, backend: Any
 ) -> np.ndarray:
-    """How small the scale of each column may become in training, float64 of shape (V,).
+    """Find how small the scale of each column may become in training, float64 of shape (V,).
 
     Parameters
     ----------
     X : array of shape (n, V)
-        NumPy's, or CuPy's; NaN where an entry is not known.
+        NumPy's, or CuPy's; NaN where an entry is missing.
     weights : array of shape (n,), optional
     mean, scale : array of shape (V,)
-        Of the columns, see `moments_of_columns`.
+        Moments of the columns (`compute_moments`).
     backend : backend
 
     Examples
     --------
     >>> X = np.array([[0.0, -1.0], [0.0, -0.999], [0.0, 1.0], [3.0, 0.999]])
-    >>> smallest_scales(X, None, X.mean(axis=0), X.std(axis=0), None).round(3)
+    >>> find_smallest_scales(X, None, X.mean(axis=0), X.std(axis=0), None).round(3)
     array([0.866, 0.05 ])
     """
     where = backend.xp if is_cupy_array(X) else np
-    shares = np.full(X.shape[0], 1.0 / X.shape[0]) if weights is None else weights / weights.sum()
     at, unit = where.asarray(mean), where.asarray(scale)
-    known = _weighted_sum(X, shares, lambda x: where.astype(x == x, x.dtype), where)
-    fourth = _weighted_sum(X, shares, lambda x: where.nan_to_num((x - at) / unit) ** 4, where)
+    known = _weighted_mean(X, weights, lambda x: where.astype(x == x, x.dtype), where)
+    fourth = _weighted_mean(X, weights, lambda x: where.nan_to_num((x - at) / unit) ** 4, where)
     share = np.clip(fourth / known / LARGEST_KURTOSIS, SMALLEST_SHARE, 1.0)
     some = to_host(X[:: max(1, X.shape[0] // ROWS_FOR_RESOLUTION)])
-    steps = np.array([_resolution(column) for column in some.T])
+    steps = np.array([_least_difference(column) for column in some.T])
     return np.maximum(share * scale, np.minimum(SHARE_OF_RESOLUTION * steps, scale))
 
 
-def _resolution(column: np.ndarray) -> float:
-    """The least difference of two numbers; zero if there is one alone."""
+def _least_difference(column: np.ndarray) -> float:
+    """Find the least difference of two numbers; zero if there is one alone."""
     numbers = np.unique(column[column == column])
     return float(np.diff(numbers).min()) if numbers.size > 1 else 0.0
 
 
-def _weighted_sum(X: Any, weights: np.ndarray, function: Any, where: Any) -> np.ndarray:
-    """Σ_n w_n f(x_n), rows taken in float64, a chunk at a time."""
+def _weighted_mean(X: Any, weights: np.ndarray | None, function: Any, where: Any) -> np.ndarray:
+    """Average f(x_n) over rows in float64, a chunk at a time."""
+    shares = np.full(X.shape[0], 1.0 / X.shape[0]) if weights is None else weights / weights.sum()
     total = np.zeros(X.shape[1])
     for rows in chunks(X.shape[0]):
         x = function(where.astype(X[rows], where.float64))
-        total += to_host(where.sum(where.asarray(weights[rows])[:, None] * x, axis=0))
+        total += to_host(where.sum(where.asarray(shares[rows])[:, None] * x, axis=0))
     return total

@@ -1,7 +1,6 @@
-"""Binary columns: values to spins or mean spins, and back to the user's units.
+"""Encode binary columns as spins or mean spins, and decode them to the user's units.
 
-The data keep their own type (bool, uint8, sparse, ...) as a whole; only the rows in use are
-converted.
+X keeps its own type (bool, uint8, sparse, ...); only the rows in use are converted.
 """
 
 from __future__ import annotations
@@ -16,30 +15,30 @@ from scipy import sparse
 from sklearn_rapid.backends import SPINS, RandomStream, Units, is_cupy_array
 from sklearn_rapid.tables.binarize import (
     FALLBACK_THRESHOLD,
-    meaning_of,
+    infer_binarize,
+    warn_ambiguous,
     warn_if_constant,
-    warn_of_values,
 )
 from sklearn_rapid.tables.encoder import Encoder
 from sklearn_rapid.tables.features import UNIT_RANGES
 
-# On equal threads a sparse product costs about six times as much for each element not zero.
+# On as many threads a sparse product costs about six times as much for each nonzero element.
 LARGEST_SPARSE_SHARE = 0.1
 
 
 @dataclass(frozen=True)
 class SpinEncoder(Encoder):
-    """Binary columns, a spin each.
+    """Encode binary columns as spins.
 
     Parameters
     ----------
     units : {"binary", "spin"}
-        What X, and everything returned to the user, is measured in.
+        Whether values of X and of results are in {0, 1} or in {-1, +1}.
     binarize : float, "sample" or None
-        A threshold above which a value is on; "sample" to draw each spin from the mean that
-        its value stands for; None to take values as means.
+        A threshold above which a value is on; "sample" if values are means, from which spins are
+        drawn; None if values are means, and used as such.
     is_auto : bool, default=False
-        Whether rows of two values are taken for these where "sample" stands.
+        Whether rows with two values are thresholded although `binarize` is "sample".
     **others
         See `Encoder`.
 
@@ -55,40 +54,37 @@ class SpinEncoder(Encoder):
     binarize: Any
     is_auto: bool = False
 
+    per_table: ClassVar[tuple[str, ...]] = ("binarize",)
     visible_units: ClassVar[Units] = SPINS
 
     @classmethod
-    def learned(cls, X: Any, *, units: str, binarize: Any, dtype: str) -> SpinEncoder:
-        """The encoder for columns whose first rows these are."""
+    def learn(cls, X: Any, *, units: str, binarize: Any, dtype: str) -> SpinEncoder:
+        """Make the encoder of columns; `binarize` is inferred from their first rows if "auto"."""
         is_auto = binarize == "auto"
         if is_auto:
             binarize = "sample"
-            if meaning_of(X, units) is None:
+            if infer_binarize(X, units) is None:
                 binarize = FALLBACK_THRESHOLD
-                warn_of_values(X)
+                warn_ambiguous(X)
         return cls(units, binarize, is_auto, dtype=dtype)
 
     @classmethod
-    def fields_of(cls, attributes: Mapping, *, units: str, binarize: Any) -> dict[str, Any]:
-        """What values mean: as they are read now, or as they were in fit."""
+    def restore(cls, attributes: Mapping, *, units: str, binarize: Any, dtype: str) -> SpinEncoder:
+        """Make the encoder of fitted columns; `binarize` is that of fit if "auto"."""
         is_auto = binarize == "auto"
         binarize = attributes.get("binarize_", "sample") if is_auto else binarize
-        return {"units": units, "binarize": binarize, "is_auto": is_auto}
+        return cls(units, binarize, is_auto, dtype=dtype)
 
-    def attributes(self) -> dict[str, Any]:
-        """What values mean."""
-        return {"binarize_": self.binarize}
-
-    def reading(self, X: Any, backend: Any) -> SpinEncoder:
-        """The encoder for these rows, whose values may be two."""
-        encoder = super().reading(X, backend)
+    def for_rows(self, X: Any, backend: Any) -> SpinEncoder:
+        """Adapt the encoder to these rows, which may have two values only."""
+        encoder = super().for_rows(X, backend)
         if not (self.is_auto and self.is_drawn) or X is None:
             return encoder
-        meaning = meaning_of(X, self.units)
-        return encoder if meaning is None else replace(encoder, binarize=meaning)
+        inferred = infer_binarize(X, self.units)
+        return encoder if inferred is None else replace(encoder, binarize=inferred)
 
     def check(self, X: Any, name: str = "X") -> None:
-        """Raise ValueError for values that are no means in these units, naming the first one."""
+        """Raise ValueError, with the first one, for values that are no means in these units."""
         if sparse.issparse(X) and self.units == "spin":
             raise ValueError(
                 "sparse X leaves out zeros, which are no spins: units='spin' needs dense X. "
@@ -103,7 +99,7 @@ class SpinEncoder(Encoder):
         values = X.data if sparse.issparse(X) else X
         if values.size == 0:
             return
-        # fmin and fmax pass over NaN, and copy nothing.
+        # fmin and fmax ignore NaN, and copy nothing.
         if not (np.fmin.reduce(values, None) < low or np.fmax.reduce(values, None) > high):
             return
         bad = np.flatnonzero((values < low) | (values > high))[0]
@@ -126,17 +122,17 @@ class SpinEncoder(Encoder):
         )
 
     def warn_if_constant(self, X: Any) -> None:
-        """Warn if a threshold puts all values, which differ, on one side."""
+        """Warn if different values are all on one side of the threshold."""
         if self.has_threshold:
             warn_if_constant(X, self.binarize, self.backend)
 
     def states(
         self, X: Any, stream: RandomStream | None = None, draw: int = 0, n_rows: int = 0
     ) -> Any:
-        """Rows as a backend array of spins or mean spins, shape (n, V).
+        """Encode rows as a backend array of spins or mean spins, shape (n, V).
 
-        With a stream, binarize="sample" draws spins; without one their means are taken. Rows of -1
-        are added up to `n_rows`.
+        With a stream, binarize="sample" draws spins; without one it gives their means. Rows of -1
+        are appended up to `n_rows`.
         """
         X = X.toarray() if sparse.issparse(X) else X
         where = self.backend.xp if is_cupy_array(X) else np
@@ -147,7 +143,7 @@ class SpinEncoder(Encoder):
             is_on = where.zeros(shape, dtype=bool)
             where.greater(X, self.binarize, out=is_on[:n])
             spins = self.backend.spins_of(self.backend.asarray(is_on), self.dtype)
-            return self._with_missing(spins, X, where) if self.missing else spins
+            return self._mark_missing(spins, X, where) if self.missing else spins
         means = where.full(shape, -1.0, dtype=self.dtype)
         means[:n] = X
         if self.units == "binary":
@@ -157,24 +153,24 @@ class SpinEncoder(Encoder):
         if self.binarize is None or stream is None:
             return means
         spins = self.backend.spins_of_means(means, stream, draw)
-        return self._with_missing(spins, X, where) if self.missing else spins
+        return self._mark_missing(spins, X, where) if self.missing else spins
 
-    def _with_missing(self, spins: Any, X: Any, where: Any) -> Any:
+    def _mark_missing(self, spins: Any, X: Any, where: Any) -> Any:
         xp = self.backend.xp
         is_missing = where.zeros(tuple(spins.shape), dtype=bool)
         is_missing[: X.shape[0]] = X != X
         return xp.where(self.backend.asarray(is_missing), xp.full_like(spins, float("nan")), spins)
 
     def states_of_rows(self, X: Any, rows: Any) -> Any:
-        """Some rows, by number or slice, as a backend array of spins or mean spins."""
+        """Encode some rows, given by number or slice."""
         if not self.has_threshold or self.missing or sparse.issparse(X) or is_cupy_array(X):
             return self.states(X[rows])
         return self.backend.spins_of_rows(X, rows, self.binarize, self.dtype)
 
     def keeps_sparse(self, X: Any) -> bool:
-        """Whether rows of X are worth multiplying as the sparse matrix of what is on.
+        """Whether rows of X are better multiplied as the sparse matrix of values that are on.
 
-        Zeros are off, and a product with few enough others is cheaper than a dense one
+        Zeros are off, and with few enough other values the product is cheaper than a dense one
         (docs/design_notes/sparse.md).
         """
         if not (sparse.issparse(X) and self.has_threshold and self.binarize >= 0):
@@ -182,29 +178,29 @@ class SpinEncoder(Encoder):
         return self.backend.xp is np and X.nnz < LARGEST_SPARSE_SHARE * X.shape[0] * X.shape[1]
 
     def bits(self, X: Any, n_rows: int) -> Any:
-        """Sparse rows as a sparse matrix of ones where spins are +1, with empty rows added."""
+        """Encode sparse rows as a sparse matrix of ones where spins are +1, with rows appended."""
         is_on = (X > self.binarize).astype(self.dtype)
         is_on.resize((max(n_rows, X.shape[0]), X.shape[1]))
         return is_on
 
     def unit_means(self, machine: Any, h: Any) -> Any:
-        """E[v | h] in the user's units, in which small ones keep their digits."""
+        """Compute E[v | h] in the user's units, in which small means keep their digits."""
         return machine.visible_mean(h, to_unit=self.units == "binary")
 
     def decode_means(self, means: Any) -> Any:
-        """The means themselves."""
+        """Return means of `unit_means`, which are in the user's units already."""
         return means
 
     def decode(self, v: Any) -> Any:
-        """Spins, or their means, in the user's units."""
+        """Convert spins, or their means, to the user's units."""
         return 0.5 * (v + 1.0) if self.units == "binary" else v
 
     @property
     def is_drawn(self) -> bool:
-        """Whether spins are drawn from the means that values stand for."""
+        """Whether values are means that spins are drawn from."""
         return self.binarize == "sample"
 
     @property
     def has_threshold(self) -> bool:
-        """Whether values are on or off, and never means."""
+        """Whether a threshold turns values on or off."""
         return self.binarize is not None and not self.is_drawn

@@ -20,7 +20,7 @@ from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.callbacks import Checkpoint, resume
 from sklearn_rapid.datasets import make_bars
 from sklearn_rapid.diagnostics import singular_values
-from sklearn_rapid.estimators.model import fitted_model
+from sklearn_rapid.estimators.model import get_fitted_model
 from sklearn_rapid.machine.couplings import DenseCouplings, MaskedCouplings, PatternCouplings
 from sklearn_rapid.machine.layers import Layers
 from sklearn_rapid.machine.machine import Machine
@@ -478,7 +478,7 @@ def test_seeds_of_pid_are_states_of_all_layers():
     phase = PatternInducedCorrelations(n_gibbs_steps=0, hidden="pattern")
     model = RADBM((4, 3), n_patterns=3, negative_phase=phase, projection="sign", random_state=0)
     model.fit(X)
-    machine = fitted_model(model).machine
+    machine = get_fitted_model(model).machine
     states, _ = phase.states(machine, None, None, RandomStream(0))
     by_layer = Layers(model.layer_sizes_).by_layer(states.visible, states.hidden)
     for got, xi in zip(by_layer, model.patterns_, strict=True):

@@ -24,7 +24,7 @@ from tools.callbacks import Silent
 from sklearn_rapid import RARBM, RBM
 from sklearn_rapid.backends import get_backend, threads
 from sklearn_rapid.datasets import make_bars
-from sklearn_rapid.estimators.model import fitted_model
+from sklearn_rapid.estimators.model import get_fitted_model
 from sklearn_rapid.training import fused
 from sklearn_rapid.training.fit import run
 from sklearn_rapid.training.negative_phase import (
@@ -1145,7 +1145,7 @@ def test_chains_are_not_read_as_data():
     """A threshold for data in 0..16 says nothing of chains, which are spins already."""
     X = 16 * np.eye(4)
     model = RARBM(n_components=3, n_patterns=2, binarize=8, batch_size=4, random_state=0).fit(X)
-    machine = fitted_model(model, backend=get_backend("numpy")).machine
+    machine = get_fitted_model(model, backend=get_backend("numpy")).machine
     chains = model._training_state["chains"].model_states(machine.backend)
     drawn = model.sample(chains.shape[0], n_gibbs_steps=0)
     np.testing.assert_array_equal(drawn, 0.5 * (chains + 1.0))

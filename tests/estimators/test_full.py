@@ -9,7 +9,9 @@ import pickle
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy import sparse
 from scipy.special import logsumexp
 from sklearn.base import clone
 from tools.brute_force import all_spins, central_difference, p_value_of_states
@@ -18,7 +20,7 @@ from tools.equality import assert_same
 
 from sklearn_rapid import RABM
 from sklearn_rapid.callbacks import resume
-from sklearn_rapid.estimators.rabm import singular_value_at_first
+from sklearn_rapid.estimators.rabm import initial_singular_value
 from sklearn_rapid.training.negative_phase import PatternInducedCorrelations
 from sklearn_rapid.training.optimizers import SGD, LinearDecay
 
@@ -252,7 +254,7 @@ def test_spins_are_coupled_weakly_at_first(n, k):
     """No eigenvalue of J without its mean diagonal is above a quarter, and none is one."""
     model = RABM(n_patterns=k, random_state=0, max_iter=1, learning_rate=1e-12)
     model.fit(np.random.default_rng(0).integers(2, size=(100, n)))
-    s = singular_value_at_first(n, k)
+    s = initial_singular_value(n, k)
     np.testing.assert_allclose(np.linalg.svd(model.components_)[1], s, rtol=1e-5)
     J = model.components_.T @ model.components_
     assert s <= 1.0
@@ -431,3 +433,17 @@ def test_rows_as_means(n_hidden):
             warnings.simplefilter("error")
             model.fit(values)
         assert model.score_samples(values).shape == (40,)
+
+
+@pytest.mark.parametrize("n_hidden", [0, N_HIDDEN])
+def test_features_go_back_to_frames(n_hidden):
+    """As of the other machines: frames where `set_output` asks for them, and sparse features."""
+    frame = pd.DataFrame(X, columns=[f"spin {i}" for i in range(N)])
+    model = RABM(n_hidden, **SMALL).fit(frame)
+    H = model.transform(frame)
+    expected = model.inverse_transform(H)
+    table = model.set_output(transform="pandas").inverse_transform(H)
+    assert list(table.columns) == list(frame.columns)
+    np.testing.assert_array_equal(table.to_numpy(), expected)
+    of_sparse = model.inverse_transform(sparse.csr_array(H)).to_numpy()
+    np.testing.assert_array_equal(of_sparse, expected)

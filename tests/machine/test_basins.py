@@ -14,7 +14,7 @@ from tools.brute_force import Enumerated, all_spins, p_value, state_numbers
 from tools.machines import machine_of
 
 from sklearn_rapid.backends import RandomStream
-from sklearn_rapid.estimators.model import fitted_model
+from sklearn_rapid.estimators.model import get_fitted_model
 from sklearn_rapid.machine.basins import MOST_STEPS, N_CHAINS, Basin, measure_basin
 from sklearn_rapid.machine.known_states import weigh_states
 from sklearn_rapid.machine.tempered_partition import tempered_log_partition
@@ -213,7 +213,7 @@ def test_a_mode_that_rows_show_in_part_is_not_trusted_unless_it_is_found():
 def test_a_ladder_of_few_rows_goes_on_without_chains_from_known_states():
     """The basin is the known states themselves; columns start from others."""
     case = a_transition(0.5, 0.9)
-    machine = fitted_model(case.model).machine
+    machine = get_fitted_model(case.model).machine
     states = (2 * case.X - 1).astype(np.int8)
     with machine.backend.running():
         found, _, basin = tempered_log_partition(
@@ -234,7 +234,7 @@ def test_columns_that_stay_in_a_mode_do_not_count(onset):
     Within five stated errors each.
     """
     case = a_transition(0.5, onset)
-    machine = fitted_model(case.model).machine
+    machine = get_fitted_model(case.model).machine
     states = (2 * case.X - 1).astype(np.int8)
     log_p = -case.model.free_energy(case.X)
     heaviest = np.float32(states[np.argsort(-log_p)[:12]])

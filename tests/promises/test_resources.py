@@ -12,7 +12,7 @@ from scipy import sparse
 
 from sklearn_rapid import RARBM, RBM
 from sklearn_rapid.backends import get_backend
-from sklearn_rapid.estimators.model import fitted_model
+from sklearn_rapid.estimators.model import get_fitted_model
 from sklearn_rapid.tables.spins import LARGEST_SPARSE_SHARE, SpinEncoder
 
 ESTIMATORS = [RBM(8, max_iter=1, random_state=0), RARBM(8, 4, max_iter=1, random_state=0)]
@@ -171,7 +171,7 @@ def sparse_rows(density=0.05):
 def test_sparse_rows_mean_the_same(estimator, container, binarize, method):
     X = sparse_rows()
     model = estimator.set_params(binarize=binarize).fit(X)
-    assert fitted_model(model).encoder().keeps_sparse(X)
+    assert get_fitted_model(model).encoder().keeps_sparse(X)
     got = getattr(model, method)(container(X))
     # Fields are sums of 300 terms, free energies of hundreds.
     expected = getattr(model, method)(X.toarray())

@@ -24,7 +24,7 @@ from tools.summed import Summed, drawn
 from sklearn_rapid import RARBM, RBM, diagnostics, load, save
 from sklearn_rapid.backends import SPINS, Categories, Gaussians, Mixed, RandomStream, get_backend
 from sklearn_rapid.callbacks import resume
-from sklearn_rapid.estimators.model import fitted_model
+from sklearn_rapid.estimators.model import get_fitted_model
 from sklearn_rapid.machine.annealing import ais_log_partition
 from sklearn_rapid.machine.couplings import DenseCouplings
 from sklearn_rapid.machine.machine import Machine
@@ -373,7 +373,7 @@ def test_a_fit_is_compared_with_independent_columns(model):
     """Log-likelihoods of independent codes, at their frequencies but for a row in no field."""
     model.fit(X)
     backend = get_backend("numpy")
-    state = fitted_model(model, backend=backend).state
+    state = get_fitted_model(model, backend=backend).state
     weight = 2.0 * COST_IN_COMPARISON * 400 / sum(SIZES)
     in_no_field = np.repeat(1.0 / np.array(SIZES), SIZES)
     p = (one_hot(X).sum(axis=0) + weight * in_no_field) / (400 + weight)

@@ -26,7 +26,7 @@ from sklearn_rapid.datasets import make_bars
 from sklearn_rapid.estimators import sampling
 from sklearn_rapid.machine.couplings import DenseCouplings
 from sklearn_rapid.machine.machine import Machine
-from sklearn_rapid.tables.reals import RealEncoder, moments_of_columns
+from sklearn_rapid.tables.reals import RealEncoder, compute_moments
 from sklearn_rapid.tables.spins import SpinEncoder
 from sklearn_rapid.training.positive_phase import ClampedChains
 
@@ -117,7 +117,7 @@ def test_real_entries_that_are_not_known_stay_so(backend):
 def test_moments_of_what_is_known(weighted):
     X = with_gaps(IRIS)
     weights = np.random.default_rng(1).random(150) if weighted else None
-    mean, scale = moments_of_columns(X, weights, None)
+    mean, scale = compute_moments(X, weights, None)
     w = np.ones(150) if weights is None else weights
     for j in range(4):
         known = ~np.isnan(X[:, j])

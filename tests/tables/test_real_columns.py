@@ -23,10 +23,10 @@ from tools.summed import Summed
 from sklearn_rapid import RARBM, RBM, diagnostics, load, save
 from sklearn_rapid.backends import Gaussians, get_backend
 from sklearn_rapid.callbacks import resume
-from sklearn_rapid.estimators.model import fitted_model
+from sklearn_rapid.estimators.model import get_fitted_model
 from sklearn_rapid.machine.couplings import DenseCouplings
 from sklearn_rapid.machine.machine import Machine
-from sklearn_rapid.tables.reals import smallest_scales
+from sklearn_rapid.tables.reals import find_smallest_scales
 from sklearn_rapid.training.fit.independent import compared
 from sklearn_rapid.training.steps.visible_scale import next_scale
 
@@ -210,7 +210,7 @@ def test_digits_train():
 def test_smallest_scales_go_by_the_spread():
     """A twentieth of it, where numbers are as good as continuous."""
     rows = np.random.default_rng(4).normal(size=(1000, 3)) * [1e-6, 1.0, 1e9]
-    got = smallest_scales(rows, None, rows.mean(axis=0), rows.std(axis=0), None)
+    got = find_smallest_scales(rows, None, rows.mean(axis=0), rows.std(axis=0), None)
     np.testing.assert_allclose(got, 0.05 * rows.std(axis=0), rtol=1e-12)
 
 
@@ -218,7 +218,7 @@ def test_smallest_scales_go_by_the_resolution():
     """The standard deviation of equal probabilities over what the numbers are apart."""
     rows = np.round(np.random.default_rng(5).normal(size=(5000, 4)) / [0.5, 2.0, 0.1, 1e-6])
     rows[:, 3] = rows[:, 0] > 0  # two numbers: no less than their own spread
-    got = smallest_scales(rows, None, rows.mean(axis=0), rows.std(axis=0), None)
+    got = find_smallest_scales(rows, None, rows.mean(axis=0), rows.std(axis=0), None)
     step = stats.uniform(0.0, 1.0).std()
     expected = np.maximum(step, 0.05 * rows.std(axis=0))
     expected[3] = min(step, rows[:, 3].std())
@@ -230,7 +230,7 @@ def test_smallest_scales_go_by_the_kurtosis(n_spikes):
     """A variance that few rows make is not to be taken away from the other ones."""
     rows = np.random.default_rng(6).normal(size=(2000, 1))
     rows[:n_spikes] = 1e4
-    got = smallest_scales(rows, None, rows.mean(axis=0), rows.std(axis=0), None)
+    got = find_smallest_scales(rows, None, rows.mean(axis=0), rows.std(axis=0), None)
     share = np.clip(stats.kurtosis(rows, fisher=False) / 100.0, 0.05, 1.0)
     np.testing.assert_allclose(got, share * rows.std(axis=0), rtol=1e-9)
 
@@ -242,14 +242,14 @@ def test_smallest_scales_know_weights_and_gaps():
     weights = rng.integers(4, size=300)
     repeated = np.repeat(rows, weights, axis=0)
     moments = repeated.mean(axis=0), repeated.std(axis=0)
-    got = smallest_scales(rows, weights, *moments, None)
-    np.testing.assert_allclose(got, smallest_scales(repeated, None, *moments, None), rtol=1e-9)
+    got = find_smallest_scales(rows, weights, *moments, None)
+    np.testing.assert_allclose(got, find_smallest_scales(repeated, None, *moments, None), rtol=1e-9)
     gaps = np.where(rng.random(rows.shape) < 0.3, np.nan, rows)
     moments = np.nanmean(gaps, axis=0), np.nanstd(gaps, axis=0)
-    got = smallest_scales(gaps, None, *moments, None)
+    got = find_smallest_scales(gaps, None, *moments, None)
     for j, x in enumerate(gaps.T):
         x = x[np.isfinite(x), None]
-        of_one = smallest_scales(x, None, x.mean(axis=0), x.std(axis=0), None)
+        of_one = find_smallest_scales(x, None, x.mean(axis=0), x.std(axis=0), None)
         np.testing.assert_allclose(got[j], of_one[0], rtol=1e-9)
 
 
@@ -377,7 +377,7 @@ def test_negative_phases(model, phase):
 def test_a_fit_is_compared_with_one_diagonal_normal(model):
     """What it has, and what independent units would have, on these rows, in the units of X."""
     model.fit(X)
-    state = fitted_model(model, backend=get_backend("numpy")).state
+    state = get_fitted_model(model, backend=get_backend("numpy")).state
     rows = (X - model.mean_) / model.scale_
     found = compared(state, rows, None)
     expected = GaussianMixture(1, covariance_type="diag").fit(X).score(X)
