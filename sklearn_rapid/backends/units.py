@@ -117,6 +117,10 @@ class Units:
         """Return which of `n_units` units are real numbers, whose scale can be chosen."""
         return np.zeros(n_units, dtype=bool)
 
+    def largest_means(self, n_units: int) -> np.ndarray:
+        """Return bounds of the means of `n_units` units, in absolute value."""
+        return np.ones(n_units)
+
     def are_states(self, v: np.ndarray) -> bool:
         """Return whether rows are states of these units."""
         raise NotImplementedError
@@ -249,6 +253,10 @@ class Gaussians(Units):
     def real(self, n_units: int) -> np.ndarray:
         """Return True for each unit."""
         return np.ones(n_units, dtype=bool)
+
+    def largest_means(self, n_units: int) -> np.ndarray:
+        """Return infinity for each unit."""
+        return np.full(n_units, np.inf)
 
     def are_states(self, v: np.ndarray) -> bool:
         """Return whether all are finite."""
