@@ -55,6 +55,8 @@ class Units:
     are_spins: ClassVar[bool] = False
     # Whether Γ(-θ) = Γ(θ).
     are_even: ClassVar[bool] = True
+    # Whether Γ is quadratic: summed over, the units couple pairs of the other layer.
+    couple_pairs: ClassVar[bool] = False
 
     def log_partition(self, field: Any, backend: Any) -> Any:
         """Return Γ(θ), summed over units, one float64 for each row."""
@@ -213,6 +215,8 @@ class Gaussians(Units):
     >>> print(Gaussians().log_partition(np.array([[0.0, 2.0]]), get_backend("numpy")).round(3))
     [3.838]
     """
+
+    couple_pairs: ClassVar[bool] = True
 
     def log_partition(self, field: Any, backend: Any) -> Any:
         """Return Σ_j θ_j²/2 + ½ log 2π."""

@@ -170,13 +170,13 @@ def test_counts_beside_other_columns(counts):
     assert [kind for kind, _ in model.visible_] == ["count", "gaussian"]
     drawn = model.sample(200, random_state=0)
     assert (drawn[:, :4] == np.floor(drawn[:, :4])).all() and drawn[:, 4].std() > 0.5
-    with pytest.raises(ValueError, match="among the count columns 0, 1, 2, 3, .* whole numbers"):
+    with pytest.raises(ValueError, match=r"among the count columns 0, 1, 2, 3, .* whole numbers"):
         model.transform(X + 0.5)
 
 
 def test_counts_and_real_hidden_units_are_refused(counts):
     """Σ_v exp(½ |Wᵀv|²) / Π v! diverges."""
-    with pytest.raises(ValueError, match="sum over states .* may be infinite"):
+    with pytest.raises(ValueError, match=r"sum over states .* may be infinite"):
         RBM(**HOW, visible=[("count", slice(None))], hidden="gaussian").fit(counts)
 
 
