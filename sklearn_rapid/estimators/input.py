@@ -63,8 +63,8 @@ class InputMixin:
         largest = table.visible_units.largest_means(table.n_units)
         if self.hidden == "gaussian" and not np.isfinite(largest).all():
             raise ValueError(
-                "hidden='gaussian' needs visible units that are binary or categorical, got numbers "
-                "without a bound: the sum over states of real units on both sides may be infinite. Use "
+                "hidden='gaussian' needs visible units that are binary or categorical, got "
+                "numbers without a bound: the sum over states of real units on both sides may be infinite. Use "
                 "hidden='binary'."
             )
         if self.hidden != "binary":
