@@ -64,8 +64,7 @@ class InputMixin:
         if self.hidden == "gaussian" and not np.isfinite(largest).all():
             raise ValueError(
                 "hidden='gaussian' needs visible units that are binary or categorical, got "
-                "numbers without a bound: the sum over states of real units on both sides may be infinite. Use "
-                "hidden='binary'."
+                "numbers without a bound: the sum over states may be infinite. Use hidden='binary'."
             )
         if self.hidden != "binary":
             self.hidden_ = self.hidden
