@@ -121,8 +121,8 @@ def check_fitted(estimator: Any, table: Table) -> None:
 
 
 def _are_means(value: Any, units: Units, n_units: int, dtypes: Any) -> bool:
-    # Means of units that are not real are at most one, up to rounding.
-    largest = np.where(units.real(n_units), LARGEST_NUMBER, 1.0 + 1e-3)
+    # Means exceed their bound by rounding at most.
+    largest = np.minimum(LARGEST_NUMBER, (1.0 + 1e-3) * units.largest_means(n_units))
     return is_float_array(value, (n_units,), largest, dtypes)
 
 
