@@ -22,8 +22,6 @@ from sklearn_rapid.training.negative_phase import NegativeStates
 
 # Visible states and hidden means of a part, in bytes of float32.
 PART_BYTES = 32_000_000
-# Melchior, Fischer, Wiskott (2016) move the hidden offset by a hundredth a batch.
-HIDDEN_OFFSET_RATE = 0.01
 # The spread of energy changes needs no more states of each kind than this. All those of a usual
 # batch are among them: a rare state that makes the gradient has to be one.
 PROBED_STATES = 128

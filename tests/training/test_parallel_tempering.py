@@ -179,7 +179,7 @@ def test_rungs_follow_the_barrier(cls):
 def test_a_short_step_share_shortens_steps(at_once, monkeypatch):
     X = np.random.default_rng(0).integers(2, size=(100, 12))
     if not at_once:
-        monkeypatch.setattr(fused, "n_at_once", lambda trainer, state: 0)
+        monkeypatch.setattr(fused, "count_fused_updates", lambda trainer, state: 0)
     moved = []
     for share in (1.0, 0.1):
         monkeypatch.setattr(

@@ -16,8 +16,8 @@ from tools.zoo import coins, recurring, with_columns
 
 from sklearn_rapid import RARBM, RBM, load, save
 from sklearn_rapid.callbacks import Checkpoint, resume
-from sklearn_rapid.training import trainer
 from sklearn_rapid.training.negative_phase import _tempered
+from sklearn_rapid.training.steps import step_length
 
 RARE = coins(np.random.default_rng(0), 600, np.full(12, 0.01))
 # Not so rare that nothing would happen: a column that is often set, but with others only.
@@ -58,7 +58,7 @@ def check_used(model, table):
 def without(name, monkeypatch):
     """Training that knows nothing of unusual rows, or of known states."""
     if name == "rare":
-        monkeypatch.setattr(trainer, "shortened", lambda scale, *_: scale)
+        monkeypatch.setattr(step_length, "limit_scale", lambda scale, *_: scale)
     else:
         monkeypatch.setattr(_tempered, "acquainted", lambda chains, *_: chains)
 

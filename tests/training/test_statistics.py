@@ -12,6 +12,7 @@ from sklearn_rapid.training.negative_phase import ContrastiveDivergence, Negativ
 from sklearn_rapid.training.optimizers import SGD
 from sklearn_rapid.training.state import TrainingState
 from sklearn_rapid.training.statistics import Whole, row_sums
+from sklearn_rapid.training.steps.step_length import join_probes
 from sklearn_rapid.training.trainer import Trainer
 
 V, H = 6, 7
@@ -126,7 +127,7 @@ def test_probed_states(backend, monkeypatch, rows_in_part):
     sums = sums_of(machine, data, NegativeStates(backend.asarray(model)), offset)
     state = TrainingState(machine, RandomStream(0), visible_offset=backend.asarray(offset))
     state.hidden_offset = backend.asarray(lam)
-    result = Trainer(ContrastiveDivergence(), SGD())._probe(sums.probes, state)
+    result = join_probes(sums.probes, state, is_centered=True)
     v, t, weights = (backend.to_numpy(x) for x in (result.visible, result.hidden, result.weights))
     v_data, v_model = v[weights == 1 / 200] + offset, v[weights == 1 / 150] + offset
     assert len(v_data) <= 128 and len(v_model) <= 128 and len(v) == len(v_data) + len(v_model)
