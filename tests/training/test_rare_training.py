@@ -60,7 +60,7 @@ def without(name, monkeypatch):
     if name == "rare":
         monkeypatch.setattr(step_length, "limit_scale", lambda scale, *_: scale)
     else:
-        monkeypatch.setattr(_tempered, "acquainted", lambda chains, *_: chains)
+        monkeypatch.setattr(_tempered, "find_unvisited_states", lambda chains, *_: chains)
 
 
 @pytest.mark.slow
