@@ -14,10 +14,9 @@ from sklearn_rapid.checks.warnings import warn
 from sklearn_rapid.dask._cluster import LostWorkers, workers_left
 from sklearn_rapid.dask._crew import Crew
 from sklearn_rapid.dask._shard import Batch, Settings, can_be_shared
-from sklearn_rapid.training.fit.batches import order_epoch, shuffle_in_batches
+from sklearn_rapid.training.fit.batches import cut_batches, order_epoch, shuffle_in_batches
 from sklearn_rapid.training.fit.run import Run
 from sklearn_rapid.training.state import TrainingState
-from sklearn_rapid.training.trainer import batches
 
 # So long after the state has been fetched it is fetched again, in seconds; and it is not fetched
 # for more than this share of the time.
@@ -72,7 +71,7 @@ class DaskRun(Run):
     def batches(self) -> Iterator[tuple[np.ndarray, np.ndarray | None, bool]]:
         """Row numbers of the next epoch's batches, weights, and whether they are the last."""
         for _, window in self._windows():
-            for rows in batches(window.size, self.trainer.batch_size):
+            for rows in cut_batches(window.size, self.trainer.batch_size):
                 yield window[rows], self._weights_of(window[rows]), False
 
     def _updated(self, windows: list[Window], n_done: int, rate: float) -> Iterator[Mark]:
@@ -80,7 +79,7 @@ class DaskRun(Run):
         number, batch_size = 0, self.trainer.batch_size
         last, cost = time.perf_counter(), 0.0
         for (blocks, window), following in zip(windows, [*windows[1:], None], strict=True):
-            for rows in batches(window.size, batch_size):
+            for rows in cut_batches(window.size, batch_size):
                 number += 1
                 if number <= n_done:
                     continue

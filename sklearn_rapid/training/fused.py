@@ -50,6 +50,7 @@ from sklearn_rapid.training.steps.step_length import (
 LARGEST_CALL = 2e9
 
 NO_MATRIX, NO_VECTOR = np.empty((0, 0), dtype=np.float32), np.empty(0, dtype=np.float32)
+NO_PARAMETERS = Parameters(NO_MATRIX, NO_MATRIX, NO_MATRIX, NO_VECTOR, NO_VECTOR)
 PROJECTIONS = {None: NO_PROJECTION, "sign": SIGN, "clip": CLIP}
 
 
@@ -104,8 +105,8 @@ def make_fused_updates(
     key0, key1 = stream.key
     updates = FusedUpdates(
         data=data,
-        parameters=_parameters(machine.parameters),
-        velocity=_parameters(velocity),
+        parameters=NO_PARAMETERS._replace(**machine.parameters),
+        velocity=NO_PARAMETERS._replace(**velocity),
         source=_source(steps, machine.couplings, chains, n_updates),
         averages=_averages(state),
         draws=Draws(
@@ -175,16 +176,6 @@ def _n_products(couplings: Any, n_steps: int, n_data: int, n_model: int) -> floa
     if couplings.uses_patterns:
         a_row = couplings.n_patterns * (n_visible + n_hidden)
     return a_row * (2.0 * n_steps * n_model + 2.0 * (n_data + n_model))
-
-
-def _parameters(arrays: dict[str, Any]) -> Parameters:
-    return Parameters(
-        weights=arrays.get("weights", NO_MATRIX),
-        visible_patterns=arrays.get("visible_patterns", NO_MATRIX),
-        hidden_patterns=arrays.get("hidden_patterns", NO_MATRIX),
-        visible_bias=arrays.get("visible_bias", NO_VECTOR),
-        hidden_bias=arrays.get("hidden_bias", NO_VECTOR),
-    )
 
 
 def _source(steps: _Steps, couplings: Any, chains: Chains, n_updates: int) -> Source:

@@ -7,8 +7,7 @@ backend where settings and strategies allow it (`sklearn_rapid.training.fused`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,7 @@ from sklearn_rapid.training.centering import (
     move_visible_offset,
     visible_offset,
 )
-from sklearn_rapid.training.latent_means import allows_latent_means, count_latent_means
+from sklearn_rapid.training.latent_means import allows_latent_means, use_latent_means
 from sklearn_rapid.training.negative_phase import NegativePhase, NegativeStates
 from sklearn_rapid.training.positive_phase import (
     NONE_MISSING,
@@ -32,7 +31,7 @@ from sklearn_rapid.training.positive_phase import (
     fill_with_column_means,
 )
 from sklearn_rapid.training.state import TrainingState
-from sklearn_rapid.training.statistics import Sums, Whole, row_sums
+from sklearn_rapid.training.statistics import RowCounts, Sums, row_sums
 from sklearn_rapid.training.steps.penalties import Penalty
 from sklearn_rapid.training.steps.projections import Projection
 from sklearn_rapid.training.steps.step_length import n_varied_units, scale_step, variances
@@ -40,8 +39,6 @@ from sklearn_rapid.training.steps.visible_scale import next_scale
 
 # No model of data has a parameter of this size; one on its way to infinity does.
 LARGEST_PARAMETER = 1e4
-
-NO_PROJECTION, NO_PENALTY = Projection(), Penalty()
 
 
 class Diverged(ArithmeticError):
@@ -71,10 +68,10 @@ class Trainer:
     negative_phase: NegativePhase
     optimizer: Any
     batch_size: int = 100
-    projection: Projection = NO_PROJECTION
+    projection: Projection = field(default_factory=Projection)
     fit_intercept: bool = True
     center: bool = True
-    penalty: Penalty = NO_PENALTY
+    penalty: Penalty = field(default_factory=Penalty)
     positive_phase: PositivePhase = NONE_MISSING
     n_latent: int = 0
 
@@ -246,11 +243,11 @@ class Trainer:
             negative, state.chains = phase.with_known_states(
                 negative, sampler, data, state.chains, stream
             )
-        whole = Whole(data.shape[0], negative.visible.shape[0])
-        sums = self.sums_of(state, sampler, data, negative, whole, weights)
+        counts = RowCounts(data.shape[0], negative.visible.shape[0])
+        sums = self.sums_of(state, sampler, data, negative, counts, weights)
         if self.n_latent > 0 and allows_latent_means(sampler, negative):
             offset = self._visible_offset(state)
-            sums = count_latent_means(sums, sampler, negative, self.n_latent, offset, stream)
+            sums = use_latent_means(sums, sampler, negative, self.n_latent, offset, stream)
         return sums
 
     def sampler(self, state: TrainingState) -> Machine:
@@ -265,12 +262,12 @@ class Trainer:
         sampler: Machine,
         data: Any,
         negative: NegativeStates,
-        whole: Whole,
+        counts: RowCounts,
         weights: Any = None,
     ) -> Sums:
-        """Sum over some rows and states of the model, out of a whole that may be larger."""
+        """Sum over rows and states of the model, which may be some of all that are counted."""
         offset, probe = self._visible_offset(state), self.optimizer.scaled
-        return row_sums(state.machine, sampler, data, negative, offset, whole, weights, probe)
+        return row_sums(state.machine, sampler, data, negative, offset, counts, weights, probe)
 
     def step(
         self, state: TrainingState, sums: Sums, rate: float, end_of_epoch: bool = False
@@ -359,15 +356,3 @@ def _outline(tree: Any) -> Any:
     if isinstance(tree, tuple):
         return tuple(map(_outline, tree))
     return (tuple(tree.shape), str(tree.dtype)) if hasattr(tree, "shape") else None
-
-
-def batches(n_rows: int, batch_size: int) -> Iterator[slice]:
-    """Cut the rows of an epoch into batches.
-
-    Examples
-    --------
-    >>> list(batches(5, 2))
-    [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
-    """
-    for start in range(0, n_rows, batch_size):
-        yield slice(start, min(start + batch_size, n_rows))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,6 +72,18 @@ def shuffle_in_batches(rows: np.ndarray, batch_size: int, rng: np.random.Generat
         of_batches[:, :n_before].sort(axis=1)
         of_batches[:, n_before:].sort(axis=1)
     return rows
+
+
+def cut_batches(n_rows: int, batch_size: int) -> Iterator[slice]:
+    """Cut the rows of an epoch into batches.
+
+    Examples
+    --------
+    >>> list(cut_batches(5, 2))
+    [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
+    """
+    for start in range(0, n_rows, batch_size):
+        yield slice(start, min(start + batch_size, n_rows))
 
 
 def index_on_side_of(X: Any, rows: np.ndarray, backend: Any) -> Any:

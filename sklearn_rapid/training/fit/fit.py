@@ -69,7 +69,8 @@ def train(
             run.warn_if_no_couplings()
         if error is None and not is_cut_short:
             run = _ensure_no_worse_than_independent(run)
-        _set(estimator, run.attributes(is_cut_short=is_cut_short))
+        # At once: another thread may be using the estimator.
+        vars(estimator).update(run.attributes(is_cut_short=is_cut_short))
     context.call_on_fit_task_end(estimator=estimator, X=X, y=y)
     if error is not None:
         n_epochs = run.progress.n_epochs
@@ -96,12 +97,14 @@ def train_on_stream(plan: Plan, X: Any, weights: np.ndarray | None, start: FromS
         except Diverged as error:
             run.state = good
             _warn_diverged(error, "this call")
-        of_calls = {
-            "history_": run.progress.newest(max(MOST_ROWS_OF_CALLS, run.progress.n_former)),
+        n_rows = max(MOST_ROWS_OF_CALLS, run.progress.n_former)
+        attributes = {
+            **plan.published(run.state),
+            "history_": {name: c[-n_rows:] for name, c in run.progress.history.items()},
             "n_iter_": getattr(estimator, "n_iter_", 0) + run.progress.n_epochs,
             "_unfinished": None,
         }
-        _set(estimator, {**plan.published(run.state), **of_calls})
+        vars(estimator).update(attributes)
 
 
 def _run_epochs(run: Run, y: Any, context: Any) -> bool:
@@ -236,11 +239,6 @@ def _new_run(
     run = plan.run_class(plan, X, trainer, encoder, split, weights, shuffle, seed)
     start.begin(run, state)
     return run
-
-
-def _set(estimator: Any, attributes: dict[str, Any]) -> None:
-    # At once: another thread may be using the estimator.
-    estimator.__dict__.update(attributes)
 
 
 def _warn_diverged(error: Diverged, when: str) -> None:

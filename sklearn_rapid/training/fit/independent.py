@@ -17,12 +17,14 @@ from sklearn_rapid.machine.clamped import free_energy_bound, log_sums_over_missi
 from sklearn_rapid.machine.couplings import Couplings, DenseCouplings
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.machine.tempering import base_log_partition
+from sklearn_rapid.training.chains import NO_CHAINS
 from sklearn_rapid.training.fit.verdict import (
     mean_log_volume,
     quick_log_partition,
     weights_or_none,
 )
 from sklearn_rapid.training.state import TrainingState
+from sklearn_rapid.training.steps.step_length import add_row_in_no_field
 
 # The most rows compared.
 ROWS_COMPARED = 2000
@@ -108,10 +110,8 @@ def compare_with_independent(state: TrainingState, rows: Any, weights: Any) -> C
     return found
 
 
-def independent_columns(
-    state: TrainingState, mean: Any, couplings: Couplings, chains: Any
-) -> TrainingState:
-    """Make the state of training of independent columns.
+def independent_columns(state: TrainingState, mean: Any, couplings: Couplings) -> TrainingState:
+    """Make the state of training of independent columns, without chains.
 
     Parameters
     ----------
@@ -120,8 +120,6 @@ def independent_columns(
         Of the rows, float64.
     couplings : Couplings
         Those before training. A little of them is kept: the gradient at zero may vanish.
-    chains : function of a machine
-        Starts the chains.
     """
     machine, backend = state.machine, state.machine.backend
     mean = _inner_mean(mean, machine, state.n_rows, COST_OF_ADDED_ROW)
@@ -149,7 +147,7 @@ def independent_columns(
     return replace(
         state,
         machine=machine,
-        chains=chains(machine),
+        chains=NO_CHAINS,
         visible_scale=state.visible_spread,
         optimizer_state=None,
     )
@@ -191,11 +189,8 @@ def _slack(independent: float) -> float:
 
 def _inner_mean(mean: Any, machine: Machine, n_rows: int, cost: float) -> Any:
     """Add a row in no field to a mean over rows, with a small weight where rows are few."""
-    xp, n_units = machine.backend.xp, machine.n_visible
-    no_field = xp.zeros((1, n_units), dtype=xp.float64)
-    added = machine.visible_units.mean(no_field, machine.backend)[0, :]
-    weight = min(1.0, 2.0 * cost * n_rows / n_units) if n_rows else 1.0
-    return (n_rows * mean + weight * added) / (n_rows + weight)
+    weight = min(1.0, 2.0 * cost * n_rows / machine.n_visible) if n_rows else 1.0
+    return add_row_in_no_field(mean, n_rows, machine.visible_units, machine.backend, weight)
 
 
 def _log_likelihood_of_independent_units(state: TrainingState, rows: Any, weights: Any) -> float:

@@ -48,10 +48,6 @@ class Progress:
     n_epochs_without_gain: int = 0
     n_epochs: int = 0
 
-    def has_stalled(self, patience: int) -> bool:
-        """Whether the score has not risen for `patience` epochs."""
-        return self.n_epochs_without_gain >= patience
-
     def record(self, **values: float) -> None:
         """Append one epoch to the history; lists stay equally long."""
         n_before = len(self.history.get("epoch", []))
@@ -65,10 +61,6 @@ class Progress:
         """Copy the history of the epochs that are done."""
         n = self.n_former + self.n_epochs
         return {name: column[:n] for name, column in self.history.items()}
-
-    def newest(self, n_rows: int) -> dict[str, list]:
-        """Copy at most `n_rows` rows of the history, the last ones."""
-        return {name: column[-n_rows:] for name, column in self.history.items()}
 
     @property
     def n_recorded(self) -> int:

@@ -14,7 +14,12 @@ from sklearn_rapid.checks.cached import cached_property
 from sklearn_rapid.checks.warnings import warn
 from sklearn_rapid.machine.known_states import KEPT_STATES, has_discrete_states, weigh_states
 from sklearn_rapid.tables.encoder import Encoder
-from sklearn_rapid.training.fit.batches import Split, index_on_side_of, order_epoch
+from sklearn_rapid.training.fit.batches import (
+    Split,
+    cut_batches,
+    index_on_side_of,
+    order_epoch,
+)
 from sklearn_rapid.training.fit.independent import (
     ROWS_COMPARED,
     Comparison,
@@ -26,7 +31,7 @@ from sklearn_rapid.training.fit.plan import Plan
 from sklearn_rapid.training.fit.progress import Progress, describe_unfinished, digest, new_fit_id
 from sklearn_rapid.training.fit.verdict import VALIDATED_ROWS, Verdict, validate
 from sklearn_rapid.training.state import TrainingState
-from sklearn_rapid.training.trainer import Diverged, Trainer, batches
+from sklearn_rapid.training.trainer import Diverged, Trainer
 
 # Rows that are read together, after training.
 ROWS_AT_ONCE = 256
@@ -72,8 +77,8 @@ class Run:
     def has_ended(self) -> bool:
         """Whether all epochs are done, or early stopping ends the fit."""
         progress, estimator = self.progress, self.plan.estimator
-        is_done = progress.n_epochs >= estimator.max_iter
-        return is_done or progress.has_stalled(estimator.n_iter_no_change)
+        is_stalled = progress.n_epochs_without_gain >= estimator.n_iter_no_change
+        return is_stalled or progress.n_epochs >= estimator.max_iter
 
     def set_rollback_point(self) -> None:
         """Copy state and progress at the end of an epoch."""
@@ -113,7 +118,7 @@ class Run:
         order = order_epoch(self.X, self.split, self.weights, self.shuffle, batch_size, rng)
         n_rows = self.X.shape[0] if order is None else order.size
         index = None if order is None else index_on_side_of(self.X, order, self.encoder.backend)
-        for rows in batches(n_rows, self._n_rows_at_once):
+        for rows in cut_batches(n_rows, self._n_rows_at_once):
             weights = None
             if self.weights is not None:
                 weights = self.weights[order[rows]]
@@ -150,7 +155,7 @@ class Run:
         draws = itertools.count(stream.position, 1 + (trainer.n_draws or 0))
         data = [
             self.encoder.states(X[batch], stream, draw)
-            for batch, draw in zip(batches(X.shape[0], trainer.batch_size), draws, strict=False)
+            for batch, draw in zip(cut_batches(X.shape[0], trainer.batch_size), draws, strict=False)
         ]
         data = data[0] if len(data) == 1 else self.encoder.backend.xp.concat(data)
         trainer.updates(self.state, data, rate, end_of_epoch, weights, n_data_draws=1)
@@ -212,13 +217,10 @@ class Run:
 
     def replace_by_independent_columns(self) -> None:
         """Replace the model by one of independent columns."""
-        trainer, stream = self.trainer, self.state.stream
-        self.state = independent_columns(
-            self.state,
-            self._mean_of_rows(),
-            self.first_state.machine.couplings,
-            lambda machine: trainer.negative_phase.start(machine, trainer.batch_size, stream),
-        )
+        first_couplings = self.first_state.machine.couplings
+        state = self.state = independent_columns(self.state, self._mean_of_rows(), first_couplings)
+        phase, batch_size = self.trainer.negative_phase, self.trainer.batch_size
+        state.chains = phase.start(state.machine, batch_size, state.stream)
 
     def warn_if_no_couplings(self) -> None:
         """Warn if penalties have left no couplings."""
@@ -278,7 +280,7 @@ class Run:
     def _searched_rows(self) -> Iterator[tuple[Any, np.ndarray | None]]:
         """Read up to `n_rows_searched` rows, a few at a time: states and weights."""
         rows = self._spaced_rows(self.n_rows_searched)
-        for part in batches(rows.size, ROWS_AT_ONCE):
+        for part in cut_batches(rows.size, ROWS_AT_ONCE):
             yield self._states_of(rows[part])
 
     def _complete_states(self, v: Any) -> np.ndarray:

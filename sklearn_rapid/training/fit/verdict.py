@@ -80,12 +80,12 @@ def mean_log_volume(state: TrainingState, v: Any, weights: Any) -> float:
 
     Missing entries have none.
     """
+    if state.visible_scale is None:
+        return 0.0
     backend = state.machine.backend
-    if state.visible_scale is None or missing_columns(v, backend).size == 0:
-        return state.log_volume
     missing = backend.to_numpy(v != v)
     log_scale = np.log(backend.to_numpy(state.visible_scale))
-    return state.log_volume - float(np.average(missing @ log_scale, weights=weights))
+    return float(np.sum(log_scale)) - float(np.average(missing @ log_scale, weights=weights))
 
 
 def weights_or_none(weights: Any) -> Any:

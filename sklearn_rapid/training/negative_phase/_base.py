@@ -47,11 +47,8 @@ class NegativePhase(_ValidatedParameters):
     """The interface of negative phases to the training loop; subclass it to add one."""
 
     needs_patterns: ClassVar[bool] = False
-
-    @property
-    def is_persistent(self) -> bool:
-        """Whether its chains follow the model from update to update."""
-        return False
+    # Whether its chains follow the model from update to update; a property may say so too.
+    is_persistent = False
 
     def check(self, machine: Machine) -> None:
         """Raise ValueError if the phase cannot serve such a model."""

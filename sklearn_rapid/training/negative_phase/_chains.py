@@ -56,6 +56,7 @@ class PersistentContrastiveDivergence(NegativePhase):
     PersistentContrastiveDivergence(n_gibbs_steps=5)
     """
 
+    is_persistent = True
     _parameter_constraints: ClassVar[dict] = {
         "n_gibbs_steps": [Count()],
         "n_chains": [Count(), None],
@@ -64,11 +65,6 @@ class PersistentContrastiveDivergence(NegativePhase):
     def __init__(self, n_gibbs_steps: int = 1, n_chains: int | None = None) -> None:
         self.n_gibbs_steps = n_gibbs_steps
         self.n_chains = n_chains
-
-    @property
-    def is_persistent(self) -> bool:
-        """True."""
-        return True
 
     def n_rows(self, couplings: Couplings, batch_size: int, chains: Chains = NO_CHAINS) -> int:
         """Count one row each way, each step, for each chain."""

@@ -83,6 +83,7 @@ class ParallelTempering(NegativePhase):
     ParallelTempering(n_chains=200)
     """
 
+    is_persistent = True
     _parameter_constraints: ClassVar[dict] = {
         "n_chains": [Count(), None],
         "n_sweeps": [Count()],
@@ -101,11 +102,6 @@ class ParallelTempering(NegativePhase):
         self.n_sweeps = n_sweeps
         self.n_columns = n_columns
         self.n_rungs = n_rungs
-
-    @property
-    def is_persistent(self) -> bool:
-        """True."""
-        return True
 
     def n_rows(self, couplings: Couplings, batch_size: int, chains: Chains = NO_CHAINS) -> int:
         """Count one row each way, each sweep, for each chain at any β."""

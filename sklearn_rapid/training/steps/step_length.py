@@ -112,9 +112,16 @@ def variances(units: Units, mean: Any, n_rows: int, backend: Any) -> Any:
         The number of rows seen.
     backend : backend
     """
+    return units.variances(add_row_in_no_field(mean, n_rows, units, backend), backend)
+
+
+def add_row_in_no_field(
+    mean: Any, n_rows: int, units: Units, backend: Any, weight: float = 1.0
+) -> Any:
+    """Add the mean of units in no field to a mean over rows, as one row of this weight."""
     no_field = backend.xp.zeros((1, mean.shape[0]), dtype=backend.xp.float64)
-    mean = (n_rows * mean + units.mean(no_field, backend)[0, :]) / (n_rows + 1)
-    return units.variances(mean, backend)
+    added = units.mean(no_field, backend)[0, :]
+    return (n_rows * mean + weight * added) / (n_rows + weight)
 
 
 def n_varied_units(of_units: Any, backend: Any) -> Any:
