@@ -78,7 +78,7 @@ def test_batches_larger_than_the_data_are_all_of_them(negative_phase):
     how = {"n_components": 5, "negative_phase": negative_phase, "max_iter": 3, "random_state": 0}
     for rows, size in [(X, 130), (X[:30], 100)]:
         expected = RBM(**how, batch_size=size).fit(rows)
-        with pytest.warns(UserWarning, match=f"{len(rows)} rows to train on: {size} is taken"):
+        with pytest.warns(UserWarning, match=f"{len(rows)} rows to train on: it becomes {size},"):
             got = RBM(**how, batch_size=1000).fit(rows)
         np.testing.assert_array_equal(got.components_, expected.components_)
 

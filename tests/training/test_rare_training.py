@@ -39,7 +39,7 @@ def table(request):
 
 
 def left_by(model):
-    """All that a fit leaves, without how long it took and what a later one knows the rows by."""
+    """List all that a fit leaves, but its duration and the digest of its rows."""
     left = vars(model).items()
     left = {k: v for k, v in sorted(left) if k.endswith("_") or k == "_training_state"}
     left["history_"] = {k: v for k, v in left["history_"].items() if k != "seconds"}
@@ -47,7 +47,7 @@ def left_by(model):
 
 
 def check_used(model, table):
-    """That the table is one that what is tested matters to."""
+    """Check that the feature under test has an effect on the table."""
     state = model._training_state
     if table == "rare":
         assert len(state["unusual_rows"]) > 10
@@ -56,7 +56,7 @@ def check_used(model, table):
 
 
 def without(name, monkeypatch):
-    """Training that knows nothing of unusual rows, or of known states."""
+    """Train without unusual rows, or without known states."""
     if name == "rare":
         monkeypatch.setattr(step_length, "limit_scale", lambda scale, *_: scale)
     else:

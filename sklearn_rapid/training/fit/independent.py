@@ -18,11 +18,7 @@ from sklearn_rapid.machine.couplings import Couplings, DenseCouplings
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.machine.tempering import base_log_partition
 from sklearn_rapid.training.chains import NO_CHAINS
-from sklearn_rapid.training.fit.verdict import (
-    mean_log_volume,
-    quick_log_partition,
-    weights_or_none,
-)
+from sklearn_rapid.training.fit.verdict import mean_log_volume, quick_log_partition
 from sklearn_rapid.training.state import TrainingState
 from sklearn_rapid.training.steps.step_length import add_row_in_no_field
 
@@ -91,7 +87,7 @@ def compare_with_independent(state: TrainingState, rows: Any, weights: Any) -> C
         Of the data, as states of the machine.
     weights : array of shape (n,) or None
     """
-    machine, weights = state.machine, weights_or_none(weights)
+    machine = state.machine
     log_volume = mean_log_volume(state, rows, weights)
     independent = _log_likelihood_of_independent_units(state, rows, weights)
     tol = min(LARGEST_TOL, SHARE_OF_SLACK * _slack(independent))
@@ -160,11 +156,11 @@ def describe_culprit(state: TrainingState, rows: Any, found: Comparison, name_of
     if machine.visible_units.are_states(v) and not machine.visible_units.real(v.shape[1]).any():
         log_p = to_numpy(-machine.free_energy(rows)) - found.log_z
         i = int(np.argmax(log_p))
-        share = float(np.all(v == v[i], axis=1).mean())
-        if np.exp(min(log_p[i], 0.0)) - share > LARGEST_EXCESS:
+        p, share = np.exp(min(log_p[i], 0.0)), float(np.all(v == v[i], axis=1).mean())
+        if p - share > LARGEST_EXCESS:
             return (
-                f" Row {i} of those looked at has {np.exp(min(log_p[i], 0.0)):.2f} of its "
-                f"probability, and {share:.2g} of the rows are like it."
+                f" Row {i} of those looked at has {p:.2f} of its probability, and {share:.2g} of "
+                "the rows are like it."
             )
     states = state.chains.model_states(machine.backend)
     if states is None:

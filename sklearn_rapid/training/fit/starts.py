@@ -20,7 +20,7 @@ from sklearn_rapid.training.trainer import Diverged
 
 
 class FromScratch:
-    """From new parameters."""
+    """A start from new parameters."""
 
     is_fresh = True
 
@@ -43,7 +43,7 @@ class FromScratch:
 
 
 class FromModel(FromScratch):
-    """From a fitted model; its history is continued."""
+    """A start from a fitted model, whose history is continued."""
 
     is_fresh = False
 
@@ -68,7 +68,7 @@ class FromModel(FromScratch):
 
 
 class FromUnfinished(FromModel):
-    """Where a fit was cut short; it will end as if it had not been."""
+    """A start where a fit was cut short; it will end as if it had not been."""
 
     def epochs_left(self, plan: Plan, X: Any, weights: Any) -> int:
         """Return the number of epochs left; ValueError for other rows than those of the fit."""

@@ -55,24 +55,29 @@ def validate(state: TrainingState, rows: Sequence, weights: Sequence) -> Verdict
     weights : two arrays of shape (n,), or None twice
     """
     machine, to_numpy = state.machine, state.machine.backend.to_numpy
+    # Those of the first rows may all be zero.
+    weights = [w if w is not None and w.any() else None for w in weights]
     energies = [
-        float(np.average(to_numpy(free_energy_bound(machine, v)), weights=weights_or_none(w)))
+        float(np.average(to_numpy(free_energy_bound(machine, v)), weights=w))
         for v, w in zip(rows, weights, strict=True)
     ]
     gap = energies[0] - energies[1]
-    has_ladder = state.chains.is_tempered
     is_whole = all(missing_columns(v, machine.backend).size == 0 for v in rows)
-    if has_ladder or not (machine.has_pseudo_likelihood and is_whole):
-        of_state = _log_partition_of_ladder if has_ladder else quick_log_partition
-        log_z, error = of_state(state, rows)
-        # Densities are per unit of X.
-        score = -energies[0] - log_z - mean_log_volume(state, rows[0], weights_or_none(weights[0]))
-        name = "log_likelihood" if is_whole else "lower_bound"
-        figures = {name: score, f"{name}_error": error, "free_energy_gap": gap}
-        return Verdict(score, error, figures)
-    log_p = to_numpy(machine.log_pseudo_likelihood(rows[0]))
-    score = float(np.average(log_p, weights=weights_or_none(weights[0])))
-    return Verdict(score, 0.0, {"pseudo_likelihood": score, "free_energy_gap": gap})
+    if is_whole and machine.has_pseudo_likelihood and not state.chains.is_tempered:
+        log_p = to_numpy(machine.log_pseudo_likelihood(rows[0]))
+        score = float(np.average(log_p, weights=weights[0]))
+        return Verdict(score, 0.0, {"pseudo_likelihood": score, "free_energy_gap": gap})
+    if state.chains.is_tempered:
+        # The ladder of training is not changed.
+        ladder, states = state.chains.ladder, _gather_states(state, rows)
+        log_z, error = followed_log_partition(ladder, machine, _stream_apart(state), states)
+    else:
+        log_z, error = quick_log_partition(state, rows)
+    # Densities are per unit of X.
+    score = -energies[0] - log_z - mean_log_volume(state, rows[0], weights[0])
+    name = "log_likelihood" if is_whole else "lower_bound"
+    figures = {name: score, f"{name}_error": error, "free_energy_gap": gap}
+    return Verdict(score, error, figures)
 
 
 def mean_log_volume(state: TrainingState, v: Any, weights: Any) -> float:
@@ -86,11 +91,6 @@ def mean_log_volume(state: TrainingState, v: Any, weights: Any) -> float:
     missing = backend.to_numpy(v != v)
     log_scale = np.log(backend.to_numpy(state.visible_scale))
     return float(np.sum(log_scale)) - float(np.average(missing @ log_scale, weights=weights))
-
-
-def weights_or_none(weights: Any) -> Any:
-    """Return None for weights that are all zero, as those of rows set aside may be."""
-    return weights if weights is not None and weights.any() else None
 
 
 def quick_log_partition(
@@ -124,12 +124,6 @@ def quick_log_partition(
         states=_gather_states(state, rows),
     )
     return estimate.value, estimate.error
-
-
-def _log_partition_of_ladder(state: TrainingState, rows: Sequence) -> tuple[float, float]:
-    """Estimate log Z and its error by the ladder of training, which is not changed, and rows."""
-    ladder, states = state.chains.ladder, _gather_states(state, rows)
-    return followed_log_partition(ladder, state.machine, _stream_apart(state), states)
 
 
 def _stream_apart(state: TrainingState) -> RandomStream:

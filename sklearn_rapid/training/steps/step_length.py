@@ -197,7 +197,7 @@ def _share_of_full_step(sums: Sums, backend: Any) -> Any:
 
 
 def _mean_and_variance(changes: Any, weights: Any, xp: Any) -> tuple[Any, Any]:
-    """Average energy changes over data and model states alike: a single chain will do."""
+    """Return moments of energy changes over data and model states together: one chain will do."""
     p = xp.astype(weights, xp.float64)
     p = p / xp.sum(p)
     mean = xp.sum(p * changes)
