@@ -88,7 +88,7 @@ def test_chains_of_partial_fit_do_not_depend_on_its_first_rows():
     X = np.random.default_rng(0).random((50, 12)) > 0.5
     for n in (1, 50):
         model = RBM(5, batch_size=3000, negative_phase="pcd", random_state=0).partial_fit(X[:n])
-        assert model._training_state["chains"].shape == (3000, 12)
+        assert model._training_state["chains"].states.shape == (3000, 12)
 
 
 class Keeping:
