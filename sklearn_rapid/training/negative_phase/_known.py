@@ -32,7 +32,7 @@ from sklearn_rapid.training.negative_phase._base import NegativeStates
 # numbers are apart from those of training, which they do not change.
 SWEEPS_TO_SCREEN, SWEEPS_TO_WEIGH = 2, 16
 FIRST_DRAW, DRAWS_OF_A_WINDOW = 1 << 60, 1 << 12
-# States of a smaller share of Z, by the first sweeps, are not weighed.
+# States of a smaller share of Z, in nats by the first sweeps, are not weighed.
 LOG_SHARE_TO_WEIGH = -12.0
 # The most rows weighed, and neighbours of theirs.
 MOST_ROWS = 128
