@@ -27,6 +27,10 @@ class Chains:
         Whether there is a `ladder`.
     step_share : float in (0, 1]
         The share of a full step to take, so that the chains keep up with the model.
+    n_rows, n_model_states : int
+        The number of states at any temperature, and at β = 1.
+    betas : array of shape (n_rungs,) or None
+        Inverse temperatures adapted to the model, from 0 to 1.
 
     Examples
     --------
@@ -35,23 +39,10 @@ class Chains:
     """
 
     is_tempered: ClassVar[bool] = False
-    # Without an annotation: a field of the same name keeps its place in a subclass.
+    # Without annotations: fields of the same names keep their places in a subclass.
     step_share = 1.0
-
-    @property
-    def n_rows(self) -> int:
-        """Number of states at any temperature."""
-        return 0
-
-    @property
-    def n_model_states(self) -> int:
-        """Number of states at β = 1."""
-        return 0
-
-    @property
-    def betas(self) -> np.ndarray | None:
-        """Inverse temperatures adapted to the model, from 0 to 1; None if there are none."""
-        return None
+    n_rows = n_model_states = 0
+    betas = None
 
     def model_states(self, backend: Any) -> Any:
         """Return the states at β = 1, of shape (n_model_states, V), or None."""

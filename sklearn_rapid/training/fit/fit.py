@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from sklearn_rapid.checks.arguments import draw_seed
 from sklearn_rapid.checks.warnings import warn
 from sklearn_rapid.training.fit.batches import (
     CHAINS_FOR_UNKNOWN_ROWS,
@@ -226,7 +227,7 @@ def _new_run(
     encoder = plan.table.encoder(plan.backend, plan.shown_values).unscaled
     encoder.warn_if_constant(plan.shown_values)
     state = start.state(plan)
-    seed = start.seed(plan, state)
+    seed = draw_seed(estimator.random_state) if state is None else state.stream.seed
     split = Split() if is_stream else split_rows(estimator, X, seed)
     counts = np.ones(X.shape[0]) if weights is None else weights
     n_rows = int(np.count_nonzero(counts if split.train is None else counts[split.train]))

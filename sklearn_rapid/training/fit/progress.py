@@ -19,6 +19,9 @@ from sklearn_rapid.tables.encoder import chunks
 from sklearn_rapid.training.fit.plan import Plan
 from sklearn_rapid.training.state import TrainingState
 
+# Numbers of a `Progress` that are kept as they are.
+COUNTS = ("best_score", "n_epochs_without_gain", "n_epochs")
+
 
 class CutShort(RuntimeError):
     """A fit was ended from outside; the model of its last whole epoch is kept."""
@@ -89,9 +92,7 @@ def describe_unfinished(
         "data": data,
         "state": plan.published(state),
         "best_state": None if best is None else plan.published(best),
-        "best_score": progress.best_score,
-        "n_epochs_without_gain": progress.n_epochs_without_gain,
-        "n_epochs": progress.n_epochs,
+        **{name: getattr(progress, name) for name in COUNTS},
     }
 
 
@@ -103,9 +104,7 @@ def restore_progress(plan: Plan) -> Progress:
         history,
         n_former=len(history.get("epoch", [])) - left["n_epochs"],
         best_state=None if best is None else plan.state_of(best, plan.backend),
-        best_score=left["best_score"],
-        n_epochs_without_gain=left["n_epochs_without_gain"],
-        n_epochs=left["n_epochs"],
+        **{name: left[name] for name in COUNTS},
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from sklearn_rapid.backends import RandomStream
-from sklearn_rapid.checks.arguments import draw_seed
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.training.fit.plan import Plan
 from sklearn_rapid.training.fit.progress import (
@@ -32,10 +31,6 @@ class FromScratch:
         """Return the state to continue from; None where there is none yet."""
         return None
 
-    def seed(self, plan: Plan, state: TrainingState | None) -> int:
-        """Return the seed of training."""
-        return draw_seed(plan.estimator.random_state)
-
     def begin(self, run: Run, state: TrainingState | None) -> None:
         """Put a run before its first update."""
         run.state = _first_state(run)
@@ -52,10 +47,6 @@ class FromModel(FromScratch):
         state = plan.state_of(self._attributes(plan), plan.backend)
         _check_resumable(plan, state.machine)
         return state
-
-    def seed(self, plan: Plan, state: TrainingState) -> int:
-        """Return the seed of the model."""
-        return state.stream.seed
 
     def begin(self, run: Run, state: TrainingState) -> None:
         """Put a run before its first update, which is not the first of the model."""
