@@ -109,6 +109,11 @@ class Mixed(Units):
         pairs = zip(self.parts, self.sizes, strict=True)
         return np.concatenate([part.real(size) for part, size in pairs])
 
+    def largest_means(self, n_units: int) -> np.ndarray:
+        """Return those of all parts."""
+        pairs = zip(self.parts, self.sizes, strict=True)
+        return np.concatenate([part.largest_means(size) for part, size in pairs])
+
     def are_states(self, v: np.ndarray) -> bool:
         """Return whether each part's columns are states of it."""
         pairs = zip(self.parts, self._slices(), strict=True)

@@ -55,6 +55,8 @@ class Units:
     are_spins: ClassVar[bool] = False
     # Whether Γ(-θ) = Γ(θ).
     are_even: ClassVar[bool] = True
+    # Whether Γ is quadratic: summed over, the units couple pairs of the other layer.
+    couple_pairs: ClassVar[bool] = False
 
     def log_partition(self, field: Any, backend: Any) -> Any:
         """Return Γ(θ), summed over units, one float64 for each row."""
@@ -116,6 +118,10 @@ class Units:
     def real(self, n_units: int) -> np.ndarray:
         """Return which of `n_units` units are real numbers, whose scale can be chosen."""
         return np.zeros(n_units, dtype=bool)
+
+    def largest_means(self, n_units: int) -> np.ndarray:
+        """Return bounds of the means of `n_units` units, in absolute value."""
+        return np.ones(n_units)
 
     def are_states(self, v: np.ndarray) -> bool:
         """Return whether rows are states of these units."""
@@ -210,6 +216,8 @@ class Gaussians(Units):
     [3.838]
     """
 
+    couple_pairs: ClassVar[bool] = True
+
     def log_partition(self, field: Any, backend: Any) -> Any:
         """Return Σ_j θ_j²/2 + ½ log 2π."""
         return 0.5 * backend.row_dots(field, field) + 0.5 * log(2.0 * pi) * field.shape[1]
@@ -249,6 +257,10 @@ class Gaussians(Units):
     def real(self, n_units: int) -> np.ndarray:
         """Return True for each unit."""
         return np.ones(n_units, dtype=bool)
+
+    def largest_means(self, n_units: int) -> np.ndarray:
+        """Return infinity for each unit."""
+        return np.full(n_units, np.inf)
 
     def are_states(self, v: np.ndarray) -> bool:
         """Return whether all are finite."""

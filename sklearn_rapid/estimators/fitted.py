@@ -122,8 +122,8 @@ def check_fitted(model: Any) -> None:
 
 
 def _are_means(value: Any, units: Units, n_units: int, dtypes: Any) -> bool:
-    # Means of other units than real ones are at most one, but for rounding.
-    largest = np.where(units.real(n_units), LARGEST_NUMBER, 1.0 + 1e-3)
+    # But for rounding.
+    largest = np.minimum(LARGEST_NUMBER, (1.0 + 1e-3) * units.largest_means(n_units))
     return is_float_array(value, (n_units,), largest, dtypes)
 
 

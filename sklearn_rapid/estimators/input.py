@@ -60,11 +60,11 @@ class InputMixin:
         how = {"units": self.units, "binarize": self.binarize, "dtype": self._dtype}
         names, backend = getattr(self, "feature_names_in_", None), self._backend_of_array(X)
         table = Table.learned(X, self.visible, names, **how, backend=backend)
-        if self.hidden == "gaussian" and table.has_densities:
+        largest = table.visible_units.largest_means(table.n_units)
+        if self.hidden == "gaussian" and not np.isfinite(largest).all():
             raise ValueError(
-                "hidden='gaussian' needs visible units that are binary or categorical, got real "
-                "columns: the sum over states of real units on both sides may be infinite. Use "
-                "hidden='binary'."
+                "hidden='gaussian' needs visible units that are binary or categorical, got "
+                "numbers without a bound: the sum over states may be infinite. Use hidden='binary'."
             )
         if self.hidden != "binary":
             self.hidden_ = self.hidden

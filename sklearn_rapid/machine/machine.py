@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sklearn_rapid.backends import SPINS, Affine, Gaussians, RandomStream, Units
+from sklearn_rapid.backends import SPINS, Affine, RandomStream, Units
 from sklearn_rapid.checks.cached import cached_property
 from sklearn_rapid.machine.couplings import Couplings
 
@@ -86,7 +86,7 @@ class Machine:
     @property
     def couples_spins(self) -> bool:
         """Whether hidden real units couple visible spins: P(v) ∝ exp(½ |Wᵀv + c|² + b·v)."""
-        return self.visible_units.are_spins and isinstance(self.hidden_units, Gaussians)
+        return self.visible_units.are_spins and self.hidden_units.couple_pairs
 
     @property
     def has_pseudo_likelihood(self) -> bool:
