@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -14,17 +14,13 @@ from sklearn_rapid.checks.warnings import warn
 from sklearn_rapid.dask._cluster import LostWorkers, workers_left
 from sklearn_rapid.dask._crew import Crew
 from sklearn_rapid.dask._shard import Batch, Settings, can_be_shared
-from sklearn_rapid.training.fit.batches import epoch_order, shuffled
+from sklearn_rapid.training.fit.batches import cut_batches, order_epoch, shuffle_in_batches
 from sklearn_rapid.training.fit.run import Run
 from sklearn_rapid.training.state import TrainingState
-from sklearn_rapid.training.trainer import batches
 
 # So long after the state has been fetched it is fetched again, in seconds; and it is not fetched
 # for more than this share of the time.
 SECONDS_BETWEEN_MARKS, SHARE_OF_MARKS = 20.0, 0.05
-# Rows that the client looks at for states of great weight.
-ROWS_FETCHED = 2000
-
 
 Window = tuple[tuple[int, ...], np.ndarray]
 
@@ -46,6 +42,8 @@ class DaskRun(Run):
     then anew with the workers that are left.
     """
 
+    # The client fetches these rows.
+    n_rows_searched: ClassVar[int] = 2000
     crew: Crew | None = None
 
     def run_epoch(self, rate: float) -> None:
@@ -73,7 +71,7 @@ class DaskRun(Run):
     def batches(self) -> Iterator[tuple[np.ndarray, np.ndarray | None, bool]]:
         """Row numbers of the next epoch's batches, weights, and whether they are the last."""
         for _, window in self._windows():
-            for rows in batches(window.size, self.trainer.batch_size):
+            for rows in cut_batches(window.size, self.trainer.batch_size):
                 yield window[rows], self._weights_of(window[rows]), False
 
     def _updated(self, windows: list[Window], n_done: int, rate: float) -> Iterator[Mark]:
@@ -81,7 +79,7 @@ class DaskRun(Run):
         number, batch_size = 0, self.trainer.batch_size
         last, cost = time.perf_counter(), 0.0
         for (blocks, window), following in zip(windows, [*windows[1:], None], strict=True):
-            for rows in batches(window.size, batch_size):
+            for rows in cut_batches(window.size, batch_size):
                 number += 1
                 if number <= n_done:
                     continue
@@ -104,7 +102,7 @@ class DaskRun(Run):
         n_at_once = self.plan.estimator.blocks_at_once
         if n_at_once is None:
             batch_size = self.trainer.batch_size
-            order = epoch_order(self.X, self.split, self.weights, self.shuffle, batch_size, rng)
+            order = order_epoch(self.X, self.split, self.weights, self.shuffle, batch_size, rng)
             order = np.arange(self.X.shape[0]) if order is None else order
             yield tuple(range(len(self.X.blocks))), order
             return
@@ -114,7 +112,8 @@ class DaskRun(Run):
             blocks = tuple(sorted(map(int, order[i : i + n_at_once])))
             rows = self._rows_in(blocks)
             if rows.size:
-                rows = shuffled(rows, self.trainer.batch_size, rng) if self.shuffle else rows
+                if self.shuffle:
+                    rows = shuffle_in_batches(rows, self.trainer.batch_size, rng)
                 yield blocks, rows
 
     def _rows_in(self, blocks: tuple[int, ...]) -> np.ndarray:
@@ -130,11 +129,6 @@ class DaskRun(Run):
             return None
         weights = self.weights[rows]
         return weights / weights.sum()
-
-    @property
-    def n_looked_at(self) -> int:
-        """Few: they are fetched."""
-        return ROWS_FETCHED
 
     @cached_property
     def _settings(self) -> Settings:

@@ -30,7 +30,7 @@ from sklearn_rapid.training.negative_phase import (
     PersistentContrastiveDivergence,
 )
 from sklearn_rapid.training.state import TrainingState, map_arrays
-from sklearn_rapid.training.statistics import PROBED_STATES, Probe, Sums, Whole
+from sklearn_rapid.training.statistics import PROBED_STATES, Probe, RowCounts, Sums
 from sklearn_rapid.training.trainer import Trainer
 
 
@@ -246,7 +246,7 @@ class Shard:
         sampler = trainer.sampler(state)
         negative, n_model, n_probed_states = self._negative(sampler, data, places, runs, batch)
         n_probed = int(np.count_nonzero(places >= batch.rows.size - PROBED_STATES))
-        whole = Whole(batch.rows.size, n_model, n_probed, n_probed_states)
+        whole = RowCounts(batch.rows.size, n_model, n_probed, n_probed_states)
         weights = None
         if batch.weights is not None:
             weights = self.backend.asarray(batch.weights[places], self.encoder.dtype)

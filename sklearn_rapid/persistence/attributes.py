@@ -25,7 +25,7 @@ from sklearn_rapid.estimators.fitted import check_training_state
 from sklearn_rapid.estimators.model import get_fitted_model
 from sklearn_rapid.tables.kinds import KINDS
 from sklearn_rapid.training.chains import Chains, PlainChains, TemperedChains, as_chains
-from sklearn_rapid.training.optimizers import is_own_state
+from sklearn_rapid.training.optimizers import is_optimizer_state
 
 
 def check_model(model: BaseRBM) -> None:
@@ -117,7 +117,7 @@ ATTRIBUTES = {
 # Stricter than `check_training_state`: a file holds no optimizer or phase of a user's own.
 OWN_STATE = {
     "optimizer_state": Requirement(
-        "what an optimizer of this package leaves", lambda value, _: is_own_state(value)
+        "what an optimizer of this package leaves", lambda value, _: is_optimizer_state(value)
     ),
     "chains": Requirement(
         "chains of this package",

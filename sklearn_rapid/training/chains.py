@@ -1,4 +1,4 @@
-"""Markov chains that live on between updates: none, chains at β = 1, or a ladder of replicas."""
+"""Persistent Markov chains: none, chains at β = 1, or a ladder of replicas."""
 
 from __future__ import annotations
 
@@ -17,16 +17,20 @@ from sklearn_rapid.machine.tempering import Ladder, cold_states, ladder_after_sw
 class Chains:
     """No chains, and the base class of those that a negative phase keeps between updates.
 
-    A phase with chains of its own brings a subclass, a frozen dataclass whose fields are arrays,
-    plain values and dataclasses of such, so that models with it can be copied to the host and
-    pickled. A subclass without `share` and `joined` does for all but fits over a cluster.
+    A phase with other chains needs a subclass: a frozen dataclass whose fields are arrays, plain
+    values and dataclasses of both, so that models can be copied to the host and pickled. Only fits
+    over a cluster need `share` and `joined`.
 
     Attributes
     ----------
     is_tempered : bool
         Whether there is a `ladder`.
     step_share : float in (0, 1]
-        The share of a full step that the chains can follow.
+        The share of a full step to take, so that the chains keep up with the model.
+    n_rows, n_model_states : int
+        The number of states at any temperature, and at β = 1.
+    betas : array of shape (n_rungs,) or None
+        Inverse temperatures adapted to the model, from 0 to 1.
 
     Examples
     --------
@@ -35,46 +39,33 @@ class Chains:
     """
 
     is_tempered: ClassVar[bool] = False
-    # Without an annotation: a field of the same name keeps its place in a subclass.
+    # Without annotations: fields of the same names keep their places in a subclass.
     step_share = 1.0
-
-    @property
-    def n_rows(self) -> int:
-        """Number of states at any temperature."""
-        return 0
-
-    @property
-    def n_model_states(self) -> int:
-        """Number of states at β = 1."""
-        return 0
-
-    @property
-    def betas(self) -> np.ndarray | None:
-        """Inverse temperatures that suit the model, from 0 to 1; None if not known."""
-        return None
+    n_rows = n_model_states = 0
+    betas = None
 
     def model_states(self, backend: Any) -> Any:
-        """States at β = 1, of shape (n_model_states, V), or None."""
+        """Return the states at β = 1, of shape (n_model_states, V), or None."""
         return None
 
     def figures(self) -> dict[str, float]:
-        """How the chains fare, for the history."""
+        """Return figures for the history."""
         return {}
 
     def share(self, rank: int, n_shares: int) -> Chains:
-        """One of nearly equal shares of the chains, in NumPy."""
+        """Take one of nearly equal shares of the chains, in NumPy."""
         return self
 
     def joined(self, others: Sequence[Any]) -> Chains:
-        """All chains, from this share and those that follow it, in NumPy."""
+        """Join this share of the chains and those that follow it, in NumPy."""
         return self
 
-    def to_fused(self, n_sweeps: int) -> dict[str, Any]:
-        """Fields of a `Source` for that many sweeps, in arrays that may change in place."""
+    def source_fields(self, n_sweeps: int) -> dict[str, Any]:
+        """Return fields of a `Source` for that many sweeps; their arrays may change in place."""
         return {}
 
-    def after_fused(self, source: Source, backend: Any) -> Chains:
-        """The chains that fused updates have left in a `Source`."""
+    def from_source(self, source: Source, backend: Any) -> Chains:
+        """Read the chains from the `Source` of fused updates."""
         return self
 
 
@@ -102,23 +93,23 @@ class PlainChains(Chains):
     n_model_states = n_rows
 
     def model_states(self, backend: Any) -> Any:
-        """All states."""
+        """Return all states."""
         return self.states
 
     def share(self, rank: int, n_shares: int) -> PlainChains:
-        """Consecutive chains."""
+        """Take consecutive chains."""
         return PlainChains(self.states[_even_slice(self.n_rows, rank, n_shares)])
 
     def joined(self, others: Sequence[PlainChains]) -> PlainChains:
-        """The chains of all shares, in their order."""
+        """Join the chains of all shares, in their order."""
         return PlainChains(np.concatenate([c.states for c in (self, *others)]))
 
-    def to_fused(self, n_sweeps: int) -> dict[str, Any]:
-        """A copy of the states."""
+    def source_fields(self, n_sweeps: int) -> dict[str, Any]:
+        """Copy the states."""
         return {"states": self.states.copy()}
 
-    def after_fused(self, source: Source, backend: Any) -> PlainChains:
-        """The states after the updates."""
+    def from_source(self, source: Source, backend: Any) -> PlainChains:
+        """Read the states after the updates."""
         return PlainChains(source.states)
 
 
@@ -136,11 +127,11 @@ class TemperedChains(Chains):
     step_share : float
         See `Chains`.
     barrier, mean_lag : float
-        Of the last window of sweeps that was looked at; NaN before the first.
+        Of the last window of sweeps; NaN in the first.
     known : array of shape (n, V) or None
         States more probable than the chains show (`sklearn_rapid.machine.known_states`).
     entropy : float
-        Of the rest of the model, in nats, when that was found.
+        Of the model without these states, in nats, when they were found.
     """
 
     is_tempered: ClassVar[bool] = True
@@ -169,11 +160,11 @@ class TemperedChains(Chains):
         return np.array(self.ladder.betas[: self.ladder.top + 1])
 
     def model_states(self, backend: Any) -> Any:
-        """States of the replicas at β = 1."""
+        """Return the states of the replicas at β = 1."""
         return cold_states(self.ladder, backend)
 
     def figures(self) -> dict[str, float]:
-        """The barrier, the lag, the size of the ladder and the share of a full step."""
+        """Return the barrier, the lag, the size of the ladder and the share of a full step."""
         return {
             "barrier": self.barrier,
             "lag": self.mean_lag,
@@ -183,7 +174,7 @@ class TemperedChains(Chains):
         }
 
     def share(self, rank: int, n_shares: int) -> TemperedChains:
-        """Consecutive columns; counts over all columns stay with the first share."""
+        """Take consecutive columns; counts over all columns stay with the first share."""
         ladder = self.ladder
         columns = _even_slice(ladder.n_columns, rank, n_shares)
         rows = slice(columns.start * ladder.n_rungs, columns.stop * ladder.n_rungs)
@@ -197,7 +188,7 @@ class TemperedChains(Chains):
         return replace(self, ladder=own)
 
     def joined(self, others: Sequence[TemperedChains]) -> TemperedChains:
-        """The columns of all shares, in their order."""
+        """Join the columns of all shares, in their order."""
         ladders = [chains.ladder for chains in (self, *others)]
         whole = replace(
             self.ladder,
@@ -209,8 +200,8 @@ class TemperedChains(Chains):
         )
         return replace(self, ladder=whole)
 
-    def to_fused(self, n_sweeps: int) -> dict[str, Any]:
-        """Copies of the ladder's arrays, and room for the exchanges."""
+    def source_fields(self, n_sweeps: int) -> dict[str, Any]:
+        """Copy the ladder's arrays, and allocate one for the exchanges."""
         ladder = self.ladder
         return {
             "states": ladder.states.copy(),
@@ -223,8 +214,8 @@ class TemperedChains(Chains):
             "log_ratios": np.empty((n_sweeps, self.n_rows)),
         }
 
-    def after_fused(self, source: Source, backend: Any) -> TemperedChains:
-        """The ladder after the updates, with its exchanges counted."""
+    def from_source(self, source: Source, backend: Any) -> TemperedChains:
+        """Read the ladder after the updates, and count its exchanges."""
         swept = Tempered(source.states, source.log_ratios, source.origin, source.arrivals)
         return replace(self, ladder=ladder_after_sweeps(self.ladder, swept, backend))
 
@@ -233,14 +224,14 @@ NO_CHAINS = Chains()
 
 
 def as_chains(value: Any) -> Any:
-    """Chains, also from what models of earlier versions hold: an array of states, or None."""
+    """Convert what models of earlier versions hold, an array of states or None, to chains."""
     if value is None:
         return NO_CHAINS
     return PlainChains(value) if hasattr(value, "shape") else value
 
 
 def _even_slice(n: int, rank: int, n_shares: int) -> slice:
-    """The rows of one of nearly equal shares of n.
+    """Return the rows of one of nearly equal shares of n.
 
     Examples
     --------

@@ -1,9 +1,9 @@
-"""Updates of several batches in one call of the backend: which ones can be told to it, and how.
+"""Make the updates of several batches in one call of the backend, where it can.
 
-Most of what is trained is told in a few numbers: steps of gradient ascent, with momentum or not,
-from spins in float32, by any of the negative phases here but the exact one. What is not (other
-units, optimizers and phases, one's own among them, weighted rows, batches of more than a part) goes
-update by update through `Trainer.update`, which says what all of this means.
+Fused are steps of gradient ascent, with momentum or not, from spins in float32, by any of the
+negative phases here but the exact one. Everything else (other units, optimizers and phases, user
+classes, weighted rows, batches larger than a part) goes update by update through `Trainer.update`,
+which defines the result.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from sklearn_rapid.backends.fused import (
     Source,
 )
 from sklearn_rapid.machine.couplings import DenseCouplings, PatternCouplings
+from sklearn_rapid.training.centering import HIDDEN_OFFSET_RATE
 from sklearn_rapid.training.chains import NO_CHAINS, Chains
 from sklearn_rapid.training.negative_phase import (
     ContrastiveDivergence,
@@ -36,7 +37,7 @@ from sklearn_rapid.training.negative_phase import (
     PersistentContrastiveDivergence,
 )
 from sklearn_rapid.training.optimizers import SGD
-from sklearn_rapid.training.statistics import HIDDEN_OFFSET_RATE, PART_BYTES, PROBED_STATES
+from sklearn_rapid.training.statistics import PART_BYTES, PROBED_STATES
 from sklearn_rapid.training.steps.penalties import RAMP_UPDATES, Penalty
 from sklearn_rapid.training.steps.step_length import (
     FULL_VARIANCE,
@@ -45,18 +46,19 @@ from sklearn_rapid.training.steps.step_length import (
     SMALLEST_CURVATURE,
 )
 
-# Multiply-adds in a call of fused updates: compiled code hears no interrupts.
+# The most multiply-adds in a call of fused updates: interrupts wait for its end.
 LARGEST_CALL = 2e9
 
 NO_MATRIX, NO_VECTOR = np.empty((0, 0), dtype=np.float32), np.empty(0, dtype=np.float32)
+NO_PARAMETERS = Parameters(NO_MATRIX, NO_MATRIX, NO_MATRIX, NO_VECTOR, NO_VECTOR)
 PROJECTIONS = {None: NO_PROJECTION, "sign": SIGN, "clip": CLIP}
 
 
-def n_at_once(trainer: Any, state: Any) -> int:
-    """How many updates may be made in one call: none if they cannot be told to the backend."""
+def count_fused_updates(trainer: Any, state: Any) -> int:
+    """Return how many updates the backend can make in one call; 0 if it cannot fuse them."""
     machine, phase = state.machine, trainer.negative_phase
     steps = _steps_of(phase)
-    if steps is None or state.unusual_rows is not None or not _can_be_told(trainer, machine):
+    if steps is None or state.unusual_rows is not None or not _are_fusable(trainer, machine):
         return 0
     batch_size, chains = trainer.batch_size, state.chains
     n_model = _n_states(steps, machine.couplings, batch_size, chains)
@@ -68,28 +70,28 @@ def n_at_once(trainer: Any, state: Any) -> int:
     return min(max(1, n), phase.n_updates_before_look(chains))
 
 
-def n_draws(phase: Any) -> int | None:
-    """Draws of random numbers that an update takes, but for those of its data; None: not told."""
+def count_draws(phase: Any) -> int | None:
+    """Return the draws of random numbers in an update, its data's left out; None if not known."""
     steps = _steps_of(phase)
     return None if steps is None else steps.n * steps.n_draws
 
 
-def make(
+def make_fused_updates(
     trainer: Any, state: Any, data: Any, rate: float, end_of_epoch: bool, n_data_draws: int
 ) -> None:
-    """Make the updates from all batches in `data`, in place of the state.
+    """Update the state, in place, from all batches in `data`.
 
     Parameters
     ----------
     trainer : Trainer
     state : TrainingState
     data : array of shape (n, V)
-        No more batches than `n_at_once` says.
+        At most `count_fused_updates` batches.
     rate : float
     end_of_epoch : bool
         Whether the last of them ends an epoch.
     n_data_draws : int
-        Draws that an update's data have taken, before its own.
+        Draws for an update's data, before its own.
     """
     machine, phase = state.machine, trainer.negative_phase
     stream, steps = state.stream, _steps_of(phase)
@@ -99,12 +101,12 @@ def make(
     if state.optimizer_state is not None:
         velocity = {name: p.copy() for name, p in state.optimizer_state["velocity"].items()}
     n_model = _n_states(steps, machine.couplings, trainer.batch_size, chains)
-    spacing = n_data_draws + n_draws(phase)
+    spacing = n_data_draws + count_draws(phase)
     key0, key1 = stream.key
     updates = FusedUpdates(
         data=data,
-        parameters=_parameters(machine.parameters),
-        velocity=_parameters(velocity),
+        parameters=NO_PARAMETERS._replace(**machine.parameters),
+        velocity=NO_PARAMETERS._replace(**velocity),
         source=_source(steps, machine.couplings, chains, n_updates),
         averages=_averages(state),
         draws=Draws(
@@ -119,12 +121,12 @@ def make(
     state.is_whole = False
     machine.backend.run_fused_updates(updates)
     stream.reserve(spacing * n_updates)
-    _keep(state, phase, chains, updates, velocity)
+    _store_results(state, phase, chains, updates, velocity)
     state.is_whole = True
 
 
-def _can_be_told(trainer: Any, machine: Any) -> bool:
-    """Whether all but the negative phase can: classes of one's own may do anything."""
+def _are_fusable(trainer: Any, machine: Any) -> bool:
+    """Whether all settings but the negative phase allow it; subclasses may do anything."""
     return (
         type(trainer.optimizer) is SGD
         and not trainer.positive_phase.completes
@@ -139,7 +141,7 @@ def _can_be_told(trainer: Any, machine: Any) -> bool:
 
 
 class _Steps(NamedTuple):
-    """Where a negative phase starts, its number of steps, and draws of random numbers in each."""
+    """Start of a negative phase, number of its steps, and draws of random numbers in each."""
 
     start: int
     n: int
@@ -147,7 +149,7 @@ class _Steps(NamedTuple):
 
 
 def _steps_of(phase: Any) -> _Steps | None:
-    """The steps of a negative phase; None for those that are not fused."""
+    """Describe the steps of a negative phase; None if they are not fused."""
     kind = type(phase)
     if kind is ParallelTempering:
         return _Steps(FROM_CHAINS, phase.n_sweeps, DRAWS_PER_SWEEP)
@@ -161,14 +163,14 @@ def _steps_of(phase: Any) -> _Steps | None:
 
 
 def _n_states(steps: _Steps, couplings: Any, batch_size: int, chains: Chains) -> int:
-    """Number of states that take the steps."""
+    """Count the model's states in an update."""
     if steps.start == FROM_DATA:
         return batch_size
     return couplings.n_patterns if steps.start == FROM_PATTERNS else chains.n_rows
 
 
 def _n_products(couplings: Any, n_steps: int, n_data: int, n_model: int) -> float:
-    """Multiply-adds of an update: rows through the couplings, and the gradient."""
+    """Count the multiply-adds of an update: rows through the couplings, and the gradient."""
     n_visible, n_hidden = couplings.shape
     a_row = n_visible * n_hidden
     if couplings.uses_patterns:
@@ -176,21 +178,11 @@ def _n_products(couplings: Any, n_steps: int, n_data: int, n_model: int) -> floa
     return a_row * (2.0 * n_steps * n_model + 2.0 * (n_data + n_model))
 
 
-def _parameters(arrays: dict[str, Any]) -> Parameters:
-    return Parameters(
-        weights=arrays.get("weights", NO_MATRIX),
-        visible_patterns=arrays.get("visible_patterns", NO_MATRIX),
-        hidden_patterns=arrays.get("hidden_patterns", NO_MATRIX),
-        visible_bias=arrays.get("visible_bias", NO_VECTOR),
-        hidden_bias=arrays.get("hidden_bias", NO_VECTOR),
-    )
-
-
 def _source(steps: _Steps, couplings: Any, chains: Chains, n_updates: int) -> Source:
-    """The chains in arrays of their own, since they change in place."""
+    """Copy the chains into arrays that may change in place."""
     arrays = {}
     if steps.start == FROM_CHAINS:
-        arrays = chains.to_fused(n_updates * steps.n)
+        arrays = chains.source_fields(n_updates * steps.n)
     elif steps.start == FROM_PATTERNS:
         arrays = {"states": np.empty_like(couplings.visible_patterns)}
     return Source(steps.start, steps.n, **arrays)
@@ -249,30 +241,30 @@ def _settings(
 
 
 def _is_gradient_cheaper_by_weights(couplings: Any, n_rows: int, maps_by_weights: bool) -> bool:
-    """Overlaps with the visible patterns are known, unless rows were mapped by W."""
+    """Compare multiply-adds of both ways; overlaps are at hand unless W has mapped the rows."""
     (n_visible, n_hidden), n_patterns = couplings.shape, couplings.n_patterns
-    n_known = 0 if maps_by_weights else n_visible
-    by_overlaps = n_rows * n_patterns * (2 * (n_visible + n_hidden) - n_known)
+    n_saved = 0 if maps_by_weights else n_visible
+    by_overlaps = n_rows * n_patterns * (2 * (n_visible + n_hidden) - n_saved)
     probed = 2 * PROBED_STATES * n_patterns * (n_visible + n_hidden)
     return n_visible * n_hidden * (n_rows + 2 * n_patterns) + probed < by_overlaps
 
 
 def _are_changes_cheaper_by_rows(trainer: Any, couplings: Any, n_data: int, n_model: int) -> bool:
-    """Products of all pairs of rows, or one of each probed row with a matrix."""
+    """Compare products of all pairs of rows with one of each probed row with a matrix."""
     n_visible, n_hidden = couplings.shape
-    is_told_by_rows = (
+    are_rows_enough = (
         not couplings.uses_patterns
         and trainer.optimizer.scaled
         and trainer.optimizer.momentum == 0.0
         and max(n_data, n_model) <= PROBED_STATES
     )
-    return is_told_by_rows and (n_data + n_model) * (n_visible + n_hidden) < n_visible * n_hidden
+    return are_rows_enough and (n_data + n_model) * (n_visible + n_hidden) < n_visible * n_hidden
 
 
-def _keep(
+def _store_results(
     state: Any, phase: Any, chains: Any, updates: FusedUpdates, velocity: dict[str, Any]
 ) -> None:
-    """Put what has changed, but for the parameters, into the state."""
+    """Put the results into the state; parameters have changed in place."""
     source, averages = updates.source, updates.averages
     state.visible_offset = averages.visible_offset
     state.n_rows, state.n_updates = (int(n) for n in averages.counts[:2])
@@ -281,5 +273,5 @@ def _keep(
     if velocity:
         state.optimizer_state = {"velocity": velocity}
     backend = state.machine.backend
-    chains = chains.after_fused(source, backend) if source.kind == FROM_CHAINS else NO_CHAINS
+    chains = chains.from_source(source, backend) if source.kind == FROM_CHAINS else NO_CHAINS
     state.chains = phase.after_update(chains, source.log_ratios, backend)

@@ -1,4 +1,4 @@
-"""Count latent visible units of the model's states by their means, and not by drawn states.
+"""Replace states of latent visible units by means in the model's averages.
 
 Each update compares averages of v_i h_α over states. Couplings to the latent units of the visible
 layer are weak before training, and averages over a hundred states of nearly independent spins have
@@ -24,17 +24,17 @@ from sklearn_rapid.training.statistics import Sums
 
 
 def allows_latent_means(machine: Machine, negative: NegativeStates) -> bool:
-    """Whether latent units of the model's states may be counted by their means.
+    """Whether latent units of the model's states may be replaced by their means.
 
     Not with patterns, whose noise both layers share: without it in one of them, a fit has ended
     with a mode that chains did not find (docs/design_notes/deep.md). Nor where states have weights
-    or hidden states of their own, or hidden units are not spins.
+    or their own hidden states, or hidden units are not spins.
     """
     are_plain = negative.weights is None and negative.hidden is None
     return are_plain and machine.hidden_units.are_spins and not machine.couplings.uses_patterns
 
 
-def count_latent_means(
+def use_latent_means(
     sums: Sums,
     machine: Machine,
     negative: NegativeStates,
@@ -47,10 +47,10 @@ def count_latent_means(
     Parameters
     ----------
     sums : Sums
-        Of these states, each with the weight -1/n; its gradient is changed in place.
+        Over these states, each with the weight -1/n; its gradient is changed in place.
     machine : Machine
     negative : NegativeStates
-        Without weights or hidden states of their own.
+        Without weights or their own hidden states.
     n_latent : int
     offset : array of shape (V,) or None
         μ of the sums.

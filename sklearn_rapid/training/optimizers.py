@@ -1,8 +1,8 @@
-"""Optimizers turn a gradient into a direction; schedules say how far to go along it.
+"""Optimizers turn a gradient into a direction; schedules give the length of each step.
 
-An optimizer holds hyperparameters only. Its state is made by `init`, passed to `direction`
-and returned by it, so that training can be pickled, resumed and compared. How long the step
-is, the training loop decides (see ``sklearn_rapid.training``).
+An optimizer holds hyperparameters only. Its state is made by `init`, passed to `direction` and
+returned by it, so that training can be pickled, resumed and compared. The training loop makes the
+step (see ``sklearn_rapid.training``).
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from sklearn_rapid.checks.compat import Count, Interval, ValidatedParameters
 __all__ = ["SGD", "Adam", "ExponentialDecay", "LinearDecay", "Optimizer", "Schedule"]
 
 Arrays = dict[str, Any]
-# Beyond, float32 would overflow; and floats would not hold each whole number.
+# Float32 overflows beyond the first; floats do not hold all whole numbers beyond the second.
 LARGEST_MOMENT, LARGEST_COUNT = 1e30, 2**53
 
 
 class Optimizer(ValidatedParameters):
-    """What the training loop asks of an optimizer; subclass it to add one."""
+    """The interface of optimizers to the training loop; subclass it to add one."""
 
     scaled: bool = True
 
     def init(self, parameters: Arrays, xp: Any) -> Any:
-        """The state before the first update: None, or a dict of what it is made of.
+        """Make the state before the first update: None or a dict.
 
-        Names and shapes of its arrays stay what they are here: training that is resumed goes on
-        with the state that was left if they are the same, and starts anew otherwise.
+        Names and shapes of its arrays must not change: training is resumed with the state that was
+        left if they are the same, and with a new one otherwise.
         """
         raise NotImplementedError
 
     def direction(self, gradient: Arrays, state: Any, xp: Any) -> tuple[Arrays, Any]:
-        """The direction of the next step, and the next state."""
+        """Return the direction of the next step, and the next state."""
         raise NotImplementedError
 
 
@@ -41,17 +41,17 @@ class Schedule(ValidatedParameters):
     """A learning rate for each epoch; subclass it to add one."""
 
     def at(self, epoch: int, max_iter: int) -> float:
-        """The rate in that epoch of `max_iter`, epochs counted from zero."""
+        """Return the rate in that epoch of `max_iter`, epochs counted from zero."""
         raise NotImplementedError
 
 
 class SGD(Optimizer):
-    """Stochastic gradient ascent, with momentum if wanted.
+    """Stochastic gradient ascent, with or without momentum.
 
     Parameters
     ----------
     momentum : float in [0, 1), default=0.0
-        How much of the last direction goes into the next.
+        The factor of the last direction in the next.
     scaled : bool, default=True
         Whether the learning rate is measured in what a step does to the model's energies (see
         ``sklearn_rapid.training``). False multiplies the direction by the learning rate itself,
@@ -73,13 +73,13 @@ class SGD(Optimizer):
         self.scaled = scaled
 
     def init(self, parameters: Arrays, xp: Any) -> Any:
-        """The state before the first update."""
+        """Make the state before the first update."""
         if self.momentum == 0.0:
             return None
         return {"velocity": {name: xp.zeros_like(p) for name, p in parameters.items()}}
 
     def direction(self, gradient: Arrays, state: Any, xp: Any) -> tuple[Arrays, Any]:
-        """The gradient, or its running sum with momentum."""
+        """Return the gradient, or its running sum with momentum."""
         if state is None:
             return gradient, None
         old = state["velocity"]
@@ -126,12 +126,12 @@ class Adam(Optimizer):
         self.scaled = scaled
 
     def init(self, parameters: Arrays, xp: Any) -> Any:
-        """The state before the first update."""
+        """Make the state before the first update."""
         moments = {name: (xp.zeros_like(p), xp.zeros_like(p)) for name, p in parameters.items()}
         return {"n_updates": 0, "moments": moments}
 
     def direction(self, gradient: Arrays, state: Any, xp: Any) -> tuple[Arrays, Any]:
-        """The first moment over the root of the second, both without their initial bias."""
+        """Divide the first moment by the root of the second, both without their initial bias."""
         t = state["n_updates"] + 1
         correction1, correction2 = 1.0 - self.beta1**t, 1.0 - self.beta2**t
         moments, direction = {}, {}
@@ -179,7 +179,7 @@ class ExponentialDecay(Schedule):
         self.start = start
 
     def at(self, epoch: int, max_iter: int) -> float:
-        """The rate in that epoch."""
+        """Return the rate in that epoch."""
         return max(self.floor, self.initial * self.factor ** max(0, epoch - self.start))
 
 
@@ -207,12 +207,12 @@ class LinearDecay(Schedule):
         self.initial = initial
 
     def at(self, epoch: int, max_iter: int) -> float:
-        """The rate in that epoch of `max_iter`."""
+        """Return the rate in that epoch of `max_iter`."""
         return self.initial * (1.0 - epoch / max_iter)
 
 
 class Constant(Schedule):
-    """The schedule that a plain number stands for."""
+    """A constant learning rate, for which a plain number is shorthand."""
 
     _parameter_constraints: ClassVar[dict] = {"rate": [Interval(Real, 0, None, closed="neither")]}
 
@@ -220,20 +220,21 @@ class Constant(Schedule):
         self.rate = rate
 
     def at(self, epoch: int, max_iter: int) -> float:
-        """The rate."""
+        """Return the rate."""
         return float(self.rate)
 
 
 BY_NAME = {"sgd": SGD, "adam": Adam}
 
 
-def is_own_state(state: Any) -> bool:
-    """Whether it is a state that an optimizer of this package leaves.
+def is_optimizer_state(state: Any) -> bool:
+    """Whether it is a valid state of an optimizer of this package.
 
     Examples
     --------
     >>> import numpy as np
-    >>> is_own_state(SGD(0.5).init({"W": np.zeros(3)}, np)), is_own_state({"velocity": 3})
+    >>> state = SGD(0.5).init({"W": np.zeros(3)}, np)
+    >>> is_optimizer_state(state), is_optimizer_state({"velocity": 3})
     (True, False)
     """
     match state:
@@ -241,21 +242,19 @@ def is_own_state(state: Any) -> bool:
             return True
         case {"velocity": dict(velocity), **rest} if not rest:
             return all(map(_is_bounded, velocity.values()))
-        case {"n_updates": int(n_updates), "moments": dict(moments), **rest} if not rest:
-            are_pairs = all(isinstance(m, tuple) and len(m) == 2 for m in moments.values())
-            is_count = not isinstance(n_updates, bool) and 0 <= n_updates < LARGEST_COUNT
-            return (
-                is_count
-                and are_pairs
-                and all(
-                    _is_bounded(first) and _is_bounded(second) and bool((second >= 0.0).all())
-                    for first, second in moments.values()
-                )
-            )
+        case {"n_updates": int(n), "moments": dict(moments), **rest} if not rest:
+            is_count = not isinstance(n, bool) and 0 <= n < LARGEST_COUNT
+            return is_count and all(map(_are_moments, moments.values()))
     return False
 
 
+def _are_moments(pair: Any) -> bool:
+    """Whether it is a first moment and a second one, which is not negative."""
+    is_pair = isinstance(pair, tuple) and len(pair) == 2
+    return is_pair and all(map(_is_bounded, pair)) and bool((pair[1] >= 0.0).all())
+
+
 def _is_bounded(moment: Any) -> bool:
-    """Whether it is an array of floats, none of which is on its way to infinity."""
+    """Whether it is an array of floats, none of them on its way to infinity."""
     is_array = getattr(getattr(moment, "dtype", None), "kind", "") == "f"
     return is_array and bool((abs(moment) <= LARGEST_MOMENT).all())

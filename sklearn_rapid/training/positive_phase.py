@@ -1,8 +1,8 @@
-"""Complete the rows of the data's side of the gradient: a state or mean for every visible unit.
+"""Complete rows of the data with a state or mean for every visible unit.
 
-Rows may have missing entries, and machines may have visible units that no row has (the upper layers
-of a deep machine). Both are NaN in the rows of a batch. A positive phase replaces them by states or
-means given the other units, which are clamped.
+Rows may have missing entries, and all rows lack the latent visible units of a machine (the upper
+layers of a deep one). Both are NaN in the rows of a batch. A positive phase replaces them by states
+or means given the other units, which are clamped.
 """
 
 from __future__ import annotations

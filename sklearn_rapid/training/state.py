@@ -1,12 +1,10 @@
-"""All that changes in training, and how it goes to another place and back."""
+"""The state of training, and copies of it on the host."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
-
-import numpy as np
 
 from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.machine.machine import Machine
@@ -15,7 +13,7 @@ from sklearn_rapid.training.chains import NO_CHAINS, Chains, as_chains
 
 @dataclass
 class TrainingState:
-    """All that changes in training; with the trainer's settings it determines what follows.
+    """All that changes in training; with the trainer's settings it determines the rest.
 
     Attributes
     ----------
@@ -28,19 +26,18 @@ class TrainingState:
     hidden_offset : array of shape (H,)
         A moving average of E[h] over the data.
     n_rows : int
-        How many rows have been seen.
+        The number of rows seen.
     n_updates : int
     is_whole : bool
-        False in the middle of a step, when parameters have moved and others have yet to follow.
+        False in the middle of a step, when some parameters have moved and others have not.
     visible_scale : array of shape (V,) or None
-        Of real units: what each is to be multiplied by to be in the units of the data (float64).
+        The factors of real units in the units of the data (float64).
     visible_spread, smallest_scale : array of shape (V,) or None
-        Of real units: the standard deviation of their columns, and the least that a scale may
-        become (float64).
+        The standard deviations of real columns, and lower bounds of their scales (float64).
     unusual_rows : array of shape (n, V) or None
-        Of units that hardly vary: rows and states of the model that are furthest from the mean.
+        Rows and states of the model furthest from the mean, where units hardly vary.
     known_states : array of shape (n, V) or None
-        Different rows of great weight (int8): modes, it may be, that no chain finds.
+        Distinct rows of great weight (int8), which may be modes that no chain finds.
     """
 
     machine: Machine
@@ -59,24 +56,17 @@ class TrainingState:
     known_states: Any = None
 
     def states_of(self, data: Any) -> Any:
-        """Rows of data as states of the visible units."""
+        """Scale rows of data to states of the visible units."""
         if self.visible_scale is None:
             return data
         return data / self.machine.backend.xp.astype(self.visible_scale, data.dtype)
 
-    @property
-    def log_volume(self) -> float:
-        """Log of the volume, in the units of the data, of a unit of volume of the states."""
-        if self.visible_scale is None:
-            return 0.0
-        return float(np.sum(np.log(self.machine.backend.to_numpy(self.visible_scale))))
-
     def copy(self) -> TrainingState:
-        """The state as it is now. Only the machine's arrays ever change in place."""
+        """Copy the state. Only the machine's arrays ever change in place."""
         return replace(self, machine=self.machine.copy(), stream=replace(self.stream))
 
     def to_host(self) -> dict[str, Any]:
-        """All but the machine as plain Python and NumPy, fit to be pickled anywhere."""
+        """Return all but the machine as plain Python and NumPy, to be pickled."""
         to_numpy = self.machine.backend.to_numpy
         rest = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "machine"}
         rest["stream"] = replace(self.stream)
@@ -84,7 +74,7 @@ class TrainingState:
 
     @classmethod
     def from_host(cls, rest: dict[str, Any], machine: Machine) -> TrainingState:
-        """The state of a machine from what `to_host` returned."""
+        """Make the state of a machine from the result of `to_host`."""
         rest = map_arrays(rest, machine.backend.asarray)
         own = {"stream": replace(rest["stream"]), "chains": as_chains(rest.get("chains"))}
         return cls(machine, **{**rest, **own})

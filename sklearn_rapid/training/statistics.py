@@ -1,13 +1,12 @@
-"""What data and model states say together: sums over rows that make an update.
+"""Sum over rows of the data and states of the model: the gradient, means and probed states.
 
-The gradient is that of the mean log-likelihood. Both phases are one set of rows whose weights
-sum to one over the data and to minus one over the model's states. All that an update needs of them
-are sums, so that rows may be in several places: `Sums` of each of them are added up.
+The gradient is that of the mean log-likelihood. Both phases are one set of rows whose weights sum
+to one over the data and to minus one over the model's states. An update needs their sums only, so
+that rows may be in several places: the `Sums` of each are added up.
 
-The rows are taken in parts small enough for their hidden means to stay in the processor's cache:
-nothing as large as a long batch's hidden layer is ever written out. Each part has its hidden means
-computed once, and what the couplings know of it on the way (the overlaps with the patterns) serves
-the gradient too.
+Rows are taken in parts small enough for their hidden means to stay in the processor's cache: the
+hidden layer of a long batch is never written out. Hidden means of a part are computed once, and
+their overlaps with the patterns are used for the gradient too.
 """
 
 from __future__ import annotations
@@ -22,16 +21,14 @@ from sklearn_rapid.training.negative_phase import NegativeStates
 
 # Visible states and hidden means of a part, in bytes of float32.
 PART_BYTES = 32_000_000
-# Melchior, Fischer, Wiskott (2016) move the hidden offset by a hundredth a batch.
-HIDDEN_OFFSET_RATE = 0.01
-# The spread of energy changes needs no more states of each kind than this. All those of a usual
-# batch are among them: a rare state that makes the gradient has to be one.
+# States of each phase at which energy changes are measured: all those of a usual batch, as a rare
+# state that makes the gradient has to be among them.
 PROBED_STATES = 128
 
 
 @dataclass(frozen=True)
-class Whole:
-    """How many rows there are in all, of which some are at hand.
+class RowCounts:
+    """Numbers of rows in an update, of which some may be elsewhere.
 
     Attributes
     ----------
@@ -40,10 +37,9 @@ class Whole:
     n_model : int
         States of the model.
     n_probed : int
-        At how many of the rows of the batch that are at hand, the last ones, energy changes are
-        taken.
+        How many of the rows here, the last ones, are probed for energy changes.
     n_probed_states : int
-        The same for the first of the model's states.
+        How many of the model's states here, the first ones, are probed.
     """
 
     n_data: int
@@ -63,9 +59,9 @@ class Part:
         Signed: positive for data, negative for the model's states.
     n_data : int
     hidden : array of shape (n - n_data, H) or None
-        The hidden part of the model's states, where it is given.
+        The hidden part of the model's states, where they have their own.
     probed : slice
-        The rows at which energy changes are taken.
+        The rows probed for energy changes.
     is_last : bool
     """
 
@@ -79,15 +75,15 @@ class Part:
 
 @dataclass(frozen=True)
 class Probe:
-    """States at which energy changes are taken.
+    """States at which energy changes are measured.
 
     Attributes
     ----------
     visible : array of shape (n, V)
     weights : array of shape (n,)
-        Their size, without a sign.
+        Absolute values.
     hidden : array of shape (n, H) or None
-        It may be scratch space of the backend; None is E[h | v].
+        None is E[h | v]. It may be scratch space of the backend.
     """
 
     visible: Any
@@ -97,7 +93,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class Sums:
-    """What some rows of the data and some states of the model add to an update.
+    """Sums over some rows of the data and some states of the model.
 
     Attributes
     ----------
@@ -109,14 +105,14 @@ class Sums:
     data_visible, model_visible : array of shape (V,)
         Sums of the visible states of either phase, float64.
     data_weight, model_weight : float
-        What these sums are to be divided by, once they are sums over all rows.
+        The divisors of these sums, once they are over all rows.
     data_hidden, model_hidden : array of shape (H,)
         Σ_n w_n t_n over either phase, float64.
     data_square, model_square : number
-        Σ_n w_n²: one over as many rows of equal weight as would tell as much.
+        Σ_n w_n², one over the effective number of rows.
     probes : tuple of Probe
     log_ratios : array of shape (n_sweeps, n_columns * n_rungs) or None
-        What exchanges of tempered chains have seen.
+        Log ratios of neighbouring rungs in the exchanges of tempered chains.
     """
 
     gradient: Arrays
@@ -133,7 +129,7 @@ class Sums:
     log_ratios: Any = None
 
     def plus(self, other: Sums, xp: Any) -> Sums:
-        """The sums over the rows of both; columns of tempered chains stand side by side."""
+        """Add the sums over other rows; concatenate columns of tempered chains."""
         log_ratios = [s.log_ratios for s in (self, other) if s.log_ratios is not None]
         return Sums(
             {name: g + other.gradient[name] for name, g in self.gradient.items()},
@@ -155,34 +151,35 @@ def row_sums(
     data: Any,
     negative: NegativeStates,
     offset: Any,
-    whole: Whole,
+    counts: RowCounts,
     data_weights: Any = None,
     probe: bool = True,
 ) -> Sums:
-    """The sums over a batch and the states of a negative phase, or over some of these.
+    """Sum over a batch and the states of a negative phase, or over some of these.
 
     Parameters
     ----------
     machine : Machine
-        Its couplings say what the gradient is taken in.
+        The gradient is in its couplings' parameters.
     sampler : Machine
-        The same one, with couplings in the form that is cheapest to map rows with.
+        The same machine, with couplings in the form that maps rows most cheaply.
     data : array of shape (n, V)
     negative : NegativeStates
     offset : array of shape (V,) or None
-        μ; None leaves the visible layer where it is.
-    whole : Whole
+        μ; None is zero.
+    counts : RowCounts
     data_weights : array of shape (n,), optional
         Of the rows of the data, with a sum of one over the whole batch; None are equal ones.
     probe : bool, default=True
-        Whether probed states are wanted.
+        Whether to return probed states.
     """
     backend, xp, dtype = machine.backend, machine.backend.xp, data.dtype
     mu = xp.zeros(machine.n_visible, dtype=dtype) if offset is None else offset
-    weights = _weights_of_both(data, data_weights, negative, whole, backend)
+    of_data = _weights_or_equal(data_weights, data, counts.n_data, backend)
+    of_model = _weights_or_equal(negative.weights, negative.visible, counts.n_model, backend)
     data_hidden = model_hidden = xp.zeros(machine.n_hidden, dtype=xp.float64)
     gradient, probes = None, []
-    for part in _parts(data, negative, weights, whole, machine.n_hidden, backend):
+    for part in _parts(data, negative, (of_data, of_model), counts, machine.n_hidden, backend):
         n, n_data = part.visible.shape[0], part.n_data
         t, overlaps = _hidden_means(sampler, part)
         v = backend.scratch("visible", (n, machine.n_visible), dtype)
@@ -204,26 +201,16 @@ def row_sums(
         *_visible_sums(data, data_weights, negative, backend),
         data_hidden,
         model_hidden,
-        *_squares(data, data_weights, negative, whole, backend),
+        *_squares(data, data_weights, negative, counts, backend),
         tuple(probes),
         negative.log_ratios,
     )
 
 
-def _weights_of_both(
-    data: Any, data_weights: Any, negative: NegativeStates, whole: Whole, backend: Any
-) -> tuple[Any, Any]:
-    """Weights of the rows of the data and of the model's states; both are positive."""
-    if data_weights is None:
-        data_weights = _equal_weights(data, whole.n_data, backend)
-    model_weights = negative.weights
-    if model_weights is None:
-        model_weights = _equal_weights(negative.visible, whole.n_model, backend)
-    return data_weights, model_weights
-
-
-def _equal_weights(rows: Any, n: int, backend: Any) -> Any:
-    """1 / n for each of the rows."""
+def _weights_or_equal(weights: Any, rows: Any, n: int, backend: Any) -> Any:
+    """Return the weights of rows, 1 / n for each if they are None."""
+    if weights is not None:
+        return weights
     if rows.shape[0] == n:
         return backend.equal_weights(n, rows.dtype)
     return backend.xp.full(rows.shape[0], 1.0 / n, dtype=rows.dtype)
@@ -232,9 +219,9 @@ def _equal_weights(rows: Any, n: int, backend: Any) -> Any:
 def _visible_sums(
     data: Any, data_weights: Any, negative: NegativeStates, backend: Any
 ) -> tuple[Any, Any, Any, Any]:
-    """Sums of the visible states of both phases, and what they are to be divided by.
+    """Sum the visible states of both phases; return the divisors of the sums too.
 
-    Plain sums over counts: where all states of both agree, so do their means, without rounding.
+    Plain sums, without weights: where all states agree, so do their means, without rounding.
     """
     data_weight, model_weight = float(data.shape[0]), float(negative.visible.shape[0])
     if data_weights is not None:
@@ -247,16 +234,16 @@ def _visible_sums(
 
 
 def _squares(
-    data: Any, data_weights: Any, negative: NegativeStates, whole: Whole, backend: Any
+    data: Any, data_weights: Any, negative: NegativeStates, counts: RowCounts, backend: Any
 ) -> tuple[Any, Any]:
-    """Σ_n w_n² of both phases."""
+    """Return Σ_n w_n² of both phases."""
     if data_weights is None:
-        of_data = data.shape[0] / whole.n_data / whole.n_data
+        of_data = data.shape[0] / counts.n_data / counts.n_data
     else:
         of_data = backend.dot(data_weights, data_weights)
     if negative.weights is None:
-        return of_data, negative.visible.shape[0] / whole.n_model / whole.n_model
-    # Weights that are known bring no noise.
+        return of_data, negative.visible.shape[0] / counts.n_model / counts.n_model
+    # States with computed weights add no noise.
     drawn = negative.weights[: negative.visible.shape[0] - negative.n_known]
     of_model = backend.dot(drawn, drawn)
     # Two states of weight w / 2 for each of weight w.
@@ -264,14 +251,14 @@ def _squares(
 
 
 def _probed_rows(part: Part, t: Any, xp: Any) -> Probe:
-    """The probed rows, as copies where the next part may be written over this one."""
+    """Select the probed rows, as copies where the next part may overwrite this one."""
     rows = part.probed
     hidden = t[rows, :] if part.is_last else 1.0 * t[rows, :]
     return Probe(part.visible[rows, :], xp.abs(part.weights[rows]), hidden)
 
 
 def _hidden_means(sampler: Machine, part: Part) -> tuple[Any, Any]:
-    """Hidden means of a part, and overlaps with the patterns where the gradient needs them."""
+    """Compute hidden means of a part, and overlaps with the patterns if the gradient needs them."""
     scratch, v = sampler.backend.scratch, part.visible
     n = v.shape[0]
     t = scratch("hidden", (n, sampler.n_hidden), v.dtype)
@@ -292,22 +279,20 @@ def _parts(
     data: Any,
     negative: NegativeStates,
     weights: tuple[Any, Any],
-    whole: Whole,
+    counts: RowCounts,
     n_hidden: int,
     backend: Any,
 ) -> Iterator[Part]:
-    """Both phases in one part if it is small enough, else data and model states in several.
+    """Yield both phases in one part if it is small enough, else data and model states in several.
 
-    Weighted states count as a whole in a probe, or their weights would not: they stay in one.
+    Weighted states stay in one part and are all probed: some of them would not be a sample.
     """
     model, n_data, n_model = negative.visible, data.shape[0], negative.visible.shape[0]
     xp, (data_weights, model_weights) = backend.xp, weights
     largest = max(1, PART_BYTES // (4 * (data.shape[1] + n_hidden)))
     if negative.weights is not None or n_data + n_model <= largest:
-        n_states = min(n_model, whole.n_probed_states)
-        if negative.weights is not None:
-            n_states = n_model
-        probed = slice(n_data - min(n_data, whole.n_probed), n_data + n_states)
+        n_states = n_model if negative.weights is not None else min(n_model, counts.n_probed_states)
+        probed = slice(n_data - min(n_data, counts.n_probed), n_data + n_states)
         v = xp.concat([data, model], axis=0)
         both = xp.concat([data_weights, -model_weights])
         if v.shape[0] > 0:
@@ -315,13 +300,13 @@ def _parts(
         return
     for rows in _even_slices(n_data, largest):
         n = rows.stop - rows.start
-        n_probed = min(n, whole.n_probed) if rows.stop == n_data else 0
+        n_probed = min(n, counts.n_probed) if rows.stop == n_data else 0
         is_last = n_model == 0 and rows.stop == n_data
         yield Part(data[rows, :], data_weights[rows], n, None, slice(n - n_probed, n), is_last)
     for rows in _even_slices(n_model, largest):
         hidden = None if negative.hidden is None else negative.hidden[rows, :]
         n = rows.stop - rows.start
-        probed = slice(0, min(n, whole.n_probed_states) if rows.start == 0 else 0)
+        probed = slice(0, min(n, counts.n_probed_states) if rows.start == 0 else 0)
         is_last = rows.stop == n_model
         yield Part(model[rows, :], -model_weights[rows], 0, hidden, probed, is_last)
 

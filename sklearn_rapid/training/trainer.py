@@ -1,15 +1,13 @@
 """Training: two sets of states, the difference of their statistics, one step.
 
-`Trainer.update` says what an update is, by the methods of a backend. What it takes in between is
-the interpreter: for small models, most of the time. So `Trainer.updates` hands the updates of
-several batches to a backend that makes them in one call, where settings and strategies are such
-that it can be told so (`sklearn_rapid.training.fused`).
+`Trainer.update` makes an update by the methods of a backend. For small models, most of its time is
+the interpreter's. So `Trainer.updates` makes the updates of several batches in one call of the
+backend where settings and strategies allow it (`sklearn_rapid.training.fused`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +16,14 @@ from sklearn_rapid.backends import SPINS, RandomStream, Units
 from sklearn_rapid.machine.couplings import Arrays, Couplings
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.training import fused
-from sklearn_rapid.training.latent_means import allows_latent_means, count_latent_means
+from sklearn_rapid.training.centering import (
+    center_gradient,
+    mean_fields,
+    move_hidden_offset,
+    move_visible_offset,
+    visible_offset,
+)
+from sklearn_rapid.training.latent_means import allows_latent_means, use_latent_means
 from sklearn_rapid.training.negative_phase import NegativePhase, NegativeStates
 from sklearn_rapid.training.positive_phase import (
     NONE_MISSING,
@@ -26,25 +31,14 @@ from sklearn_rapid.training.positive_phase import (
     fill_with_column_means,
 )
 from sklearn_rapid.training.state import TrainingState
-from sklearn_rapid.training.statistics import HIDDEN_OFFSET_RATE, Probe, Sums, Whole, row_sums
+from sklearn_rapid.training.statistics import RowCounts, Sums, row_sums
 from sklearn_rapid.training.steps.penalties import Penalty
 from sklearn_rapid.training.steps.projections import Projection
-from sklearn_rapid.training.steps.step_length import (
-    energy_changes,
-    mean_and_variance,
-    most_unusual,
-    n_varied_units,
-    share_of_full_step,
-    shortened,
-    step_scale,
-    variances,
-)
+from sklearn_rapid.training.steps.step_length import n_varied_units, scale_step, variances
 from sklearn_rapid.training.steps.visible_scale import next_scale
 
 # No model of data has a parameter of this size; one on its way to infinity does.
 LARGEST_PARAMETER = 1e4
-
-NO_PROJECTION, NO_PENALTY = Projection(), Penalty()
 
 
 class Diverged(ArithmeticError):
@@ -66,20 +60,22 @@ class Trainer:
     penalty : Penalty
         On the couplings' parameters.
     positive_phase : PositivePhase
-        What completes rows that are not known as a whole.
+        Completes rows with missing entries.
     n_latent : int
-        How many of the visible units, the last ones, no row shows.
+        Number of visible units, the last ones, that are missing in every row.
     """
 
     negative_phase: NegativePhase
     optimizer: Any
     batch_size: int = 100
-    projection: Projection = NO_PROJECTION
+    projection: Projection = field(default_factory=Projection)
     fit_intercept: bool = True
     center: bool = True
-    penalty: Penalty = NO_PENALTY
+    penalty: Penalty = field(default_factory=Penalty)
     positive_phase: PositivePhase = NONE_MISSING
     n_latent: int = 0
+
+    # --- before the first update --------------------------------------------------------
 
     def start(
         self,
@@ -93,9 +89,9 @@ class Trainer:
         visible_scale: Any = None,
         smallest_scale: Any = None,
     ) -> TrainingState:
-        """The state before the first update, given the first batch and its weights.
+        """Make the state before the first update, given the first batch and its weights.
 
-        Of real units, scales are given too: those of the columns, and the smallest ones to come.
+        Real units need the scales of their columns, and the smallest scales allowed.
 
         Biases start where units without couplings would fit the data: b is the field of the mean,
         its artanh for spins (with one row added that is the mean in no field), and c = -Wᵀμ, so
@@ -110,7 +106,7 @@ class Trainer:
             data = data / xp.astype(visible_scale, data.dtype)
         if self.positive_phase.completes:
             data = fill_with_column_means(data, backend)
-        weights = None if weights is None else _like(weights, data, backend)
+        weights = _on_backend(weights, data, backend)
         total = backend.column_sums(data, weights) * (1.0 if weights is None else n)
         if self.fit_intercept:
             added = visible_units.mean(xp.zeros((1, n_visible), dtype=xp.float64), backend)
@@ -130,24 +126,23 @@ class Trainer:
         )
         self.negative_phase.check(machine)
         self.projection.check(machine)
-        of_units = variances(visible_units, total / n, n, backend)
-        varies = bool(n_varied_units(of_units, backend) == n_visible)
+        varied = n_varied_units(variances(visible_units, total / n, n, backend), backend)
         return TrainingState(
             machine,
             stream,
             optimizer_state=self.optimizer.init(self._trained(machine), xp),
             chains=self.negative_phase.start(machine, self.batch_size, stream),
-            # No rows have been seen: only where the first ones lie.
+            # An estimate from the first batch: no rows have been seen.
             visible_offset=total / n,
             hidden_offset=None,
             visible_scale=visible_scale,
             visible_spread=visible_scale,
             smallest_scale=smallest_scale,
-            unusual_rows=None if varies else data[:0, :],
+            unusual_rows=None if bool(varied == n_visible) else data[:0, :],
         )
 
     def resume(self, state: TrainingState) -> TrainingState:
-        """The state, with what this trainer needs and another one did not leave."""
+        """Add to a state, in place, what this trainer needs and another one did not leave."""
         is_even = not self.fit_intercept and state.machine.is_symmetric
         machine = state.machine = replace(state.machine, is_even=is_even)
         self.negative_phase.check(machine)
@@ -164,13 +159,7 @@ class Trainer:
             state.hidden_offset = machine.backend.xp.astype(state.hidden_offset, dtype)
         return state
 
-    def _trained(self, machine: Machine) -> dict[str, Any]:
-        return machine.parameters if self.fit_intercept else machine.couplings.parameters
-
-    @property
-    def n_draws(self) -> int | None:
-        """Draws of random numbers that each update takes; None if only the phase knows."""
-        return None if self.positive_phase.completes else fused.n_draws(self.negative_phase)
+    # --- updates ------------------------------------------------------------------------
 
     def updates(
         self,
@@ -181,33 +170,38 @@ class Trainer:
         weights: np.ndarray | None = None,
         n_data_draws: int = 0,
     ) -> None:
-        """Updates of `state`, in place, from one batch after the other.
+        """Update `state`, in place, from one batch after the other.
 
         Parameters
         ----------
         state : TrainingState
         data : array of shape (n, V)
-            States of the visible units, or means of such; real ones at a scale of one. NaN where
-            they are not known, if the positive phase completes rows.
+            States of the visible units, or their means; real ones at a scale of one. Missing
+            entries are NaN, if the positive phase completes rows.
         rate : float
         end_of_epoch : bool, default=False
             Whether the last of the batches ends an epoch.
         weights : array of shape (n,), optional
             Of a single batch: see `update`.
         n_data_draws : int, default=0
-            Draws that each batch has taken, whose names stand before those of its update.
+            Draws that each batch has taken, numbered before those of its update.
         """
         n_rows, start = data.shape[0], 0
         while start < n_rows:
-            n_whole = 0 if weights is not None else fused.n_at_once(self, state)
-            stop = min(start + max(1, n_whole) * self.batch_size, n_rows)
+            n_fused = 0 if weights is not None else fused.count_fused_updates(self, state)
+            stop = min(start + max(1, n_fused) * self.batch_size, n_rows)
             part, is_last = data[start:stop, :], end_of_epoch and stop == n_rows
-            if n_whole > 0:
-                fused.make(self, state, part, rate, is_last, n_data_draws)
+            if n_fused > 0:
+                fused.make_fused_updates(self, state, part, rate, is_last, n_data_draws)
             else:
                 state.stream.reserve(n_data_draws)
                 self.update(state, part, rate, is_last, weights)
             start = stop
+
+    @property
+    def n_draws(self) -> int | None:
+        """Draws of random numbers in each update; None if only the negative phase knows."""
+        return None if self.positive_phase.completes else fused.count_draws(self.negative_phase)
 
     def update(
         self,
@@ -217,13 +211,13 @@ class Trainer:
         end_of_epoch: bool = False,
         weights: np.ndarray | None = None,
     ) -> None:
-        """One update of `state`, in place, from a batch of rows as `updates` takes them.
+        """Update `state`, in place, from one batch of rows as `updates` takes them.
 
         Weights of the rows are on the host, with a sum of one; None are equal ones.
-        Nothing here waits for the backend: whether training has diverged, `check` finds out.
+        Nothing here waits for the backend: `check` finds out whether training has diverged.
         """
         data = self.positive_phase.states(state.machine, state.states_of(data), state.stream)
-        data_weights = None if weights is None else _like(weights, data, state.machine.backend)
+        data_weights = _on_backend(weights, data, state.machine.backend)
         state.chains = self.negative_phase.before_update(state.chains, state.machine.backend)
         scale = state.visible_scale
         if scale is not None:
@@ -234,7 +228,7 @@ class Trainer:
         state.visible_scale = scale
 
     def sums(self, state: TrainingState, data: Any, weights: Any = None) -> Sums:
-        """What a batch says of the model; the chains move on.
+        """Draw the model's states, moving the chains on, and sum over these and a batch.
 
         Parameters
         ----------
@@ -243,23 +237,21 @@ class Trainer:
         weights : array of shape (n,), optional
             On the backend, with a sum of one.
         """
-        sampler = self.sampler(state)
-        negative, state.chains = self.negative_phase.states(
-            sampler, data, state.chains, state.stream
-        )
+        sampler, phase, stream = self.sampler(state), self.negative_phase, state.stream
+        negative, state.chains = phase.states(sampler, data, state.chains, stream)
         if self.n_latent == 0:
-            negative, state.chains = self.negative_phase.with_known_states(
-                negative, sampler, data, state.chains, state.stream
+            negative, state.chains = phase.with_known_states(
+                negative, sampler, data, state.chains, stream
             )
-        whole = Whole(data.shape[0], negative.visible.shape[0])
-        sums = self.sums_of(state, sampler, data, negative, whole, weights)
+        counts = RowCounts(data.shape[0], negative.visible.shape[0])
+        sums = self.sums_of(state, sampler, data, negative, counts, weights)
         if self.n_latent > 0 and allows_latent_means(sampler, negative):
-            how = (self.n_latent, self._visible_offset(state), state.stream)
-            sums = count_latent_means(sums, sampler, negative, *how)
+            offset = self._visible_offset(state)
+            sums = use_latent_means(sums, sampler, negative, self.n_latent, offset, stream)
         return sums
 
     def sampler(self, state: TrainingState) -> Machine:
-        """The machine in the form in which the rows of an update are mapped most cheaply."""
+        """Return the machine in the form that maps the rows of an update most cheaply."""
         machine = state.machine
         n_rows = self.negative_phase.n_rows(machine.couplings, self.batch_size, state.chains)
         return machine.for_rows(n_rows)
@@ -270,19 +262,18 @@ class Trainer:
         sampler: Machine,
         data: Any,
         negative: NegativeStates,
-        whole: Whole,
+        counts: RowCounts,
         weights: Any = None,
     ) -> Sums:
-        """What some rows and states of the model say, of so many in all."""
+        """Sum over rows and states of the model, which may be some of all that are counted."""
         offset, probe = self._visible_offset(state), self.optimizer.scaled
-        return row_sums(state.machine, sampler, data, negative, offset, whole, weights, probe)
+        return row_sums(state.machine, sampler, data, negative, offset, counts, weights, probe)
 
     def step(
         self, state: TrainingState, sums: Sums, rate: float, end_of_epoch: bool = False
     ) -> None:
-        """Change the state, in place, by what all rows of a batch and all chains have said."""
-        machine = state.machine
-        backend = machine.backend
+        """Change the state, in place, by the sums over a whole batch and all chains."""
+        backend = state.machine.backend
         state.chains = self.negative_phase.after_update(state.chains, sums.log_ratios, backend)
         gradient = self._gradient(state, sums)
         direction, state.optimizer_state = self.optimizer.direction(
@@ -290,90 +281,10 @@ class Trainer:
         )
         scale = rate
         if self.optimizer.scaled:
-            scale = self._scale(state, sums, rate, gradient, direction)
+            scale = scale_step(state, sums, rate, gradient, direction, self._is_centered)
         state.n_updates += 1
         project = self.projection.is_due(state.n_updates, end_of_epoch)
-        self._step(state, direction, scale, project)
-
-    def _scale(
-        self, state: TrainingState, sums: Sums, rate: float, gradient: Arrays, direction: Arrays
-    ) -> Any:
-        """How far to go along the direction."""
-        machine, backend = state.machine, state.machine.backend
-        probe = self._probe(sums.probes, state)
-        changes = energy_changes(machine, probe.visible, probe.hidden, direction)
-        mean, variance = mean_and_variance(changes, probe.weights, backend.xp)
-        length = rate * state.chains.step_share
-        of_units = variances(machine.visible_units, state.visible_offset, state.n_rows, backend)
-        squared_length = length * length * n_varied_units(of_units, backend)
-        squared_length = squared_length * share_of_full_step(sums, backend)
-        scale = step_scale(squared_length, variance, gradient, direction, backend)
-        if state.unusual_rows is None:
-            return scale
-        rows = _joined([state.unusual_rows, *(probe.visible for probe in sums.probes)], backend.xp)
-        state.unusual_rows = most_unusual(rows, state.visible_offset, of_units, backend)
-        unusual = self._probe([Probe(state.unusual_rows, None)], state)
-        changes = energy_changes(machine, unusual.visible, unusual.hidden, direction) - mean
-        return shortened(scale, squared_length, changes, backend)
-
-    @property
-    def _is_centered(self) -> bool:
-        return self.center and self.fit_intercept
-
-    def _visible_offset(self, state: TrainingState) -> Any:
-        if not self._is_centered:
-            return None
-        machine = state.machine
-        return machine.backend.xp.astype(state.visible_offset, machine.visible_bias.dtype)
-
-    def _gradient(self, state: TrainingState, sums: Sums) -> Arrays:
-        """The gradient in all that is trained; the offsets μ and λ move with the data.
-
-        Sums are centred at μ from before. With the moved offsets, Σ_n w_n (v_n - μ)ᵀ W (t_n - λ)
-        has two rows more: the gaps between data and model are those of the sums.
-        """
-        machine, xp = state.machine, state.machine.backend.xp
-        before, dtype = self._visible_offset(state), machine.visible_bias.dtype
-        data_mean = sums.data_visible / sums.data_weight
-        self._observe_visible(state, data_mean, sums.n_rows)
-        if not self.fit_intercept:
-            return sums.gradient
-        gap = xp.astype(data_mean - sums.model_visible / sums.model_weight, dtype)
-        hidden_gap = xp.astype(sums.data_hidden + sums.model_hidden, dtype)
-        self._observe_hidden(state, xp.astype(sums.data_hidden, dtype))
-        gradient = sums.gradient
-        if self.center:
-            moved = before - self._visible_offset(state)
-            v = xp.concat([-gap[None, :], moved[None, :]])
-            t = xp.concat([state.hidden_offset[None, :], hidden_gap[None, :]])
-            gradient = machine.couplings.gradient(v, t, machine.backend, add_to=gradient)
-        return {**gradient, "visible_bias": gap, "hidden_bias": hidden_gap}
-
-    def _observe_visible(self, state: TrainingState, mean: Any, n_rows: int) -> None:
-        """Move the visible offset towards the mean of all rows seen."""
-        state.n_rows += n_rows
-        share = n_rows / state.n_rows
-        state.visible_offset = (1.0 - share) * state.visible_offset + share * mean
-
-    def _observe_hidden(self, state: TrainingState, mean: Any) -> None:
-        """Move the hidden offset towards the hidden means of the batch."""
-        if state.hidden_offset is None:
-            state.hidden_offset = mean
-        r = max(HIDDEN_OFFSET_RATE, 1.0 / (state.n_updates + 1))
-        state.hidden_offset = (1.0 - r) * state.hidden_offset + r * mean
-
-    def _probe(self, probes: Sequence[Probe], state: TrainingState) -> Probe:
-        """All probed states, less the offsets."""
-        machine, xp = state.machine, state.machine.backend.xp
-        visible, hidden = [], []
-        for probe in probes:
-            visible.append(probe.visible)
-            is_known = probe.hidden is not None
-            hidden.append(probe.hidden if is_known else machine.hidden_mean(probe.visible))
-        v, t = _joined(visible, xp), _joined(hidden, xp)
-        if self._is_centered:
-            v, t = v - self._visible_offset(state), t - state.hidden_offset
-        return Probe(v, _joined([probe.weights for probe in probes], xp), t)
+        self._move(state, direction, scale, project)
 
     def check(self, state: TrainingState) -> None:
         """Raise Diverged if a parameter is no longer finite, or too large.
@@ -386,66 +297,62 @@ class Trainer:
                 largest = float(np.max(np.abs(to_numpy(p))))
                 raise Diverged(f"the largest element of {name} has grown to {largest:g}")
 
-    def _step(self, state: TrainingState, direction: Arrays, scale: Any, project: bool) -> None:
-        """Move the parameters along the direction, in place.
+    # --- inside -------------------------------------------------------------------------
 
-        In the centred parametrisation the biases are b' = b + Wλ and c' = c + Wᵀμ. It is they
-        that the steps belong to; b and c also follow what happens to W.
-        """
-        machine = state.machine
-        before = self._mean_fields(state)
+    @property
+    def _is_centered(self) -> bool:
+        return self.center and self.fit_intercept
+
+    def _visible_offset(self, state: TrainingState) -> Any:
+        return visible_offset(state) if self._is_centered else None
+
+    def _trained(self, machine: Machine) -> dict[str, Any]:
+        return machine.parameters if self.fit_intercept else machine.couplings.parameters
+
+    def _gradient(self, state: TrainingState, sums: Sums) -> Arrays:
+        """Compute the gradient in all trained parameters, and move the offsets μ and λ."""
+        xp, dtype = state.machine.backend.xp, state.machine.visible_bias.dtype
+        before, data_mean = visible_offset(state), sums.data_visible / sums.data_weight
+        move_visible_offset(state, data_mean, sums.n_rows)
+        if not self.fit_intercept:
+            return sums.gradient
+        gap = xp.astype(data_mean - sums.model_visible / sums.model_weight, dtype)
+        hidden_gap = xp.astype(sums.data_hidden + sums.model_hidden, dtype)
+        move_hidden_offset(state, xp.astype(sums.data_hidden, dtype))
+        gradient = sums.gradient
+        if self.center:
+            gradient = center_gradient(state, gradient, before, gap, hidden_gap)
+        return {**gradient, "visible_bias": gap, "hidden_bias": hidden_gap}
+
+    def _move(self, state: TrainingState, direction: Arrays, scale: Any, project: bool) -> None:
+        """Move the parameters along the direction, in place; biases also follow the couplings."""
+        machine, backend = state.machine, state.machine.backend
+        before = mean_fields(state) if self._is_centered else None
         state.is_whole = False
         for name, p in self._trained(machine).items():
-            machine.backend.add_scaled(p, direction[name], scale)
+            backend.add_scaled(p, direction[name], scale)
         couplings = machine.couplings.parameters.values()
-        self.penalty.shrink(couplings, scale, state.n_rows, state.n_updates, machine.backend)
+        self.penalty.shrink(couplings, scale, state.n_rows, state.n_updates, backend)
         if project:
-            # Without maps that were made of the parameters as they had been.
+            # Without maps cached from the parameters before the step.
             self.projection(replace(machine), state.stream)
         if before is not None:
-            after = self._mean_fields(state)
-            machine.backend.add_scaled(machine.visible_bias, before[0] - after[0], 1.0)
-            machine.backend.add_scaled(machine.hidden_bias, before[1] - after[1], 1.0)
+            after = mean_fields(state)
+            backend.add_scaled(machine.visible_bias, before[0] - after[0], 1.0)
+            backend.add_scaled(machine.hidden_bias, before[1] - after[1], 1.0)
         state.machine = replace(machine)
         state.is_whole = True
 
-    def _mean_fields(self, state: TrainingState) -> tuple[Any, Any] | None:
-        """Wλ and Wᵀμ, if the parametrisation is centred."""
-        if not self._is_centered:
-            return None
-        machine, backend = state.machine, state.machine.backend
-        no_b, no_c = map(backend.xp.zeros_like, (machine.visible_bias, machine.hidden_bias))
-        mean_v, mean_h = self._visible_offset(state), state.hidden_offset
-        of_hidden = backend.field(mean_h[None, :], machine.couplings.to_visible(no_b))
-        of_visible = backend.field(mean_v[None, :], machine.couplings.to_hidden(no_c))
-        return of_hidden[0, :], of_visible[0, :]
 
-
-def _like(weights: np.ndarray, data: Any, backend: Any) -> Any:
-    """Weights on the host as an array where the data are, of their dtype."""
-    return backend.xp.astype(backend.asarray(weights), data.dtype)
-
-
-def _joined(arrays: list, xp: Any) -> Any:
-    return arrays[0] if len(arrays) == 1 else xp.concat(arrays, axis=0)
+def _on_backend(weights: np.ndarray | None, data: Any, backend: Any) -> Any:
+    """Move weights of rows from the host to where the data are, in their dtype."""
+    return None if weights is None else backend.xp.astype(backend.asarray(weights), data.dtype)
 
 
 def _outline(tree: Any) -> Any:
-    """Names, shapes and dtypes of the arrays in nested dicts and tuples, without their values."""
+    """List names, shapes and dtypes of the arrays in nested dicts and tuples."""
     if isinstance(tree, dict):
         return {name: _outline(value) for name, value in tree.items()}
     if isinstance(tree, tuple):
         return tuple(map(_outline, tree))
     return (tuple(tree.shape), str(tree.dtype)) if hasattr(tree, "shape") else None
-
-
-def batches(n_rows: int, batch_size: int) -> Iterator[slice]:
-    """The rows of each batch of an epoch.
-
-    Examples
-    --------
-    >>> list(batches(5, 2))
-    [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
-    """
-    for start in range(0, n_rows, batch_size):
-        yield slice(start, min(start + batch_size, n_rows))

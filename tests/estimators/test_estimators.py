@@ -25,7 +25,7 @@ from sklearn_rapid import RARBM, RBM
 from sklearn_rapid.backends import get_backend, threads
 from sklearn_rapid.datasets import make_bars
 from sklearn_rapid.estimators.model import get_fitted_model
-from sklearn_rapid.training import fused
+from sklearn_rapid.training import fused, trainer
 from sklearn_rapid.training.fit import run
 from sklearn_rapid.training.negative_phase import (
     PatternInducedCorrelations,
@@ -859,11 +859,11 @@ def test_interrupted_fit_is_usable(estimator, bars, monkeypatch):
 
 def test_fit_interrupted_in_a_step_is_that_of_the_last_epoch(estimator, bars, monkeypatch):
     """Halfway through, couplings have moved and biases have not followed."""
-    monkeypatch.setattr(fused, "n_at_once", lambda trainer, state: 0)
+    monkeypatch.setattr(fused, "count_fused_updates", lambda *_: 0)
     estimator.set_params(batch_size=100, learning_rate=0.1)
     good = clone(estimator).set_params(max_iter=2).fit(bars)
     # Each update takes mean fields before and after it: those after the third epoch's first.
-    mean_fields = Trainer._mean_fields
+    mean_fields = trainer.mean_fields
     n_left = itertools.count(2 * good.history_["n_updates"][-1] + 1, -1)
 
     def interrupted(*args):
@@ -871,7 +871,7 @@ def test_fit_interrupted_in_a_step_is_that_of_the_last_epoch(estimator, bars, mo
             raise KeyboardInterrupt
         return mean_fields(*args)
 
-    monkeypatch.setattr(Trainer, "_mean_fields", interrupted)
+    monkeypatch.setattr(trainer, "mean_fields", interrupted)
     with pytest.warns(UserWarning, match="interrupted"):
         fit_without_ending_the_tests(estimator, bars)
     assert_same_model(estimator, good)

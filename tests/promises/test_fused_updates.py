@@ -134,7 +134,7 @@ def test_fused_updates_are_what_single_updates_are(kind, phase, setting):
         by.update(start, data[:BATCH_SIZE], 0.05)
         if start.chains.is_tempered:
             start.chains = replace(start.chains, known=None)
-        assert fused.n_at_once(by, start) > 1
+        assert fused.count_fused_updates(by, start) > 1
         for first in range(0, len(data), BATCH_SIZE):
             batch = data[first : first + BATCH_SIZE]
             is_last = first + BATCH_SIZE >= len(data)
@@ -157,7 +157,7 @@ def test_long_rows_and_few_of_them(phase, setting, batch_size):
         at_once = by.start(made, data, RandomStream(3), backend)
         by.update(at_once, data, 0.02)
         one_by_one = at_once.copy()
-        assert fused.n_at_once(by, at_once) > 0
+        assert fused.count_fused_updates(by, at_once) > 0
         by.updates(at_once, data, 0.02)
         by.update(one_by_one, data, 0.02)
     assert_close(at_once, one_by_one)
@@ -175,7 +175,7 @@ def test_no_step_where_data_and_model_agree(n_chains):
         # Such rows are trained on update by update, but those of another start may become such.
         state.unusual_rows = None
         state.machine.visible_bias[:] = 60.0
-        assert fused.n_at_once(by, state) > 1
+        assert fused.count_fused_updates(by, state) > 1
         before = state.copy()
         by.updates(state, data, 0.25)
     np.testing.assert_array_equal(state.chains.states, 1.0)
@@ -266,7 +266,7 @@ def test_what_cannot_be_told_goes_update_by_update(by):
     with backend.running():
         made = couplings("few patterns", backend)
         state = by.start(made, spins(10), RandomStream(0), backend)
-        assert fused.n_at_once(by, state) == 0
+        assert fused.count_fused_updates(by, state) == 0
         if not isinstance(by.negative_phase, PersistentContrastiveDivergence):
             by.updates(state, spins(10), 0.1)
             assert state.n_updates == 1
@@ -285,7 +285,7 @@ def test_float64_goes_update_by_update():
     data = spins(10, 5).astype("float64")
     with backend.running():
         state = by.start(made, data, RandomStream(0), backend)
-        assert fused.n_at_once(by, state) == 0
+        assert fused.count_fused_updates(by, state) == 0
 
 
 # --- the barrier --------------------------------------------------------------------------------

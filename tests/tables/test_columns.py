@@ -32,7 +32,7 @@ from sklearn_rapid.machine.partition import exact_log_partition
 from sklearn_rapid.machine.tempered_partition import tempered_log_partition
 from sklearn_rapid.machine.tempering import ladder_of_states, sweep_ladder
 from sklearn_rapid.tables.kinds import columns_by_kind
-from sklearn_rapid.training.fit.independent import COST_IN_COMPARISON, compared
+from sklearn_rapid.training.fit.independent import COST_IN_COMPARISON, compare_with_independent
 from sklearn_rapid.training.negative_phase import Exact
 from sklearn_rapid.training.optimizers import SGD
 from sklearn_rapid.training.steps.visible_scale import next_scale
@@ -377,13 +377,13 @@ def test_a_fit_is_compared_with_independent_columns(model):
     weight = 2.0 * COST_IN_COMPARISON * 400 / sum(SIZES)
     in_no_field = np.repeat(1.0 / np.array(SIZES), SIZES)
     p = (one_hot(X).sum(axis=0) + weight * in_no_field) / (400 + weight)
-    found = compared(state, one_hot(X), None)
+    found = compare_with_independent(state, one_hot(X), None)
     assert found.independent == pytest.approx(np.mean(one_hot(X) @ np.log(p)), rel=1e-12)
     assert found.score == pytest.approx(model.score(X), abs=1e-4)
     assert not found.is_worse
     assert replace(found, score=found.independent - found.error - 0.06).is_worse
     rare = X[X[:, 0] > 1]
-    assert np.isfinite(compared(state, one_hot(rare), None).independent)
+    assert np.isfinite(compare_with_independent(state, one_hot(rare), None).independent)
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from sklearn_rapid.estimators.model import get_fitted_model
 from sklearn_rapid.machine.couplings import DenseCouplings
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.tables.reals import find_smallest_scales
-from sklearn_rapid.training.fit.independent import compared
+from sklearn_rapid.training.fit.independent import compare_with_independent
 from sklearn_rapid.training.steps.visible_scale import next_scale
 
 X = np.random.default_rng(0).permutation(load_iris().data)
@@ -379,7 +379,7 @@ def test_a_fit_is_compared_with_one_diagonal_normal(model):
     model.fit(X)
     state = get_fitted_model(model, backend=get_backend("numpy")).state
     rows = (X - model.mean_) / model.scale_
-    found = compared(state, rows, None)
+    found = compare_with_independent(state, rows, None)
     expected = GaussianMixture(1, covariance_type="diag").fit(X).score(X)
     assert found.independent == pytest.approx(expected, abs=1e-4)
     assert found.score == pytest.approx(model.score(X), abs=1e-4)
@@ -387,7 +387,7 @@ def test_a_fit_is_compared_with_one_diagonal_normal(model):
     far = replace(
         state, machine=replace(state.machine, visible_bias=state.machine.visible_bias + 9)
     )
-    found = compared(far, rows, None)
+    found = compare_with_independent(far, rows, None)
     assert found.is_worse and found.independent == pytest.approx(expected, abs=1e-4)
 
 

@@ -5,9 +5,9 @@ import pytest
 from tools.layers import make, weights_from
 
 from sklearn_rapid.backends import RandomStream, get_backend
-from sklearn_rapid.training.latent_means import count_latent_means
+from sklearn_rapid.training.latent_means import use_latent_means
 from sklearn_rapid.training.negative_phase import NegativeStates
-from sklearn_rapid.training.statistics import Whole, row_sums
+from sklearn_rapid.training.statistics import RowCounts, row_sums
 
 N_LATENT, N_STATES = 2, 40_000
 NO_DATA = np.zeros((1, 4))
@@ -16,11 +16,11 @@ NO_DATA = np.zeros((1, 4))
 def sums_of(machine, states, offset, seed=None):
     """Sums of these states; with latent units by their means if there is a seed."""
     negative, sampler = NegativeStates(states), machine.for_rows(len(states))
-    whole = Whole(1, len(states))
-    sums = row_sums(machine, sampler, NO_DATA, negative, offset, whole, None, True)
+    counts = RowCounts(1, len(states))
+    sums = row_sums(machine, sampler, NO_DATA, negative, offset, counts, None, True)
     if seed is None:
         return sums
-    return count_latent_means(sums, sampler, negative, N_LATENT, offset, RandomStream(seed))
+    return use_latent_means(sums, sampler, negative, N_LATENT, offset, RandomStream(seed))
 
 
 @pytest.mark.parametrize("couplings", ["dense", "patterns"])

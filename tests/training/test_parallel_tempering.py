@@ -81,7 +81,7 @@ def test_other_chains_are_taken_over_and_left_behind():
 
 
 def swept(phase, lag, share=1.0, n_arrivals=1):
-    """Chains at the end of a window in which they lagged behind by so much, and one update on."""
+    """Make one update from the end of a window with this lag."""
     machine = numba_machine(scale=0.01)
     chains = phase.start(machine, 100, RandomStream(0))
     arrivals = np.full(chains.ladder.n_columns, n_arrivals)
@@ -179,7 +179,7 @@ def test_rungs_follow_the_barrier(cls):
 def test_a_short_step_share_shortens_steps(at_once, monkeypatch):
     X = np.random.default_rng(0).integers(2, size=(100, 12))
     if not at_once:
-        monkeypatch.setattr(fused, "n_at_once", lambda trainer, state: 0)
+        monkeypatch.setattr(fused, "count_fused_updates", lambda trainer, state: 0)
     moved = []
     for share in (1.0, 0.1):
         monkeypatch.setattr(
@@ -225,7 +225,7 @@ def test_more_training_does_not_hurt(cls):
 
 
 @pytest.mark.slow
-def test_chains_that_lose_the_model_are_told_of():
+def test_chains_that_lose_the_model_raise_a_warning():
     """Two chains on six rows: far worse than coins, after a thousand updates and more."""
     X = np.random.default_rng(0).integers(0, 2, (6, 8))
     phase = PersistentContrastiveDivergence(n_chains=2)

@@ -16,8 +16,8 @@ from tools.zoo import coins, recurring, with_columns
 
 from sklearn_rapid import RARBM, RBM, load, save
 from sklearn_rapid.callbacks import Checkpoint, resume
-from sklearn_rapid.training import trainer
 from sklearn_rapid.training.negative_phase import _tempered
+from sklearn_rapid.training.steps import step_length
 
 RARE = coins(np.random.default_rng(0), 600, np.full(12, 0.01))
 # Not so rare that nothing would happen: a column that is often set, but with others only.
@@ -39,7 +39,7 @@ def table(request):
 
 
 def left_by(model):
-    """All that a fit leaves, without how long it took and what a later one knows the rows by."""
+    """List all that a fit leaves, but its duration and the digest of its rows."""
     left = vars(model).items()
     left = {k: v for k, v in sorted(left) if k.endswith("_") or k == "_training_state"}
     left["history_"] = {k: v for k, v in left["history_"].items() if k != "seconds"}
@@ -47,7 +47,7 @@ def left_by(model):
 
 
 def check_used(model, table):
-    """That the table is one that what is tested matters to."""
+    """Check that the feature under test has an effect on the table."""
     state = model._training_state
     if table == "rare":
         assert len(state["unusual_rows"]) > 10
@@ -56,11 +56,11 @@ def check_used(model, table):
 
 
 def without(name, monkeypatch):
-    """Training that knows nothing of unusual rows, or of known states."""
+    """Train without unusual rows, or without known states."""
     if name == "rare":
-        monkeypatch.setattr(trainer, "shortened", lambda scale, *_: scale)
+        monkeypatch.setattr(step_length, "limit_scale", lambda scale, *_: scale)
     else:
-        monkeypatch.setattr(_tempered, "acquainted", lambda chains, *_: chains)
+        monkeypatch.setattr(_tempered, "find_unvisited_states", lambda chains, *_: chains)
 
 
 @pytest.mark.slow

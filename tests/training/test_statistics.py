@@ -11,7 +11,8 @@ from sklearn_rapid.training import statistics
 from sklearn_rapid.training.negative_phase import ContrastiveDivergence, NegativeStates
 from sklearn_rapid.training.optimizers import SGD
 from sklearn_rapid.training.state import TrainingState
-from sklearn_rapid.training.statistics import Whole, row_sums
+from sklearn_rapid.training.statistics import RowCounts, row_sums
+from sklearn_rapid.training.steps.step_length import join_probes
 from sklearn_rapid.training.trainer import Trainer
 
 V, H = 6, 7
@@ -23,9 +24,9 @@ def rows(n, seed):
 
 def sums_of(machine, data, negative, offset, sampler=None):
     backend = machine.backend
-    whole = Whole(len(data), negative.visible.shape[0])
+    counts = RowCounts(len(data), negative.visible.shape[0])
     offset = None if offset is None else backend.asarray(offset)
-    return row_sums(machine, sampler or machine, backend.asarray(data), negative, offset, whole)
+    return row_sums(machine, sampler or machine, backend.asarray(data), negative, offset, counts)
 
 
 def expected_gradient(exact, machine, data, model, t_model, offset, lam):
@@ -98,13 +99,13 @@ def test_sums_of_some_rows_add_up_to_those_of_all(backend, kind):
             part = row_sums(
                 machine, machine, backend.asarray(data[in_data]),
                 NegativeStates(backend.asarray(model[in_model])), backend.asarray(offset),
-                Whole(100, 70), None if w is None else backend.asarray(w[in_data]),
+                RowCounts(100, 70), None if w is None else backend.asarray(w[in_data]),
             )  # fmt: skip
             parts.append(part)
         total = parts[0].plus(parts[1], backend.xp).plus(parts[2], backend.xp)
         whole = row_sums(
             machine, machine, backend.asarray(data), NegativeStates(backend.asarray(model)),
-            backend.asarray(offset), Whole(100, 70), None if w is None else backend.asarray(w),
+            backend.asarray(offset), RowCounts(100, 70), None if w is None else backend.asarray(w),
         )  # fmt: skip
         for name, g in whole.gradient.items():
             got = backend.to_numpy(total.gradient[name])
@@ -126,7 +127,7 @@ def test_probed_states(backend, monkeypatch, rows_in_part):
     sums = sums_of(machine, data, NegativeStates(backend.asarray(model)), offset)
     state = TrainingState(machine, RandomStream(0), visible_offset=backend.asarray(offset))
     state.hidden_offset = backend.asarray(lam)
-    result = Trainer(ContrastiveDivergence(), SGD())._probe(sums.probes, state)
+    result = join_probes(sums.probes, state, is_centered=True)
     v, t, weights = (backend.to_numpy(x) for x in (result.visible, result.hidden, result.weights))
     v_data, v_model = v[weights == 1 / 200] + offset, v[weights == 1 / 150] + offset
     assert len(v_data) <= 128 and len(v_model) <= 128 and len(v) == len(v_data) + len(v_model)
@@ -145,8 +146,8 @@ def test_where_all_states_agree_the_gradient_is_exactly_zero(backend):
     trainer = Trainer(ContrastiveDivergence(), SGD())
     state = trainer.start(machine.couplings, data, RandomStream(0), backend)
     for _ in range(2):
-        whole = Whole(100, 70)
-        sums = trainer.sums_of(state, state.machine, data, NegativeStates(model), whole)
+        counts = RowCounts(100, 70)
+        sums = trainer.sums_of(state, state.machine, data, NegativeStates(model), counts)
         gradient = trainer._gradient(state, sums)
         gradient = {name: backend.to_numpy(g) for name, g in gradient.items()}
         assert not gradient["weights"][2].any()

@@ -15,9 +15,9 @@ from sklearn_rapid.training.steps.step_length import (
     LARGEST_CHANGE,
     UNUSUAL_ROWS,
     energy_changes,
-    most_unusual,
+    limit_scale,
+    most_unusual_rows,
     n_varied_units,
-    shortened,
     variances,
 )
 
@@ -95,7 +95,7 @@ def test_the_most_unusual_rows_are_the_furthest_different_ones(backend):
     mean = rng.uniform(-0.9, -0.7, 12)
     of_units = 1.0 - mean**2
     arrays = (backend.asarray(a, "float64") for a in (rows, mean, of_units))
-    got = backend.to_numpy(most_unusual(*arrays, backend))
+    got = backend.to_numpy(most_unusual_rows(*arrays, backend))
     different = {tuple(row) for row in rows}
     assert len(different) > UNUSUAL_ROWS == len(got)
     assert len({tuple(row) for row in got}) == UNUSUAL_ROWS
@@ -110,7 +110,7 @@ def test_the_most_unusual_rows_are_the_furthest_different_ones(backend):
 def test_a_few_rows_are_all_unusual(backend):
     rows = np.array([[1.0, -1.0], [1.0, 1.0], [1.0, -1.0]])
     arrays = (backend.asarray(a) for a in (rows, np.zeros(2), np.ones(2)))
-    got = backend.to_numpy(most_unusual(*arrays, backend))
+    got = backend.to_numpy(most_unusual_rows(*arrays, backend))
     assert {tuple(row) for row in got} == {(1.0, -1.0), (1.0, 1.0)} and len(got) == 2
 
 
@@ -119,7 +119,7 @@ def test_steps_are_shortened_to_what_unusual_rows_bear(backend):
     squared_length = backend.asarray(np.array(0.09))[()]
     for scale in (0.01, 0.06, 5.0):
         step = backend.asarray(np.array(scale))[()]
-        got = float(backend.to_numpy(shortened(step, squared_length, changes, backend)))
+        got = float(backend.to_numpy(limit_scale(step, squared_length, changes, backend)))
         assert got == pytest.approx(min(scale, LARGEST_CHANGE * 0.3 / 20.0))
         assert got * 20.0 <= LARGEST_CHANGE * 0.3 * (1.0 + 1e-12) or got == scale
 

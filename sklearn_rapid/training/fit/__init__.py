@@ -1,7 +1,7 @@
 """A fit, from rows of X to a trained machine.
 
-Read `fit` (epochs, callbacks, what ends training), `starts` (where it starts) and `run` (a fit
-under way). `batches` chooses rows, `progress` keeps what it takes to go on later, `stream` is
-`partial_fit`, `verdict` estimates likelihoods of rows set aside, `independent` compares with
-independent columns, `settings` makes objects of parameters.
+Read `fit` (epochs, callbacks, early ends), `starts` (where it starts) and `run` (a fit in
+progress). `batches` chooses rows, `progress` keeps what resuming takes, `stream` divides the rows
+of `partial_fit` into epochs, `verdict` estimates likelihoods of rows set aside, `independent`
+compares with independent columns, `settings` makes objects of parameters.
 """

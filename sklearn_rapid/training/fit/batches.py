@@ -1,7 +1,8 @@
-"""Which rows a fit trains on, in which order, how many at a time, and which are set aside."""
+"""Choose the rows to train on: their order, the batch size, and the rows set aside."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,21 +13,21 @@ from sklearn_rapid.checks.warnings import warn
 from sklearn_rapid.training.statistics import PROBED_STATES
 from sklearn_rapid.training.steps.step_length import ROWS_FOR_FULL_STEP
 
-# There are as many chains as a batch has rows. Where the rows are fewer than a batch, so many
-# chains are still of use; and so many there may be at most for rows that are yet to come.
+# There are as many chains as a batch has rows. The fewest where all rows are fewer than a batch,
+# and the most where the number of rows to come is not known.
 FEWEST_CHAINS, CHAINS_FOR_UNKNOWN_ROWS = ROWS_FOR_FULL_STEP, 10_000
 
 
 @dataclass
 class Split:
-    """Row numbers to train on and to validate with; None is all rows and none."""
+    """Row numbers to train on, None for all, and to validate with, None for none."""
 
     train: Any = None
     validation: Any = None
 
 
-def split_of(estimator: Any, X: Any, seed: int) -> Split:
-    """The rows to train on and those that early stopping sets aside."""
+def split_rows(estimator: Any, X: Any, seed: int) -> Split:
+    """Split rows into those to train on and those that early stopping sets aside."""
     if not estimator.early_stopping:
         return Split()
     n_rows = X.shape[0]
@@ -41,7 +42,7 @@ def split_of(estimator: Any, X: Any, seed: int) -> Split:
     return Split(np.sort(order[n_validation:]), np.sort(order[:n_validation]))
 
 
-def epoch_order(
+def order_epoch(
     X: Any,
     split: Split,
     weights: np.ndarray | None,
@@ -49,20 +50,20 @@ def epoch_order(
     batch_size: int,
     rng: np.random.Generator,
 ) -> np.ndarray | None:
-    """The rows of an epoch in their order, but for those of no weight; None is all as they are."""
+    """Order the row numbers of an epoch, without rows of zero weight; None is all as they are."""
     if split.train is None and weights is None and not shuffle:
         return None
     rows = np.arange(X.shape[0]) if split.train is None else split.train
     if weights is not None:
         rows = rows[weights[rows] > 0.0]
-    return shuffled(rows, batch_size, rng) if shuffle else rows
+    return shuffle_in_batches(rows, batch_size, rng) if shuffle else rows
 
 
-def shuffled(rows: np.ndarray, batch_size: int, rng: np.random.Generator) -> np.ndarray:
-    """Rows in batches at random, each batch in the order of the rows.
+def shuffle_in_batches(rows: np.ndarray, batch_size: int, rng: np.random.Generator) -> np.ndarray:
+    """Put rows into batches at random, each batch in the order of the rows.
 
-    So rows that are stored together are read together, wherever that is. The last rows of a batch
-    are those that a step is measured at: they are kept a random choice.
+    So rows that are stored together are read together. The last rows of a batch, where the length
+    of a step is measured, stay a random choice.
     """
     rows = rows[rng.permutation(rows.size)]
     n_in_whole = rows.size - rows.size % batch_size
@@ -73,18 +74,30 @@ def shuffled(rows: np.ndarray, batch_size: int, rng: np.random.Generator) -> np.
     return rows
 
 
-def row_numbers(rows: np.ndarray, X: Any, backend: Any) -> Any:
-    """Row numbers on the side of X: on a GPU, so that none are sent there batch by batch."""
+def cut_batches(n_rows: int, batch_size: int) -> Iterator[slice]:
+    """Cut the rows of an epoch into batches.
+
+    Examples
+    --------
+    >>> list(cut_batches(5, 2))
+    [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
+    """
+    for start in range(0, n_rows, batch_size):
+        yield slice(start, min(start + batch_size, n_rows))
+
+
+def index_on_side_of(X: Any, rows: np.ndarray, backend: Any) -> Any:
+    """Move row numbers to the GPU if X is there, so that none are sent batch by batch."""
     return backend.asarray(rows) if is_cupy_array(X) else rows
 
 
-def rows_of_a_batch(batch_size: int, n_rows: int, fewest: int) -> int:
-    """The batch size, or what is left of it where rows are too few to call for more than a few."""
-    largest = max(n_rows, fewest)
+def limit_batch_size(batch_size: int, n_rows: int, fewest_chains: int) -> int:
+    """Limit the batch size to the number of rows, or `fewest_chains` if that is larger."""
+    largest = max(n_rows, fewest_chains)
     if batch_size > largest:
         warn(
-            f"batch_size={batch_size} is larger than the {n_rows} rows to train on: {largest} is "
-            "taken for it, in the number of chains too.",
+            f"batch_size={batch_size} is larger than the {n_rows} rows to train on: it becomes "
+            f"{largest}, and so does the number of chains.",
             UserWarning,
         )
     return min(batch_size, largest)

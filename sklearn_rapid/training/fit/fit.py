@@ -1,4 +1,4 @@
-"""The epochs of a fit: history, early stopping, callbacks, and what ends training early."""
+"""Train epoch by epoch, or on a stream: history, early stopping, callbacks, early ends."""
 
 from __future__ import annotations
 
@@ -9,32 +9,28 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from sklearn_rapid.checks.arguments import draw_seed
 from sklearn_rapid.checks.warnings import warn
-from sklearn_rapid.tables.encoder import Encoder
 from sklearn_rapid.training.fit.batches import (
     CHAINS_FOR_UNKNOWN_ROWS,
     FEWEST_CHAINS,
     Split,
-    rows_of_a_batch,
-    split_of,
+    limit_batch_size,
+    split_rows,
 )
 from sklearn_rapid.training.fit.plan import Plan
 from sklearn_rapid.training.fit.progress import CutShort
 from sklearn_rapid.training.fit.run import Run
 from sklearn_rapid.training.fit.settings import schedule_of, trainer_of
 from sklearn_rapid.training.fit.starts import FromScratch
-from sklearn_rapid.training.fit.stream import stream_of
+from sklearn_rapid.training.fit.stream import divide_stream
 from sklearn_rapid.training.trainer import Diverged
 
-# A stream of calls may have no end, and is not to cost the more the longer it has been: where there
-# are so many rows of a history, a call's row takes the place of the oldest one.
+# The longest history of a stream of calls, which may have no end: then the oldest row goes.
 MOST_ROWS_OF_CALLS = 1000
-
-
-# What a fit is repeated with that ends below independent columns: this share of the learning rate.
+# A fit that ends below independent columns is repeated with this share of the learning rate.
 SHORTER_STEPS = 0.1
-# A model of fewer updates, if its settings were chosen, or of fewer epochs in any case, may just
-# not have been trained enough.
+# With fewer updates, and chosen settings or fewer epochs, a model may just need more training.
 FEWEST_UPDATES, FEWEST_EPOCHS = 1000, 10
 # Parameters that decide whether training goes well.
 DECISIVE = {"init_scale", "learning_rate", "negative_phase", "optimizer", "pattern_bound"}
@@ -59,23 +55,23 @@ def train(
     estimator = plan.estimator
     context.call_on_fit_task_begin(estimator=estimator, X=X, y=y)
     with plan.backend.running(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        run = _run_of_epochs(plan, X, weights, start)
+        run = _new_run(plan, X, weights, start)
         try:
             is_cut_short, error = _run_epochs(run, y, context), None
         except CutShort as lost:
             if run.progress.n_epochs == 0:
                 raise RuntimeError(f"the fit ended in its first epoch: {lost}") from lost
-            run.go_back(wholly=True)
-            # Without a digest of the rows, which may be gone, there is no going on with them.
+            run.roll_back()
+            # Without a digest of the rows, which may be gone, the fit cannot be resumed.
             is_cut_short, error = "data" in vars(run), lost
-        if run.progress.best_state is not None:
-            run.state = run.progress.best_state
+        run.take_best_state()
         if error is None:
             run.keep_known_states()
-            run.check_outcome()
+            run.warn_if_no_couplings()
         if error is None and not is_cut_short:
-            run = _no_worse_than_independent(run)
-        _set(estimator, run.attributes(is_cut_short=is_cut_short))
+            run = _ensure_no_worse_than_independent(run)
+        # At once: another thread may be using the estimator.
+        vars(estimator).update(run.attributes(is_cut_short=is_cut_short))
     context.call_on_fit_task_end(estimator=estimator, X=X, y=y)
     if error is not None:
         n_epochs = run.progress.n_epochs
@@ -89,34 +85,36 @@ def train_on_stream(plan: Plan, X: Any, weights: np.ndarray | None, start: FromS
     """
     began, estimator = time.perf_counter(), plan.estimator
     with plan.backend.running(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        run = _run_of_stream(plan, X, weights, start)
-        stream, good = stream_of(plan, run.trainer.batch_size), run.state.copy()
+        run = _new_run(plan, X, weights, start, is_stream=True)
+        epochs, good = divide_stream(plan, run.trainer.batch_size), run.state.copy()
         try:
             for rows, weights_of_rows, _ in run.batches():
-                for part, rate, ends_epoch in stream.parts(rows, run.state.n_updates):
+                for part, rate, ends_epoch in epochs.parts(rows, run.state.n_updates):
                     run.update(part, weights_of_rows, rate, ends_epoch)
             run.trainer.check(run.state)
             run.keep_known_states()
-            stream.warn_if_passed(good.n_updates, run.state.n_updates)
+            epochs.warn_if_passed(good.n_updates, run.state.n_updates)
             run.record(rate, time.perf_counter() - began)
         except Diverged as error:
             run.state = good
             _warn_diverged(error, "this call")
-        of_calls = {
-            "history_": run.progress.newest(max(MOST_ROWS_OF_CALLS, run.progress.n_former)),
+        n_rows = max(MOST_ROWS_OF_CALLS, run.progress.n_former)
+        attributes = {
+            **plan.published(run.state),
+            "history_": {name: c[-n_rows:] for name, c in run.progress.history.items()},
             "n_iter_": getattr(estimator, "n_iter_", 0) + run.progress.n_epochs,
             "_unfinished": None,
         }
-        _set(estimator, {**plan.published(run.state), **of_calls})
+        vars(estimator).update(attributes)
 
 
 def _run_epochs(run: Run, y: Any, context: Any) -> bool:
-    """Train until the fit ends; whether it was cut short, by the user or by a callback."""
+    """Train until the fit ends; return whether the user or a callback has cut it short."""
     estimator, X, max_iter = run.plan.estimator, run.X, run.plan.estimator.max_iter
     schedule = schedule_of(run.plan)
     start = time.perf_counter() - run.progress.seconds
-    run.mark()
-    while not _has_ended(run):
+    run.set_rollback_point()
+    while not run.has_ended:
         epoch = run.progress.n_epochs
         rate = schedule.at(epoch, max_iter)
         task = context.subcontext(task_name="epoch")
@@ -124,58 +122,57 @@ def _run_epochs(run: Run, y: Any, context: Any) -> bool:
             task.call_on_fit_task_begin(estimator=estimator, X=X, y=y)
             run.run_epoch(rate)
             run.record(rate, time.perf_counter() - start)
-            run.mark()
+            run.set_rollback_point()
             stop = task.call_on_fit_task_end(
                 estimator=estimator,
                 X=X,
-                # Monitors score only where there is a y; the data are their own target here.
+                # Monitors score only where there is a y: the data are their own target.
                 y=X if y is None else y,
                 reconstruction_attributes=run.snapshot,
             )
         except Diverged as error:
-            run.go_back(wholly=True)
+            run.roll_back()
             _warn_diverged(error, f"epoch {epoch}")
             return False
         except KeyboardInterrupt:
-            # As in scikit-learn's MLPClassifier: what has been learned is kept.
-            run.go_back(wholly=False)
+            # The model stays as it is, as in scikit-learn's MLPClassifier.
+            run.roll_back(keep_usable=True)
             warn(
                 "Training interrupted by user. sklearn_rapid.callbacks.resume goes on with it.",
                 UserWarning,
             )
             return True
         if stop:
-            return not _has_ended(run)
+            return not run.has_ended
     return False
 
 
-def _no_worse_than_independent(run: Run) -> Run:
-    """The run, or one of shorter steps or independent columns where it has ended below these.
+def _ensure_no_worse_than_independent(run: Run) -> Run:
+    """Return the run, or one of shorter steps or independent columns if it has ended below these.
 
-    Who has chosen what decides of it is told only, and if training was long enough and the model is
-    far below.
+    With chosen settings there is only a warning, if training was long and the model is far below.
     """
     is_chosen, is_long = not _is_by_default(run), run.state.n_updates >= FEWEST_UPDATES
     if not is_long and (is_chosen or run.progress.n_epochs < FEWEST_EPOCHS):
         return run
-    before = run.compared()
+    before = run.compare_with_independent()
     if not (before.is_far_worse if is_chosen else before.is_worse):
         return run
     what = (
         f"the fit has ended at {before.score:.4g} ± {before.error:.2g} nats a row on rows that it "
         f"was trained on, where independent columns have {before.independent:.4g}."
-        f"{run.culprit(before)}"
+        f"{run.describe_culprit(before)}"
     )
-    if is_chosen or run.first is None:
+    if is_chosen or run.first_state is None:
         advice = "Train with negative_phase='auto' or a lower learning_rate."
         warn(f"{what} {advice}", ConvergenceWarning)
         return run
-    shorter = run.again()
+    shorter = run.copy_from_start()
     try:
-        _run_shorter(shorter)
-        after = shorter.compared()
+        _train_with_shorter_steps(shorter)
+        after = shorter.compare_with_independent()
     except KeyboardInterrupt:
-        # What has been learned is kept, as it is where the fit itself is interrupted.
+        # The model stays as it is, as where the fit itself is interrupted.
         warn(f"{what} Its repetition was interrupted by the user.", ConvergenceWarning)
         return run
     except (CutShort, Diverged):
@@ -184,7 +181,7 @@ def _no_worse_than_independent(run: Run) -> Run:
         then = f"It was repeated with steps {SHORTER_STEPS:g} as long, and has {after.score:.4g}."
         warn(f"{what} {then}", ConvergenceWarning)
         return shorter
-    run.end_in_independent_columns()
+    run.replace_by_independent_columns()
     run.keep_known_states()
     warn(
         f"{what} Shorter steps did not help: the model is one of independent columns. Check what "
@@ -195,7 +192,7 @@ def _no_worse_than_independent(run: Run) -> Run:
 
 
 def _is_by_default(run: Run) -> bool:
-    """Whether all that decides if a fit goes well is as it is by default."""
+    """Whether all parameters that decide if training goes well have their defaults."""
     chosen = run.plan.estimator.get_params(deep=False)
     defaults = signature(type(run.plan.estimator)).parameters
     names = DECISIVE & defaults.keys()
@@ -206,72 +203,43 @@ def _is_by_default(run: Run) -> bool:
     )
 
 
-def _run_shorter(run: Run) -> None:
-    """Train anew with shorter steps, without callbacks."""
+def _train_with_shorter_steps(run: Run) -> None:
+    """Train until the fit ends, without callbacks."""
     max_iter, start = run.plan.estimator.max_iter, time.perf_counter()
     schedule = schedule_of(run.plan)
-    while not _has_ended(run):
+    while not run.has_ended:
         rate = SHORTER_STEPS * schedule.at(run.progress.n_epochs, max_iter)
         run.run_epoch(rate)
         run.record(rate, time.perf_counter() - start)
-    if run.progress.best_state is not None:
-        run.state = run.progress.best_state
-    run.mark()
+    run.take_best_state()
+    run.set_rollback_point()
     run.keep_known_states()
 
 
-def _has_ended(run: Run) -> bool:
-    progress, estimator = run.progress, run.plan.estimator
-    is_done = progress.n_epochs >= estimator.max_iter
-    return is_done or progress.has_stalled(estimator.n_iter_no_change)
+def _new_run(
+    plan: Plan, X: Any, weights: np.ndarray | None, start: FromScratch, *, is_stream: bool = False
+) -> Run:
+    """Set up epochs of the rows that early stopping leaves, or one pass of a stream in its order.
 
-
-def _run_of_epochs(plan: Plan, X: Any, weights: np.ndarray | None, start: FromScratch) -> Run:
-    """A run through the rows that early stopping does not set aside, epoch after epoch."""
-    encoder, state = _encoder(plan), start.state(plan)
-    seed = start.seed(plan, state)
-    split = split_of(plan.estimator, X, seed)
-    train = slice(None) if split.train is None else split.train
-    n_rows = _n_rows(X, weights, train)
+    How many rows a stream will have in all is not known.
+    """
+    estimator = plan.estimator
+    encoder = plan.table.encoder(plan.backend, plan.shown_values).unscaled
+    encoder.warn_if_constant(plan.shown_values)
+    state = start.state(plan)
+    seed = draw_seed(estimator.random_state) if state is None else state.stream.seed
+    split = Split() if is_stream else split_rows(estimator, X, seed)
+    counts = np.ones(X.shape[0]) if weights is None else weights
+    n_rows = int(np.count_nonzero(counts if split.train is None else counts[split.train]))
     if n_rows == 0:
         raise ValueError("early_stopping=True has set aside all rows with a sample_weight above 0")
-    batch_size = rows_of_a_batch(int(plan.estimator.batch_size), n_rows, FEWEST_CHAINS)
-    trainer = trainer_of(plan, n_rows, batch_size)
-    shuffle = plan.estimator.shuffle
+    fewest_chains = CHAINS_FOR_UNKNOWN_ROWS if is_stream else FEWEST_CHAINS
+    batch_size = limit_batch_size(int(estimator.batch_size), n_rows, fewest_chains)
+    trainer = trainer_of(plan, None if is_stream else n_rows, batch_size)
+    shuffle = estimator.shuffle and not is_stream
     run = plan.run_class(plan, X, trainer, encoder, split, weights, shuffle, seed)
     start.begin(run, state)
     return run
-
-
-def _run_of_stream(plan: Plan, X: Any, weights: np.ndarray | None, start: FromScratch) -> Run:
-    """A run through the rows once, in their order; how many there will be in all is not known."""
-    encoder, state = _encoder(plan), start.state(plan)
-    seed = start.seed(plan, state)
-    n_rows = _n_rows(X, weights, slice(None))
-    batch_size = rows_of_a_batch(int(plan.estimator.batch_size), n_rows, CHAINS_FOR_UNKNOWN_ROWS)
-    trainer = trainer_of(plan, None, batch_size)
-    run = plan.run_class(plan, X, trainer, encoder, Split(), weights, False, seed)
-    start.begin(run, state)
-    # Not to be repeated.
-    run.first = None
-    return run
-
-
-def _encoder(plan: Plan) -> Encoder:
-    """What encodes the rows of X for training."""
-    encoder = plan.table.encoder(plan.backend, plan.shown_values).unscaled
-    encoder.warn_if_constant(plan.shown_values)
-    return encoder
-
-
-def _n_rows(X: Any, weights: np.ndarray | None, rows: Any) -> int:
-    """How many of some rows count."""
-    return int(np.count_nonzero(np.ones(X.shape[0])[rows] if weights is None else weights[rows]))
-
-
-def _set(estimator: Any, attributes: dict[str, Any]) -> None:
-    # In one step: another thread may be using the estimator.
-    estimator.__dict__.update(attributes)
 
 
 def _warn_diverged(error: Diverged, when: str) -> None:

@@ -1,8 +1,8 @@
-"""Independent columns: what a fit is at worst.
+"""Compare a fit with independent columns, the least that it should reach.
 
-A fit is compared with them in likelihood of the rows that it was trained on, whatever its negative
-phase. One that ends below them is repeated with shorter steps, and replaced by them if that does
-not help (`sklearn_rapid.training.fit.fit`).
+The likelihoods compared are of rows that it was trained on, whatever its negative phase. A fit that
+ends below independent columns is repeated with shorter steps, and replaced by them if that does not
+help (`sklearn_rapid.training.fit.fit`).
 """
 
 from __future__ import annotations
@@ -17,48 +17,45 @@ from sklearn_rapid.machine.clamped import free_energy_bound, log_sums_over_missi
 from sklearn_rapid.machine.couplings import Couplings, DenseCouplings
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.machine.tempering import base_log_partition
-from sklearn_rapid.training.fit.verdict import (
-    log_volume_of_known,
-    quick_log_partition,
-    weights_or_none,
-)
+from sklearn_rapid.training.chains import NO_CHAINS
+from sklearn_rapid.training.fit.verdict import mean_log_volume, quick_log_partition
 from sklearn_rapid.training.state import TrainingState
+from sklearn_rapid.training.steps.step_length import add_row_in_no_field
 
-# Rows that likelihoods are compared on.
+# The most rows compared.
 ROWS_COMPARED = 2000
-# Below independent columns by less than so many nats, or such a share of theirs, is no matter.
+# A model is worse than independent columns below this slack, in nats or as a share of theirs, and
+# far worse below that share of theirs.
 SLACK, RELATIVE_SLACK = 0.05, 0.02
-# Below them by such a share of what they have is far.
 FAR_WORSE = 0.25
-# log Z is asked for to this part of the slack, at no more rows than half of those of the fit, or so
-# many where these are few, or so many multiply-adds.
+# The tolerance of log Z is this part of the slack, up to a largest one. The limit of its rows is
+# half of those of the fit, but not below this many rows, or this many multiply-adds.
 SHARE_OF_SLACK, LARGEST_TOL, FEWEST_ROWS, FEWEST_PRODUCTS = 0.25, 0.5, 2e5, 2e10
-# A row that is added in no field costs so many nats over all columns: in a model of independent
-# columns, and in what others are compared with.
+# The cost in nats, over all columns, of a row added in no field: in a model of independent columns,
+# and in their likelihood for a comparison.
 COST_OF_ADDED_ROW, COST_IN_COMPARISON = 0.02, 0.002
-# Rows whose latent units are summed over by annealing, where a bound alone speaks against a model.
+# Rows whose missing units are summed over by annealing where a model is worse by its bound alone.
 ROWS_ANNEALED, N_CHAINS, N_TEMPERATURES = 100, 16, 100
-# Couplings of independent columns are the others times this: later fits can go on from them.
+# Couplings of independent columns are the first ones times this: later fits can start from them.
 SHARE_OF_COUPLINGS = 1e-3
-# A row with so much more probability than its share of the rows, or a column whose mean is off by
-# so many standard deviations, is what went wrong.
-LARGEST_EXCESS = 0.05
-LARGEST_SHIFT = 0.25
+# A row is a culprit if its probability is above its share of the rows by more than the first, and a
+# column if its mean is off by more standard deviations than the second.
+LARGEST_EXCESS, LARGEST_SHIFT = 0.05, 0.25
 FIRST_DRAW = 1 << 60
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A model beside independent columns, in nats a row that it was trained on.
+    """Likelihoods of a model and of independent columns, in nats a row trained on.
 
     Attributes
     ----------
     score, error : float
-        Of the model, and what is not known of its log Z.
+        Of the model, and the error of its log Z.
     independent : float
     log_z : float
     log_volume : float
-        Of real columns: what densities in the units of X are less by than those of states.
+        Of real columns: log densities of states less those in the units of X.
     """
 
     score: float
@@ -69,24 +66,19 @@ class Comparison:
 
     @property
     def is_worse(self) -> bool:
-        """Whether the model is below independent columns, by more than is no matter."""
-        slack = slack_of(self.independent)
+        """Whether the model is below independent columns by more than slack and error."""
+        slack = _slack(self.independent)
         return not self.score >= self.independent - slack - self.error
 
     @property
     def is_far_worse(self) -> bool:
-        """Whether it is below by a quarter of what they have, beyond doubt."""
+        """Whether the model is below by a quarter of their likelihood, and four errors."""
         score, independent = (x + self.log_volume for x in (self.score, self.independent))
         return not score >= (1.0 + FAR_WORSE) * independent - 4.0 * self.error
 
 
-def slack_of(independent: float) -> float:
-    """How far below independent columns is no matter."""
-    return max(SLACK, RELATIVE_SLACK * abs(independent))
-
-
-def compared(state: TrainingState, rows: Any, weights: Any) -> Comparison:
-    """A model in training beside independent columns.
+def compare_with_independent(state: TrainingState, rows: Any, weights: Any) -> Comparison:
+    """Compare the likelihood of a model in training with that of independent columns.
 
     Parameters
     ----------
@@ -95,10 +87,10 @@ def compared(state: TrainingState, rows: Any, weights: Any) -> Comparison:
         Of the data, as states of the machine.
     weights : array of shape (n,) or None
     """
-    machine, weights = state.machine, weights_or_none(weights)
-    log_volume = log_volume_of_known(state, rows, weights)
+    machine = state.machine
+    log_volume = mean_log_volume(state, rows, weights)
     independent = _log_likelihood_of_independent_units(state, rows, weights)
-    tol = min(LARGEST_TOL, SHARE_OF_SLACK * slack_of(independent))
+    tol = min(LARGEST_TOL, SHARE_OF_SLACK * _slack(independent))
     fewest_rows = min(FEWEST_ROWS, FEWEST_PRODUCTS / (machine.n_visible * machine.n_hidden))
     max_rows = max(fewest_rows, 0.5 * state.n_rows)
     log_z, error = quick_log_partition(state, [rows], tol, max_rows)
@@ -114,10 +106,8 @@ def compared(state: TrainingState, rows: Any, weights: Any) -> Comparison:
     return found
 
 
-def independent_columns(
-    state: TrainingState, mean: Any, couplings: Couplings, chains: Any
-) -> TrainingState:
-    """The state of training of independent columns.
+def independent_columns(state: TrainingState, mean: Any, couplings: Couplings) -> TrainingState:
+    """Make the state of training of independent columns, without chains.
 
     Parameters
     ----------
@@ -125,10 +115,7 @@ def independent_columns(
     mean : array of shape (V,)
         Of the rows, float64.
     couplings : Couplings
-        Those that training began with. Next to nothing is left of them: from none at all a gradient
-        may vanish.
-    chains : function of a machine
-        The chains of training to go on with.
+        Those before training. A little of them is kept: the gradient at zero may vanish.
     """
     machine, backend = state.machine, state.machine.backend
     mean = _inner_mean(mean, machine, state.n_rows, COST_OF_ADDED_ROW)
@@ -156,32 +143,31 @@ def independent_columns(
     return replace(
         state,
         machine=machine,
-        chains=chains(machine),
+        chains=NO_CHAINS,
         visible_scale=state.visible_spread,
         optimizer_state=None,
     )
 
 
-def culprit(state: TrainingState, rows: Any, found: Comparison, name_of_unit: Any) -> str:
-    """Which row or column the model has wrong, in words; empty if none stands out."""
+def describe_culprit(state: TrainingState, rows: Any, found: Comparison, name_of_unit: Any) -> str:
+    """Name the row or column that the model has most wrong; empty if none stands out."""
     machine, to_numpy = state.machine, state.machine.backend.to_numpy
     v = to_numpy(rows)
     if machine.visible_units.are_states(v) and not machine.visible_units.real(v.shape[1]).any():
         log_p = to_numpy(-machine.free_energy(rows)) - found.log_z
         i = int(np.argmax(log_p))
-        share = float(np.all(v == v[i], axis=1).mean())
-        if np.exp(min(log_p[i], 0.0)) - share > LARGEST_EXCESS:
+        p, share = np.exp(min(log_p[i], 0.0)), float(np.all(v == v[i], axis=1).mean())
+        if p - share > LARGEST_EXCESS:
             return (
-                f" Row {i} of those looked at has {np.exp(min(log_p[i], 0.0)):.2f} of its "
-                f"probability, and {share:.2g} of the rows are like it."
+                f" Row {i} of those looked at has {p:.2f} of its probability, and {share:.2g} of "
+                "the rows are like it."
             )
     states = state.chains.model_states(machine.backend)
     if states is None:
         return ""
     shown = np.flatnonzero((v == v).any(axis=0))
     mean, spread = np.nanmean(v[:, shown], axis=0), np.nanstd(v[:, shown], axis=0)
-    # Of a column that hardly varies, little is much: no column counts as of less than a tenth of
-    # the usual spread.
+    # Columns that hardly vary count with a tenth of the usual spread.
     spread = np.maximum(spread, 0.1 * np.sqrt(np.mean(spread**2)) + 1e-9)
     shift = np.abs(to_numpy(states)[:, shown].mean(axis=0) - mean) / spread
     j = int(np.argmax(shift))
@@ -193,17 +179,18 @@ def culprit(state: TrainingState, rows: Any, found: Comparison, name_of_unit: An
     )
 
 
+def _slack(independent: float) -> float:
+    return max(SLACK, RELATIVE_SLACK * abs(independent))
+
+
 def _inner_mean(mean: Any, machine: Machine, n_rows: int, cost: float) -> Any:
-    """A mean over rows with a row in no field added, whose weight is small where rows are few."""
-    xp, n_units = machine.backend.xp, machine.n_visible
-    no_field = xp.zeros((1, n_units), dtype=xp.float64)
-    added = machine.visible_units.mean(no_field, machine.backend)[0, :]
-    weight = min(1.0, 2.0 * cost * n_rows / n_units) if n_rows else 1.0
-    return (n_rows * mean + weight * added) / (n_rows + weight)
+    """Add a row in no field to a mean over rows, with a small weight where rows are few."""
+    weight = min(1.0, 2.0 * cost * n_rows / machine.n_visible) if n_rows else 1.0
+    return add_row_in_no_field(mean, n_rows, machine.visible_units, machine.backend, weight)
 
 
 def _log_likelihood_of_independent_units(state: TrainingState, rows: Any, weights: Any) -> float:
-    """Mean over rows of log P(v) of units without couplings, at the rows' mean."""
+    """Average over rows log P(v) of units without couplings, at the rows' mean."""
     machine, units = state.machine, state.machine.visible_units
     backend, xp = machine.backend, machine.backend.xp
     v, log_volume = backend.to_numpy(rows).astype(np.float64), 0.0

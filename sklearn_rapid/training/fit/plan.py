@@ -1,4 +1,4 @@
-"""What an estimator asks of a fit: the model to train, and how its parts become attributes."""
+"""The plan of a fit: the model to train, and functions between its parts and attributes."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from sklearn_rapid.training.steps.projections import Projection
 
 @dataclass(frozen=True)
 class Plan:
-    """What an estimator asks of a fit.
+    """The plan of a fit, made by an estimator.
 
     Attributes
     ----------
     estimator : estimator
-        Whose parameters are read, whose callbacks are called, and which the results are set on.
+        Gives parameters and callbacks, and takes the results.
     table : Table
     backend : backend
     dtype : {"float32", "float64"}
@@ -30,22 +30,22 @@ class Plan:
     positive_phase : PositivePhase
     projection : Projection
     first_rate : float
-        The learning rate that "auto" starts at.
+        The first learning rate of "auto".
     shown_values : array of shape (n, n_columns)
-        Rows that show all there is to see of the values of X.
+        Rows in which all kinds of values of X occur.
     run_class : type
         `Run`, or a subclass.
     unfinished : dict or None
-        What a fit that was cut short has left.
+        How to resume a fit that was cut short (`sklearn_rapid.training.fit.progress`).
     initial_couplings : callable
-        Couplings before training, from the number of visible units, a seed and the backend.
+        Makes couplings from the number of visible units, a seed and the backend.
     published : callable
-        Fitted attributes from a `TrainingState`, which may go on changing in place.
+        Makes fitted attributes from a `TrainingState`, which may go on changing in place.
     state_of : callable
-        A `TrainingState` in arrays of its own from fitted attributes, by default those of the
+        Makes a `TrainingState` in its own arrays from fitted attributes, by default those of the
         estimator, and the backend.
     sizes_of : callable
-        The estimator's parameters that say how large a machine is, from a `Machine`.
+        Returns the estimator's parameters for the sizes of a `Machine`.
     """
 
     estimator: Any

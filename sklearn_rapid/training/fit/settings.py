@@ -1,4 +1,4 @@
-"""Parameters of an estimator to the objects that train: phases, optimizers, schedules."""
+"""Turn parameters of an estimator into the objects that train it."""
 
 from __future__ import annotations
 
@@ -13,44 +13,29 @@ from sklearn_rapid.training.trainer import Trainer
 
 
 def negative_phase_from(value: Any) -> Any:
-    """The negative phase that a string is shorthand for, or the object itself, validated."""
+    """Return the negative phase that a string is shorthand for, or the object, validated."""
     return _validated(value, negative_phase.BY_NAME)
 
 
 def positive_phase_from(value: Any) -> PositivePhase:
-    """The positive phase that a string is shorthand for, or the object itself, validated."""
+    """Return the positive phase that a string is shorthand for, or the object, validated."""
     return _validated(value, positive_phase.BY_NAME)
 
 
-def optimizer_from(value: Any) -> Any:
-    """The optimizer that a string is shorthand for, or the object itself, validated."""
-    return _validated(value, optimizers.BY_NAME)
-
-
-def schedule_from(value: Any, first_rate: float) -> Any:
-    """The schedule that "auto" or a number stands for, or the object itself, validated."""
-    if isinstance(value, str):
-        return LinearDecay(first_rate)
-    return _validated(value if isinstance(value, Schedule) else Constant(value), {})
-
-
-def _validated(value: Any, by_name: dict[str, type]) -> Any:
-    value = by_name[value]() if isinstance(value, str) else value
-    value.validate()
-    return value.with_plain_numbers()
-
-
 def schedule_of(plan: Plan) -> Schedule:
-    """The schedule of learning rates."""
-    return schedule_from(plan.estimator.learning_rate, plan.first_rate)
+    """Return the schedule that "auto" or a number is shorthand for, or the object, validated."""
+    rate = plan.estimator.learning_rate
+    if isinstance(rate, str):
+        return LinearDecay(plan.first_rate)
+    return _validated(rate if isinstance(rate, Schedule) else Constant(rate), {})
 
 
 def trainer_of(plan: Plan, n_rows: int | None, batch_size: int) -> Trainer:
-    """The trainer for a number of rows; None if it is not known."""
+    """Make the trainer for a number of rows, None if it is not known."""
     estimator = plan.estimator
     return Trainer(
         negative_phase=negative_phase_from(estimator.negative_phase),
-        optimizer=optimizer_from(estimator.optimizer),
+        optimizer=_validated(estimator.optimizer, optimizers.BY_NAME),
         batch_size=batch_size,
         projection=plan.projection,
         fit_intercept=estimator.fit_intercept,
@@ -59,3 +44,9 @@ def trainer_of(plan: Plan, n_rows: int | None, batch_size: int) -> Trainer:
         positive_phase=plan.positive_phase,
         n_latent=plan.table.n_latent,
     )
+
+
+def _validated(value: Any, by_name: dict[str, type]) -> Any:
+    value = by_name[value]() if isinstance(value, str) else value
+    value.validate()
+    return value.with_plain_numbers()

@@ -1,21 +1,17 @@
-"""Where a fit starts: from new parameters, from a fitted model, or where a fit was cut short.
-
-A start says from which state training goes on, and sets up a run by it.
-"""
+"""Start a fit: from new parameters, from a fitted model, or where a fit was cut short."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from sklearn_rapid.backends import RandomStream
-from sklearn_rapid.checks.arguments import draw_seed
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.training.fit.plan import Plan
 from sklearn_rapid.training.fit.progress import (
     Progress,
-    history_of,
-    n_epochs_left,
-    progress_of,
+    check_same_data,
+    copy_history,
+    restore_progress,
 )
 from sklearn_rapid.training.fit.run import Run
 from sklearn_rapid.training.state import TrainingState
@@ -23,46 +19,38 @@ from sklearn_rapid.training.trainer import Diverged
 
 
 class FromScratch:
-    """From new parameters."""
+    """A start from new parameters."""
 
     is_fresh = True
 
     def epochs_left(self, plan: Plan, X: Any, weights: Any) -> int:
-        """How many epochs there are to train; ValueError if training cannot start like this."""
+        """Return the number of epochs to train; ValueError if training cannot start like this."""
         return plan.estimator.max_iter
 
     def state(self, plan: Plan) -> TrainingState | None:
-        """The state to go on from; None where there is none yet."""
+        """Return the state to continue from; None where there is none yet."""
         return None
 
-    def seed(self, plan: Plan, state: TrainingState | None) -> int:
-        """Of the random numbers of training."""
-        return draw_seed(plan.estimator.random_state)
-
     def begin(self, run: Run, state: TrainingState | None) -> None:
-        """Put a run at its first update."""
-        run.state = first_state(run)
-        run.first = run.state.copy()
+        """Put a run before its first update."""
+        run.state = _first_state(run)
+        run.first_state = run.state.copy()
 
 
 class FromModel(FromScratch):
-    """From a fitted model, whose history goes on."""
+    """A start from a fitted model, whose history is continued."""
 
     is_fresh = False
 
     def state(self, plan: Plan) -> TrainingState:
-        """The state that training of the model has left."""
+        """Return the state at the end of the model's training."""
         state = plan.state_of(self._attributes(plan), plan.backend)
         _check_resumable(plan, state.machine)
         return state
 
-    def seed(self, plan: Plan, state: TrainingState) -> int:
-        """That of the model."""
-        return state.stream.seed
-
     def begin(self, run: Run, state: TrainingState) -> None:
-        """Put a run at its first update, which is not the first of the model."""
-        history = history_of(run.plan.estimator)
+        """Put a run before its first update, which is not the first of the model."""
+        history = copy_history(run.plan.estimator)
         run.progress = Progress(history, n_former=len(history.get("epoch", [])))
         run.state = run.trainer.resume(state)
 
@@ -71,28 +59,32 @@ class FromModel(FromScratch):
 
 
 class FromUnfinished(FromModel):
-    """Where a fit was cut short, to end as if it had not been."""
+    """A start where a fit was cut short; it will end as if it had not been."""
 
     def epochs_left(self, plan: Plan, X: Any, weights: Any) -> int:
-        """Those that the fit has not had; ValueError for other rows than its own."""
-        return n_epochs_left(plan, X, weights)
+        """Return the number of epochs left; ValueError for other rows than those of the fit."""
+        n_done, max_iter = plan.unfinished["n_epochs"], plan.estimator.max_iter
+        if max_iter < n_done:
+            raise ValueError(f"{n_done} epochs of this fit are done, got max_iter={max_iter}")
+        check_same_data(plan.unfinished["data"], X, weights)
+        return max_iter - n_done
 
     def begin(self, run: Run, state: TrainingState) -> None:
         """Put a run where the fit was."""
         plan = run.plan
         run.fit_id, run.data = (plan.unfinished[name] for name in ("fit_id", "data"))
-        run.progress = progress_of(plan)
-        # Of real columns, the scales that training began with are no longer at hand.
+        run.progress = restore_progress(plan)
+        # The first scales of real columns are not kept.
         if run.progress.n_former == 0 and not plan.table.has_densities:
-            run.first = first_state(run)
+            run.first_state = _first_state(run)
         run.state = run.trainer.resume(state)
 
     def _attributes(self, plan: Plan) -> dict[str, Any]:
         return plan.unfinished["state"]
 
 
-def first_state(run: Run) -> TrainingState:
-    """The state before the first update; ValueError if training cannot start from it."""
+def _first_state(run: Run) -> TrainingState:
+    """Make the state before the first update; ValueError if training cannot start from it."""
     plan, trainer, X = run.plan, run.trainer, run.X
     stream, table, backend = RandomStream(run.seed), run.plan.table, run.plan.backend
     couplings = plan.initial_couplings(table.n_units, stream.seed, backend)

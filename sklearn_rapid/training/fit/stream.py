@@ -1,4 +1,4 @@
-"""A stream of rows, as `partial_fit` takes it: which epoch an update falls in."""
+"""Divide a stream of rows, as `partial_fit` takes it, into epochs."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from sklearn_rapid.training.optimizers import Schedule
 
 
 @dataclass(frozen=True)
-class Stream:
-    """So many updates as epochs that are equally long, to an update.
+class StreamEpochs:
+    """The updates of a stream as `max_iter` epochs of equal length, to an update.
 
-    Updates that come after them make further epochs of that length, at the last epoch's rate.
+    Later updates make further epochs of that length, at the last epoch's rate.
 
     Parameters
     ----------
     schedule : Schedule
     max_iter : int
     n_updates : int or None
-        None is not known: all updates are of a first epoch that does not end.
+        None is not known: then all updates are in a first epoch that does not end.
     batch_size : int
 
     Examples
     --------
     >>> from sklearn_rapid.optimizers import LinearDecay
-    >>> stream = Stream(LinearDecay(0.5), max_iter=2, n_updates=5, batch_size=10)
-    >>> [stream.rate(n_done) for n_done in range(7)]
+    >>> epochs = StreamEpochs(LinearDecay(0.5), max_iter=2, n_updates=5, batch_size=10)
+    >>> [epochs.rate(n_done) for n_done in range(7)]
     [0.5, 0.5, 0.5, 0.25, 0.25, 0.25, 0.25]
-    >>> list(stream.parts(slice(0, 38), n_done=1))
+    >>> list(epochs.parts(slice(0, 38), n_done=1))
     [(slice(0, 20, None), 0.5, True), (slice(20, 38, None), 0.25, True)]
     """
 
@@ -42,14 +42,14 @@ class Stream:
     batch_size: int
 
     def rate(self, n_done: int) -> float:
-        """The learning rate of the update that follows so many."""
+        """Return the learning rate after `n_done` updates."""
         if self.n_updates is None:
             return self.schedule.at(0, 1)
         epoch = min(self._epoch(n_done), self.max_iter - 1)
         return self.schedule.at(epoch, self.max_iter)
 
     def parts(self, rows: Any, n_done: int) -> Iterator[tuple[Any, float, bool]]:
-        """The rows of batches, cut where an epoch ends: rows, their rate, whether they end it.
+        """Cut the rows of batches where an epoch ends: rows, their rate, whether they end it.
 
         Parameters
         ----------
@@ -70,7 +70,7 @@ class Stream:
             start, n_done = stop, n_done + n_batches
 
     def warn_if_passed(self, n_before: int, n_after: int) -> None:
-        """Warn if the updates between are the first beyond the end of the stream."""
+        """Warn if the updates in between were the first beyond the end of the stream."""
         if self.n_updates is not None and n_before <= self.n_updates < n_after:
             warn(
                 f"the n_updates={self.n_updates} updates of the stream are over: those that follow "
@@ -83,16 +83,16 @@ class Stream:
         return n_done * self.max_iter // self.n_updates
 
     def _n_left(self, n_done: int) -> int:
-        """Updates until the epoch ends that the next one falls in."""
+        """Count the updates until the end of the epoch of the next one."""
         end = -(-(self._epoch(n_done) + 1) * self.n_updates // self.max_iter)
         return end - n_done
 
 
-def stream_of(plan: Plan, batch_size: int) -> Stream:
-    """The stream that an estimator's parameters describe."""
+def divide_stream(plan: Plan, batch_size: int) -> StreamEpochs:
+    """Divide the stream into epochs by the estimator's parameters."""
     estimator = plan.estimator
     n_updates = None if estimator.n_updates is None else int(estimator.n_updates)
-    return Stream(schedule_of(plan), int(estimator.max_iter), n_updates, batch_size)
+    return StreamEpochs(schedule_of(plan), int(estimator.max_iter), n_updates, batch_size)
 
 
 def _cut(rows: Any, start: int, stop: int) -> Any:

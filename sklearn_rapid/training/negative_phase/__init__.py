@@ -1,8 +1,8 @@
-"""Negative phases: where the states come from that the model is compared with.
+"""Negative phases: draw the model's own states for the gradient of the likelihood.
 
-Each one yields visible states, with weights where they are not equally likely, and its next
-state. The training loop never asks which one it runs. Hyperparameters live on the objects
-here; chains are passed in and returned, so that clones are safe and resuming is exact.
+Each yields visible states, with weights where they are not equally likely, and its next chains.
+The training loop never asks which one it runs. The objects hold hyperparameters; chains are passed
+in and returned, so that clones are safe and resuming is exact.
 """
 
 from sklearn_rapid.training.negative_phase._base import NegativePhase, NegativeStates

@@ -1,4 +1,4 @@
-"""What a negative phase yields, and what it offers to the training loop."""
+"""The base class of negative phases, and the states that they yield."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sklearn_rapid.training.chains import NO_CHAINS, Chains, PlainChains
 
 @dataclass(frozen=True)
 class NegativeStates:
-    """States that stand for the model's distribution.
+    """States of the model.
 
     Attributes
     ----------
@@ -25,14 +25,14 @@ class NegativeStates:
     weights : array of shape (n,) or None
         Probabilities that sum to one; None where all states count the same.
     hidden : array of shape (n, H) or None
-        The hidden part that belongs to each visible one; None for E[h | v].
+        The hidden part of each state; None for E[h | v].
     stand_for_two : bool
-        Whether each state stands for its negative too, in the gradient of the couplings: both
-        add the same to it. The biases' gradient would be wrong.
+        Whether each state counts for its negative too, which adds the same to the gradient of the
+        couplings. That of the biases would be wrong.
     log_ratios : array of shape (n_sweeps, n_columns * n_rungs) or None
-        What the exchanges of tempered chains have seen.
+        Log ratios of neighbouring rungs in the exchanges of tempered chains.
     n_known : int
-        The last of the states, whose weights have been computed, and not drawn.
+        The number of states, the last ones, with computed weights: they are not drawn.
     """
 
     visible: Any
@@ -44,14 +44,11 @@ class NegativeStates:
 
 
 class NegativePhase(_ValidatedParameters):
-    """What a negative phase offers to the training loop; subclass it to add one."""
+    """The interface of negative phases to the training loop; subclass it to add one."""
 
     needs_patterns: ClassVar[bool] = False
-
-    @property
-    def is_persistent(self) -> bool:
-        """Whether its states are meant to follow the model from update to update."""
-        return False
+    # Whether its chains follow the model from update to update; a property may say so too.
+    is_persistent = False
 
     def check(self, machine: Machine) -> None:
         """Raise ValueError if the phase cannot serve such a model."""
@@ -68,17 +65,17 @@ class NegativePhase(_ValidatedParameters):
             )
 
     def n_rows(self, couplings: Couplings, batch_size: int, chains: Chains = NO_CHAINS) -> int:
-        """Number of rows mapped through the couplings in an update, to choose their form."""
+        """Count the rows mapped through the couplings in an update, to choose their form."""
         raise NotImplementedError
 
     def start(self, machine: Machine, batch_size: int, stream: RandomStream) -> Chains:
-        """The chains before the first update."""
+        """Make the chains before the first update."""
         return NO_CHAINS
 
     def resume(
         self, chains: Chains, machine: Machine, batch_size: int, stream: RandomStream
     ) -> Chains:
-        """The chains to go on with, from those that this phase or another one has left."""
+        """Continue the chains of this phase or another one."""
         states = chains.model_states(machine.backend) if self.is_persistent else None
         if states is None:
             return self.start(machine, batch_size, stream)
@@ -87,9 +84,9 @@ class NegativePhase(_ValidatedParameters):
     def states(
         self, machine: Machine, data: Any, chains: Chains, stream: RandomStream
     ) -> tuple[NegativeStates, Chains]:
-        """States for one update, given a batch of data, and the next state of the chains.
+        """Draw states for one update, given a batch of data; return the next chains too.
 
-        The chains may be a share of all: what takes all of them is done before and after.
+        They may be a share of all chains: `before_update` and `after_update` see all of them.
         """
         raise NotImplementedError
 
@@ -101,7 +98,7 @@ class NegativePhase(_ValidatedParameters):
         chains: Chains,
         stream: RandomStream,
     ) -> tuple[NegativeStates, Chains]:
-        """The states, and those that rows show to be modes where no chain finds them."""
+        """Add states that rows show to be modes where no chain finds them."""
         return negative, chains
 
     def is_due(self, chains: Chains) -> bool:
@@ -109,7 +106,7 @@ class NegativePhase(_ValidatedParameters):
         return False
 
     def n_updates_before_look(self, chains: Chains) -> float:
-        """Number of updates before `before_update` or `with_known_states` changes the chains."""
+        """Count updates until `before_update` or `with_known_states` changes the chains."""
         return np.inf
 
     def before_update(self, chains: Chains, backend: Any) -> Chains:
@@ -117,20 +114,20 @@ class NegativePhase(_ValidatedParameters):
         return chains
 
     def after_update(self, chains: Chains, log_ratios: Any, backend: Any) -> Chains:
-        """Keep what the exchanges of all chains have shown in an update."""
+        """Measure all chains by their exchanges in an update."""
         return chains
 
 
-def in_turn(states: Any, n_chains: int, machine: Machine) -> PlainChains:
-    """Chains that go on from these states, each taken in turn, in the machine's dtype."""
-    backend, xp = machine.backend, machine.backend.xp
+def repeat_chains(chains: PlainChains, n_chains: int, machine: Machine) -> PlainChains:
+    """Repeat chains in turn until there are `n_chains`, in the machine's dtype."""
+    states, backend = chains.states, machine.backend
     if states.shape[0] != n_chains:
         rows = backend.asarray(np.arange(n_chains) % states.shape[0], "int64")
-        states = xp.take(states, rows, axis=0)
+        states = backend.xp.take(states, rows, axis=0)
     return PlainChains(as_dtype_of(machine, states))
 
 
 def as_dtype_of(machine: Machine, states: Any) -> Any:
-    """The states in the machine's dtype, which a model that was left may not have had."""
+    """Convert states to the machine's dtype: an earlier fit may have had another one."""
     dtype = machine.visible_bias.dtype
     return states if states.dtype == dtype else machine.backend.xp.astype(states, dtype)

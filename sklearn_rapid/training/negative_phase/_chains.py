@@ -1,4 +1,4 @@
-"""Chains at the model's own temperature: from the data, from the last update, from patterns."""
+"""Gibbs chains at β = 1: from the data, from the last update, from patterns."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sklearn_rapid.checks.compat import Count, StrOptions
 from sklearn_rapid.machine.couplings import Couplings
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.training.chains import NO_CHAINS, Chains, PlainChains
-from sklearn_rapid.training.negative_phase._base import NegativePhase, NegativeStates, in_turn
+from sklearn_rapid.training.negative_phase._base import NegativePhase, NegativeStates, repeat_chains
 
 
 class ContrastiveDivergence(NegativePhase):
@@ -31,18 +31,18 @@ class ContrastiveDivergence(NegativePhase):
         self.n_gibbs_steps = n_gibbs_steps
 
     def n_rows(self, couplings: Couplings, batch_size: int, chains: Chains = NO_CHAINS) -> int:
-        """One row each way, each step, for each row of the batch."""
+        """Count one row each way, each step, for each row of the batch."""
         return 2 * self.n_gibbs_steps * batch_size
 
     def states(
         self, machine: Machine, data: Any, chains: Chains, stream: RandomStream
     ) -> tuple[NegativeStates, Chains]:
-        """The data after k steps."""
+        """Take k steps from the data."""
         return NegativeStates(machine.gibbs(data, self.n_gibbs_steps, stream)), NO_CHAINS
 
 
 class PersistentContrastiveDivergence(NegativePhase):
-    """PCD-k: k Gibbs steps from chains that live on through training (Tieleman 2008).
+    """PCD-k: k Gibbs steps an update from persistent chains (Tieleman 2008).
 
     Parameters
     ----------
@@ -56,6 +56,7 @@ class PersistentContrastiveDivergence(NegativePhase):
     PersistentContrastiveDivergence(n_gibbs_steps=5)
     """
 
+    is_persistent = True
     _parameter_constraints: ClassVar[dict] = {
         "n_gibbs_steps": [Count()],
         "n_chains": [Count(), None],
@@ -65,17 +66,12 @@ class PersistentContrastiveDivergence(NegativePhase):
         self.n_gibbs_steps = n_gibbs_steps
         self.n_chains = n_chains
 
-    @property
-    def is_persistent(self) -> bool:
-        """True: chains live on."""
-        return True
-
     def n_rows(self, couplings: Couplings, batch_size: int, chains: Chains = NO_CHAINS) -> int:
-        """One row each way, each step, for each chain."""
+        """Count one row each way, each step, for each chain."""
         return 2 * self.n_gibbs_steps * (chains.n_rows or self.n_chains or batch_size)
 
     def start(self, machine: Machine, batch_size: int, stream: RandomStream) -> Chains:
-        """Independent units with the visible biases."""
+        """Draw independent units in the visible biases."""
         n_chains = self.n_chains or batch_size
         xp = machine.backend.xp
         field = xp.zeros((n_chains, machine.n_visible), dtype=machine.visible_bias.dtype)
@@ -86,16 +82,14 @@ class PersistentContrastiveDivergence(NegativePhase):
     def resume(
         self, chains: Chains, machine: Machine, batch_size: int, stream: RandomStream
     ) -> Chains:
-        """The chains that were left; where others are wanted than there are, they go on in turn."""
-        states = chains.model_states(machine.backend)
-        if states is None:
-            return self.start(machine, batch_size, stream)
-        return in_turn(states, self.n_chains or batch_size, machine)
+        """Continue the chains, repeated in turn where more are wanted, or the first of them."""
+        chains = super().resume(chains, machine, batch_size, stream)
+        return repeat_chains(chains, self.n_chains or batch_size, machine)
 
     def states(
         self, machine: Machine, data: Any, chains: Chains, stream: RandomStream
     ) -> tuple[NegativeStates, Chains]:
-        """The chains, k steps on."""
+        """Take k steps of the chains."""
         states = machine.gibbs(chains.states, self.n_gibbs_steps, stream)
         return NegativeStates(states), PlainChains(states)
 
@@ -109,9 +103,9 @@ class PatternInducedCorrelations(NegativePhase):
         Gibbs steps from sign(ξ_v). 0 is pure PID: the patterns alone, no Monte Carlo. It needs
         ``projection="sign"``: with "clip", patterns can shrink until the model is one of coins.
     persistent : bool, default=True
-        Whether chains are seeded by the patterns once and then live on, as in PCD (at least
-        as many as a batch has rows: each pattern seeds as many as it takes), or are
-        restarted from the K patterns at every update.
+        Whether chains start from the patterns once and then persist, as in PCD (at least as many
+        as a batch has rows: patterns are repeated in turn), or start again from the K patterns at
+        every update.
     hidden : {"marginal", "pattern"}, default="marginal"
         The hidden part of pure PID: E[h | sign(ξ_v)], as in the authors' code, or sign(ξ_h),
         equation 6 to the letter. With Gibbs steps, "pattern" is not defined.
@@ -138,7 +132,7 @@ class PatternInducedCorrelations(NegativePhase):
 
     @property
     def is_persistent(self) -> bool:
-        """Whether there are chains that live on."""
+        """Whether there are persistent chains."""
         return self.persistent and self.n_gibbs_steps > 0
 
     def check(self, machine: Machine) -> None:
@@ -157,31 +151,29 @@ class PatternInducedCorrelations(NegativePhase):
             )
 
     def n_rows(self, couplings: Couplings, batch_size: int, chains: Chains = NO_CHAINS) -> int:
-        """One row each way, each step, for each chain."""
+        """Count one row each way, each step, for each chain."""
         return 2 * self.n_gibbs_steps * self._n_chains(couplings, batch_size)
 
     def start(self, machine: Machine, batch_size: int, stream: RandomStream) -> Chains:
-        """The patterns' signs, repeated in turn to the number of chains."""
+        """Repeat the patterns' signs in turn."""
         if not self.is_persistent:
             return NO_CHAINS
-        xp = machine.backend.xp
-        seeds = self._seeds(machine)
         n_chains = self._n_chains(machine.couplings, batch_size)
-        return PlainChains(xp.take(seeds, xp.arange(n_chains) % seeds.shape[0], axis=0))
+        return repeat_chains(PlainChains(self._seeds(machine)), n_chains, machine)
 
     def resume(
         self, chains: Chains, machine: Machine, batch_size: int, stream: RandomStream
     ) -> Chains:
-        """The chains that were left; where others are wanted than there are, they go on in turn."""
-        states = chains.model_states(machine.backend)
-        if states is None or not self.is_persistent:
-            return self.start(machine, batch_size, stream)
-        return in_turn(states, self._n_chains(machine.couplings, batch_size), machine)
+        """Continue the chains, repeated in turn where more are wanted, or the first of them."""
+        chains = super().resume(chains, machine, batch_size, stream)
+        if not self.is_persistent:
+            return chains
+        return repeat_chains(chains, self._n_chains(machine.couplings, batch_size), machine)
 
     def states(
         self, machine: Machine, data: Any, chains: Chains, stream: RandomStream
     ) -> tuple[NegativeStates, Chains]:
-        """The patterns themselves, or what k steps make of them or of the chains."""
+        """Return the patterns themselves, or take k steps from them or from the chains."""
         if self.n_gibbs_steps == 0:
             hidden = None
             if self.hidden == "pattern":

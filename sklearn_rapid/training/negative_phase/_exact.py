@@ -1,4 +1,4 @@
-"""All states of the smaller layer, by their probabilities."""
+"""Enumerate all states of the smaller layer, with their probabilities."""
 
 from __future__ import annotations
 
@@ -40,23 +40,23 @@ class Exact(NegativePhase):
             )
 
     def n_rows(self, couplings: Couplings, batch_size: int, chains: Chains = NO_CHAINS) -> int:
-        """All states of the smaller layer."""
+        """Count all states of the smaller layer."""
         return 2 ** min(couplings.shape)
 
     def states(
         self, machine: Machine, data: Any, chains: Chains, stream: RandomStream
     ) -> tuple[NegativeStates, Chains]:
-        """Every state of the smaller layer; the other layer's means where that is visible.
+        """Enumerate the smaller layer, with means of the other one where that is visible.
 
-        Where a state and its negative weigh the same, those whose last spin is -1.
+        Where a state and its negative weigh the same, only those whose last spin is -1.
         """
         backend, xp = machine.backend, machine.backend.xp
         small = smaller_layer_first(machine)
         n_states = 2 ** (small.n_visible - machine.is_even)
         states = enumerate_spins(small.n_visible, 0, n_states, backend, dtype_name(machine))
         if small is machine:
-            # Hidden means are left to be taken in parts that fit the cache: kept from here, they
-            # would take as long, and memory.
+            # Hidden means are computed later, in parts that fit the cache: from here they would
+            # take as long, and memory.
             energies, hidden, visible = machine.free_energy(states), None, states
         else:
             energies, visible = small.free_energy_and_hidden_mean(states)

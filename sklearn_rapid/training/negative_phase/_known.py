@@ -1,10 +1,10 @@
-"""Heavy rows of the data beside tempered chains that never find them.
+"""Add heavy rows of the data that tempered chains never find to the model's states.
 
-A row that recurs may become a mode that no chain finds (`sklearn_rapid.machine.known_states`).
-Nothing then says that the model gives it too much, and it is given ever more. So its probability is
-computed: from its free energy, and from log Z, which a few sweeps of the ladder tell at the
-beginning of each window. In between, log Z of the rest is its entropy less the mean free energy of
-its chains, and the entropy hardly changes.
+A row that recurs may become a mode that no chain finds (`sklearn_rapid.machine.known_states`). Then
+nothing shows that the model gives it too much probability, and training gives it ever more. So its
+probability is computed from its free energy and log Z, which a few sweeps of the ladder estimate
+at the beginning of each window. In between, log Z of the rest is its entropy less the mean free
+energy of its chains, and the entropy hardly changes.
 """
 
 from __future__ import annotations
@@ -28,57 +28,57 @@ from sklearn_rapid.machine.tempering import (
 from sklearn_rapid.training.chains import TemperedChains
 from sklearn_rapid.training.negative_phase._base import NegativeStates
 
-# Sweeps that tell whether known states may matter, to some nats, and those that tell how much. They
-# have random numbers of their own: training goes on as if there were none.
+# Sweeps to find out whether known states may matter, to some nats, and how much. Their random
+# numbers are apart from those of training, which they do not change.
 SWEEPS_TO_SCREEN, SWEEPS_TO_WEIGH = 2, 16
 FIRST_DRAW, DRAWS_OF_A_WINDOW = 1 << 60, 1 << 12
-# States of a smaller share of Z, in nats and by the first of these, are not weighed.
+# States of a smaller share of Z, in nats by the first sweeps, are not weighed.
 LOG_SHARE_TO_WEIGH = -12.0
-# So many rows, and as many neighbours of theirs, are weighed.
+# The most rows weighed, and neighbours of theirs.
 MOST_ROWS = 128
-# They join the chains where these lack so much of the probability; they never have more weight than
-# the chains, or an error of log Z would leave the rest of the model to itself.
+# The least probability for which they join the chains, and their largest share: with more, an error
+# of log Z would leave the rest of the model without weight.
 LARGEST_LACK, LARGEST_SHARE = 0.01, 0.5
-# A state that is expected so many times in looks at the chains, and never seen, is none of theirs.
+# A state expected this many times among the looks at the chains, and never seen, is not visited.
 EXPECTED_COUNT = 6.0
-# Where bounds of log Z are crossed by more, in nats, chains lag behind, and do not tell it.
+# Where bounds of log Z are crossed by more, in nats, chains lag behind, and log Z is not known.
 LARGEST_LAG = 1.0
 
 
-def acquainted(
+def find_unvisited_states(
     chains: TemperedChains, machine: Machine, data: Any, stream: RandomStream
 ) -> TemperedChains:
-    """The chains with the rows of a batch, or of those known before, whose weight they lack."""
+    """Give chains the heavy rows of a batch, or known before, that they do not visit."""
     backend, first = machine.backend, FIRST_DRAW + DRAWS_OF_A_WINDOW * stream.position
-    own, nobody = RandomStream(stream.seed, first), replace(chains, known=None)
+    own, none_known = RandomStream(stream.seed, first), replace(chains, known=None)
     rows = backend.to_numpy(data)
     if not machine.visible_units.are_states(rows):
-        return nobody
+        return none_known
     if chains.known is not None:
         rows = np.concatenate([rows, backend.to_numpy(chains.known)])
     known = weigh_states(machine, rows)
-    swept, log_z, _ = _swept(chains, machine, SWEEPS_TO_SCREEN, own)
+    swept, log_z, _ = _sweep(chains, machine, SWEEPS_TO_SCREEN, own)
     if not known.log_weights.max() >= log_z + LOG_SHARE_TO_WEIGH:
-        return nobody
+        return none_known
     known = weigh_states(machine, known.heaviest(MOST_ROWS))
     known = search_neighbours(machine, known, n_states=MOST_ROWS + 1).heaviest(2 * MOST_ROWS)
-    _, log_z, looks = _swept(swept, machine, SWEEPS_TO_WEIGH, own)
+    _, log_z, looks = _sweep(swept, machine, SWEEPS_TO_WEIGH, own)
     unseen = weigh_states(machine, known[~weigh_states(machine, looks).contain(known)])
     if np.isnan(log_z) or not len(unseen.states):
-        return nobody
-    # One state that had to be seen, or all may have been missed by chance.
-    had_to = unseen.log_weights.max() >= log_z + np.log(EXPECTED_COUNT / len(looks))
-    if not had_to or unseen.log_total < log_z + np.log(LARGEST_LACK):
-        return nobody
+        return none_known
+    # Unless one of them was to be expected, all may have been missed by chance.
+    is_expected = unseen.log_weights.max() >= log_z + np.log(EXPECTED_COUNT / len(looks))
+    if not is_expected or unseen.log_total < log_z + np.log(LARGEST_LACK):
+        return none_known
     entropy = log_z - log_weights_of(machine, looks).mean()
     states = backend.xp.astype(backend.asarray(unseen.states), machine.visible_bias.dtype)
     return replace(chains, known=states, entropy=float(entropy))
 
 
-def with_known(
+def add_known_states(
     negative: NegativeStates, states: Any, entropy: float, machine: Machine
 ) -> NegativeStates:
-    """The chains and known states, which are none of theirs, by their probabilities."""
+    """Add known states, which the chains do not visit, by their probabilities."""
     backend, xp = machine.backend, machine.backend.xp
     n_chains, n_known = negative.visible.shape[0], states.shape[0]
     visible = xp.concat([negative.visible, states], axis=0)
@@ -92,10 +92,10 @@ def with_known(
     return replace(negative, visible=visible, weights=weights, n_known=n_known)
 
 
-def _swept(
+def _sweep(
     chains: TemperedChains, machine: Machine, n_sweeps: int, stream: RandomStream
 ) -> tuple[TemperedChains, float, np.ndarray]:
-    """Chains after some sweeps, log Z if they tell it, and the states at β = 1 in between."""
+    """Sweep the chains; return them, log Z or NaN, and the states at β = 1 in between."""
     backend, ladder = machine.backend, chains.ladder
     seen, looks, parity = [], [], ladder.n_sweeps % 2
     for _ in range(n_sweeps // 2):

@@ -1,1 +1,1 @@
-"""How far an update goes: its length, penalties, projections, scales of real columns."""
+"""The step of an update: its length, penalties, projections, scales of real columns."""

@@ -1,4 +1,4 @@
-"""What keeps couplings small: the logarithm of a prior, beside the likelihood of the rows."""
+"""Penalties that keep couplings small: the logarithm of a prior."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-# Small couplings grow by a gradient that is small itself. In so many updates the penalty comes to
-# its full strength, or it would set all of them to zero before they have begun.
+# Updates until the penalty has its full strength. The first couplings are small, and so is their
+# gradient: the full penalty would set all of them to zero.
 RAMP_UPDATES = 30
 
 
@@ -15,17 +15,17 @@ RAMP_UPDATES = 30
 class Penalty:
     """L1 and L2 penalties on the couplings' parameters p, in nats for all rows together.
 
-    What is raised is the log-likelihood of n rows less l1 Σ|p| + l2 Σp²/2, the negative logarithms
+    The objective is the log-likelihood of n rows less l1 Σ|p| + l2 Σp²/2, the negative logarithms
     of a Laplace prior of scale 1 / l1 and of a Gaussian one of variance 1 / l2. A row's share is
-    the n-th part: the more rows, the less the prior counts. After each step along the gradient of
-    the likelihood alone comes the proximal step of the penalties (Parikh, Boyd 2014, "Proximal
-    algorithms"), which sets to zero what the likelihood does not hold up.
+    the n-th part: the more rows, the less the prior counts. Each step along the gradient of the
+    likelihood is followed by the proximal step of the penalties (Parikh, Boyd 2014, "Proximal
+    algorithms"), which sets parameters to zero that the likelihood does not support.
 
     Parameters
     ----------
     l1, l2 : float
     n_rows : int or None
-        n; None is as many as have been seen so far.
+        n; None is the number of rows seen so far.
 
     Examples
     --------
@@ -44,13 +44,13 @@ class Penalty:
     def shrink(
         self, parameters: Iterable[Any], scale: Any, n_seen: int, n_updates: int, backend: Any
     ) -> None:
-        """The proximal step of a row's share of the penalties, in place.
+        """Make the proximal step of a row's share of the penalties, in place.
 
         Parameters
         ----------
         parameters : iterable of arrays
         scale : float or 0-d array
-            How far the step has gone along the gradient of the mean log-likelihood.
+            Of the step along the gradient of the mean log-likelihood.
         n_seen, n_updates : int
             Rows and updates so far.
         backend : backend

@@ -1,4 +1,4 @@
-"""From continuous pattern updates back to patterns (Pozas-Kerstjens et al. 2021, appendix B)."""
+"""Project patterns after continuous updates (Pozas-Kerstjens et al. 2021, appendix B)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sklearn_rapid.machine.machine import Machine
 
 @dataclass(frozen=True)
 class Projection:
-    """What is done to the patterns, and how often.
+    """A projection of patterns, and how often it is made.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ class Projection:
     bound : float
         The x of [-x, x] for "clip".
     unit : float
-        What "sign" makes of patterns: plus or minus this.
+        The absolute value of patterns after "sign".
 
     Examples
     --------
@@ -42,7 +42,7 @@ class Projection:
         return self.period == "update" or n_updates % self.period == 0
 
     def check(self, machine: Machine) -> None:
-        """Raise ValueError if patterns would have to be states, and units are no spins."""
+        """Raise ValueError if patterns are to be drawn as states, and units are not spins."""
         if self.kind == "gibbs" and not machine.has_spins_only:
             raise ValueError(
                 "projection='gibbs' draws patterns as states of the units, which are no patterns "
@@ -62,10 +62,10 @@ class Projection:
 
 
 def _draw_patterns(machine: Machine, stream: RandomStream) -> None:
-    """ξ_v ~ P(v | ξ_h), then ξ_h ~ P(h | ξ_v) (eq. B2)."""
+    """Draw ξ_v ~ P(v | ξ_h), then ξ_h ~ P(h | ξ_v) (eq. B2)."""
     couplings = machine.couplings
     visible = machine.transposed().sample_hidden(couplings.hidden_patterns, stream)
-    # Both layers are drawn with the couplings that the patterns have made so far.
+    # Both layers are drawn with the couplings of the old patterns.
     hidden = machine.sample_hidden(visible, stream)
     couplings.visible_patterns[...] = visible
     couplings.hidden_patterns[...] = hidden

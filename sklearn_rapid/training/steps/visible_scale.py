@@ -1,14 +1,14 @@
-"""Scales of real columns: how far they are from what the hidden units say.
+"""Learn the scales of real columns: their spread around their means given the hidden units.
 
 A real column x is σ times a unit v of unit variance. The log-likelihood of rows, that of v less
-Σ log σ, rises with log σ_i by
+Σ log σ, has the derivative in log σ_i
 
     Σ_n w_n v_ni (v_ni - E[v_i | h]) - 1,    E[v_i | h] = b_i + Σ_α W_iα tanh θ_α,
 
-which the rows alone say: log Z knows no σ. At its maximum σ² is what is left of the column's
-variance given the hidden units, Σ_n w_n σ² v_ni (v_ni - E[v_i | h]). So σ² moves towards what a
-batch says of that, and is a mean over batches: a rare value drags it away neither by itself nor by
-its absence.
+which needs no states of the model: log Z does not depend on σ. At the maximum σ² is the column's
+remaining variance given the hidden units, Σ_n w_n σ² v_ni (v_ni - E[v_i | h]). So σ² moves towards
+the estimate of a batch, and averages over batches: neither a rare value nor its absence drags it
+away.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from sklearn_rapid.machine.machine import Machine
 def next_scale(
     scale: Any, spread: Any, smallest: Any, machine: Machine, v: Any, weights: Any, rate: float
 ) -> Any:
-    """The scales after a Newton step times the rate, in log σ and to first order.
+    """Move the scales by a Newton step times the rate, in log σ and to first order.
 
     Parameters
     ----------
     scale : array of shape (V,)
-        σ, float64; it stays as it is where units are not real.
+        σ, float64; unchanged where units are not real.
     spread : array of shape (V,)
         Standard deviations of the columns. The curvature in log σ is 1 + (spread / σ)².
     smallest : array of shape (V,)
-        No σ becomes smaller.
+        Lower bounds of σ.
     machine : Machine
     v : array of shape (n, V)
         Rows at these scales.
     weights : array of shape (n,) or None
         With a sum of one; None are equal ones.
     rate : float
-        No more than one counts.
+        Values above one count as one.
 
     Examples
     --------
