@@ -223,11 +223,11 @@ def test_few_blocks_at_a_time(client):
 
 
 def windows_of(model, rows, client):
-    from sklearn_rapid.dask._rows import rows_of_collection
+    from sklearn_rapid.dask._rows import as_remote_rows
 
     run = DaskRun.__new__(DaskRun)
     run.plan = type("Plan", (), {"estimator": model})
-    run.X = rows_of_collection(client, rows)
+    run.X = as_remote_rows(client, rows)
     run.seed, run.state, run.shuffle = model._training_state["stream"].seed, None, True
     run.weights = None
     run.split = type("Split", (), {"train": None})

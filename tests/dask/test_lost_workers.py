@@ -19,7 +19,7 @@ import dask.dataframe as dd
 from scipy import sparse
 
 from sklearn_rapid import RARBM, RBM
-from sklearn_rapid.dask import DaskRARBM, DaskRBM, _cluster, _partition
+from sklearn_rapid.dask import DaskRARBM, DaskRBM, _cluster, _log_partition
 from sklearn_rapid.training.fit.progress import CutShort
 from sklearn_rapid.training.negative_phase import Exact
 
@@ -156,7 +156,7 @@ def test_clusters_are_whole_again_after_a_kill_in_mid_fit(fresh_workers):
 @pytest.mark.filterwarnings("ignore:1 of 2 workers are gone:RuntimeWarning")
 def test_when_no_workers_are_left_the_last_epoch_is_kept(fresh_workers, monkeypatch):
     """The two end within moments of each other, and the first may be missed before the second."""
-    monkeypatch.setattr(_cluster, "RETURN", 1.0)
+    monkeypatch.setattr(_cluster, "SECONDS_TO_RETURN", 1.0)
     with fresh_workers(2, silence_logs=50, processes=True) as client:
         pids = client.run(os.getpid).values()
 
@@ -192,9 +192,9 @@ def test_an_estimate_that_loses_a_worker(fresh_workers, monkeypatch, n):
 
         def watched(*args, **more):
             kill(victim, 0.3)
-            return _cluster.watched(*args, **more)
+            return _cluster.wait_for_futures(*args, **more)
 
-        monkeypatch.setattr(_partition, "watched", watched)
+        monkeypatch.setattr(_log_partition, "wait_for_futures", watched)
         if n == 2:
             assert remote.log_partition("ais", **how).value == undisturbed.value
         else:
@@ -385,7 +385,7 @@ def test_parameters(model):
 @pytest.mark.slow
 def test_an_error_on_a_worker_is_told(model, monkeypatch):
     """Not taken for a lost worker: all of them are there."""
-    monkeypatch.setattr(_cluster, "NOTICE", 0.2)
+    monkeypatch.setattr(_cluster, "SECONDS_TO_NOTICE", 0.2)
     broken = rows().map_blocks(lambda block: 1 // 0, dtype=X.dtype, meta=X[:0])
     with pytest.raises(ZeroDivisionError):
         model.fit(broken)

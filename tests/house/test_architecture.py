@@ -43,7 +43,7 @@ ONLY_IMPORTERS = {
     "cupy": {"backends.gpu.backend"},
     "dask": {"dask._lazy", "dask._rows"},
     "distributed": {
-        f"dask.{name}" for name in ("_cluster", "_crew", "_partition", "_rows", "_shard")
+        f"dask.{name}" for name in ("_actor", "_actor_group", "_cluster", "_log_partition", "_rows")
     },
     "matplotlib": {"diagnostics.displays._axes"},
     "safetensors": {"persistence.models"},
