@@ -18,7 +18,7 @@ import numpy as np
 from distributed import get_worker
 
 from sklearn_rapid.backends import RandomStream, get_backend
-from sklearn_rapid.machine.couplings import Arrays, Couplings
+from sklearn_rapid.machine.couplings import Arrays
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.tables.encoder import Encoder
 from sklearn_rapid.training.chains import Chains
@@ -141,14 +141,10 @@ class FitActor:
                 missing.append(block.key)
         return missing
 
-    def begin(
-        self, couplings: Couplings, biases: tuple, is_even: bool, rest: dict[str, Any], n_model: int
-    ) -> None:
+    def begin(self, machine: Machine, rest: dict[str, Any], n_model: int) -> None:
         """Set the training state, with this actor's share of the chains; all in NumPy."""
-        couplings = couplings.with_parameters(map_arrays(couplings.parameters, self._copied))
-        biases = map_arrays(biases, self._copied)
-        machine = Machine(couplings, *biases, self.backend, is_even)
-        self.state = TrainingState.from_host(rest, machine)
+        machine = machine.with_parameters(map_arrays(machine.parameters, self._copied))
+        self.state = TrainingState.from_host(rest, replace(machine, backend=self.backend))
         self.n_model, self._pending = n_model, None
 
     def _copied(self, values: np.ndarray) -> Any:

@@ -76,30 +76,21 @@ class ActorGroup:
     def fetch_state(self) -> TrainingState:
         """Fetch the current state, with all chains, in arrays of the client's backend."""
         parameters, rest = self._wait(self._call(self.actors[0], "whole_state"))
-        machine = self._machine
-        asarray = machine.backend.asarray
+        asarray = self._machine.backend.asarray
         parameters = map_arrays(parameters, lambda p: asarray(np.array(p)))
-        machine = replace(
-            machine,
-            couplings=machine.couplings.with_parameters(parameters),
-            visible_bias=parameters["visible_bias"],
-            hidden_bias=parameters["hidden_bias"],
-        )
-        return TrainingState.from_host(rest, machine)
+        return TrainingState.from_host(rest, self._machine.with_parameters(parameters))
 
     def _begin(self, state: TrainingState) -> None:
         machine, rest = state.machine, state.to_host()
-        to_numpy, chains = machine.backend.to_numpy, rest["chains"]
-        parameters = map_arrays(machine.couplings.parameters, to_numpy)
-        couplings = machine.couplings.with_parameters(parameters)
-        biases = to_numpy(machine.visible_bias), to_numpy(machine.hidden_bias)
-        common = couplings, biases, machine.is_even
+        parameters = map_arrays(machine.parameters, machine.backend.to_numpy)
+        machine = replace(machine.with_parameters(parameters), backend=None)
+        chains = rest["chains"]
         futures, first_row = [], 0
         for rank, actor in enumerate(self.actors):
             share = chains.share(rank, len(self.actors))
             stream = replace(rest["stream"], first_row=first_row)
             own = {**rest, "chains": share, "stream": stream}
-            futures.append(self._call(actor, "begin", *common, own, chains.n_model_states))
+            futures.append(self._call(actor, "begin", machine, own, chains.n_model_states))
             first_row += share.n_rows
         for future in futures:
             self._wait(future)

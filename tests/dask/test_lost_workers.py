@@ -17,6 +17,7 @@ import dask
 import dask.array as da
 import dask.dataframe as dd
 from scipy import sparse
+from tools.callbacks import Silent
 
 from sklearn_rapid import RARBM, RBM
 from sklearn_rapid.dask import DaskRARBM, DaskRBM, _cluster, _log_partition
@@ -31,26 +32,18 @@ def rows(values=X):
     return da.from_array(values, chunks=(100, -1))
 
 
-class After:
+class After(Silent):
     """A callback that does something once, after so many epochs."""
 
     def __init__(self, action, n_epochs=1):
         self.action, self.n_epochs = action, n_epochs
 
-    def setup(self, estimator, context):
-        pass
-
-    on_fit_begin = on_fit_task_begin = on_fit_end = lambda self, *args, **data: None
-
-    def on_fit_task_end(self, estimator, context, **data):
+    def on_fit_task_end(self, estimator, context):
         self.n_epochs -= context.task_name == "epoch"
         if self.n_epochs == 0 and self.action is not None:
             action, self.action = self.action, None
             action()
         return False
-
-    def teardown(self, estimator, context):
-        pass
 
 
 def kill(pid, seconds=0.0):
