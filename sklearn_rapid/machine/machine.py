@@ -156,6 +156,11 @@ class Machine:
         xp, parameters = self.backend.xp, self.parameters
         return self.with_parameters({k: xp.astype(p, xp.float64) for k, p in parameters.items()})
 
+    def cast(self, states: Any) -> Any:
+        """Move states to the backend, in the dtype of the machine."""
+        backend = self.backend
+        return backend.xp.astype(backend.asarray(states), self.visible_bias.dtype)
+
     def hidden_field(self, v: Any) -> Any:
         """θ = Wᵀv + c, shape (n, H)."""
         return self.backend.field(v, self.up)
