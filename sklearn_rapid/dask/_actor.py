@@ -35,25 +35,6 @@ from sklearn_rapid.training.trainer import Trainer
 
 
 @dataclass(frozen=True)
-class ActorSettings:
-    """Settings that all updates of a fit share.
-
-    Attributes
-    ----------
-    trainer : Trainer
-    encoder : Encoder
-    backend : str
-    n_threads : int or None
-        None is as many as the worker has.
-    """
-
-    trainer: Trainer
-    encoder: Encoder
-    backend: str
-    n_threads: int | None
-
-
-@dataclass(frozen=True)
 class Batch:
     """The rows of one update.
 
@@ -105,16 +86,27 @@ class FitActor:
 
     Parameters
     ----------
-    settings : ActorSettings
+    trainer : Trainer
+    encoder : Encoder
+    backend : str
+    n_threads : int or None
+        None is as many as the worker has.
     rank, n_actors : int
     """
 
-    def __init__(self, settings: ActorSettings, rank: int, n_actors: int) -> None:
+    def __init__(
+        self,
+        trainer: Trainer,
+        encoder: Encoder,
+        backend: str,
+        n_threads: int | None,
+        rank: int,
+        n_actors: int,
+    ) -> None:
         self.worker = get_worker()
-        self.trainer, self.rank, self.n_actors = settings.trainer, rank, n_actors
-        n_threads = settings.n_threads or self.worker.state.nthreads
-        self.backend = get_backend(settings.backend, n_threads)
-        self.encoder = replace(settings.encoder, backend=self.backend)
+        self.trainer, self.rank, self.n_actors = trainer, rank, n_actors
+        self.backend = get_backend(backend, n_threads or self.worker.state.nthreads)
+        self.encoder = replace(encoder, backend=self.backend)
         # Computing in the worker's event loop would keep it from passing on messages.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sklearn_rapid")
         self.children: list[Any] = []
@@ -123,10 +115,6 @@ class FitActor:
         self._pending: tuple[Sums, Batch] | None = None
 
     # --- before the updates -------------------------------------------------------------
-
-    def link(self, children: list[Any]) -> None:
-        """Set the actors below this one in the tree."""
-        self.children = children
 
     def hold(self, blocks: list[HeldBlock]) -> list[str]:
         """Take blocks from this worker's memory, in place of earlier ones; return missing keys.
@@ -141,8 +129,11 @@ class FitActor:
                 missing.append(block.key)
         return missing
 
-    def begin(self, machine: Machine, rest: dict[str, Any], n_model: int) -> None:
-        """Set the training state, with this actor's share of the chains; all in NumPy."""
+    def begin(
+        self, children: list[Any], machine: Machine, rest: dict[str, Any], n_model: int
+    ) -> None:
+        """Set the actors below this one, and the state, in NumPy, with its share of the chains."""
+        self.children = children
         machine = machine.with_parameters(map_arrays(machine.parameters, self._copied))
         self.state = TrainingState.from_host(rest, replace(machine, backend=self.backend))
         self.n_model, self._pending = n_model, None

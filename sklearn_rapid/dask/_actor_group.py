@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from distributed import Client
 
-from sklearn_rapid.dask._actor import ActorSettings, Batch, FitActor
+from sklearn_rapid.dask._actor import Batch, FitActor
 from sklearn_rapid.dask._cluster import call_actor, wait_for_actor, wait_for_workers
 from sklearn_rapid.dask._rows import RemoteRows
+from sklearn_rapid.tables.encoder import Encoder
 from sklearn_rapid.training.state import TrainingState, map_arrays
+from sklearn_rapid.training.trainer import Trainer
 
 # How often to ask for blocks that Dask moves before actors take them.
 ATTEMPTS = 5
@@ -23,32 +24,31 @@ class ActorGroup:
 
     Parameters
     ----------
-    client : Client
     rows : RemoteRows
-    settings : ActorSettings
+    trainer, encoder : Trainer and Encoder
+        Without a backend: each actor has its own.
+    estimator : DaskRBM or DaskRARBM
     state : TrainingState
         The state before the updates. It is copied.
     """
 
     def __init__(
-        self, client: Client, rows: RemoteRows, settings: ActorSettings, state: TrainingState
+        self, rows: RemoteRows, trainer: Trainer, encoder: Encoder, estimator: Any, state: Any
     ) -> None:
-        self.client, self.rows = client, rows
-        self.workers = wait_for_workers(client)
+        self.client, self.rows = rows.client, rows
+        self.workers = wait_for_workers(self.client)
         self._machine = state.machine
         self._blocks: tuple[int, ...] = ()
+        arguments = trainer, encoder, estimator.backend, estimator.n_threads
         n = len(self.workers)
         futures = [
-            client.submit(
-                FitActor, settings, rank, n,
+            self.client.submit(
+                FitActor, *arguments, rank, n,
                 actor=True, pure=False, workers=[address], allow_other_workers=False,
             )
             for rank, address in enumerate(self.workers)
         ]  # fmt: skip
-        self.actors = [self._wait(future) for future in futures]
-        for rank, actor in enumerate(self.actors):
-            children = [self.actors[r] for r in (2 * rank + 1, 2 * rank + 2) if r < n]
-            self._wait(self._call(actor, "link", children))
+        self.actors = [wait_for_actor(self.client, future, self.workers) for future in futures]
         self._begin(state)
 
     def hold(self, blocks: Sequence[int], next_blocks: Sequence[int] = ()) -> None:
@@ -58,11 +58,8 @@ class ActorGroup:
         for _ in range(ATTEMPTS):
             self.rows.hold([*blocks, *next_blocks], self.workers)
             held = self.rows.wait_for_blocks(blocks)
-            futures = [
-                self._call(actor, "hold", held.get(address, []))
-                for address, actor in zip(self.workers, self.actors, strict=True)
-            ]
-            missing = [key for future in futures for key in self._wait(future)]
+            found = self._call("hold", [(held.get(address, []),) for address in self.workers])
+            missing = [key for keys in found for key in keys]
             if not missing:
                 self._blocks = tuple(blocks)
                 return
@@ -71,32 +68,34 @@ class ActorGroup:
 
     def advance(self, batch: Batch) -> None:
         """Make one update."""
-        self._wait(self._call(self.actors[0], "advance", batch))
+        self._call("advance", [(batch,)])
 
     def fetch_state(self) -> TrainingState:
         """Fetch the current state, with all chains, in arrays of the client's backend."""
-        parameters, rest = self._wait(self._call(self.actors[0], "whole_state"))
+        ((parameters, rest),) = self._call("whole_state", [()])
         asarray = self._machine.backend.asarray
         parameters = map_arrays(parameters, lambda p: asarray(np.array(p)))
         return TrainingState.from_host(rest, self._machine.with_parameters(parameters))
 
     def _begin(self, state: TrainingState) -> None:
-        machine, rest = state.machine, state.to_host()
+        machine, rest, n = state.machine, state.to_host(), len(self.actors)
         parameters = map_arrays(machine.parameters, machine.backend.to_numpy)
         machine = replace(machine.with_parameters(parameters), backend=None)
         chains = rest["chains"]
-        futures, first_row = [], 0
-        for rank, actor in enumerate(self.actors):
-            share = chains.share(rank, len(self.actors))
+        arguments, first_row = [], 0
+        for rank in range(n):
+            children = [self.actors[r] for r in (2 * rank + 1, 2 * rank + 2) if r < n]
+            share = chains.share(rank, n)
             stream = replace(rest["stream"], first_row=first_row)
             own = {**rest, "chains": share, "stream": stream}
-            futures.append(self._call(actor, "begin", machine, own, chains.n_model_states))
+            arguments.append((children, machine, own, chains.n_model_states))
             first_row += share.n_rows
-        for future in futures:
-            self._wait(future)
+        self._call("begin", arguments)
 
-    def _call(self, actor: Any, method: str, *args: Any) -> Any:
-        return call_actor(self.client, actor, method, self.workers, *args)
-
-    def _wait(self, future: Any) -> Any:
-        return wait_for_actor(self.client, future, self.workers)
+    def _call(self, method: str, arguments: Iterable[tuple]) -> list[Any]:
+        """Call a method of the first actors, with these arguments of each; return the results."""
+        futures = [
+            call_actor(self.client, actor, method, self.workers, *args)
+            for actor, args in zip(self.actors, arguments, strict=False)
+        ]
+        return [wait_for_actor(self.client, future, self.workers) for future in futures]

@@ -263,16 +263,12 @@ class DaskMixin:
     def _validate(self, X: Any, *, reset: bool, missing: bool = False) -> Any:
         if not is_collection(X):
             return super()._validate(X, reset=reset, missing=missing)
-        if self.visible != "binary":
-            raise ValueError(
-                f"visible={self.visible!r} needs all rows at hand, which Dask's are not: use "
-                f"{self._local_class.__name__}"
-            )
-        if self.hidden != "binary":
-            raise ValueError(
-                f"hidden={self.hidden!r} is for rows at hand, which Dask's are not: use "
-                f"{self._local_class.__name__}"
-            )
+        for name in ("visible", "hidden"):
+            if getattr(self, name) != "binary":
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r} needs all rows at hand, which Dask's are not: "
+                    f"use {self._local_class.__name__}"
+                )
         check_negative_phase(negative_phase_from(self.negative_phase))
         client = check_client(self.client)
         rows = as_remote_rows(client, X)

@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sklearn_rapid.checks.cached import cached_property
 from sklearn_rapid.checks.warnings import warn
-from sklearn_rapid.dask._actor import ActorSettings, Batch
+from sklearn_rapid.dask._actor import Batch
 from sklearn_rapid.dask._actor_group import ActorGroup
 from sklearn_rapid.dask._cluster import LostWorkers, wait_for_workers
 from sklearn_rapid.training.fit.batches import epoch_order, shuffled
@@ -54,7 +53,7 @@ class DaskRun(Run):
         while point.n_batches < n_batches:
             try:
                 if self.actors is None:
-                    self.actors = ActorGroup(self.X.client, self.X, self._settings, point.state)
+                    self.actors = self._start_actors(point.state)
                 for reached in self._update_batches(windows, point.n_batches, rate):
                     point = reached
             except LostWorkers as error:
@@ -137,8 +136,6 @@ class DaskRun(Run):
         """Fewer than in a local fit, as they are fetched."""
         return ROWS_FETCHED
 
-    @cached_property
-    def _settings(self) -> ActorSettings:
-        estimator = self.plan.estimator
+    def _start_actors(self, state: TrainingState) -> ActorGroup:
         encoder = replace(self.encoder, backend=None)
-        return ActorSettings(self.trainer, encoder, estimator.backend, estimator.n_threads)
+        return ActorGroup(self.X, self.trainer, encoder, self.plan.estimator, state)

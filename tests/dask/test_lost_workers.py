@@ -363,7 +363,7 @@ def test_real_columns(model):
         model.set_params(visible="gaussian").fit(rows())
     with pytest.raises(ValueError, match="visible='categorical' needs all rows at hand"):
         model.set_params(visible="categorical").fit(rows())
-    with pytest.raises(ValueError, match="hidden='gaussian' is for rows at hand"):
+    with pytest.raises(ValueError, match="hidden='gaussian' needs all rows at hand"):
         model.set_params(visible="binary", hidden="gaussian").fit(rows())
 
 

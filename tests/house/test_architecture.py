@@ -42,9 +42,7 @@ ONLY_IMPORTERS = {
     "numba": {"backends.compiled.compiler", "backends.compiled.fused.barrier"},
     "cupy": {"backends.gpu.backend"},
     "dask": {"dask._lazy", "dask._rows"},
-    "distributed": {
-        f"dask.{name}" for name in ("_actor", "_actor_group", "_cluster", "_log_partition", "_rows")
-    },
+    "distributed": {f"dask.{name}" for name in ("_actor", "_cluster", "_log_partition", "_rows")},
     "matplotlib": {"diagnostics.displays._axes"},
     "safetensors": {"persistence.models"},
     "skl2onnx": {"persistence.onnx"},
