@@ -186,12 +186,7 @@ class DaskMixin:
         return sample_blocks(self._local_model(), n_samples, chunk, settings, seed)
 
     def log_partition(
-        self,
-        method: str = "auto",
-        *,
-        tol: float = 0.1,
-        random_state: Any = None,
-        **settings: Any,
+        self, method: str = "auto", *, tol: float = 0.1, random_state: Any = None, **settings: Any
     ) -> LogPartition:
         """Estimate the logarithm of the partition function by chains spread over the workers.
 

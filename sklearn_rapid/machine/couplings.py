@@ -127,10 +127,7 @@ class PatternCouplings:
     @property
     def parameters(self) -> Arrays:
         """The trainable arrays by name."""
-        return {
-            "visible_patterns": self.visible_patterns,
-            "hidden_patterns": self.hidden_patterns,
-        }
+        return {"visible_patterns": self.visible_patterns, "hidden_patterns": self.hidden_patterns}
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -202,13 +202,7 @@ class Machine:
         """h ~ P(h | v), shape (n, H)."""
         return self.backend.sample(v, self.up, stream, stream.reserve())
 
-    def gibbs(
-        self,
-        v: Any,
-        n_steps: int,
-        stream: RandomStream,
-        free: Any | None = None,
-    ) -> Any:
+    def gibbs(self, v: Any, n_steps: int, stream: RandomStream, free: Any | None = None) -> Any:
         """Visible states after `n_steps` of h ~ P(h | v), v ~ P(v | h).
 
         Parameters

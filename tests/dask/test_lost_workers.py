@@ -252,11 +252,7 @@ BAD_ROWS = {
         ValueError,
         r"partition 0 of X has shape \(99, 30\), \(100, 30\) was declared",
     ),
-    "no means": (
-        lambda: rows(X + 0.5),
-        ValueError,
-        "X holds means in",
-    ),
+    "no means": (lambda: rows(X + 0.5), ValueError, "X holds means in"),
 }
 
 

@@ -435,9 +435,7 @@ TABLES = {
     ),
     "near-constant": Table(
         lambda rng: with_columns(
-            1.0 + 1e-7 * rng.normal(size=(500, 2)),
-            np.eye(500)[:, 0] * 1000.0,
-            rng.normal(size=500),
+            1.0 + 1e-7 * rng.normal(size=(500, 2)), np.eye(500)[:, 0] * 1000.0, rng.normal(size=500)
         ),
         "gaussian",
     ),
