@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
 
 from sklearn_rapid.backends.random import RandomStream
-from sklearn_rapid.backends.units import Choices, Units
+from sklearn_rapid.backends.units import Choices, Units, slices_of
 
 # Kind number k draws with the seed XOR k times this number: kinds share the number of a draw, and
 # no random words.
@@ -65,7 +64,7 @@ class Mixed(Units):
 
     def inner_mean(self, mean: np.ndarray) -> np.ndarray:
         """Return the inner means of the parts, side by side."""
-        pairs = zip(self.parts, self._slices(), strict=True)
+        pairs = zip(self.parts, slices_of(self.sizes), strict=True)
         return np.concatenate([part.inner_mean(mean[where]) for part, where in pairs])
 
     def sample(
@@ -97,7 +96,7 @@ class Mixed(Units):
     def of(self, columns: np.ndarray) -> Units:
         """Return the parts of the columns, each with its own columns."""
         parts, sizes = [], []
-        for part, where in zip(self.parts, self._slices(), strict=True):
+        for part, where in zip(self.parts, slices_of(self.sizes), strict=True):
             own = columns[(columns >= where.start) & (columns < where.stop)] - where.start
             if own.size:
                 parts.append(part.of(own))
@@ -116,13 +115,13 @@ class Mixed(Units):
 
     def are_states(self, v: np.ndarray) -> bool:
         """Return whether each part's columns are states of it."""
-        pairs = zip(self.parts, self._slices(), strict=True)
+        pairs = zip(self.parts, slices_of(self.sizes), strict=True)
         return all(part.are_states(v[:, where]) for part, where in pairs)
 
     def neighbours(self, v: np.ndarray) -> np.ndarray:
         """Return the neighbours in each part, with the other parts unchanged."""
         found = []
-        for part, where in zip(self.parts, self._slices(), strict=True):
+        for part, where in zip(self.parts, slices_of(self.sizes), strict=True):
             own = part.neighbours(v[where])
             changed = np.tile(v, (own.shape[0], 1))
             changed[:, where] = own
@@ -134,12 +133,7 @@ class Mixed(Units):
         pairs = zip(self.parts, self.sizes, strict=True)
         return Choices(*map(np.concatenate, zip(*(p.choices(n) for p, n in pairs), strict=True)))
 
-    def _slices(self) -> Iterator[slice]:
-        """Yield the columns of each part."""
-        for start, stop in pairwise(accumulate(self.sizes, initial=0)):
-            yield slice(start, stop)
-
     def _split(self, backend: Any, *arrays: Any) -> Iterator[tuple]:
         """Yield each part with its columns of the arrays, copied for compiled code."""
-        for part, where in zip(self.parts, self._slices(), strict=True):
+        for part, where in zip(self.parts, slices_of(self.sizes), strict=True):
             yield part, *(backend.xp.asarray(a[..., where], copy=True) for a in arrays)

@@ -10,7 +10,7 @@ each row.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from math import log, pi
@@ -330,7 +330,7 @@ class Categories(Units):
         """Return the groups of the columns; raise ValueError if groups are not whole."""
         is_in = np.zeros(sum(self.sizes), dtype=bool)
         is_in[columns] = True
-        shares = [is_in[group].mean() for group in self._groups()]
+        shares = [is_in[group].mean() for group in slices_of(self.sizes)]
         if any(0.0 < share < 1.0 for share in shares):
             raise ValueError(f"columns must make whole groups of {self.sizes}, got {columns}")
         pairs = zip(self.sizes, shares, strict=True)
@@ -350,7 +350,8 @@ class Categories(Units):
     def are_states(self, v: np.ndarray) -> bool:
         """Return whether all are 0 or 1, and one of each group is 1."""
         is_on = v == 1
-        one_each = all((is_on[:, group].sum(axis=1) == 1).all() for group in self._groups())
+        groups = slices_of(self.sizes)
+        one_each = all((is_on[:, group].sum(axis=1) == 1).all() for group in groups)
         return bool(one_each and (is_on | (v == 0)).all())
 
     def neighbours(self, v: np.ndarray) -> np.ndarray:
@@ -367,13 +368,19 @@ class Categories(Units):
         rank = np.concatenate([np.arange(size) for size in self.sizes])
         return Choices(n_states, rank, rank == n_states - 1)
 
-    def _groups(self) -> Iterator[slice]:
-        """Yield the columns of each group."""
-        for start, stop in pairwise(accumulate(self.sizes, initial=0)):
-            yield slice(start, stop)
-
 
 SPINS = Spins()
+
+
+def slices_of(sizes: Iterable[int]) -> list[slice]:
+    """Return the columns of neighbouring groups of these sizes.
+
+    Examples
+    --------
+    >>> slices_of((2, 3))
+    [slice(0, 2, None), slice(2, 5, None)]
+    """
+    return [slice(*ends) for ends in pairwise(accumulate(sizes, initial=0))]
 
 
 def _sum_of_counted(terms: Any, counted: Any, xp: Any) -> Any:

@@ -25,10 +25,7 @@ class Requirement(NamedTuple):
 
 
 def check_requirements(
-    values: Mapping[str, Any],
-    requirements: Mapping[str, Requirement],
-    owner: Any,
-    prefix: str = "",
+    values: Mapping[str, Any], requirements: Mapping[str, Requirement], owner: Any, prefix: str = ""
 ) -> None:
     """Raise ValueError for the first value that does not meet its requirement.
 

@@ -1,6 +1,11 @@
-"""Fits over many workers, on Dask: `DaskRBM` and `DaskRARBM`.
+"""Fit `DaskRBM` and `DaskRARBM` on the workers of a cluster.
 
-It takes the extra `dask`: ``pip install "sklearn_rapid[dask]"``.
+It needs the extra `dask`: ``pip install "sklearn_rapid[dask]"``.
+
+`_estimators` has the classes, whose methods are in `_mixin`. On the client, `_run` runs a fit,
+`_rows` keeps track of the rows, `_extremes` checks their values, `_actor_group` drives the workers,
+and `_cluster` notices lost ones. `_actor` is one worker's part. `_lazy` applies fitted models to
+collections, and `_log_partition` estimates log Z on all workers.
 """
 
 from importlib.util import find_spec

@@ -1,4 +1,4 @@
-"""`DaskRBM` and `DaskRARBM`: the estimators whose rows are on the workers of a cluster."""
+"""`DaskRBM` and `DaskRARBM`: estimators fitted on the workers of a cluster."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import inspect
 from typing import Any, ClassVar
 
 from sklearn_rapid.checks.compat import Count
-from sklearn_rapid.dask._mixin import OWN_PARAMETERS, DaskMixin
+from sklearn_rapid.dask._mixin import DASK_PARAMETERS, DaskMixin
 from sklearn_rapid.estimators import RARBM, RBM
 from sklearn_rapid.estimators.parameters import entries_of
 
-OWN_CONSTRAINTS = {"blocks_at_once": [Count(), None], "client": "no_validation"}
+DASK_CONSTRAINTS = {"blocks_at_once": [Count(), None], "client": "no_validation"}
 
 
 class DaskRBM(DaskMixin, RBM):
     """`RBM`, fitted on the rows of a Dask collection by all workers of a cluster.
 
-    Rows and chains stay on the workers. In each update they send their sums over rows, of the
-    parameters' size, up a tree, and parameters come back. The model is that of `RBM` on
-    the same rows, seed and settings, up to the order in which numbers are added.
+    Rows and chains stay on the workers. In each update, sums over rows go up a tree of workers and
+    parameters come back; both are of the parameters' size. The model is that of `RBM` on the same
+    rows, seed and settings, up to the order in which numbers are added.
 
     Parameters
     ----------
@@ -27,16 +27,16 @@ class DaskRBM(DaskMixin, RBM):
     **parameters : dict
         Those of `RBM`.
     blocks_at_once : int, default=None
-        Blocks of X that are in memory together. None is all: they are read once, and rows are
-        shuffled as in `RBM`. Otherwise each epoch takes the blocks in a new random order, so many
-        at a time, and shuffles the rows of these; the next ones are read meanwhile. Batches do not
-        go beyond them.
+        Number of blocks of X in memory together. With None it is all: they are read once, and rows
+        are shuffled as in `RBM`. Otherwise each epoch takes that many blocks at a time, in a new
+        random order, and shuffles their rows while the next ones are read. A batch has rows of
+        blocks in memory only.
     client : distributed.Client, default=None
-        None is that of the context.
+        None takes that of the context.
 
     Attributes
     ----------
-    components_, intercept_visible_, intercept_hidden_, history_, ... : as of `RBM`
+    components_, intercept_visible_, intercept_hidden_, history_, ... : as in `RBM`
 
     See Also
     --------
@@ -44,10 +44,10 @@ class DaskRBM(DaskMixin, RBM):
 
     Notes
     -----
-    `n_threads` is that of each worker, and None as many as it has.
+    `n_threads` counts the threads of each worker; with None it uses all of its own.
 
-    If a worker is lost, the fit goes back to the last state that the client has, at most some
-    20 seconds or the end of the last epoch ago, and on with the workers that are left.
+    If a worker is lost, the fit goes back to the last state that the client fetched, at the end of
+    the last epoch or some 20 seconds ago, and goes on with the remaining workers.
 
     Examples
     --------
@@ -63,7 +63,7 @@ class DaskRBM(DaskMixin, RBM):
     """
 
     _local_class: ClassVar = RBM
-    _parameter_constraints: ClassVar[dict] = {**RBM._parameter_constraints, **OWN_CONSTRAINTS}
+    _parameter_constraints: ClassVar[dict] = {**RBM._parameter_constraints, **DASK_CONSTRAINTS}
 
     def __init__(
         self,
@@ -81,8 +81,7 @@ class DaskRBM(DaskMixin, RBM):
 class DaskRARBM(DaskMixin, RARBM):
     """`RARBM`, fitted on the rows of a Dask collection by all workers of a cluster.
 
-    As `DaskRBM`; the messages of an update are of the patterns' size, K (V + H) numbers instead
-    of V H.
+    As `DaskRBM`, but messages have the patterns' size: K (V + H) numbers instead of V H.
 
     Parameters
     ----------
@@ -93,13 +92,13 @@ class DaskRARBM(DaskMixin, RARBM):
     **parameters : dict
         Those of `RARBM`.
     blocks_at_once : int, default=None
-        Blocks of X that are in memory together; see `DaskRBM`.
+        Number of blocks of X in memory together; see `DaskRBM`.
     client : distributed.Client, default=None
-        None is that of the context.
+        None takes that of the context.
 
     Attributes
     ----------
-    visible_patterns_, hidden_patterns_, intercept_visible_, ... : as of `RARBM`
+    visible_patterns_, hidden_patterns_, intercept_visible_, ... : as in `RARBM`
 
     See Also
     --------
@@ -120,7 +119,7 @@ class DaskRARBM(DaskMixin, RARBM):
     """
 
     _local_class: ClassVar = RARBM
-    _parameter_constraints: ClassVar[dict] = {**RARBM._parameter_constraints, **OWN_CONSTRAINTS}
+    _parameter_constraints: ClassVar[dict] = {**RARBM._parameter_constraints, **DASK_CONSTRAINTS}
 
     def __init__(
         self,
@@ -136,11 +135,11 @@ class DaskRARBM(DaskMixin, RARBM):
         self.client = client
 
 
-def _written_out(cls: type) -> None:
-    """Let help and editors show all parameters, with the local class's words for its own."""
+def _document_parameters(cls: type) -> None:
+    """Write the local class's parameters into the signature and docstring."""
     local = inspect.signature(cls._local_class).parameters
     own = inspect.signature(cls).parameters
-    named = [own[name] for name in OWN_PARAMETERS]
+    named = [own[name] for name in DASK_PARAMETERS]
     cls.__signature__ = inspect.Signature([*local.values(), *named])
     if cls.__doc__ is None:  # python -OO
         return
@@ -156,4 +155,4 @@ def _parameters_in(doc: str) -> str:
 
 
 for _cls in (DaskRBM, DaskRARBM):
-    _written_out(_cls)
+    _document_parameters(_cls)

@@ -1,4 +1,4 @@
-"""What a fitted model says of a Dask collection, block by block and when it is asked for."""
+"""Apply a fitted model to a Dask collection, block by block, when the result is computed."""
 
 from __future__ import annotations
 
@@ -16,10 +16,19 @@ def is_collection(X: Any) -> bool:
     return dask.is_dask_collection(X)
 
 
-def by_blocks(model: Any, method: str, X: Any, width: tuple[int, ...], dtype: Any) -> da.Array:
-    """A method of a fitted model on each block of rows of X.
+def map_blocks(model: Any, method: str, X: Any, width: tuple[int, ...], dtype: Any) -> da.Array:
+    """Call a method of a fitted model on each block of rows of X, lazily.
 
-    The model is one task's result: it is sent to a worker once.
+    The model is a task of its own: each worker receives it once.
+
+    Parameters
+    ----------
+    model : estimator
+    method : str
+    X : Dask array or data frame
+    width : tuple of int
+        The shape of the result for one row.
+    dtype : numpy.dtype
     """
     if X.ndim != 2:
         raise ValueError(f"X must have shape (any, any), got {X.shape}")
@@ -29,39 +38,37 @@ def by_blocks(model: Any, method: str, X: Any, width: tuple[int, ...], dtype: An
     else:
         X = X.rechunk({1: -1}) if X.numblocks[1] > 1 else X
         blocks, n_rows = X.to_delayed().ravel(), X.chunks[0]
-    kept, empty = dask.delayed(model), np.empty((0, *width), dtype)
+    model, empty = dask.delayed(model), np.empty((0, *width), dtype)
+    call = dask.delayed(_call_method)
     parts = [
-        da.from_delayed(
-            dask.delayed(_called)(kept, method, block, empty), (n, *width), dtype, meta=empty
-        )
+        da.from_delayed(call(model, method, block, empty), (n, *width), dtype, meta=empty)
         for block, n in zip(blocks, n_rows, strict=True)
     ]
     return da.concatenate(parts, axis=0, allow_unknown_chunksizes=True)
 
 
-def samples(model: Any, n_samples: int, chunk: int, how: dict[str, Any], seed: Any) -> da.Array:
-    """Samples in blocks of so many rows, each of a ladder or of chains of its own."""
-    n_columns = model.n_features_in_
+def sample_blocks(
+    model: Any, n_samples: int, chunk: int, settings: dict[str, Any], seed: int
+) -> da.Array:
+    """Draw samples in blocks of `chunk` rows, lazily, each from a ladder or chains of its own."""
     sizes = [min(chunk, n_samples - start) for start in range(0, n_samples, chunk)]
     seeds = np.random.SeedSequence(seed).generate_state(len(sizes))
-    kept = dask.delayed(model)
-    dtype = np.dtype(model.dtype)
+    n_columns, dtype = model.n_features_in_, np.dtype(model.dtype)
+    model, draw = dask.delayed(model), dask.delayed(_draw_samples)
+    meta = np.empty((0, 0), dtype)
     parts = [
-        da.from_delayed(
-            dask.delayed(_sampled)(kept, n, int(s), how), (n, n_columns), dtype,
-            meta=np.empty((0, 0), dtype),
-        )
+        da.from_delayed(draw(model, n, int(s), settings), (n, n_columns), dtype, meta=meta)
         for n, s in zip(sizes, seeds, strict=True)
-    ]  # fmt: skip
+    ]
     return da.concatenate(parts, axis=0)
 
 
-def _called(model: Any, method: str, block: Any, empty: np.ndarray) -> np.ndarray:
+def _call_method(model: Any, method: str, block: Any, empty: np.ndarray) -> np.ndarray:
     if len(block) == 0:
         return empty
-    validate_rows(model, block)  # rows that are known as a whole
+    validate_rows(model, block)  # refuses missing entries, as `fit` does
     return getattr(model, method)(block)
 
 
-def _sampled(model: Any, n: int, seed: int, how: dict[str, Any]) -> np.ndarray:
-    return np.asarray(model.sample(n, random_state=seed, **how))
+def _draw_samples(model: Any, n: int, seed: int, settings: dict[str, Any]) -> np.ndarray:
+    return np.asarray(model.sample(n, random_state=seed, **settings))

@@ -1,4 +1,4 @@
-"""What the estimators do with Dask collections."""
+"""Let the estimators fit and apply models to Dask collections."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_rapid.checks.arguments import check_count, check_option, check_positive, draw_seed
-from sklearn_rapid.dask._checked import rows_that_stand_for
-from sklearn_rapid.dask._cluster import workers_left, working_client
-from sklearn_rapid.dask._lazy import by_blocks, is_collection, samples
-from sklearn_rapid.dask._partition import estimates_of_workers, mean_of
-from sklearn_rapid.dask._rows import RemoteRows, rows_of_collection
-from sklearn_rapid.dask._run import DaskRun, check_phase
+from sklearn_rapid.dask._actor import check_negative_phase
+from sklearn_rapid.dask._cluster import check_client, wait_for_workers
+from sklearn_rapid.dask._extremes import find_extreme_rows
+from sklearn_rapid.dask._lazy import is_collection, map_blocks, sample_blocks
+from sklearn_rapid.dask._log_partition import combine_estimates, estimate_on_workers
+from sklearn_rapid.dask._rows import RemoteRows, as_remote_rows
+from sklearn_rapid.dask._run import DaskRun
 from sklearn_rapid.estimators.likelihood import resolve_method, warn_distrusted
 from sklearn_rapid.machine.partition import LogPartition
 from sklearn_rapid.training.fit.run import Run
 from sklearn_rapid.training.fit.settings import negative_phase_from
 
-OWN_PARAMETERS = ("blocks_at_once", "client")
+DASK_PARAMETERS = ("blocks_at_once", "client")
 
 
 class DaskMixin:
-    """What the estimators do with Dask collections; other arrays they take as ever."""
+    """Methods of the estimators for Dask collections; other arrays take the local methods."""
 
     _local_class: ClassVar[type]
 
@@ -41,7 +42,7 @@ class DaskMixin:
         y : ignored
             Handed to callbacks only.
         sample_weight : array-like or Dask array of shape (n_samples,), default=None
-            As in the class without Dask. They are kept by the client.
+            As in the class without Dask. They stay on the client.
 
         Returns
         -------
@@ -50,15 +51,15 @@ class DaskMixin:
         Raises
         ------
         ValueError, TypeError
-            For parameters, data or a cluster that cannot be used. What was fitted before stays.
+            For parameters, data or a cluster that cannot be used. An earlier fit stays.
         RuntimeError
-            If no workers are left and none comes back within a minute, or rows are lost that cannot
-            be read again. The model is then that of the last whole epoch, if there was one.
+            If no workers are left and none comes back within a minute, or if lost rows cannot be
+            read again. The model is then that of the last whole epoch, if there was one.
 
         Warns
         -----
         RuntimeWarning
-            If a worker was lost, and the fit went on without it.
+            If the fit lost a worker and went on without it.
         """
         if not is_collection(X):
             raise TypeError(
@@ -68,7 +69,7 @@ class DaskMixin:
         return super().fit(X, y, sample_weight)
 
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
-        """Train on the rows of an array, here, as the class without Dask does.
+        """Train on the rows of an array in this process, as the class without Dask does.
 
         Parameters
         ----------
@@ -88,14 +89,14 @@ class DaskMixin:
         return super().partial_fit(X, y, sample_weight)
 
     def to_local(self) -> Any:
-        """The same model without Dask: fitted attributes and parameters of the plain class.
+        """Return the same model without Dask: parameters and fitted attributes of the plain class.
 
         Returns
         -------
         RBM or RARBM
         """
         parameters = self.get_params(deep=False)
-        own = {name: value for name, value in parameters.items() if name not in OWN_PARAMETERS}
+        own = {name: value for name, value in parameters.items() if name not in DASK_PARAMETERS}
         local = self._local_class(**own)
         fitted = {name: value for name, value in vars(self).items() if name not in parameters}
         vars(local).update(fitted)
@@ -104,7 +105,7 @@ class DaskMixin:
     # --- on collections -----------------------------------------------------------------
 
     def transform(self, X: Any) -> Any:
-        """Hidden features of each row, lazily if X is a Dask collection.
+        """Compute hidden features of each row, lazily if X is a Dask collection.
 
         Parameters
         ----------
@@ -116,12 +117,12 @@ class DaskMixin:
         """
         if not is_collection(X):
             return super().transform(X)
-        return self._by_blocks("transform", X, (self._n_features_out,), self._dtype)
+        return self._map_blocks("transform", X, (self._n_features_out,), self._dtype)
 
     def score_samples(self, X: Any) -> Any:
-        """Log-likelihood of each row in nats, lazily if X is a Dask collection.
+        """Compute the log-likelihood of each row in nats, lazily if X is a Dask collection.
 
-        log Z is estimated at once, the first time.
+        log Z is estimated at once, in the first call.
 
         Parameters
         ----------
@@ -135,10 +136,10 @@ class DaskMixin:
             return super().score_samples(X)
         check_is_fitted(self)
         log_z = self.log_partition_
-        return -self._by_blocks("free_energy", X, (), "float64") - log_z
+        return -self._map_blocks("free_energy", X, (), "float64") - log_z
 
     def free_energy(self, X: Any) -> Any:
-        """F(v) of each row in nats, lazily if X is a Dask collection.
+        """Compute the free energy F(v) of each row in nats, lazily if X is a Dask collection.
 
         Parameters
         ----------
@@ -150,10 +151,15 @@ class DaskMixin:
         """
         if not is_collection(X):
             return super().free_energy(X)
-        return self._by_blocks("free_energy", X, (), "float64")
+        return self._map_blocks("free_energy", X, (), "float64")
 
     def sample(
-        self, n_samples: int = 1, *, chunk: int | None = None, random_state: Any = None, **how: Any
+        self,
+        n_samples: int = 1,
+        *,
+        chunk: int | None = None,
+        random_state: Any = None,
+        **settings: Any,
     ) -> Any:
         """Draw visible states from the model, lazily in blocks if `chunk` is given.
 
@@ -161,10 +167,10 @@ class DaskMixin:
         ----------
         n_samples : int, default=1
         chunk : int, default=None
-            Rows of a block. Each block is drawn from a ladder of its own, by a task of its own.
-            None draws them here and now.
+            Rows of a block. Each block is a task with a ladder of its own. None draws all rows at
+            once, in this process.
         random_state : int, RandomState instance or None, default=None
-        **how : dict
+        **settings : dict
             Other parameters of the class without Dask.
 
         Returns
@@ -172,25 +178,20 @@ class DaskMixin:
         dask.array.Array or ndarray of shape (n_samples, n_features)
         """
         if chunk is None:
-            return super().sample(n_samples, random_state=random_state, **how)
+            return super().sample(n_samples, random_state=random_state, **settings)
         check_is_fitted(self)
         n_samples = check_count("n_samples", n_samples, 1)
         chunk = check_count("chunk", chunk, 1)
         seed = draw_seed(random_state)
-        return samples(self._for_tasks(), n_samples, chunk, how, seed)
+        return sample_blocks(self._local_model(), n_samples, chunk, settings, seed)
 
     def log_partition(
-        self,
-        method: str = "auto",
-        *,
-        tol: float = 0.1,
-        random_state: Any = None,
-        **how: Any,
+        self, method: str = "auto", *, tol: float = 0.1, random_state: Any = None, **settings: Any
     ) -> LogPartition:
-        """The logarithm of the partition function, by chains that are spread over the workers.
+        """Estimate the logarithm of the partition function by chains spread over the workers.
 
         Every worker has ladders, or annealed chains, of its own; the mean of their estimates has
-        an error of `tol`. Where the sum is exact, or there is no client, it is taken here.
+        an error of `tol`. An exact sum, or an estimate without a client, is computed locally.
 
         Parameters
         ----------
@@ -198,14 +199,14 @@ class DaskMixin:
         tol : float > 0, default=0.1
             In nats.
         random_state : int, RandomState instance or None, default=None
-            None draws from the model's own seed: the same estimate for the same number of workers.
-        **how : dict
+            None takes the model's own seed: the same estimate for the same number of workers.
+        **settings : dict
             Other parameters of the class without Dask, for each worker.
 
         Returns
         -------
         LogPartition
-            Its doubts are those of all workers.
+            With the doubts of all workers.
 
         Warns
         -----
@@ -216,38 +217,40 @@ class DaskMixin:
         check_option("method", method, ("auto", "exact", "tempering", "ais"))
         tol = check_positive("tol", tol)
         method = resolve_method(method, self._model().machine)
-        client = self._client_or_none()
+        client = self._find_client()
         if method == "exact" or client is None:
-            return super().log_partition(method, tol=tol, random_state=random_state, **how)
+            return super().log_partition(method, tol=tol, random_state=random_state, **settings)
         seed = self._own_stream().seed
         if random_state is not None:
             seed = draw_seed(random_state)
-        estimate = mean_of(estimates_of_workers(client, self.to_local(), method, tol, seed, how))
+        estimate = combine_estimates(
+            estimate_on_workers(client, self.to_local(), method, tol, seed, settings)
+        )
         if not estimate.is_trusted:
             warn_distrusted(estimate)
         return estimate
 
     # --- inside -------------------------------------------------------------------------
 
-    def _client_or_none(self) -> Any:
-        """The client, if one was given or there is one."""
+    def _find_client(self) -> Any:
+        """Return the client that was given, or the one of the context, or None."""
         try:
-            return working_client(self.client)
+            return check_client(self.client)
         except ValueError:
             if self.client is not None:
                 raise
             return None
 
-    def _for_tasks(self) -> Any:
-        """The local model, each of whose calls keeps to the thread of its task."""
+    def _local_model(self) -> Any:
+        """Return the local model with one thread, that of its task."""
         return self.to_local().set_params(n_threads=1)
 
-    def _by_blocks(self, method: str, X: Any, width: tuple[int, ...], dtype: str) -> Any:
+    def _map_blocks(self, method: str, X: Any, width: tuple[int, ...], dtype: str) -> Any:
         check_is_fitted(self)
-        return by_blocks(self._for_tasks(), method, X, width, np.dtype(dtype))
+        return map_blocks(self._local_model(), method, X, width, np.dtype(dtype))
 
     def _representative_rows(self, X: Any) -> Any:
-        return X.few if isinstance(X, RemoteRows) else super()._representative_rows(X)
+        return X.extreme_rows if isinstance(X, RemoteRows) else super()._representative_rows(X)
 
     def _run_class(self, X: Any) -> type[Run]:
         return DaskRun if isinstance(X, RemoteRows) else super()._run_class(X)
@@ -255,25 +258,21 @@ class DaskMixin:
     def _validate(self, X: Any, *, reset: bool, missing: bool = False) -> Any:
         if not is_collection(X):
             return super()._validate(X, reset=reset, missing=missing)
-        if self.visible != "binary":
-            raise ValueError(
-                f"visible={self.visible!r} needs all rows at hand, which Dask's are not: use "
-                f"{self._local_class.__name__}"
-            )
-        if self.hidden != "binary":
-            raise ValueError(
-                f"hidden={self.hidden!r} is for rows at hand, which Dask's are not: use "
-                f"{self._local_class.__name__}"
-            )
-        check_phase(negative_phase_from(self.negative_phase))
-        client = working_client(self.client)
-        rows = rows_of_collection(client, X)
+        for name in ("visible", "hidden"):
+            if getattr(self, name) != "binary":
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r} needs all rows at hand, which Dask's are not: "
+                    f"use {self._local_class.__name__}"
+                )
+        check_negative_phase(negative_phase_from(self.negative_phase))
+        client = check_client(self.client)
+        rows = as_remote_rows(client, X)
         if self.blocks_at_once is None:
-            rows.hold(range(len(rows.blocks)), workers_left(client))
-        rows.few = few = rows_that_stand_for(rows)
+            rows.hold(range(len(rows.blocks)), wait_for_workers(client))
+        rows.extreme_rows = shown = find_extreme_rows(rows)
         if hasattr(X, "columns"):
-            few = type(X._meta)(few, columns=list(X.columns))
-        super()._validate(few, reset=reset)
+            shown = type(X._meta)(shown, columns=list(X.columns))
+        super()._validate(shown, reset=reset)
         return rows
 
     def __sklearn_tags__(self) -> Tags:
@@ -282,7 +281,7 @@ class DaskMixin:
         return tags
 
     def __sklearn_clone__(self) -> Self:
-        # A client is a connection: there is no copy of it.
+        # A client is a connection, which cannot be copied.
         twin = copy.copy(self)
         twin.client = None
         fresh = super(DaskMixin, twin).__sklearn_clone__()
@@ -294,4 +293,4 @@ class DaskMixin:
 
     @classmethod
     def _get_param_names(cls) -> list[str]:
-        return sorted([*cls._local_class._get_param_names(), *OWN_PARAMETERS])
+        return sorted([*cls._local_class._get_param_names(), *DASK_PARAMETERS])

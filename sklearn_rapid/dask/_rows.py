@@ -1,4 +1,4 @@
-"""A Dask collection as rows: what is in it, where they are held, and some of them at hand."""
+"""Fetch and hold the rows of a Dask collection, block by block."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ import numpy as np
 from dask.delayed import Delayed
 from distributed import Client, Future, futures_of
 
-from sklearn_rapid.dask._cluster import LostWorkers, watched, workers_left
-from sklearn_rapid.dask._shard import HeldRows
+from sklearn_rapid.dask._actor import HeldBlock
+from sklearn_rapid.dask._cluster import LostWorkers, wait_for_futures, wait_for_workers
 
 
 @dataclass(frozen=True)
-class Unread:
-    """A block that is read, or computed, in the task that wants it, and nowhere else.
+class LazyBlock:
+    """A block that each task which needs it reads or computes for itself.
 
-    Were it a task of its own, it would be shared, and tied to the worker that has had it first.
+    As a task of its own it would be shared, and tied to the worker that ran it first.
     """
 
     block: Delayed
@@ -29,30 +29,32 @@ class Unread:
 
 @dataclass
 class RemoteRows:
-    """Rows in blocks that workers hold, or read when they are wanted.
+    """Rows in blocks, which workers hold in memory or read when needed.
 
-    It has what a fit asks of an array: a shape, a dtype, and some rows by number.
+    Like an array, it has a shape and a dtype, and rows can be fetched by number.
 
     Attributes
     ----------
     client : Client
-    blocks : list of Unread or Future
+    blocks : list of LazyBlock or Future
         Each an array of some rows.
     n_rows : array of shape (n_blocks,)
-        Rows of each.
+        The number of rows of each block.
     n_columns : int
     dtype : numpy.dtype
-    few : array of shape (n, n_columns)
-        Rows in which is all that there is to see of the values.
+    extreme_rows : array of shape (n, n_columns)
+        Rows in which every check of values finds what it would find in all.
     """
 
     client: Client
-    blocks: list[Unread | Future]
+    blocks: list[LazyBlock | Future]
     n_rows: np.ndarray
     n_columns: int
     dtype: np.dtype
-    few: Any = None
-    _found_at: dict[int, str] = field(default_factory=dict)
+    extreme_rows: Any = None
+    # The worker that a block of a persisted collection is on; and all blocks held for this fit,
+    # with the worker and the future of each.
+    _found_on: dict[int, str] = field(default_factory=dict)
     _held: dict[int, tuple[str, Future]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -64,88 +66,83 @@ class RemoteRows:
         """Rows and columns."""
         return int(self.stops[-1]), self.n_columns
 
-    def blocks_of(self, rows: np.ndarray) -> np.ndarray:
-        """The numbers of the blocks that rows are in."""
-        return np.searchsorted(self.stops, rows, side="right")
-
     def __getitem__(self, rows: Any) -> np.ndarray:
-        """Some rows, by number or slice, fetched from where they are."""
+        """Fetch rows, by number or slice."""
         if isinstance(rows, slice):
             rows = np.arange(*rows.indices(self.shape[0]))
         out = np.empty((len(rows), self.n_columns), dtype=self.dtype)
-        block = self.blocks_of(rows)
-        wanted = np.unique(block)
-        parts = {int(b): np.flatnonzero(block == b) for b in wanted}
-
-        found = self._answers(
+        block = np.searchsorted(self.stops, rows, side="right")
+        places = {int(b): np.flatnonzero(block == b) for b in np.unique(block)}
+        parts = self._gather(
             lambda: [
-                self._ask(_rows_of, b, rows[places] - self.starts[b]) for b, places in parts.items()
+                self._submit(_take_rows, b, rows[p] - self.starts[b]) for b, p in places.items()
             ]
         )
-        for places, values in zip(parts.values(), found, strict=True):
-            out[places] = values
+        for p, values in zip(places.values(), parts, strict=True):
+            out[p] = values
         return out
 
-    def each(self, function: Callable[[Any], Any]) -> list[Any]:
-        """What a function of a block says of each of them."""
+    def map_blocks(self, function: Callable[[Any], Any]) -> list[Any]:
+        """Call a function on each block, and fetch the results."""
         blocks = range(len(self.blocks))
-        return self._answers(lambda: [self._ask(function, b) for b in blocks])
+        return self._gather(lambda: [self._submit(function, b) for b in blocks])
 
-    def _answers(self, ask: Callable[[], list[Future]]) -> list[Any]:
-        """What is asked for; again, if a worker that holds blocks is lost meanwhile."""
+    def _gather(self, submit: Callable[[], list[Future]]) -> list[Any]:
+        """Submit tasks and fetch their results; again if a worker that holds blocks is lost."""
         while True:
-            holders = [address for address, _ in self._held.values()]
+            workers = [address for address, _ in self._held.values()]
             try:
-                return self.client.gather(watched(self.client, ask(), holders))
+                return self.client.gather(wait_for_futures(self.client, submit(), workers))
             except LostWorkers:
-                self.hold(list(self._held), workers_left(self.client))
+                self.hold(list(self._held), wait_for_workers(self.client))
 
-    def _ask(self, function: Callable, block: int, *arguments: Any, **how: Any) -> Future:
-        """What a function says of a block, wherever that is held, or read for it."""
+    def _submit(self, function: Callable, block: int, *args: Any, **options: Any) -> Future:
+        """Call a function on a block, where it is held or, else, wherever it is read."""
         source = self.blocks[block]
         if self._is_held(block):
-            # There, or the block would be copied.
+            # On that worker, or the block would be copied.
             address, source = self._held[block]
-            how = {"workers": [address], "allow_other_workers": True, **how}
-        if isinstance(source, Unread):
-            return self.client.submit(_of_unread, function, source, *arguments, pure=False, **how)
-        return self.client.submit(function, source, *arguments, pure=False, **how)
+            options = {"workers": [address], "allow_other_workers": True, **options}
+        if isinstance(source, LazyBlock):
+            function, source, args = _compute_and_call, function, (source, *args)
+        return self.client.submit(function, source, *args, pure=False, **options)
 
     def digest(self) -> str:
-        """A digest of all rows, block by block."""
-        parts = self.each(_digest_of)
+        """Compute a digest of all rows, block by block."""
+        parts = self.map_blocks(_digest)
         return hashlib.blake2b("".join(parts).encode(), digest_size=16).hexdigest()
 
-    # --- who holds what -----------------------------------------------------------------
+    # --- blocks in the workers' memory -----------------------------------------------------
 
     def hold(self, blocks: Sequence[int], workers: Sequence[str]) -> None:
-        """Let workers get blocks into their memory, and forget all others. Does not wait.
+        """Start to load blocks into the workers' memory, and release all others.
 
-        Blocks stay where they are. Others go to the worker that has had its turn: the first
-        blocks to the first worker, so that all have about as many rows.
+        Blocks that are held stay where they are. The others are spread evenly by rows, the first
+        blocks on the first worker.
         """
         wanted = {int(b) for b in blocks}
         for b in [b for b in self._held if b not in wanted or not self._is_held(b, workers)]:
             del self._held[b]
         missing = sorted(wanted - self._held.keys())
-        for address, mine in self._shared_out(missing, workers).items():
-            how = {"workers": [address], "allow_other_workers": False}
-            self._held.update({b: (address, self._ask(_as_rows, b, **how)) for b in mine})
+        for address, assigned in self._assign(missing, workers).items():
+            where = {"workers": [address], "allow_other_workers": False}
+            for b in assigned:
+                self._held[b] = address, self._submit(np.ascontiguousarray, b, **where)
 
     def forget(self, keys: Sequence[str]) -> None:
-        """Forget blocks that were not found where they should be."""
+        """Release blocks that were not found on their workers."""
         for b in [b for b, (_, future) in self._held.items() if future.key in keys]:
             del self._held[b]
 
-    def held_by(self, blocks: Sequence[int]) -> dict[str, list[HeldRows]]:
-        """Which worker holds which of these rows, once they are there."""
-        futures = [self._held[int(b)][1] for b in blocks]
-        watched(self.client, futures, [self._held[int(b)][0] for b in blocks])
-        held: dict[str, list[HeldRows]] = {}
-        for b in map(int, blocks):
-            address, future = self._held[b]
-            rows = HeldRows(int(self.starts[b]), int(self.stops[b]), future.key)
-            held.setdefault(address, []).append(rows)
+    def wait_for_blocks(self, blocks: Sequence[int]) -> dict[str, list[HeldBlock]]:
+        """Wait until blocks are in memory; return them by the address of their worker."""
+        found = {int(b): self._held[int(b)] for b in blocks}
+        futures = [future for _, future in found.values()]
+        wait_for_futures(self.client, futures, [address for address, _ in found.values()])
+        held: dict[str, list[HeldBlock]] = {}
+        for b, (address, future) in found.items():
+            block = HeldBlock(int(self.starts[b]), int(self.stops[b]), future.key)
+            held.setdefault(address, []).append(block)
         return held
 
     def _is_held(self, block: int, workers: Sequence[str] | None = None) -> bool:
@@ -155,21 +152,21 @@ class RemoteRows:
         is_there = workers is None or address in workers
         return is_there and future.status in ("pending", "finished")
 
-    def _shared_out(self, blocks: list[int], workers: Sequence[str]) -> dict[str, list[int]]:
-        """Blocks by worker: where they have been found, else evenly by rows."""
-        out: dict[str, list[int]] = {}
-        for b in [b for b in blocks if self._found_at.get(b) in workers]:
-            out.setdefault(self._found_at[b], []).append(b)
-        rest = [b for b in blocks if self._found_at.get(b) not in workers]
+    def _assign(self, blocks: list[int], workers: Sequence[str]) -> dict[str, list[int]]:
+        """Assign blocks to workers: where they were found, else evenly by rows."""
+        assigned: dict[str, list[int]] = {}
+        for b in [b for b in blocks if self._found_on.get(b) in workers]:
+            assigned.setdefault(self._found_on[b], []).append(b)
+        rest = [b for b in blocks if self._found_on.get(b) not in workers]
         middle = np.cumsum(self.n_rows[rest]) - self.n_rows[rest] / 2
         for b, m in zip(rest, middle, strict=True):
-            turn = int(m * len(workers) / self.n_rows[rest].sum())
-            out.setdefault(workers[turn], []).append(b)
-        return out
+            worker = workers[int(m * len(workers) / self.n_rows[rest].sum())]
+            assigned.setdefault(worker, []).append(b)
+        return assigned
 
 
-def rows_of_collection(client: Client, X: Any) -> RemoteRows:
-    """A Dask array or data frame as rows; ValueError or TypeError for what cannot be one."""
+def as_remote_rows(client: Client, X: Any) -> RemoteRows:
+    """Convert a Dask array or data frame; ValueError or TypeError if it cannot be trained on."""
     if hasattr(X, "to_dask_array"):
         _check_columns(X)
         X = X.to_dask_array(lengths=True)
@@ -198,16 +195,16 @@ def rows_of_collection(client: Client, X: Any) -> RemoteRows:
             f"partition {empty[0]} of X is empty ({len(empty)} of {len(X.chunks[0])} are): "
             "repartition it, or leave empty ones out"
         )
-    blocks, found_at = _blocks_of(client, X)
+    blocks, found_on = _split(client, X)
     n_rows = np.array(X.chunks[0], dtype=np.int64)
-    return RemoteRows(client, blocks, n_rows, int(X.shape[1]), X.dtype, _found_at=found_at)
+    return RemoteRows(client, blocks, n_rows, int(X.shape[1]), X.dtype, _found_on=found_on)
 
 
 def _check_columns(frame: Any) -> None:
-    """ValueError if the columns of a data frame are no numbers together, naming one that is why."""
+    """Raise ValueError that names a column which keeps a data frame from being numbers."""
     if frame.ndim != 2 or frame.to_dask_array().dtype.kind in "biuf":
         return
-    # Bools are numbers among themselves; beside others Pandas makes objects of them all.
+    # Pandas makes numbers of bools alone, but objects of bools and numbers.
     for kinds in ("biuf", "iuf"):
         for name, dtype in frame.dtypes.items():
             if not (isinstance(dtype, np.dtype) and dtype.kind in kinds):
@@ -218,32 +215,28 @@ def _check_columns(frame: Any) -> None:
                 )
 
 
-def _blocks_of(client: Client, X: da.Array) -> tuple[list[Unread | Future], dict[int, str]]:
-    """The blocks, and the workers of those that are in memory already."""
+def _split(client: Client, X: da.Array) -> tuple[list[LazyBlock | Future], dict[int, str]]:
+    """Split X into blocks, and find the workers of those that are in memory already."""
     if not futures_of(X):
         delayed = X.to_delayed().ravel()
-        # Each with what it takes alone.
-        return [Unread(dask.optimize(block)[0]) for block in delayed], {}
+        # Each with the part of the graph that it needs.
+        return [LazyBlock(dask.optimize(block)[0]) for block in delayed], {}
     X = client.persist(X)
     by_key = {future.key: future for future in futures_of(X)}
     futures = [by_key[key] for (key,) in X.__dask_keys__()]
-    watched(client, futures)
-    who = client.who_has(futures)
-    return futures, {i: min(who[f.key]) for i, f in enumerate(futures) if who.get(f.key)}
+    wait_for_futures(client, futures)
+    workers = client.who_has(futures)
+    return futures, {i: min(workers[f.key]) for i, f in enumerate(futures) if workers.get(f.key)}
 
 
-def _of_unread(function: Callable, source: Unread, *arguments: Any) -> Any:
-    return function(source.block.compute(scheduler="synchronous"), *arguments)
+def _compute_and_call(function: Callable, source: LazyBlock, *args: Any) -> Any:
+    return function(source.block.compute(scheduler="synchronous"), *args)
 
 
-def _as_rows(block: Any) -> np.ndarray:
-    return np.ascontiguousarray(block)
-
-
-def _rows_of(block: Any, numbers: np.ndarray) -> np.ndarray:
+def _take_rows(block: Any, numbers: np.ndarray) -> np.ndarray:
     return np.asarray(block)[numbers]
 
 
-def _digest_of(block: Any) -> str:
+def _digest(block: Any) -> str:
     values = np.ascontiguousarray(block)
     return hashlib.blake2b(values.view(np.uint8).data, digest_size=16).hexdigest()

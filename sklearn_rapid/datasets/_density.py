@@ -40,10 +40,7 @@ and Davis (AAAI 2012), Larochelle and Murray (AISTATS 2011) or Bekker et al. (NI
 
 
 def fetch_density_benchmark(
-    name: str,
-    data_home: str | os.PathLike | None = None,
-    *,
-    download_if_missing: bool = True,
+    name: str, data_home: str | os.PathLike | None = None, *, download_if_missing: bool = True
 ) -> Bunch:
     """Load a set of the benchmark of binary density estimation, in its published splits.
 

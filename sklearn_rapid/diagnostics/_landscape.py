@@ -133,11 +133,7 @@ def gibbs_accessibility(
 
 
 def method_accessibility(
-    estimator: Any,
-    X: ArrayLike,
-    *,
-    random_state: Any = None,
-    ground_energy: float | None = None,
+    estimator: Any, X: ArrayLike, *, random_state: Any = None, ground_energy: float | None = None
 ) -> float:
     """Measure the share of the ground state's energy that the negative phase reaches.
 

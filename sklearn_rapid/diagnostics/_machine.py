@@ -9,13 +9,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_rapid.estimators.base import BaseRBM
 from sklearn_rapid.estimators.model import Model, get_fitted_model, validate_rows
-from sklearn_rapid.machine.machine import Machine
 
 
-def get_model(estimator: Any, *, of_spins: bool = True) -> Model:
+def get_model(estimator: Any, *, of_spins: bool = True, with_patterns: bool = False) -> Model:
     """Get the model of a fitted estimator; TypeError or NotFittedError otherwise.
 
-    With `of_spins`, ValueError for units other than spins.
+    ValueError if spins or patterns are required and the model has none.
     """
     if not isinstance(estimator, BaseRBM):
         raise TypeError(
@@ -29,18 +28,12 @@ def get_model(estimator: Any, *, of_spins: bool = True) -> Model:
             f"this diagnostic is about spins, got {type(estimator).__name__} with "
             f"visible={estimator.visible!r} and {hidden} hidden units"
         )
-    return model
-
-
-def get_machine_with_patterns(estimator: Any) -> Machine:
-    """Get the machine of a fitted estimator with patterns; ValueError if it has none."""
-    machine = get_model(estimator).machine
-    if not machine.couplings.uses_patterns:
+    if with_patterns and not model.machine.couplings.uses_patterns:
         raise ValueError(
             f"this diagnostic is about the patterns of a model, and {type(estimator).__name__} "
             "has none: use RARBM or RADBM."
         )
-    return machine
+    return model
 
 
 def read_spins(estimator: Any, model: Model, X: ArrayLike) -> Any:

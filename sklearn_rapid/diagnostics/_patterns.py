@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sklearn_rapid.checks.arguments import check_count
-from sklearn_rapid.diagnostics._machine import get_machine_with_patterns, get_model, read_spins
+from sklearn_rapid.diagnostics._machine import get_model, read_spins
 from sklearn_rapid.machine.couplings import Couplings, PatternCouplings
 
 
@@ -161,7 +161,7 @@ def pattern_overlaps(estimator: Any) -> PatternOverlaps:
     >>> pattern_overlaps(model.fit(make_bars(4))).visible.diagonal()
     array([1., 1., 1., 1., 1., 1., 1., 1.])
     """
-    machine = get_machine_with_patterns(estimator)
+    machine = get_model(estimator, with_patterns=True).machine
     couplings, backend = machine.couplings, machine.backend
     with backend.running():
         signs = map(backend.sign, (couplings.visible_patterns, couplings.hidden_patterns))
@@ -202,11 +202,11 @@ def mattis_magnetization(estimator: Any, X: ArrayLike) -> np.ndarray:
     >>> mattis_magnetization(model, X).shape
     (14, 8)
     """
-    machine = get_machine_with_patterns(estimator)
-    backend = machine.backend
+    model = get_model(estimator, with_patterns=True)
+    patterns, backend = model.machine.couplings.visible_patterns, model.backend
     with backend.running():
-        v = read_spins(estimator, get_model(estimator), X)
-        return _compute_overlaps(v, backend.sign(machine.couplings.visible_patterns), backend)
+        v = read_spins(estimator, model, X)
+        return _compute_overlaps(v, backend.sign(patterns), backend)
 
 
 def _compute_overlaps(a: Any, b: Any, backend: Any) -> np.ndarray:
@@ -248,7 +248,7 @@ def pattern_load(estimator: Any) -> PatternLoad:
     >>> pattern_load(model.fit(make_bars(4)))
     PatternLoad(total=0.1, visible=0.5, hidden=0.125)
     """
-    machine = get_machine_with_patterns(estimator)
+    machine = get_model(estimator, with_patterns=True).machine
     n_patterns = machine.couplings.n_patterns
     n_visible, n_hidden = machine.n_visible, machine.n_hidden
     return PatternLoad(
@@ -290,7 +290,7 @@ def pattern_retrieval(estimator: Any, *, max_steps: int = 1000) -> PatternRetrie
     >>> pattern_retrieval(model.fit(make_bars(4))).is_fixed_point  # Mattis: no frustration
     array([ True])
     """
-    machine = get_machine_with_patterns(estimator)
+    machine = get_model(estimator, with_patterns=True).machine
     max_steps = check_count("max_steps", max_steps, 1)
     machine, backend, xp = machine.in_float64(), machine.backend, machine.backend.xp
     with backend.running():

@@ -170,8 +170,7 @@ class Walk:
         self, machine: Machine, known: KnownStates, states: np.ndarray, stream: RandomStream
     ) -> None:
         self.machine, self.known, self.stream = machine, known, stream
-        backend, dtype = machine.backend, machine.visible_bias.dtype
-        self.v = backend.xp.astype(backend.asarray(states), dtype)
+        self.v = machine.cast(states)
         self.running = np.arange(len(states))
 
     def step(self) -> None:

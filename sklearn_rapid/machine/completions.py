@@ -74,7 +74,6 @@ def _means_of_missing(
         Hidden fields given the clamped units.
     """
     backend, xp = machine.backend, machine.backend.xp
-    dtype = machine.visible_bias.dtype
     n_missing = int(missing.sum(axis=1).max())
     columns = np.argsort(~missing, axis=1, kind="stable")[:, :n_missing]
     is_missing = np.take_along_axis(missing, columns, axis=1)
@@ -86,7 +85,7 @@ def _means_of_missing(
     digits = numbers[:, None] // strides[:, None, :] % n_states[:, None, :]
     rank = rank[:, None, :]
     states = np.where(rank < 0, 2 * digits - 1, digits == rank) * is_missing[:, None, :]
-    u, at = xp.astype(backend.asarray(states), dtype), backend.asarray(columns.ravel(), "int64")
+    u, at = machine.cast(states), backend.asarray(columns.ravel(), "int64")
     weights = xp.reshape(xp.take(machine.couplings.weights, at, axis=0), (*columns.shape, -1))
     bias = xp.reshape(xp.take(machine.visible_bias, at, axis=0), (*columns.shape, 1))
     theta = xp.reshape(clamped_field[:, None, :] + xp.matmul(u, weights), (-1, machine.n_hidden))

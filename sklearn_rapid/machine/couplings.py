@@ -66,7 +66,7 @@ class DenseCouplings:
         total = None if add_to is None else add_to["weights"]
         return {"weights": backend.matmul(v.T, t, total)}
 
-    def pulled_back(self, g: Any, backend: Any, add_to: Arrays | None = None) -> Arrays:
+    def pulled_back(self, g: Any, backend: Any, add_to: Arrays | None) -> Arrays:
         """Convert a gradient g in W to one in the parameters, added to `add_to` if given."""
         return {"weights": g if add_to is None else add_to["weights"] + g}
 
@@ -127,10 +127,7 @@ class PatternCouplings:
     @property
     def parameters(self) -> Arrays:
         """The trainable arrays by name."""
-        return {
-            "visible_patterns": self.visible_patterns,
-            "hidden_patterns": self.hidden_patterns,
-        }
+        return {"visible_patterns": self.visible_patterns, "hidden_patterns": self.hidden_patterns}
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -190,7 +187,7 @@ class PatternCouplings:
             "hidden_patterns": backend.matmul(*right, total["hidden_patterns"]),
         }
 
-    def pulled_back(self, g: Any, backend: Any, add_to: Arrays | None = None) -> Arrays:
+    def pulled_back(self, g: Any, backend: Any, add_to: Arrays | None) -> Arrays:
         """Convert a gradient g in W, which is scaled in place, to one in the patterns."""
         total = add_to or {"visible_patterns": None, "hidden_patterns": None}
         g *= self._scale

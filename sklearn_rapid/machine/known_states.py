@@ -89,12 +89,10 @@ def has_discrete_states(machine: Machine) -> bool:
 
 def log_weights_of(machine: Machine, states: np.ndarray) -> np.ndarray:
     """Compute -F(v) of states on the host: float64, on the host."""
-    backend, dtype = machine.backend, machine.visible_bias.dtype
-    parts = [
-        backend.to_numpy(-machine.free_energy(backend.xp.astype(backend.asarray(part), dtype)))
-        for part in _in_parts(states)
-    ]
-    return np.concatenate([np.zeros(0), *parts])
+    parts = [states[i : i + ROWS_AT_ONCE] for i in range(0, len(states), ROWS_AT_ONCE)]
+    to_numpy = machine.backend.to_numpy
+    found = [to_numpy(-machine.free_energy(machine.cast(part))) for part in parts]
+    return np.concatenate([np.zeros(0), *found])
 
 
 def weigh_states(machine: Machine, states: np.ndarray) -> KnownStates:
@@ -150,8 +148,7 @@ def search_neighbours(
 
 def _quenched(machine: Machine, states: np.ndarray) -> np.ndarray:
     """Move states to the signs of their own mean fields, step by step: their energy falls."""
-    backend, xp, dtype = machine.backend, machine.backend.xp, machine.visible_bias.dtype
-    v = xp.astype(backend.asarray(states), dtype)
+    backend, v = machine.backend, machine.cast(states)
     for _ in range(QUENCH_STEPS):
         v = backend.sign(machine.visible_field(machine.hidden_mean(v)))
     return backend.to_numpy(v)
@@ -162,7 +159,3 @@ def _is_new(row: np.ndarray, numbers: dict[bytes, int]) -> bool:
     n_before = len(numbers)
     numbers.setdefault(row.tobytes(), n_before)
     return len(numbers) > n_before
-
-
-def _in_parts(states: np.ndarray) -> list[np.ndarray]:
-    return [states[i : i + ROWS_AT_ONCE] for i in range(0, len(states), ROWS_AT_ONCE)]

@@ -137,21 +137,29 @@ class Machine:
             hidden_units=self.visible_units,
         )
 
+    def with_parameters(self, parameters: dict[str, Any]) -> Machine:
+        """Make a machine of the same kind with other `parameters`, of couplings and biases."""
+        return replace(
+            self,
+            couplings=self.couplings.with_parameters(parameters),
+            visible_bias=parameters["visible_bias"],
+            hidden_bias=parameters["hidden_bias"],
+        )
+
     def copy(self) -> Machine:
         """Copy the machine and its arrays, which training changes in place."""
-        xp, couplings = self.backend.xp, self.couplings
-        own = {name: xp.asarray(p, copy=True) for name, p in couplings.parameters.items()}
-        b, c = (xp.asarray(bias, copy=True) for bias in (self.visible_bias, self.hidden_bias))
-        own = couplings.with_parameters(own)
-        return replace(self, couplings=own, visible_bias=b, hidden_bias=c)
+        xp, parameters = self.backend.xp, self.parameters
+        return self.with_parameters({k: xp.asarray(p, copy=True) for k, p in parameters.items()})
 
     def in_float64(self) -> Machine:
         """Convert the machine to double precision."""
-        xp, couplings = self.backend.xp, self.couplings
-        wide = {name: xp.astype(p, xp.float64) for name, p in couplings.parameters.items()}
-        b, c = (xp.astype(bias, xp.float64) for bias in (self.visible_bias, self.hidden_bias))
-        wide = couplings.with_parameters(wide)
-        return replace(self, couplings=wide, visible_bias=b, hidden_bias=c)
+        xp, parameters = self.backend.xp, self.parameters
+        return self.with_parameters({k: xp.astype(p, xp.float64) for k, p in parameters.items()})
+
+    def cast(self, states: Any) -> Any:
+        """Move states to the backend, in the dtype of the machine."""
+        backend = self.backend
+        return backend.xp.astype(backend.asarray(states), self.visible_bias.dtype)
 
     def hidden_field(self, v: Any) -> Any:
         """θ = Wᵀv + c, shape (n, H)."""
@@ -194,13 +202,7 @@ class Machine:
         """h ~ P(h | v), shape (n, H)."""
         return self.backend.sample(v, self.up, stream, stream.reserve())
 
-    def gibbs(
-        self,
-        v: Any,
-        n_steps: int,
-        stream: RandomStream,
-        free: Any | None = None,
-    ) -> Any:
+    def gibbs(self, v: Any, n_steps: int, stream: RandomStream, free: Any | None = None) -> Any:
         """Visible states after `n_steps` of h ~ P(h | v), v ~ P(v | h).
 
         Parameters

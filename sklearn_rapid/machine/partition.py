@@ -12,9 +12,7 @@ from typing import Any
 import numpy as np
 from scipy.special import logsumexp
 
-from sklearn_rapid.machine.known_states import (
-    log_weights_of,
-)
+from sklearn_rapid.machine.known_states import log_weights_of
 from sklearn_rapid.machine.machine import Machine
 
 # States enumerated at a time, for a few megabytes of log-probabilities.

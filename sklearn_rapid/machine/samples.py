@@ -70,9 +70,8 @@ class SampleSource:
             return visited[:n_samples, :], travelled, n_fresh
         # Where nearly all states of the ladder are in the basin, the basin gives the rest.
         of_basin |= np.cumsum(~of_basin) > visited.shape[0]
-        drawn = self.basin.draw(machine, int(of_basin.sum()), rng, stream)
-        drawn = xp.astype(backend.asarray(drawn), machine.visible_bias.dtype)
-        order = np.where(of_basin, np.cumsum(of_basin), len(drawn) + np.cumsum(~of_basin)) - 1
+        drawn = machine.cast(self.basin.draw(machine, int(of_basin.sum()), rng, stream))
+        order = np.where(of_basin, np.cumsum(of_basin), drawn.shape[0] + np.cumsum(~of_basin)) - 1
         states = xp.concat([drawn, visited], axis=0)
         return xp.take(states, backend.asarray(order, "int64"), axis=0), travelled, n_fresh
 

@@ -181,14 +181,14 @@ class TemperingRun:
         Half of the columns start from states of `start`, or where chains have left the basin to,
         but in no known state: these are summed over exactly, and would trap the columns.
         """
-        self.basin, backend, dtype = basin, self.machine.backend, self.machine.visible_bias.dtype
+        self.basin = basin
         states = basin.outside[:N_STARTED_FROM_BASIN]
         if start is not None:
-            start = backend.to_numpy(start)
+            start = self.machine.backend.to_numpy(start)
             states = np.concatenate([states, start[~basin.known.contain(start)]])
         states = states[: self.ladder.n_columns // 2]
         self.n_started = len(states)
-        start = backend.xp.astype(backend.asarray(states), dtype) if len(states) else None
+        start = self.machine.cast(states) if len(states) else None
         betas = np.array(self.ladder.betas)
         self.ladder = build_ladder(self.machine, betas, self.ladder.n_columns, self.stream, start)
 

@@ -210,10 +210,7 @@ class Checkpoint:
         # Callbacks have threads and sockets; whoever resumes may set others.
         for name in [name for name in vars(kept) if "callback" in name]:
             delattr(kept, name)
-        return {
-            "estimator": kept,
-            "checkpoint": {"every": self.every, "n_kept": self.n_kept},
-        }
+        return {"estimator": kept, "checkpoint": {"every": self.every, "n_kept": self.n_kept}}
 
 
 def resume(

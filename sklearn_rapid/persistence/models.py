@@ -38,13 +38,7 @@ __all__ = ["load", "save"]
 
 # Entries of a file's metadata, and the format of the first: another format cannot be read.
 HEADER, DIGEST, FORMAT = "sklearn_rapid", "digest", 1
-HEADER_TYPES = {
-    "format": int,
-    "version": str,
-    "class": str,
-    "parameters": dict,
-    "attributes": dict,
-}
+HEADER_TYPES = {"format": int, "version": str, "class": str, "parameters": dict, "attributes": dict}
 MODELS = {cls.__name__: cls for cls in (RBM, RARBM, DBM, RADBM, RABM)}
 TREE = Tree(
     [

@@ -26,10 +26,7 @@ from sklearn_rapid.training.negative_phase import PatternInducedCorrelations
 from sklearn_rapid.training.optimizers import SGD
 
 X = (load_digits().data > 7)[:500]
-ESTIMATORS = [
-    RBM(12, max_iter=2, random_state=0),
-    RARBM(12, 6, max_iter=2, random_state=0),
-]
+ESTIMATORS = [RBM(12, max_iter=2, random_state=0), RARBM(12, 6, max_iter=2, random_state=0)]
 # Methods that take rows and return an array with a row for each.
 ROW_METHODS = {
     "transform": lambda model, rows: model.transform(rows),

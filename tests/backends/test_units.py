@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 from scipy.special import logsumexp, softmax
 from tools.brute_force import central_difference, p_value
-from tools.layers import LAYERS, make, rows_of, weights_from
+from tools.layers import LAYERS, make_machine_of_units, rows_of, weights_from
 from tools.summed import Summed
 
 from sklearn_rapid.backends import SPINS, Affine, Categories, Gaussians, RandomStream, get_backend
@@ -57,7 +57,7 @@ def dtype(request):
 
 
 def test_energies_and_means(backend, layers, couplings, dtype):
-    machine, exact = make(layers, backend, couplings=couplings, dtype=dtype)
+    machine, exact = make_machine_of_units(layers, backend, couplings=couplings, dtype=dtype)
     v, h = rows_of(exact), rows_of(exact.transposed())
     rows, hidden = (backend.asarray(x, dtype) for x in (v, h))
     swapped = exact.transposed()
@@ -77,7 +77,7 @@ def test_energies_and_means(backend, layers, couplings, dtype):
 
 def test_energy_is_that_of_both_layers(backend, layers):
     """exp(-E(v, h)) summed over h is exp(-F(v)); the energy adds up term by term."""
-    machine, exact = make(layers, backend)
+    machine, exact = make_machine_of_units(layers, backend)
     v, h = rows_of(exact), rows_of(exact.transposed())
     expected = np.einsum("ni,ij,nj->n", v, exact.W, h) + v @ exact.b + h @ exact.c
     for kind, x in ((exact.visible, v), (exact.hidden, h)):
@@ -89,7 +89,7 @@ def test_energy_is_that_of_both_layers(backend, layers):
 
 def test_densities_sum_up_to_one(backend, layers):
     """Over a grid of real rows (the trapezoidal rule), or all states: nothing of Γ is used."""
-    machine, exact = make(layers, backend)
+    machine, exact = make_machine_of_units(layers, backend)
     log_z = exact.log_z()
     if exact.visible == "gaussians":
         axis = np.linspace(-12.0, 12.0, 241)
@@ -102,7 +102,7 @@ def test_densities_sum_up_to_one(backend, layers):
 
 def test_hopfield_identity(backend):
     """Real units hidden below spins: P(v) ∝ exp(½ vᵀWWᵀv + (b + Wc)·v)."""
-    machine, exact = make("spins, gaussians", backend)
+    machine, exact = make_machine_of_units("spins, gaussians", backend)
     v = exact.v
     J = exact.W @ exact.W.T
     expected = 0.5 * np.einsum("ni,ij,nj->n", v, J, v) + v @ (exact.b + exact.W @ exact.c)
@@ -113,7 +113,7 @@ def test_hopfield_identity(backend):
 
 def test_mixture_of_normals(backend):
     """Real units above spins: a mixture of 2^H normal distributions around b + Wh."""
-    machine, exact = make("gaussians, spins", backend)
+    machine, exact = make_machine_of_units("gaussians, spins", backend)
     v = rows_of(exact)
     centres = exact.h @ exact.W.T + exact.b
     log_p = np.log(exact.hidden_probabilities())
@@ -124,7 +124,7 @@ def test_mixture_of_normals(backend):
 
 
 def test_pseudo_likelihood_is_of_spins(backend, layers):
-    machine, exact = make(layers, backend)
+    machine, exact = make_machine_of_units(layers, backend)
     rows = backend.asarray(rows_of(exact))
     if layers == "spins, spins":
         machine.log_pseudo_likelihood(rows)
@@ -174,7 +174,7 @@ def n_chains(backend):
 
 @pytest.mark.slow
 def test_gibbs_stays_in_the_distribution(backend, layers, couplings):
-    machine, exact = make(layers, backend, couplings=couplings, dtype="float32")
+    machine, exact = make_machine_of_units(layers, backend, couplings=couplings, dtype="float32")
     start = exact.sample_visible(n_chains(backend), np.random.default_rng(0))
     v = machine.gibbs(backend.asarray(start, "float32"), 2, RandomStream(1))
     v = backend.to_numpy(v).astype(float)
@@ -196,7 +196,7 @@ def test_gibbs_stays_in_the_distribution(backend, layers, couplings):
 @pytest.mark.parametrize("name", ["gaussians, spins", "spins, gaussians"])
 def test_wrong_kernels_are_caught(name, wrong):
     """The same test as above has the power to see what is wrong by little."""
-    machine, exact = make(name, get_backend("numpy"))
+    machine, exact = make_machine_of_units(name, get_backend("numpy"))
     start = exact.sample_visible(40_000, np.random.default_rng(0))
     v = wrong(machine).gibbs(start, 4, RandomStream(1))
     assert p_values(v, exact) < 1e-6
@@ -204,7 +204,7 @@ def test_wrong_kernels_are_caught(name, wrong):
 
 def test_one_layer_given_the_other(backend, layers):
     """Draws of h at one v: the exact conditional distribution."""
-    machine, exact = make(layers, backend, dtype="float32")
+    machine, exact = make_machine_of_units(layers, backend, dtype="float32")
     v = np.tile(rows_of(exact, 1), (n_chains(backend), 1))
     h = machine.sample_hidden(backend.asarray(v, "float32"), RandomStream(5))
     # With h as the visible layer of a machine without couplings, in the field θ(v).
@@ -214,7 +214,7 @@ def test_one_layer_given_the_other(backend, layers):
 
 
 def test_clamped_units_stay_and_the_others_follow(backend, layers):
-    machine, exact = make(layers, backend, dtype="float32")
+    machine, exact = make_machine_of_units(layers, backend, dtype="float32")
     start = backend.asarray(rows_of(exact, 300), "float32")
     free = np.zeros((300, len(exact.b)), dtype=bool)
     free[100:] = True
@@ -229,7 +229,7 @@ BETAS = (0.0, 0.4, 1.0, 1.0)
 
 @pytest.mark.slow
 def test_every_rung_stays_in_its_distribution(backend, layers):
-    machine, exact = make(layers, backend, dtype="float32", scale=0.8)
+    machine, exact = make_machine_of_units(layers, backend, dtype="float32", scale=0.8)
     base = np.linspace(-0.4, 0.4, len(exact.b))
     rungs = [exact.at(beta, base) for beta in BETAS]
     rng = np.random.default_rng(1)
@@ -258,7 +258,7 @@ def test_chains_do_not_depend_on_threads_or_neighbours(layers, n_rows):
     found = []
     for n_threads in (1, 2):
         backend = get_backend("numba", n_threads=n_threads)
-        machine, exact = make(layers, backend, dtype="float32")
+        machine, exact = make_machine_of_units(layers, backend, dtype="float32")
         start = rows_of(exact, n_rows).astype(np.float32)
         with backend.running():
             found.append(machine.gibbs(start, 3, RandomStream(8)))
@@ -276,7 +276,9 @@ def test_chains_do_not_depend_on_threads_or_neighbours(layers, n_rows):
 
 @pytest.mark.parametrize("biases", [True, False])
 def test_exact(backend, layers, couplings, biases):
-    machine, exact = make(layers, backend, couplings=couplings, biases=biases, scale=0.7)
+    machine, exact = make_machine_of_units(
+        layers, backend, couplings=couplings, biases=biases, scale=0.7
+    )
     if layers not in WITH_SPINS:
         with pytest.raises(ValueError, match="made of spins"):
             exact_log_partition(machine)
@@ -287,7 +289,7 @@ def test_exact(backend, layers, couplings, biases):
 
 
 def test_base(backend, layers):
-    machine, exact = make(layers, backend)
+    machine, exact = make_machine_of_units(layers, backend)
     base = np.linspace(-0.5, 0.8, len(exact.b))
     expected = exact.at(0.0, base).log_z()
     got = base_log_partition(backend.asarray(base), machine)
@@ -297,7 +299,7 @@ def test_base(backend, layers):
 def test_tempered(layers):
     """Within five of its errors (6e-7 for normal ones)."""
     backend = get_backend("numba", n_threads=2)
-    machine, exact = make(layers, backend, dtype="float32")
+    machine, exact = make_machine_of_units(layers, backend, dtype="float32")
     with backend.running():
         result, *_ = tempered_log_partition(machine, RandomStream(2), tol=0.02, max_sweeps=2000)
     assert result.is_trusted
@@ -306,7 +308,7 @@ def test_tempered(layers):
 
 @pytest.mark.parametrize("has_base", [True, False])
 def test_annealed(backend, layers, has_base):
-    machine, exact = make(layers, backend, dtype="float32")
+    machine, exact = make_machine_of_units(layers, backend, dtype="float32")
     base_mean = exact.probabilities() @ exact.v if has_base else None
     result = ais_log_partition(
         machine, RandomStream(3), base_mean=base_mean, n_chains=100, n_temperatures=30
@@ -333,7 +335,7 @@ class Recording(SGD):
 @pytest.mark.parametrize("layers", WITH_SPINS)
 def test_gradient_of_the_log_likelihood(backend, layers, couplings, center):
     """By finite differences. Centred, b' = b + Wλ and c' = c + Wᵀμ stay while W changes."""
-    machine, exact = make(layers, backend, couplings=couplings)
+    machine, exact = make_machine_of_units(layers, backend, couplings=couplings)
     data = rows_of(exact, 7)
     optimizer = Recording()
     trainer = Trainer(Exact(), optimizer, batch_size=7, center=center)
@@ -371,7 +373,7 @@ def test_gradient_of_the_log_likelihood(backend, layers, couplings, center):
 @pytest.mark.parametrize("layers", ["gaussians, spins", "spins, gaussians", "categories, spins"])
 def test_gradient_without_biases(backend, layers):
     """Half of the states stand for all where the model is even, and only there."""
-    machine, exact = make(layers, backend, biases=False)
+    machine, exact = make_machine_of_units(layers, backend, biases=False)
     data = rows_of(exact, 6)
     optimizer = Recording()
     trainer = Trainer(Exact(), optimizer, fit_intercept=False)
@@ -391,7 +393,7 @@ def test_gradient_without_biases(backend, layers):
 
 @pytest.mark.parametrize("phase", [PersistentContrastiveDivergence(2), ParallelTempering()])
 def test_chains_start_as_units_of_their_kind(backend, layers, phase):
-    machine, exact = make(layers, backend, dtype="float32")
+    machine, exact = make_machine_of_units(layers, backend, dtype="float32")
     chains = phase.start(machine, 50, RandomStream(1))
     chains = chains.ladder if isinstance(phase, ParallelTempering) else chains
     states = backend.to_numpy(chains.states)
@@ -407,7 +409,7 @@ def test_chains_start_as_units_of_their_kind(backend, layers, phase):
 @pytest.mark.parametrize("weighted", [True, False])
 def test_biases_start_at_the_data(backend, layers, weighted):
     """Independent units in the fields b have the mean of the rows, and of one more in no field."""
-    machine, exact = make(layers, backend)
+    machine, exact = make_machine_of_units(layers, backend)
     data = rows_of(exact, 20)
     weights = np.arange(20.0) / 190.0 if weighted else None
     state = Trainer(PersistentContrastiveDivergence(), SGD()).start(
@@ -428,7 +430,7 @@ def test_biases_start_at_the_data(backend, layers, weighted):
 
 
 def test_pattern_induced_correlations_are_of_spins(backend):
-    machine, _ = make("gaussians, spins", backend, couplings="patterns")
+    machine, _ = make_machine_of_units("gaussians, spins", backend, couplings="patterns")
     with pytest.raises(ValueError, match="signs of the patterns"):
         PatternInducedCorrelations().check(machine)
 
@@ -625,7 +627,7 @@ def test_fields_that_cannot_be_written_to(units):
 def test_chains_of_a_gpu_stay_there(cupy_stand_in, layers):
     """Once a layer's groups are known on the device, nothing moves."""
     backend = get_backend("cupy")
-    machine, exact = make(layers, backend, dtype="float32")
+    machine, exact = make_machine_of_units(layers, backend, dtype="float32")
     v = machine.gibbs(backend.asarray(rows_of(exact, 50), "float32"), 1, RandomStream(1))
     cupy_stand_in.transfers.clear()
     machine.gibbs(v, 3, RandomStream(2))

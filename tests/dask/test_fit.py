@@ -14,6 +14,7 @@ import dask.dataframe as dd
 import pandas as pd
 from distributed import wait
 from sklearn.base import clone
+from tools.callbacks import Silent
 
 from sklearn_rapid import RARBM, RBM, callbacks, load, save
 from sklearn_rapid.dask import DaskRARBM, DaskRBM
@@ -174,26 +175,11 @@ def test_rows_that_are_held_already_stay_where_they_are(client):
 
 @pytest.mark.slow
 def test_a_fit_that_was_cut_short_goes_on(client):
-    class Stop:
+    class Stop(Silent):
         """Ends the fit after its first epoch."""
 
-        def setup(self, estimator, context):
-            pass
-
-        def on_fit_begin(self, estimator, context, **data):
-            pass
-
-        def on_fit_task_begin(self, estimator, context, **data):
-            pass
-
-        def on_fit_task_end(self, estimator, context, **data):
+        def on_fit_task_end(self, estimator, context):
             return context.task_name == "epoch"
-
-        def on_fit_end(self, estimator, context, **data):
-            pass
-
-        def teardown(self, estimator, context):
-            pass
 
     local, remote = both(RBM, (8,))
     remote.set_callbacks(Stop()).fit(chunked(X))
@@ -223,11 +209,11 @@ def test_few_blocks_at_a_time(client):
 
 
 def windows_of(model, rows, client):
-    from sklearn_rapid.dask._rows import rows_of_collection
+    from sklearn_rapid.dask._rows import as_remote_rows
 
     run = DaskRun.__new__(DaskRun)
     run.plan = type("Plan", (), {"estimator": model})
-    run.X = rows_of_collection(client, rows)
+    run.X = as_remote_rows(client, rows)
     run.seed, run.state, run.shuffle = model._training_state["stream"].seed, None, True
     run.weights = None
     run.split = type("Split", (), {"train": None})

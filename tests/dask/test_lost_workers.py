@@ -17,9 +17,10 @@ import dask
 import dask.array as da
 import dask.dataframe as dd
 from scipy import sparse
+from tools.callbacks import Silent
 
 from sklearn_rapid import RARBM, RBM
-from sklearn_rapid.dask import DaskRARBM, DaskRBM, _cluster, _partition
+from sklearn_rapid.dask import DaskRARBM, DaskRBM, _cluster, _log_partition
 from sklearn_rapid.training.fit.progress import CutShort
 from sklearn_rapid.training.negative_phase import Exact
 
@@ -31,26 +32,18 @@ def rows(values=X):
     return da.from_array(values, chunks=(100, -1))
 
 
-class After:
+class After(Silent):
     """A callback that does something once, after so many epochs."""
 
     def __init__(self, action, n_epochs=1):
         self.action, self.n_epochs = action, n_epochs
 
-    def setup(self, estimator, context):
-        pass
-
-    on_fit_begin = on_fit_task_begin = on_fit_end = lambda self, *args, **data: None
-
-    def on_fit_task_end(self, estimator, context, **data):
+    def on_fit_task_end(self, estimator, context):
         self.n_epochs -= context.task_name == "epoch"
         if self.n_epochs == 0 and self.action is not None:
             action, self.action = self.action, None
             action()
         return False
-
-    def teardown(self, estimator, context):
-        pass
 
 
 def kill(pid, seconds=0.0):
@@ -156,7 +149,7 @@ def test_clusters_are_whole_again_after_a_kill_in_mid_fit(fresh_workers):
 @pytest.mark.filterwarnings("ignore:1 of 2 workers are gone:RuntimeWarning")
 def test_when_no_workers_are_left_the_last_epoch_is_kept(fresh_workers, monkeypatch):
     """The two end within moments of each other, and the first may be missed before the second."""
-    monkeypatch.setattr(_cluster, "RETURN", 1.0)
+    monkeypatch.setattr(_cluster, "SECONDS_TO_RETURN", 1.0)
     with fresh_workers(2, silence_logs=50, processes=True) as client:
         pids = client.run(os.getpid).values()
 
@@ -192,9 +185,9 @@ def test_an_estimate_that_loses_a_worker(fresh_workers, monkeypatch, n):
 
         def watched(*args, **more):
             kill(victim, 0.3)
-            return _cluster.watched(*args, **more)
+            return _cluster.wait_for_futures(*args, **more)
 
-        monkeypatch.setattr(_partition, "watched", watched)
+        monkeypatch.setattr(_log_partition, "wait_for_futures", watched)
         if n == 2:
             assert remote.log_partition("ais", **how).value == undisturbed.value
         else:
@@ -259,11 +252,7 @@ BAD_ROWS = {
         ValueError,
         r"partition 0 of X has shape \(99, 30\), \(100, 30\) was declared",
     ),
-    "no means": (
-        lambda: rows(X + 0.5),
-        ValueError,
-        "X holds means in",
-    ),
+    "no means": (lambda: rows(X + 0.5), ValueError, "X holds means in"),
 }
 
 
@@ -370,7 +359,7 @@ def test_real_columns(model):
         model.set_params(visible="gaussian").fit(rows())
     with pytest.raises(ValueError, match="visible='categorical' needs all rows at hand"):
         model.set_params(visible="categorical").fit(rows())
-    with pytest.raises(ValueError, match="hidden='gaussian' is for rows at hand"):
+    with pytest.raises(ValueError, match="hidden='gaussian' needs all rows at hand"):
         model.set_params(visible="binary", hidden="gaussian").fit(rows())
 
 
@@ -385,7 +374,7 @@ def test_parameters(model):
 @pytest.mark.slow
 def test_an_error_on_a_worker_is_told(model, monkeypatch):
     """Not taken for a lost worker: all of them are there."""
-    monkeypatch.setattr(_cluster, "NOTICE", 0.2)
+    monkeypatch.setattr(_cluster, "SECONDS_TO_NOTICE", 0.2)
     broken = rows().map_blocks(lambda block: 1 // 0, dtype=X.dtype, meta=X[:0])
     with pytest.raises(ZeroDivisionError):
         model.fit(broken)

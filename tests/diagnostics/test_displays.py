@@ -191,9 +191,7 @@ def test_history(model):
     ]
     assert display.axes_[-1].get_xlabel() == "seconds"
     for line, name in zip(
-        display.lines_,
-        ["learning_rate", "log_likelihood", "free_energy_gap"],
-        strict=True,
+        display.lines_, ["learning_rate", "log_likelihood", "free_energy_gap"], strict=True
     ):
         np.testing.assert_array_equal(line.get_xdata(), model.history_["seconds"])
         np.testing.assert_array_equal(line.get_ydata(), model.history_[name])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 from tools.brute_force import p_value
-from tools.layers import LAYERS, make, rows_of
+from tools.layers import LAYERS, make_machine_of_units, rows_of
 
 from sklearn_rapid.backends import RandomStream, get_backend
 from sklearn_rapid.machine import completions
@@ -73,7 +73,7 @@ def summed(exact, v):
 
 def test_a_clamped_machine_has_the_energies_of_the_whole(backend, layers):
     """In several blocks of rows, each row with a bias and a mask of its own."""
-    machine, exact = make(layers, backend, scale=1.0)
+    machine, exact = make_machine_of_units(layers, backend, scale=1.0)
     v = backend.asarray(with_gaps(layers, exact, n_rows=600))
     columns = missing_columns(v, backend)
     part = clamp(machine, v, columns)
@@ -93,14 +93,14 @@ def test_a_clamped_machine_has_the_energies_of_the_whole(backend, layers):
 
 def test_the_bound_is_below_and_close(backend, layers):
     """What it lacks is of second order, ½ΣW² of the free units to begin with."""
-    machine, exact = make(layers, backend, scale=0.1)
+    machine, exact = make_machine_of_units(layers, backend, scale=0.1)
     v = with_gaps(layers, exact)
     expected = summed(exact, v)
     bound = -backend.to_numpy(free_energy_bound(machine, backend.asarray(v)))
     assert np.all(bound <= expected + 1e-9)
     assert np.all(expected - bound <= np.sum(exact.W[MISSING[layers]] ** 2))
     np.testing.assert_allclose(bound[0], expected[0], rtol=1e-12)
-    machine, exact = make(layers, backend, scale=0.0)
+    machine, exact = make_machine_of_units(layers, backend, scale=0.0)
     bound = -backend.to_numpy(free_energy_bound(machine, backend.asarray(v)))
     np.testing.assert_allclose(bound, summed(exact, v), rtol=1e-9)
 
@@ -121,7 +121,7 @@ def means_of_completions(exact, v):
 def test_means_of_all_completions(backend, layers, at_once, monkeypatch):
     """Rows that lack one thing, several, all or none."""
     monkeypatch.setattr(completions, "NUMBERS_AT_ONCE", at_once)
-    machine, exact = make(layers, backend, scale=1.0)
+    machine, exact = make_machine_of_units(layers, backend, scale=1.0)
     v = with_gaps(layers, exact)
     if LAYERS[layers][0] == "gaussians":
         np.testing.assert_array_equal(count_completions(machine, backend.asarray(v))[1:], np.inf)
@@ -135,7 +135,7 @@ def test_means_of_all_completions(backend, layers, at_once, monkeypatch):
 
 
 def test_steps_of_mean_field_raise_the_bound(backend, layers):
-    machine, exact = make(layers, backend, scale=1.0)
+    machine, exact = make_machine_of_units(layers, backend, scale=1.0)
     v = backend.asarray(with_gaps(layers, exact))
     part = clamp(machine, v, missing_columns(v, backend))
     bounds = [backend.to_numpy(lower_bound(part, n)) for n in range(1, 8)]
@@ -146,7 +146,7 @@ def test_steps_of_mean_field_raise_the_bound(backend, layers):
 def test_annealing(layers):
     """Estimates are within five of their errors, but for a nat's thousandth: one in a million."""
     backend = get_backend("numba")
-    machine, exact = make(layers, backend, scale=0.8)
+    machine, exact = make_machine_of_units(layers, backend, scale=0.8)
     v = with_gaps(layers, exact)
     rows = backend.asarray(v)
     value, error = log_sums_over_missing(machine, rows, RandomStream(3), 2000, 30)
@@ -158,7 +158,7 @@ def test_annealing(layers):
 def test_chains_are_stationary(layers):
     """Free units after Gibbs steps from the mean field have their conditional distribution."""
     backend = get_backend("numba")
-    machine, exact = make(layers, backend)
+    machine, exact = make_machine_of_units(layers, backend)
     row = with_gaps(layers, exact)[1]
     rows = backend.asarray(np.tile(row, (4000, 1)))
     columns = missing_columns(rows, backend)

@@ -43,11 +43,7 @@ from sklearn_rapid.training.optimizers import SGD, ExponentialDecay
 from sklearn_rapid.training.trainer import Trainer
 
 N_EPOCHS = 4
-SCHEDULES = {
-    "constant": 0.1,
-    "linear": "auto",
-    "exponential": ExponentialDecay(0.3, 0.8, start=1),
-}
+SCHEDULES = {"constant": 0.1, "linear": "auto", "exponential": ExponentialDecay(0.3, 0.8, start=1)}
 OPTIMIZERS = {"sgd": "sgd", "momentum": SGD(momentum=0.5), "adam": "adam"}
 PHASES = {
     "tempered": "auto",

@@ -13,6 +13,7 @@ from functools import partial
 import numpy as np
 import pytest
 from test_persistence import forge
+from tools.callbacks import Silent
 
 from sklearn_rapid import DBM, RABM, RADBM, RARBM, RBM, load, save
 from sklearn_rapid.callbacks import resume
@@ -29,13 +30,8 @@ TABLE = pd.DataFrame({"real": REALS[:, 0], "code": CODES[:, 0], "bit": BITS[:, 0
 HOW = {"max_iter": 2, "batch_size": 10, "random_state": 0}
 
 
-class Interrupt:
+class Interrupt(Silent):
     """A callback that interrupts the second epoch, as Ctrl-C does."""
-
-    def setup(self, estimator, context):
-        pass
-
-    teardown = on_fit_task_end = setup
 
     def on_fit_task_begin(self, estimator, context):
         if getattr(context, "task_name", "") == "epoch" and context.task_id == 1:

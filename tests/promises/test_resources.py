@@ -9,6 +9,7 @@ import tracemalloc
 import numpy as np
 import pytest
 from scipy import sparse
+from tools.callbacks import Silent
 
 from sklearn_rapid import RARBM, RBM
 from sklearn_rapid.backends import get_backend
@@ -91,20 +92,11 @@ def test_chains_of_partial_fit_do_not_depend_on_its_first_rows():
         assert model._training_state["chains"].states.shape == (3000, 12)
 
 
-class Keeping:
+class Keeping(Silent):
     """A callback that keeps each epoch's model."""
 
     def __init__(self):
         self.models = []
-
-    def setup(self, estimator, context):
-        """Nothing to prepare."""
-
-    def teardown(self, estimator, context):
-        """Nothing to clean up."""
-
-    def on_fit_task_begin(self, estimator, context):
-        """Nothing to do before an epoch."""
 
     def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
         """Keep the model as it is."""

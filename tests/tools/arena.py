@@ -1,4 +1,4 @@
-"""Fitted models that are hard to sample and whose log Z is known: what `log_partition` must stand.
+"""Fitted models that are hard to sample and whose log Z is known: tests of `log_partition`.
 
 An estimate may say that it is not to be trusted. One that does not say so must be within five of
 its errors of the sum over all states.
@@ -67,7 +67,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a call of `log_partition("tempering")` has said of a case."""
+    """The result of `log_partition("tempering")` for a case."""
 
     name: str
     seed: int
@@ -89,7 +89,7 @@ class Outcome:
 
 
 def outcome(case, seed, **how):
-    """`log_partition("tempering")` beside the exact log Z."""
+    """Compare `log_partition("tempering")` with the exact log Z."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         found = case.model.log_partition("tempering", random_state=seed, **how)
@@ -185,7 +185,7 @@ def set_arrays(model, weights):
 
 
 def patterns_of(W, n_patterns):
-    """Patterns ξ_v, ξ_h with W = ξ_vᵀ ξ_h / √K, of a W that has so many singular values at most."""
+    """Patterns ξ_v, ξ_h with W = ξ_vᵀ ξ_h / √K, of a W with at most K singular values."""
     u, s, vt = np.linalg.svd(W, full_matrices=False)
     if np.any(s[n_patterns:] > 1e-6 * s[0]):
         raise ValueError(f"W has more than {n_patterns} singular values")
@@ -194,7 +194,7 @@ def patterns_of(W, n_patterns):
 
 
 def trained(estimator, X, row=None, note=""):
-    """What a fit makes of rows."""
+    """A case of a model fitted to rows."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = estimator.fit(X)
@@ -243,7 +243,7 @@ def a_hole(share, n_visible, *, n_holes=1, estimator=None, n_rows=200, **how):
 
 
 def deep_hole(share):
-    """24 columns, 5 units above them, of which one knows a row, and 3 above these."""
+    """24 columns, 5 units above them, one of which makes a hole, and 3 above these."""
     row = signs(np.random.default_rng(7), 1, 24)
     weights = deep(hole(row, share), 3, 0.3)
     X = as_rows(weights.draws(200, np.random.default_rng(8))[:, :24])
@@ -297,7 +297,7 @@ def kind_unseen():
     """A hole where no row is, nor near, or a hole in each of several blocks of columns.
 
     Nothing is promised of these: no row shows the state of all blocks, and none is heavy. Nor of a
-    row that recurs beside real columns, by chains that restart: no state has a probability there.
+    row that recurs in a table with real columns, by chains that restart: states have densities.
     """
     kinds = [("binary", slice(0, 40)), ("gaussian", slice(40, 45))]
     mixed = RBM(16, max_iter=200, negative_phase="cd", visible=kinds)
@@ -478,7 +478,7 @@ def copies_with_gaps(draw):
 
 
 def probabilities_of_zeros(draw):
-    """Rows of small probabilities, to be drawn anew each time."""
+    """Rows of small probabilities, from which bits are drawn in each epoch."""
     X = zeros_of_a_tenth(draw).astype(float)
     X[:200] = 0.02
     return X

@@ -1,6 +1,6 @@
 """Small machines in float64, straight from E(v, h), by summing over every state.
 
-Nothing here uses the package: it is what the package is compared with.
+Nothing here uses the package, which is compared with it.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def weights_of_patterns(visible_patterns, hidden_patterns):
 
 
 def p_value(counts, probabilities):
-    """Pearson's chi-square of counts; states expected fewer than five times are taken together."""
+    """Pearson's chi-square of counts; states expected fewer than five times make one bin."""
     expected = probabilities * counts.sum()
     # The rare ones join the least likely of the others, so that no bin is too small.
     order = np.argsort(expected)

@@ -1,8 +1,8 @@
-"""A callback to begin with."""
+"""A callback for tests to subclass."""
 
 
 class Silent:
-    """A callback that does nothing; it is told that an epoch has ended, and of no model."""
+    """A callback that does nothing; it does not ask for the model of an epoch."""
 
     def setup(self, estimator, context):
         pass

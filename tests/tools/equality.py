@@ -1,4 +1,4 @@
-"""Whether two values are the same, down to dtypes and attributes; whether an error has an end."""
+"""Assert that two values are the same, down to dtypes; and that chains of errors end."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def assert_same(a, b, path=""):
-    """Nested dicts, sequences, arrays and objects are equal, down to keys and dtypes."""
+    """Assert that nested dicts, lists, arrays and objects are equal, down to keys and dtypes."""
     assert type(a) is type(b), path
     if isinstance(a, np.ndarray):
         assert a.dtype == b.dtype, path
@@ -26,7 +26,7 @@ def assert_same(a, b, path=""):
 
 
 def assert_ends(error, led_to=()):
-    """No error is among its own causes: who follows them, as Dask does, comes to an end."""
+    """Assert that no error is among its own causes, which Dask would follow for ever."""
     assert not any(error is later for later in led_to), f"{error!r} is a cause of itself"
     for earlier in (error.__cause__, error.__context__):
         if earlier is not None:

@@ -1,4 +1,4 @@
-"""Ladders of small machines, beside the exact distributions of their rungs."""
+"""Ladders of small machines, and the exact distributions of their rungs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small machines with layers of every kind, beside sums over their states."""
+"""Small machines with layers of every kind, and exact sums over their states."""
 
 from __future__ import annotations
 
@@ -29,8 +29,10 @@ def units_of(kind):
     return {"spins": SPINS, "gaussians": Gaussians()}[kind]
 
 
-def make(name, backend, *, couplings="dense", biases=True, scale=0.5, dtype="float64"):
-    """A random machine, and the same for sums over states."""
+def make_machine_of_units(
+    name, backend, *, couplings="dense", biases=True, scale=0.5, dtype="float64"
+):
+    """A random machine, and its exact sums."""
     visible, n_visible, hidden, n_hidden = LAYERS[name]
     rng = np.random.default_rng(n_visible * 10 + n_hidden)
     if name == "gaussians, gaussians":

@@ -1,4 +1,4 @@
-"""Small machines for tests, each as the package's object and as the arrays it is made of."""
+"""Small machines of spins for tests, as the package's objects and as arrays."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def make_couplings(kind, shape, backend, *, n_patterns=3, scale=0.5, seed=0, dty
 
 
 def make_machine(kind, shape, backend, *, biases="both", dtype="float64", **how):
-    """A random machine and the same for enumeration; biases: "both", "visible", "hidden", ""."""
+    """A random machine, and its arrays to enumerate; biases: "both", "visible", "hidden", ""."""
     couplings, W = make_couplings(kind, shape, backend, dtype=dtype, **how)
     rng = np.random.default_rng([1, *shape])
     b, c = (rng.normal(scale=0.4, size=n).astype(dtype) for n in shape)
@@ -38,7 +38,7 @@ def make_machine(kind, shape, backend, *, biases="both", dtype="float64", **how)
 
 
 def machine_of(weights, dtype="float32", backend="numba"):
-    """The package's machine of the same numbers as those of W, b and c."""
+    """The package's machine with these W, b and c."""
     backend = get_backend(backend, n_threads=2) if backend == "numba" else get_backend(backend)
     W, b, c = (backend.asarray(a, dtype) for a in (weights.W, weights.b, weights.c))
     return Machine(DenseCouplings(W), b, c, backend)

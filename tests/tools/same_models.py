@@ -1,7 +1,7 @@
-"""Do two versions of the code fit the same models, bit for bit?
+"""Check that two versions of the code fit the same models, bit for bit.
 
-    python tests/tools/same_models.py save FOLDER       # by the code of before
-    python tests/tools/same_models.py compare FOLDER    # by the code of now
+    python tests/tools/same_models.py save FOLDER       # with the old code
+    python tests/tools/same_models.py compare FOLDER    # with the new code
 
 On one machine, with the same NumPy, SciPy and Numba. Models of every estimator, negative phase,
 optimizer and kind of column, with gaps, row weights and sparse rows, on one thread and on two, in
@@ -96,7 +96,7 @@ def _copy(model, how):
 
 
 def arrays_of(model, X):
-    """What a fitted model is, and what its methods return; some refuse some models."""
+    """The arrays of a fitted model, and the results of its methods; some refuse some models."""
     found = {k: v for k, v in vars(model).items() if k.endswith("_") and isinstance(v, np.ndarray)}
     calls = {
         "transform": lambda: model.transform(X),

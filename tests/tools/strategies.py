@@ -105,7 +105,7 @@ ODD = one_of(
 
 @st.composite
 def estimators(draw, n_odd=0, **fixed):
-    """An estimator with a few parameters other than the defaults, and so many odd ones."""
+    """An estimator with a few parameters other than the defaults, and `n_odd` odd ones."""
     cls = draw(one_of(RBM, RARBM))
     known = GOOD if cls is RBM else GOOD_OF_PATTERNS
     sizes = ["n_components", "max_iter"] + ["n_patterns"] * (cls is RARBM)
@@ -179,7 +179,7 @@ SPARSE = {
 
 @dataclass(frozen=True)
 class Table:
-    """What is handed over, and of which shape it is."""
+    """A container of rows, and its shape."""
 
     values: Any
     shape: tuple[int, int]
@@ -235,7 +235,7 @@ ODD_NUMBERS = one_of(0, -1, np.nan, None, True, "x", 10**400, 1j)
 
 @st.composite
 def masks(draw, shape):
-    """Which entries are known."""
+    """Masks of known entries."""
     rng = np.random.default_rng(draw(st.integers(0, 99)))
     return draw(one_of(None, rng.random(shape) < 0.5, rng.random(shape[1:]) < 0.5))
 
@@ -260,7 +260,7 @@ def odd_weights(draw, n_rows):
 
 
 def arguments(method, shape):
-    """The strategies of a method's arguments beside its rows: good ones, and odd ones."""
+    """Strategies of good and of odd values for a method's arguments other than its rows."""
     seeds = {"random_state": (SEEDS, ODD_SEEDS)}
     if method in ("fit", "partial_fit", "score"):
         return {"sample_weight": (weights(shape[0]), odd_weights(shape[0]))}

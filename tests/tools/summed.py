@@ -1,7 +1,7 @@
 """Small machines of units of any kind, straight from E(v, h), by sums over the states of layers.
 
 Real units are integrated by Gauss and Hermite's rule, whose nodes are states with weights. Nothing
-here uses the package: it is what the package is compared with.
+here uses the package, which is compared with it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ N_NODES = 40
 
 
 def states_of(kind, n_units):
-    """States of a layer, and the logarithms of what each weighs in a sum over all of them.
+    """States of a layer, and the logarithms of their weights in a sum over all of them.
 
     A kind is "spins", "gaussians", a tuple with the sizes of groups of categories, or a list of
     pairs (kind, number of units).
@@ -93,7 +93,7 @@ class Summed:
         return v @ self.b + log_base(self.visible, v) + of_hidden
 
     def log_joint(self):
-        """Log of what each pair of states weighs in Z."""
+        """Log of the weight of each pair of states in Z."""
         fields = self.v @ self.W @ self.h.T + (self.v @ self.b)[:, None] + self.h @ self.c
         return fields + self.log_v[:, None] + self.log_h
 
@@ -115,16 +115,16 @@ class Summed:
         return Summed(self.W.T, self.c, self.b, self.hidden, self.visible)
 
     def at(self, beta, base):
-        """What a chain at inverse temperature β walks in."""
+        """The machine of a rung of a ladder, at inverse temperature β."""
         return replace(self, W=beta * self.W, b=(1 - beta) * base + beta * self.b, c=beta * self.c)
 
     def probabilities(self):
-        """Of the visible states; of nodes with their weights, where units are real."""
+        """P(v) of each visible state; with the weights of nodes, where units are real."""
         log_p = logsumexp(self.log_joint(), axis=1)
         return np.exp(log_p - logsumexp(log_p))
 
     def hidden_probabilities(self):
-        """Of the hidden states."""
+        """P(h) of each hidden state."""
         return self.transposed().probabilities()
 
     def sample_visible(self, n_rows, rng):

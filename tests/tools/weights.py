@@ -1,6 +1,6 @@
 """Machines as arrays that are hard to sample, and sums over all of their states in float64.
 
-Nothing here uses the package: it is what the package is compared with.
+Nothing here uses the package, which is compared with it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def of_gaussians(field):
 
 
 def of_categories(n_codes):
-    """The same for columns of so many codes each, one-hot."""
+    """log Σ exp(x·field) over one-hot columns of `n_codes` codes each."""
     return lambda field: logsumexp(field.reshape(len(field), -1, n_codes), axis=2).sum(axis=1)
 
 
@@ -156,10 +156,10 @@ def clusters(n, *, strength=0.35, n_visible=40, spread=0.7, seed=3, **units):
 
 
 def hole(rows, share, *, n_units=1, radius=1, n_other=4, other=0.1, bias=0.0, seed=0):
-    """A machine that is weakly coupled but at these rows, the first of which has this share.
+    """A weakly coupled machine with holes at these rows, the first of which has this share.
 
     For each row `n_units` hidden units turn on where fewer than `radius` spins differ from it. A
-    visible field takes away what they do elsewhere.
+    visible field cancels their effect elsewhere.
     """
     rng, rows = np.random.default_rng(seed), np.atleast_2d(rows)
     n_visible = rows.shape[1]
@@ -198,16 +198,16 @@ def ordered(share, *, n_visible=30, n_free=0, n_units=2, onset=0.5, seed=0):
 
 
 def blocks(one, n_blocks):
-    """Several machines side by side, that know nothing of one another: as many phases as 2^n."""
+    """Independent machines side by side: 2^n phases, if each has two."""
     zero = np.zeros_like(one.W)
     W = np.block([[one.W if i == j else zero for i in range(n_blocks)] for j in range(n_blocks)])
     return Weights(W, np.tile(one.b, n_blocks), np.tile(one.c, n_blocks))
 
 
 def potts(share, *, n_columns=24, n_codes=5, onset=0.7):
-    """Columns of codes; where most of them are one code, all should be: this phase has the share.
+    """Columns of codes, most of which have one code in a phase with this share.
 
-    Two units know of each code, on if that is true of more columns than the onset says.
+    Two units for each code are on if a larger share of columns than `onset` has that code.
     """
     columns = np.repeat(np.tile(np.eye(n_codes), (n_columns, 1)), 2, axis=1)
 
@@ -230,7 +230,7 @@ def of_patterns(n_patterns, strength, *, shape=(30, 12), bias=0.2, seed=0):
 
 
 def deep(lower, n_above, strength, *, seed=0):
-    """A machine whose hidden units have some more above them: these go beside the columns."""
+    """A machine with more units above its hidden ones; they follow the columns in W."""
     rng, n_hidden = np.random.default_rng(seed), len(lower.c)
     W = np.vstack([lower.W, strength * rng.normal(size=(n_above, n_hidden))])
     return Weights(W, np.concatenate([lower.b, 0.2 * rng.normal(size=n_above)]), lower.c)

@@ -1,4 +1,4 @@
-"""Ordinary tables of every sort, and what independent columns make of them.
+"""Ordinary tables of every sort, and their log-likelihood by independent columns.
 
 `TABLES` has functions of a random generator that return rows, and says of which kind their columns
 are. None is a set that any setting of the package was chosen on.
@@ -17,9 +17,9 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_extraction.text import TfidfTransformer
 
-# Below independent columns by less is no matter: in nats a row, or as a share of theirs.
+# Shortfalls to ignore: in nats a row, or as a share of the score of independent columns.
 SLACK, RELATIVE_SLACK = 0.05, 0.02
-# What may be said: that a fit was repeated or replaced, and that log Z is not known.
+# Warnings that are allowed: that a fit was repeated or replaced, and that log Z is not known.
 MAY_SAY = [(ConvergenceWarning, "the fit has ended at"), (RuntimeWarning, "log Z = .* not to be")]
 
 
@@ -45,15 +45,15 @@ class Table(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """A fit beside independent columns, in nats a row that it was trained on.
+    """Scores of a fit and of independent columns, in nats a row of the training data.
 
     Attributes
     ----------
     score, independent : float
     error : float
-        What is not known of the score, by what is stated.
+        Stated errors of the score.
     said : list of str
-        What was warned of.
+        Warnings.
     """
 
     score: float
@@ -63,16 +63,16 @@ class Outcome(NamedTuple):
 
     @property
     def shortfall(self):
-        """How far it is below independent columns; what is no matter, or unknown, taken away."""
+        """How far the score is below independent columns, less the slack and the error."""
         slack = max(SLACK, RELATIVE_SLACK * abs(self.independent))
         return self.independent - self.score - slack - self.error
 
 
 def outcome(model, table, seed, n_errors=1.0, n_scored=None):
-    """What a model with this seed makes of a table, and so many errors of it.
+    """Fit a model with this seed to a table; the error is `n_errors` standard errors.
 
-    Scored are all rows, or so many of them, which adds to the error if there are more different
-    ones. A warning that is not in `MAY_SAY` is an error.
+    All rows are scored, or `n_scored` of them, which adds to the error if more of them differ. A
+    warning that is not in `MAY_SAY` is an error.
     """
     X, weights = table.drawn(seed)
     model = clone(model).set_params(random_state=seed)
@@ -103,7 +103,7 @@ def outcome(model, table, seed, n_errors=1.0, n_scored=None):
 
 
 def chosen(X, weights, n):
-    """Numbers of the different rows and their weights; of so many rows if there are more."""
+    """Numbers of the different rows and their weights; of `n` rows if there are more."""
     _, first, number = np.unique(X, axis=0, return_index=True, return_inverse=True)
     if len(first) < n:
         return first, np.bincount(number.ravel(), weights=weights)
@@ -112,7 +112,7 @@ def chosen(X, weights, n):
 
 
 def doubt(log_z):
-    """How far an estimate that is not trusted may be off: by its bounds, a nat at least."""
+    """The error of an estimate that is not trusted: the distance of its bounds, or a nat."""
     return 0.0 if log_z.is_trusted else max(1.0, abs(log_z.upper - log_z.lower))
 
 
@@ -152,7 +152,7 @@ def coins(rng, n, p):
 
 
 def with_columns(X, *columns):
-    """The rows with columns more."""
+    """Append columns to rows."""
     return np.column_stack([X, *columns])
 
 
@@ -204,7 +204,7 @@ def collinear(rng, n=500):
 
 
 def codes(rng, n=1000, sizes=(2, 4, 9, 20)):
-    """Columns of so many codes, some of them rare."""
+    """Columns of codes, some of them rare."""
     found = [rng.choice(k, n, p=rng.dirichlet(np.full(k, 0.4))) for k in sizes]
     return np.column_stack(found).astype(float)
 
@@ -258,7 +258,7 @@ def a_single_one(rng, n=600):
 
 
 def words(rng, n=700, n_words=60, length=25):
-    """How often each word comes, by Zipf's law, in texts of two sorts."""
+    """Counts of words, by Zipf's law, in texts of two sorts."""
     p = 1.0 / np.arange(1, n_words + 1)
     of_sorts = [p / p.sum(), rng.permutation(p) / p.sum()]
     return np.array([rng.multinomial(length, of_sorts[i]) for i in rng.integers(2, size=n)])
@@ -298,14 +298,14 @@ def percentages(rng, n=900):
 
 
 def places(rng, n=900):
-    """Latitudes and longitudes: towns, and what lies far away."""
+    """Latitudes and longitudes of towns, near and far."""
     towns = np.array([[52.5, 13.4], [48.1, 11.6], [48.2, 16.4], [40.7, -74.0], [-33.9, 151.2]])
     which = rng.choice(5, n, p=[0.5, 0.3, 0.15, 0.04, 0.01])
     return towns[which] + 0.05 * rng.normal(size=(n, 2))
 
 
 def prices(rng, n=900):
-    """Log-normal ones that end in .99, one list beside another with a rebate, and pieces sold."""
+    """Log-normal prices that end in .99, a second list with rebates, and pieces sold."""
     price = np.floor(np.exp(2.5 + rng.normal(size=n))) + 0.99
     other = np.where(rng.random(n) < 0.8, price, np.floor(0.8 * price) + 0.99)
     return with_columns(price, other, rng.geometric(0.6, n))
@@ -336,7 +336,7 @@ def clipped(rng, n=800):
 
 
 def walks(rng, n=1000):
-    """What goes up and down in time, in order, the hour of the day, and its angle."""
+    """Random walks in the order of time, the hour of the day, and its angle."""
     hour = np.arange(n) % 24
     angle = 2.0 * np.pi * hour / 24.0
     return with_columns(
@@ -435,9 +435,7 @@ TABLES = {
     ),
     "near-constant": Table(
         lambda rng: with_columns(
-            1.0 + 1e-7 * rng.normal(size=(500, 2)),
-            np.eye(500)[:, 0] * 1000.0,
-            rng.normal(size=500),
+            1.0 + 1e-7 * rng.normal(size=(500, 2)), np.eye(500)[:, 0] * 1000.0, rng.normal(size=500)
         ),
         "gaussian",
     ),

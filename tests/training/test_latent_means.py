@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tools.layers import make, weights_from
+from tools.layers import make_machine_of_units, weights_from
 
 from sklearn_rapid.backends import RandomStream, get_backend
 from sklearn_rapid.training.latent_means import use_latent_means
@@ -27,7 +27,9 @@ def sums_of(machine, states, offset, seed=None):
 @pytest.mark.parametrize("centred", [False, True])
 def test_the_gradient_is_the_same_on_average(couplings, centred):
     """Of states from the exact distribution: within five standard errors, or one in a million."""
-    machine, exact = make("spins, spins", get_backend("numba"), couplings=couplings)
+    machine, exact = make_machine_of_units(
+        "spins, spins", get_backend("numba"), couplings=couplings
+    )
     offset = np.array([0.3, -0.2, 0.1, 0.4]) if centred else None
     gradients, visible = [], []
     for seed in range(40):
@@ -51,7 +53,9 @@ def check_zero(values):
 
 def test_weak_couplings_have_less_noise():
     """Without couplings latent units say nothing, and by their means they do so to the digit."""
-    machine, exact = make("spins, spins", get_backend("numba"), scale=0.0, biases=False)
+    machine, exact = make_machine_of_units(
+        "spins, spins", get_backend("numba"), scale=0.0, biases=False
+    )
     states = exact.sample_visible(100, np.random.default_rng(0))
     assert np.all(weights_from({"weights": machine.couplings.weights}) == 0.0)
     drawn = sums_of(machine, states, None).gradient["weights"].copy()

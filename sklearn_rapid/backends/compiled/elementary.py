@@ -6,11 +6,7 @@ import math
 
 import numpy as np
 
-from sklearn_rapid.backends.compiled.compiler import (
-    f32,
-    f64,
-    inlined,
-)
+from sklearn_rapid.backends.compiled.compiler import f32, f64, inlined
 from sklearn_rapid.backends.reference.arrays import (
     _EXP_COEFFICIENTS,
     _LN2_HIGH,

@@ -12,13 +12,7 @@ import math
 import numpy as np
 
 from sklearn_rapid.backends.blas import blas_has_small_products
-from sklearn_rapid.backends.compiled.compiler import (
-    compiled,
-    f32,
-    reordered,
-    u32,
-    u64,
-)
+from sklearn_rapid.backends.compiled.compiler import compiled, f32, reordered, u32, u64
 from sklearn_rapid.backends.compiled.random import first_uniform
 from sklearn_rapid.backends.compiled.spins import (
     sample_spins,

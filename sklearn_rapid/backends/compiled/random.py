@@ -4,13 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sklearn_rapid.backends.compiled.compiler import (
-    compiled,
-    f32,
-    inlined,
-    u32,
-    u64,
-)
+from sklearn_rapid.backends.compiled.compiler import compiled, f32, inlined, u32, u64
 from sklearn_rapid.backends.random import (
     COLUMNS_PER_GROUP,
     LANES,

@@ -11,19 +11,10 @@ import math
 
 import numpy as np
 
-from sklearn_rapid.backends.compiled.compiler import (
-    compiled,
-    contracted,
-    f32,
-    f64,
-    inlined,
-    u32,
-)
+from sklearn_rapid.backends.compiled.compiler import compiled, contracted, f32, f64, inlined, u32
 from sklearn_rapid.backends.compiled.elementary import exp_minus_2, vector_log
 from sklearn_rapid.backends.compiled.random import fill_uniform, whole_groups
-from sklearn_rapid.backends.random import (
-    COLUMNS_PER_GROUP,
-)
+from sklearn_rapid.backends.random import COLUMNS_PER_GROUP
 
 _ZERO, _ONE = f32(0.0), f32(1.0)
 

@@ -11,15 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sklearn_rapid.backends.compiled.arguments import CompiledMap
-from sklearn_rapid.backends.compiled.compiler import (
-    compiled,
-    f32,
-    f64,
-    inlined,
-    internal,
-    u32,
-    u64,
-)
+from sklearn_rapid.backends.compiled.compiler import compiled, f32, f64, inlined, internal, u32, u64
 from sklearn_rapid.backends.compiled.pipelines import gibbs, matrix_product, product, temper
 from sklearn_rapid.backends.compiled.spins import means, sample_spins
 from sklearn_rapid.backends.fused import FROM_DATA, FROM_PATTERNS

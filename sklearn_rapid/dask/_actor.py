@@ -1,8 +1,8 @@
-"""What a worker does in a fit: its share of the rows and chains, and its place in the tree.
+"""Train on one worker's share of the rows and chains, as an actor in a tree of workers.
 
-Workers form a binary tree. In an update, parameters go down the tree and sums over rows go up: a
+Actors form a binary tree. In an update, parameters go down the tree and sums over rows go up: one
 message of the parameters' size each way between neighbours, and nothing of that size through the
-scheduler or the client. The worker at the root makes the step.
+scheduler or the client. The actor at the root makes the step.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from distributed import get_worker
 
 from sklearn_rapid.backends import RandomStream, get_backend
-from sklearn_rapid.machine.couplings import Arrays, Couplings
+from sklearn_rapid.machine.couplings import Arrays
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.tables.encoder import Encoder
 from sklearn_rapid.training.chains import Chains
@@ -35,35 +35,17 @@ from sklearn_rapid.training.trainer import Trainer
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What is the same for all updates of a fit.
-
-    Attributes
-    ----------
-    trainer : Trainer
-    encoder : Encoder
-    backend : str
-    n_threads : int or None
-        None is as many as the worker has.
-    """
-
-    trainer: Trainer
-    encoder: Encoder
-    backend: str
-    n_threads: int | None
-
-
-@dataclass(frozen=True)
 class Batch:
-    """The rows of an update.
+    """The rows of one update.
 
     Attributes
     ----------
     rows : array of shape (n,)
-        Their numbers among all rows.
+        Row numbers.
     weights : array of shape (n,) or None
         With a sum of one.
     rate : float
+        Learning rate.
     end_of_epoch : bool
     """
 
@@ -75,14 +57,14 @@ class Batch:
 
 @dataclass(frozen=True)
 class Message:
-    """What goes down the tree before an update.
+    """Parameters, sent down the tree before an update.
 
     Attributes
     ----------
     parameters : dict of arrays
     visible_offset : array of shape (V,)
     chains : Chains or None
-        All chains, where they are to be divided among the workers again.
+        All chains, if they are to be shared out again.
     """
 
     parameters: Arrays
@@ -91,99 +73,106 @@ class Message:
 
 
 @dataclass(frozen=True)
-class HeldRows:
-    """Rows from `start` to `stop` that are in the memory of a worker, under a key."""
+class HeldBlock:
+    """Rows from `start` to `stop` in the memory of a worker, under a key of Dask's."""
 
     start: int
     stop: int
     key: str
 
 
-class Shard:
-    """A worker's share of a fit; the one of rank 0 is the root of the tree.
+class FitActor:
+    """A worker's share of a fit; the actor of rank 0 is the root of the tree.
 
     Parameters
     ----------
-    settings : Settings
-    rank, n_shards : int
+    trainer : Trainer
+    encoder : Encoder
+    backend : str
+    n_threads : int or None
+        None is as many as the worker has.
+    rank, n_actors : int
     """
 
-    def __init__(self, settings: Settings, rank: int, n_shards: int) -> None:
+    def __init__(
+        self,
+        trainer: Trainer,
+        encoder: Encoder,
+        backend: str,
+        n_threads: int | None,
+        rank: int,
+        n_actors: int,
+    ) -> None:
         self.worker = get_worker()
-        self.trainer, self.rank, self.n_shards = settings.trainer, rank, n_shards
-        n_threads = settings.n_threads or self.worker.state.nthreads
-        self.backend = get_backend(settings.backend, n_threads)
-        self.encoder = replace(settings.encoder, backend=self.backend)
-        # Not the worker's event loop, which has messages to pass on meanwhile.
+        self.trainer, self.rank, self.n_actors = trainer, rank, n_actors
+        self.backend = get_backend(backend, n_threads or self.worker.state.nthreads)
+        self.encoder = replace(encoder, backend=self.backend)
+        # Computing in the worker's event loop would keep it from passing on messages.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sklearn_rapid")
         self.children: list[Any] = []
-        self.held: list[tuple[HeldRows, np.ndarray]] = []
+        self.blocks: list[tuple[HeldBlock, np.ndarray]] = []
         self.state: TrainingState | None = None
-        self._last: tuple[Sums, Batch] | None = None
+        self._pending: tuple[Sums, Batch] | None = None
 
     # --- before the updates -------------------------------------------------------------
 
-    def link(self, children: list[Any]) -> None:
-        """Take the shards below this one in the tree."""
-        self.children = children
+    def hold(self, blocks: list[HeldBlock]) -> list[str]:
+        """Take blocks from this worker's memory, in place of earlier ones; return missing keys.
 
-    def hold(self, held: list[HeldRows]) -> list[str]:
-        """Take the rows that are in this worker's memory, and no others; keys that are not there.
-
-        They are referred to from here too: Dask may move what has been copied to other workers.
+        The actor refers to their arrays itself, as Dask may move blocks that it has copied.
         """
-        self.held, missing = [], []
-        for rows in sorted(held, key=lambda rows: rows.start):
+        self.blocks, missing = [], []
+        for block in sorted(blocks, key=lambda block: block.start):
             try:
-                self.held.append((rows, self.worker.data[rows.key]))
+                self.blocks.append((block, self.worker.data[block.key]))
             except KeyError:
-                missing.append(rows.key)
+                missing.append(block.key)
         return missing
 
     def begin(
-        self, couplings: Couplings, biases: tuple, is_even: bool, rest: dict[str, Any], n_model: int
+        self, children: list[Any], machine: Machine, rest: dict[str, Any], n_model: int
     ) -> None:
-        """Take a state of training, with this shard's chains; all in NumPy."""
-        couplings = couplings.with_parameters(map_arrays(couplings.parameters, self._own))
-        biases = map_arrays(biases, self._own)
-        machine = Machine(couplings, *biases, self.backend, is_even)
-        self.state = TrainingState.from_host(rest, machine)
-        self.n_model, self._last = n_model, None
+        """Set the actors below this one, and the state, in NumPy, with its share of the chains."""
+        self.children = children
+        machine = machine.with_parameters(map_arrays(machine.parameters, self._copied))
+        self.state = TrainingState.from_host(rest, replace(machine, backend=self.backend))
+        self.n_model, self._pending = n_model, None
 
-    def _own(self, values: np.ndarray) -> Any:
+    def _copied(self, values: np.ndarray) -> Any:
+        """Copy an array to the backend; messages within one process share memory."""
         return self.backend.asarray(np.array(values))
 
     # --- the tree -----------------------------------------------------------------------
 
     async def advance(self, batch: Batch) -> None:
-        """The next update, at the root: the last one's step, and the sums for its own."""
+        """At the root, finish the last update, and collect the sums of the next one."""
         await self.finish()
         chains = self.state.chains
         if self.trainer.negative_phase.is_due(chains):
-            chains = await self._in_thread(self._look, await self.all_chains())
-            self._take(message := self._message(chains))
+            chains = await self._in_thread(self._refresh_chains, await self.all_chains())
+            self._receive(message := self._message(chains))
         else:
             message = self._message()
-        self._last = await self.sums(batch, message), batch
+        self._pending = await self.sums(batch, message), batch
 
     async def finish(self) -> None:
-        """The step of the last update, if it is still to be made."""
-        if self._last is not None:
-            (sums, batch), self._last = self._last, None
+        """Make the step of the last update, if it is still to be made."""
+        if self._pending is not None:
+            (sums, batch), self._pending = self._pending, None
             await self._in_thread(self._step, sums, batch)
 
     async def sums(self, batch: Batch, message: Message) -> Sums:
-        """The sums of this shard and of all below it."""
+        """Add up the sums of this actor and of all below it."""
         below = [child.sums(batch, message) for child in self.children]
         if self.rank > 0:
-            self._take(message)
+            self._receive(message)
         total = await self._in_thread(self._sums, batch)
         for sums in below:
             total = await self._in_thread(total.plus, await sums, np)
         return total
 
     async def all_chains(self) -> list[tuple[int, Any]]:
-        """Ranks and chains of this shard and of all below it."""
+        """Collect the chains of this actor and of all below it, with their ranks."""
         below = [child.all_chains() for child in self.children]
         found = [(self.rank, map_arrays(self.state.chains, self.backend.to_numpy))]
         for chains in below:
@@ -191,58 +180,59 @@ class Shard:
         return found
 
     async def whole_state(self) -> tuple[Arrays, dict[str, Any]]:
-        """At the root: parameters and the rest of the state, with all chains."""
+        """At the root, return parameters and the rest of the state, with all chains."""
         await self.finish()
         rest = self.state.to_host()
         rest["stream"] = replace(rest["stream"], first_row=0)
-        rest["chains"] = _in_order(await self.all_chains())
-        # Within one process what is returned is not copied on its way.
+        rest["chains"] = _join_chains(await self.all_chains())
+        # Copies, as results within one process share memory.
         return map_arrays(self._message().parameters, np.array), rest
 
     async def _in_thread(self, function: Callable, *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
 
-    # --- one shard's work ---------------------------------------------------------------
+    # --- this actor's share of an update ------------------------------------------------
 
     def _message(self, chains: Any = None) -> Message:
         to_numpy = self.backend.to_numpy
         parameters = map_arrays(self.state.machine.parameters, to_numpy)
         return Message(parameters, to_numpy(self.state.visible_offset), chains)
 
-    def _take(self, message: Message) -> None:
-        """Go on from the parameters of the root, and from other chains where there are some."""
-        state, own = self.state, self._own
+    def _receive(self, message: Message) -> None:
+        """Set parameters to those of the root, and chains to this actor's share if some came."""
+        state, copied = self.state, self._copied
         if self.rank > 0:
             for name, p in state.machine.parameters.items():
-                p[...] = own(message.parameters[name])
-            state.visible_offset = own(message.visible_offset)
+                p[...] = copied(message.parameters[name])
+            state.visible_offset = copied(message.visible_offset)
         if message.chains is not None:
             chains = message.chains
-            before = [chains.share(rank, self.n_shards).n_rows for rank in range(self.rank)]
+            before = [chains.share(rank, self.n_actors).n_rows for rank in range(self.rank)]
             self.n_model, state.stream.first_row = chains.n_model_states, sum(before)
-            state.chains = map_arrays(chains.share(self.rank, self.n_shards), own)
+            state.chains = map_arrays(chains.share(self.rank, self.n_actors), copied)
 
-    def _look(self, found: list[tuple[int, Any]]) -> Any:
-        """All chains after they have been looked at as a whole."""
-        chains = map_arrays(_in_order(found), self._own)
+    def _refresh_chains(self, found: list[tuple[int, Any]]) -> Any:
+        """Let the negative phase see all chains at once, and return them in NumPy."""
+        chains = map_arrays(_join_chains(found), self._copied)
         with self.backend.running():
             chains = self.trainer.negative_phase.before_update(chains, self.backend)
         return map_arrays(chains, self.backend.to_numpy)
 
     def _step(self, sums: Sums, batch: Batch) -> None:
         sums = map_arrays(sums, self.backend.asarray)
-        with self.backend.running(), _quiet():
+        with self.backend.running(), _ignored_overflow():
             self.trainer.step(self.state, sums, batch.rate, batch.end_of_epoch)
 
     def _sums(self, batch: Batch) -> Sums:
-        with self.backend.running(), _quiet():
-            return map_arrays(self._sums_of_own(batch), self.backend.to_numpy)
+        with self.backend.running(), _ignored_overflow():
+            return map_arrays(self._backend_sums(batch), self.backend.to_numpy)
 
-    def _sums_of_own(self, batch: Batch) -> Sums:
+    def _backend_sums(self, batch: Batch) -> Sums:
+        """Sum over this actor's rows of a batch and its chains, in arrays of the backend."""
         state, trainer = self.state, self.trainer
-        places, X = self._rows_of(batch.rows)
-        runs = _runs(places)
-        data = self._spins(X, places, runs)
+        places, X = self._own_rows(batch.rows)
+        runs = _consecutive_runs(places)
+        data = self._encode(X, places, runs)
         sampler = trainer.sampler(state)
         negative, n_model, n_probed_states = self._negative(sampler, data, places, runs, batch)
         n_probed = int(np.count_nonzero(places >= batch.rows.size - PROBED_STATES))
@@ -253,39 +243,39 @@ class Shard:
         sums = trainer.sums_of(state, sampler, data, negative, whole, weights)
         if negative.hidden is not None:
             return replace(sums, probes=map_arrays(sums.probes, lambda p: 1.0 * p))
-        # The root finds E[h | v] itself: that is less than a message.
+        # The root computes E[h | v] itself: that costs less than sending it.
         return replace(sums, probes=tuple(Probe(p.visible, p.weights) for p in sums.probes))
 
-    def _rows_of(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Which of a batch's rows are held here, by their places in it, and they themselves."""
-        starts = np.array([held.start for held, _ in self.held], dtype=np.int64)
-        stops = np.array([held.stop for held, _ in self.held], dtype=np.int64)
+    def _own_rows(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Find which of a batch's rows are held here; return their places in it, and the rows."""
+        starts = np.array([block.start for block, _ in self.blocks], dtype=np.int64)
+        stops = np.array([block.stop for block, _ in self.blocks], dtype=np.int64)
         at = np.searchsorted(starts, rows, side="right") - 1
         is_here = (at >= 0) & (rows < np.append(stops, 0)[at])
         places = np.flatnonzero(is_here)
         X = np.zeros((0, self.state.machine.n_visible), dtype=np.float32)
-        for n, (held, block) in enumerate(self.held):
-            of_block = np.flatnonzero(at[places] == n)
-            if of_block.size:
-                values = block[rows[places[of_block]] - held.start]
+        for n, (block, values) in enumerate(self.blocks):
+            in_block = np.flatnonzero(at[places] == n)
+            if in_block.size:
+                values = values[rows[places[in_block]] - block.start]
                 if X.shape[0] == 0:
                     X = np.empty((places.size, values.shape[1]), dtype=values.dtype)
-                X[of_block] = values
+                X[in_block] = values
         return places, X
 
-    def _spins(self, X: np.ndarray, places: np.ndarray, runs: list[slice]) -> Any:
-        """Rows as spins; what is drawn is named by the places that they have in the batch."""
+    def _encode(self, X: np.ndarray, places: np.ndarray, runs: list[slice]) -> Any:
+        """Encode rows as spins; random numbers go by the rows' places in the batch."""
         encoder, stream = self.encoder, self.state.stream
         if not encoder.is_drawn:
             return encoder.states(X)
         draw = stream.reserve()
-        drawn = [encoder.states(X[run], _at(stream, places[run]), draw) for run in runs]
-        return self._stacked(drawn)
+        drawn = [encoder.states(X[run], _at_place(stream, places[run]), draw) for run in runs]
+        return self._concatenated(drawn)
 
     def _negative(
         self, sampler: Machine, data: Any, places: np.ndarray, runs: list[slice], batch: Batch
     ) -> tuple[NegativeStates, int, int]:
-        """States of this shard, how many there are in all, and how many of these are probed."""
+        """Draw this actor's negative states; count those of all actors, and its probed ones."""
         state, phase = self.state, self.trainer.negative_phase
         if self.n_model > 0:
             negative, state.chains = phase.states(sampler, data, state.chains, state.stream)
@@ -296,12 +286,12 @@ class Shard:
         if isinstance(phase, ContrastiveDivergence):
             drawn = []
             for run in runs:
-                stream = _at(state.stream, places[run])
+                stream = _at_place(state.stream, places[run])
                 drawn.append(phase.states(sampler, data[run, :], state.chains, stream)[0].visible)
             state.stream.reserve(2 * phase.n_gibbs_steps)
             n_probed = int(np.count_nonzero(places < PROBED_STATES))
-            return NegativeStates(self._stacked(drawn)), batch.rows.size, n_probed
-        # From the patterns: so few that the root has all of them.
+            return NegativeStates(self._concatenated(drawn)), batch.rows.size, n_probed
+        # States that start at the patterns are few: the root draws all of them.
         n_patterns = sampler.couplings.n_patterns
         if self.rank == 0:
             negative, _ = phase.states(sampler, data, state.chains, state.stream)
@@ -309,43 +299,47 @@ class Shard:
         state.stream.reserve(2 * phase.n_gibbs_steps)
         return NegativeStates(data[:0, :]), n_patterns, 0
 
-    def _stacked(self, arrays: list[Any]) -> Any:
+    def _concatenated(self, arrays: list[Any]) -> Any:
         if not arrays:
             empty = np.zeros((0, self.state.machine.n_visible), dtype=self.encoder.dtype)
             return self.backend.asarray(empty)
         return arrays[0] if len(arrays) == 1 else self.backend.xp.concat(arrays, axis=0)
 
 
-def can_be_shared(phase: Any) -> bool:
-    """Whether the states of a negative phase can be drawn in several places."""
-    return isinstance(
-        phase,
-        ContrastiveDivergence
-        | PersistentContrastiveDivergence
-        | PatternInducedCorrelations
-        | ParallelTempering,
+def check_negative_phase(phase: Any) -> None:
+    """Raise ValueError if several workers cannot draw the states of a negative phase."""
+    shared = (
+        ContrastiveDivergence,
+        PersistentContrastiveDivergence,
+        PatternInducedCorrelations,
+        ParallelTempering,
     )
+    if not isinstance(phase, shared):
+        raise ValueError(
+            f"the states of {type(phase).__name__} cannot be drawn by several workers. Use another "
+            "negative phase, or the class of the same name without Dask."
+        )
 
 
-def _in_order(found: list[tuple[int, Any]]) -> Any:
-    """All chains from those of each rank."""
+def _join_chains(found: list[tuple[int, Any]]) -> Any:
+    """Join the chains of all actors, in the order of their ranks."""
     first, *others = (chains for _, chains in sorted(found, key=lambda pair: pair[0]))
     return first.joined(others)
 
 
-def _runs(places: np.ndarray) -> list[slice]:
-    """Slices in which places follow one another without a gap."""
+def _consecutive_runs(places: np.ndarray) -> list[slice]:
+    """Split places into slices of consecutive ones."""
     if places.size == 0:
         return []
     ends = [0, *(np.flatnonzero(np.diff(places) != 1) + 1).tolist(), places.size]
     return [slice(a, b) for a, b in pairwise(ends)]
 
 
-def _at(stream: RandomStream, places: np.ndarray) -> RandomStream:
-    """The stream for rows that are at these places, one after the other."""
+def _at_place(stream: RandomStream, places: np.ndarray) -> RandomStream:
+    """Return the stream for rows at consecutive places of a batch."""
     return replace(stream, first_row=int(places[0]))
 
 
-def _quiet() -> Any:
-    """What overflows shows when the fit is checked."""
+def _ignored_overflow() -> Any:
+    """Ignore overflow: the check of the fit's state finds it."""
     return np.errstate(over="ignore", invalid="ignore", divide="ignore")

@@ -1,4 +1,4 @@
-"""A collection as a fit may have it: every block looked at, before anything is trained."""
+"""Find the least and largest values of each block, and refuse NaN and infinity."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ import numpy as np
 
 from sklearn_rapid.dask._rows import RemoteRows
 
-# Rows that are looked at at a time.
+# Rows compared at a time.
 CHUNK = 4096
 
 
-def rows_that_stand_for(rows: RemoteRows) -> np.ndarray:
-    """Few rows in which is what could be wrong with any: three of each block.
+def find_extreme_rows(rows: RemoteRows) -> np.ndarray:
+    """Return three rows of each block, which show any value that a check could refuse.
 
-    Of each column the least value, the largest one, and one that is neither, where there is one.
+    Of each column they hold the least value, the largest one, and one in between if there is one.
 
     Raises
     ------
     ValueError
-        If there is NaN or infinity, and in which partition.
+        If a partition holds NaN or infinity, or has another shape or dtype than was declared.
     """
-    found = rows.each(_extremes)
+    found = rows.map_blocks(_extremes)
     for i, (shape, dtype, values) in enumerate(found):
         expected = int(rows.n_rows[i]), rows.n_columns
         if shape != expected:
@@ -36,7 +36,7 @@ def rows_that_stand_for(rows: RemoteRows) -> np.ndarray:
 
 
 def _extremes(block: Any) -> tuple[tuple[int, ...], np.dtype, np.ndarray]:
-    """Shape and dtype of a block, and its three rows."""
+    """Return shape and dtype of a block, and its three rows."""
     values = np.asarray(block)
     if values.ndim != 2 or 0 in values.shape:
         return values.shape, values.dtype, np.zeros((0, 0))

@@ -1,4 +1,4 @@
-"""log Z by chains that are spread over workers."""
+"""Estimate log Z by chains spread over workers."""
 
 from __future__ import annotations
 
@@ -9,43 +9,44 @@ from typing import Any
 import numpy as np
 from distributed import Client
 
-from sklearn_rapid.dask._cluster import alive, watched
+from sklearn_rapid.dask._cluster import list_workers, wait_for_futures
 from sklearn_rapid.machine.partition import LogPartition
 
-# Estimates that differ by more of their errors are not of one number.
+# Estimates further apart than this many of their errors are not of one number.
 LARGEST_DEVIATION = 4.0
 
 
-def estimates_of_workers(
-    client: Client, model: Any, method: str, tol: float, seed: int, how: dict[str, Any]
+def estimate_on_workers(
+    client: Client, model: Any, method: str, tol: float, seed: int, settings: dict[str, Any]
 ) -> list[LogPartition]:
-    """An estimate by each worker, from random numbers of its own.
+    """Estimate log Z once on each of n workers, with random numbers of its own.
 
-    Each may be as much less precise as their mean is more so.
+    The error of each may be sqrt(n) times `tol`, as that of their mean is `tol` then.
     """
-    workers = alive(client)
+    workers = list_workers(client)
     seeds = np.random.SeedSequence(seed).generate_state(len(workers))
     tol = tol * np.sqrt(len(workers))
-    # Under a key of its own: with one made of the model, which the estimate before had too, the
-    # workers may be told to forget that one's copy after this one's has come.
-    kept = client.scatter(model, broadcast=True, hash=False)
+    # hash=False: with a key made of the model, as the last estimate had too, workers may be told to
+    # forget that estimate's copy after this one's has arrived.
+    model = client.scatter(model, broadcast=True, hash=False)
     futures = [
         client.submit(
-            _estimate, kept, method, tol, int(own), how,
+            _estimate, model, method, tol, int(own), settings,
             pure=False, workers=[address], allow_other_workers=True,
         )
         for address, own in zip(workers, seeds, strict=True)
     ]  # fmt: skip
-    return client.gather(watched(client, futures, lost="the workers have lost the model"))
+    futures = wait_for_futures(client, futures, lost="the workers have lost the model")
+    return client.gather(futures)
 
 
-def mean_of(estimates: Sequence[LogPartition]) -> LogPartition:
-    """One estimate from several that do not depend on one another.
+def combine_estimates(estimates: Sequence[LogPartition]) -> LogPartition:
+    """Average independent estimates, with the doubts of all.
 
     Examples
     --------
-    >>> both = mean_of([LogPartition(1.0, 0.3, "ais"), LogPartition(2.0, 0.4, "ais")])
-    >>> both.value, both.error
+    >>> mean = combine_estimates([LogPartition(1.0, 0.3, "ais"), LogPartition(2.0, 0.4, "ais")])
+    >>> mean.value, mean.error
     (1.5, 0.25)
     """
     values = np.array([e.value for e in estimates])
@@ -74,8 +75,10 @@ def mean_of(estimates: Sequence[LogPartition]) -> LogPartition:
     )
 
 
-def _estimate(model: Any, method: str, tol: float, seed: int, how: dict[str, Any]) -> LogPartition:
+def _estimate(
+    model: Any, method: str, tol: float, seed: int, settings: dict[str, Any]
+) -> LogPartition:
     with warnings.catch_warnings():
-        # Doubts are told once, of all estimates together.
+        # The client warns once, of all estimates together.
         warnings.simplefilter("ignore", RuntimeWarning)
-        return model.log_partition(method, tol=tol, random_state=seed, **how)
+        return model.log_partition(method, tol=tol, random_state=seed, **settings)
