@@ -14,6 +14,7 @@ from sklearn_rapid.estimators.base import BaseRBM
 from sklearn_rapid.estimators.parameters import with_shared_parameters
 from sklearn_rapid.machine.couplings import Couplings, DenseCouplings
 from sklearn_rapid.tables.kinds import KINDS
+from sklearn_rapid.training import negative_phase, optimizers
 from sklearn_rapid.training.negative_phase import NegativePhase
 from sklearn_rapid.training.optimizers import Optimizer, Schedule
 
@@ -23,8 +24,8 @@ NON_NEGATIVE = Interval(Real, 0, None, closed="left")
 
 CONSTRAINTS: dict[str, list] = {
     "n_components": [COUNT],
-    "negative_phase": [StrOptions({"auto", "exact", "cd", "pcd", "pid", "pt"}), NegativePhase],
-    "optimizer": [StrOptions({"sgd", "adam"}), Optimizer],
+    "negative_phase": [StrOptions(set(negative_phase.BY_NAME)), NegativePhase],
+    "optimizer": [StrOptions(set(optimizers.BY_NAME)), Optimizer],
     "learning_rate": [StrOptions({"auto"}), POSITIVE, Schedule],
     "batch_size": [COUNT],
     "max_iter": [COUNT],
