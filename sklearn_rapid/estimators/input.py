@@ -55,8 +55,6 @@ class InputMixin:
 
     def _learn_table(self, X: Any) -> None:
         """Set the fitted attributes of the columns of X; those of an earlier fit go."""
-        for name in ("visible_", "hidden_", "binarize_", *attributes_of_columns()):
-            vars(self).pop(name, None)
         how = {"units": self.units, "binarize": self.binarize, "dtype": self._dtype}
         names, backend = getattr(self, "feature_names_in_", None), self._backend_of_array(X)
         table = Table.learn(X, self.visible, names, **how, backend=backend)
@@ -66,9 +64,12 @@ class InputMixin:
                 "hidden='gaussian' needs visible units that are binary or categorical, got "
                 "numbers without a bound: the sum over states may be infinite. Use hidden='binary'."
             )
+        attributes = table.attributes()
         if self.hidden != "binary":
-            self.hidden_ = self.hidden
-        vars(self).update(table.attributes())
+            attributes = {"hidden_": self.hidden, **attributes}
+        for name in {"hidden_", *attributes_of_columns()} - attributes.keys():
+            vars(self).pop(name, None)
+        vars(self).update(attributes)
 
     @property
     def _hidden_units(self) -> Units:
