@@ -14,12 +14,7 @@ from sklearn_rapid.checks.cached import cached_property
 from sklearn_rapid.checks.warnings import warn
 from sklearn_rapid.machine.known_states import KEPT_STATES, has_discrete_states, weigh_states
 from sklearn_rapid.tables.encoder import Encoder
-from sklearn_rapid.training.fit.batches import (
-    Split,
-    cut_batches,
-    index_on_side_of,
-    order_epoch,
-)
+from sklearn_rapid.training.fit.batches import Split, cut_batches, index_on_side_of, order_epoch
 from sklearn_rapid.training.fit.independent import (
     ROWS_COMPARED,
     Comparison,
