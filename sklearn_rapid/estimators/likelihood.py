@@ -265,7 +265,7 @@ class LikelihoodMixin:
 
     @property
     def log_partition_(self) -> float:
-        """log Z in nats by `log_partition`, estimated once for the parameters of a model."""
+        """Log Z in nats by `log_partition`, estimated once for the parameters of a model."""
         check_is_fitted(self)
         digest = self._parameter_digest()
         kept = getattr(self, "_kept_log_partition", None)
