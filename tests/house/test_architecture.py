@@ -33,8 +33,6 @@ DOORS = {
     "tempering",
 }  # fmt: skip
 MOST_ARROWS, MOST_FILES, MOST_LINES = 45, 14, 400
-# Modules that are still too long for one idea, and are not to grow.
-LONG = {}
 ONLY_IMPORTERS = {
     "numba": {"backends.compiled.compiler", "backends.compiled.fused.barrier"},
     "cupy": {"backends.gpu.backend"},
