@@ -150,7 +150,7 @@ def test_log_z_of_wide_sparse_rows_takes_no_more_than_it_is_worth(counted):
         warnings.filterwarnings("ignore", "log Z = .* not to be trusted", RuntimeWarning)
         found = model.log_partition("tempering")
     assert np.isfinite([found.value, found.lower, found.upper]).all()
-    assert 0 < sum(n * rows for n, rows in counted) <= model._rows_worth_a_fit()
+    assert 0 < sum(n * rows for n, rows in counted) <= model._default_max_rows()
 
 
 def test_rounding_of_a_machine_with_known_states_is_in_the_error():

@@ -10,6 +10,7 @@ from tools.machines import KINDS, make_machine
 
 from sklearn_rapid import RARBM, RBM
 from sklearn_rapid.backends import RandomStream, get_backend
+from sklearn_rapid.estimators.model import get_fitted_model
 from sklearn_rapid.machine import partition
 from sklearn_rapid.machine.annealing import ais_log_partition
 from sklearn_rapid.machine.couplings import DenseCouplings
@@ -339,7 +340,7 @@ def test_stated_errors_cover_as_often_as_they_say(digits_model):
     uncertain by a seventh, so that deviations follow Student's t of about 23 degrees.
     """
     model, exact = digits_model
-    machine = model._machine(get_backend("numba", n_threads=2))
+    machine = get_fitted_model(model, backend=get_backend("numba", n_threads=2)).machine
     deviations = []
     for seed in range(200):
         result, _ = temper(machine, seed, tol=0.1)
