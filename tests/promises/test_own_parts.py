@@ -128,7 +128,7 @@ class Enumerated:
 HOW = {"n_components": 4, "random_state": 0, "max_iter": 60, "batch_size": 50}
 
 
-@pytest.mark.parametrize("backend", ["numpy", "numba"])
+@pytest.mark.parametrize("backend", [pytest.param("numpy", marks=pytest.mark.slow), "numba"])
 def test_a_kind_of_columns_is_units_an_encoder_and_an_entry(counts, backend):
     model = RBM(**HOW, visible=[("count", slice(None))], backend=backend).fit(counts)
     exact = Enumerated(model)
@@ -152,6 +152,7 @@ def softmax(exact):
     return np.exp(log_p - logsumexp(log_p))
 
 
+@pytest.mark.slow
 def test_missing_counts(counts):
     missing = np.random.default_rng(1).random(counts.shape) < 0.1
     X = np.where(missing, np.nan, counts)
