@@ -73,6 +73,7 @@ def test_a_grid(client, estimator):
     assert_same_search(*here_and_there(GridSearchCV(estimator, grid, cv=2)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "grid"),
     [

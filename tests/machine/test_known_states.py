@@ -231,6 +231,7 @@ def test_a_hole_is_lost_without_states_and_not_with_them(a_hole):
             assert abs(found.value - exact) < 5.0 * found.error < 0.5
 
 
+@pytest.mark.slow
 def test_known_states_are_not_counted_twice():
     """Chains find most of them as well: 40 seeds beside the exact sum.
 

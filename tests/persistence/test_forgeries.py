@@ -53,6 +53,10 @@ MODELS = {
     ),
     "validated": (RBM(2, **HOW, early_stopping=True, units="spin"), 2.0 * BITS - 1.0),
 }
+SOME_QUICK = [
+    pytest.param(name, marks=pytest.mark.slow) if name in {"DBM", "RADBM", "RABM"} else name
+    for name in MODELS
+]
 # What JSON can stand for, but arrays.
 VALUES = [
     "text " * 400,
@@ -177,12 +181,12 @@ def assert_works(model, X):
     "ignore:the n_updates=. updates of the stream",
     "ignore:the fitted .* computes with",
 )
-@pytest.mark.parametrize("is_cut_short", [False, True])
+@pytest.mark.parametrize("is_cut_short", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "share",
     [0.01, pytest.param(0.03, marks=pytest.mark.slow), pytest.param(0.25, marks=pytest.mark.slow)],
 )
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", SOME_QUICK)
 def test_no_forgery_fails_late(name, share, is_cut_short, tmp_path):
     """All forgeries, or a random choice of them."""
     model, X = deepcopy(MODELS[name])

@@ -54,6 +54,7 @@ def run(code):
 # --- interrupts -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_interrupts_leave_blas_its_threads():
     """Thousands of them, at random moments of small calls."""
     code = """

@@ -128,7 +128,8 @@ class Enumerated:
 HOW = {"n_components": 4, "random_state": 0, "max_iter": 60, "batch_size": 50}
 
 
-@pytest.mark.parametrize("backend", [pytest.param("numpy", marks=pytest.mark.slow), "numba"])
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
 def test_a_kind_of_columns_is_units_an_encoder_and_an_entry(counts, backend):
     model = RBM(**HOW, visible=[("count", slice(None))], backend=backend).fit(counts)
     exact = Enumerated(model)
