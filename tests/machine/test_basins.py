@@ -123,7 +123,7 @@ def test_states_are_of_the_basin_as_often_as_they_lead_there(exact, is_known, kn
     assert np.all(n_found[is_known] == 1000)
 
 
-@pytest.mark.parametrize("n", [1, 7, 5000])
+@pytest.mark.parametrize("n", [*(pytest.param(n, marks=pytest.mark.slow) for n in (1, 7)), 5000])
 def test_draws_of_a_basin_have_its_distribution(exact, is_known, known, n):
     """One at a time, a few, or thousands.
 
