@@ -288,18 +288,22 @@ class LikelihoodMixin:
         """
         if self._table.has_densities or logsumexp(to_host(log_p)) <= LARGEST_LOG_TOTAL:
             return
+        multipliers = np.random.default_rng(0).integers(
+            2**64, size=-(-self._table.n_units // 8), dtype=np.uint64
+        )
 
-        def pack_states(machine: Machine, encoder: Encoder, v: Any, out: Any) -> Any:
+        def hash_states(machine: Machine, encoder: Encoder, v: Any, out: Any) -> Any:
             v = machine.backend.to_numpy(v)
-            packed = np.packbits(v > 0, axis=1)
-            return machine.backend.asarray(np.column_stack([packed, np.all(v == v, axis=1)]))
+            number = np.packbits(v > 0, axis=1).astype(np.uint64) @ multipliers
+            is_whole = np.all(v == v, axis=1).astype(np.uint64)
+            return machine.backend.asarray(np.column_stack([number, is_whole]))
 
-        width = -(-self._table.n_units // 8) + 1
-        packed = to_host(self._map_rows(X, pack_states, (width,), "uint8"))
-        whole = np.flatnonzero(packed[:, -1])
+        # Different rows have the same hash with negligible probability.
+        number, is_whole = to_host(self._map_rows(X, hash_states, (2,), "uint64")).T
+        whole = np.flatnonzero(is_whole)
         if whole.size == 0:
             return
-        _, first = np.unique(packed[whole], axis=0, return_index=True)
+        _, first = np.unique(number[whole], return_index=True)
         log_total = float(logsumexp(to_host(log_p)[whole[first]]))
         if log_total > LARGEST_LOG_TOTAL:
             warn(
