@@ -113,8 +113,10 @@ class LikelihoodMixin:
 
         found = self._map_rows(X, compute, (3,), "float64", takes_sparse=True)
         log_p = found[:, 0] - self.log_partition_ - found[:, 1]
+        error = found[:, 2].copy() if return_error else None
+        del found  # memory that the check takes
         self._check_total_probability(X, log_p)
-        return (log_p, found[:, 2]) if return_error else log_p
+        return (log_p, error) if return_error else log_p
 
     def score(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
         """Compute the mean log-likelihood of the rows of X, in nats.
