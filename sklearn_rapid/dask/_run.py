@@ -126,10 +126,7 @@ class DaskRun(Run):
         return rows if self.weights is None else rows[self.weights[rows] > 0.0]
 
     def _weights_of(self, rows: np.ndarray) -> np.ndarray | None:
-        if self.weights is None:
-            return None
-        weights = self.weights[rows]
-        return weights / weights.sum()
+        return None if self.weights is None else self._normalized_weights(rows)
 
     def _start_actors(self, state: TrainingState) -> ActorGroup:
         encoder = replace(self.encoder, backend=None)

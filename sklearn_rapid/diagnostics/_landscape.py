@@ -11,10 +11,9 @@ from sklearn_rapid.checks.arguments import check_count, is_number, seed_stream
 from sklearn_rapid.diagnostics._machine import get_model
 from sklearn_rapid.estimators.model import validate_rows
 from sklearn_rapid.machine.machine import Machine
-from sklearn_rapid.machine.partition import enumerate_spins, smaller_layer_first
+from sklearn_rapid.machine.partition import LARGEST_EXACT, enumerate_spins, smaller_layer_first
 from sklearn_rapid.training.fit.settings import negative_phase_from
 
-LARGEST_LAYER = 25
 # A few megabytes of states.
 STATES_PER_CHUNK = 1 << 14
 # Hidden fields computed at a time: few enough to stay in cache, three times as fast.
@@ -56,10 +55,10 @@ def ground_state_energy(estimator: Any) -> float:
     True
     """
     machine = get_model(estimator).machine
-    if min(machine.n_visible, machine.n_hidden) > LARGEST_LAYER:
+    if min(machine.n_visible, machine.n_hidden) > LARGEST_EXACT:
         raise ValueError(
             "the ground state is found by enumerating the smaller layer, which may have at most "
-            f"{LARGEST_LAYER} units; got {machine.n_visible} visible and {machine.n_hidden} "
+            f"{LARGEST_EXACT} units; got {machine.n_visible} visible and {machine.n_hidden} "
             "hidden ones"
         )
     with machine.backend.running():

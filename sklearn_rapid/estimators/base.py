@@ -370,13 +370,12 @@ class BaseRBM(
         array of shape (n_samples, *width)
             On the device if X is.
         """
-        X = self._validate(X, reset=False, missing=missing)
+        X = self._validate_array(X, reset=False, missing=missing)
         model = self._model(X)
         backend, on_device = model.backend, is_cupy_array(X)
         where = backend.xp if on_device else np
         with backend.running():
-            machine = model.machine.for_rows(CHUNK)
-            encoder = model.encoder(self._representative_rows(X))
+            machine, encoder = model.for_chunks(X)
         keeps_sparse = takes_sparse and encoder.keeps_sparse(X)
         read = encoder.bits if keeps_sparse else encoder.states
         out = where.empty((X.shape[0], *width), dtype=dtype or self._dtype)

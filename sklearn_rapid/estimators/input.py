@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -51,7 +50,7 @@ class InputMixin:
                 "fit again."
             )
         how = {"units": self.units, "binarize": self.binarize, "dtype": self._dtype}
-        return replace(Table.restore(vars(self), self.visible, **how), n_latent=self._n_latent)
+        return Table.restore(vars(self), self.visible, n_latent=self._n_latent, **how)
 
     def _learn_table(self, X: Any) -> None:
         """Set the fitted attributes of the columns of X; those of an earlier fit go."""
@@ -126,7 +125,11 @@ class InputMixin:
         return X
 
     def _validate(self, X: Any, *, reset: bool, missing: bool = False) -> Any:
-        """Validate X as an array or a CSR matrix; `reset` learns its columns again."""
+        """Validate X and the values of its columns; `reset` learns these again."""
+        return self._validate_values(self._validate_array(X, reset=reset, missing=missing), reset)
+
+    def _validate_array(self, X: Any, *, reset: bool, missing: bool) -> Any:
+        """Validate X as an array or a CSR matrix of numbers."""
         X = compute_if_dask(X, "X")
         if is_cupy_array(X):
             return self._validate_on_device(X, reset=reset, missing=missing)
@@ -145,8 +148,7 @@ class InputMixin:
             if clearer is None:
                 raise
             raise clearer from error
-        X = checked.tocsr() if getattr(checked, "format", None) == "csc" else checked
-        return self._validate_values(X, reset)
+        return checked.tocsr() if getattr(checked, "format", None) == "csc" else checked
 
     def _validate_values(self, X: Any, reset: bool) -> Any:
         """Return X; ValueError for values that its columns cannot hold."""
@@ -163,4 +165,4 @@ class InputMixin:
             raise ValueError(f"X must hold numbers, got dtype {X.dtype}")
         check_finite(X, "X", allow_nan=missing)
         validate_data(self, X, reset=reset, skip_check_array=True)
-        return self._validate_values(X, reset)
+        return X

@@ -24,6 +24,7 @@ from sklearn_rapid.machine.annealing import ais_log_partition
 from sklearn_rapid.machine.clamped import free_energy_bound, log_sums_over_missing
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.machine.partition import (
+    LARGEST_EXACT,
     LogPartition,
     exact_log_partition,
     n_enumerated,
@@ -32,9 +33,8 @@ from sklearn_rapid.machine.partition import (
 from sklearn_rapid.machine.tempered_partition import SWEEPS_OF_ALL_PAIRS
 from sklearn_rapid.tables.encoder import Encoder
 
-# Units of the smaller layer that "auto" and "exact" enumerate at most.
+# Units of the smaller layer that "auto" enumerates at most.
 LARGEST_AUTO_EXACT = 20
-LARGEST_EXACT = 25
 
 # Columns of a ladder; half of them start from training, and a third of these from rows.
 N_COLUMNS = 24
@@ -288,7 +288,7 @@ class LikelihoodMixin:
 
         Rows with missing entries do not count: the event of one may contain that of another.
         """
-        if self._table.has_densities or logsumexp(to_host(log_p)) <= LARGEST_LOG_TOTAL:
+        if logsumexp(to_host(log_p)) <= LARGEST_LOG_TOTAL or self._table.has_densities:
             return
         multipliers = np.random.default_rng(0).integers(
             2**64, size=-(-self._table.n_units // 8), dtype=np.uint64

@@ -17,7 +17,7 @@ from sklearn_rapid.machine.couplings import Couplings, MaskedCouplings
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.machine.samples import SampleSource
 from sklearn_rapid.machine.tempered_partition import tempered_log_partition
-from sklearn_rapid.tables.encoder import Encoder
+from sklearn_rapid.tables.encoder import CHUNK, Encoder
 from sklearn_rapid.tables.table import Table
 from sklearn_rapid.training.positive_phase import ClampedChains
 from sklearn_rapid.training.state import TrainingState
@@ -56,6 +56,15 @@ class Model:
         """Make the encoder of X, or by default of rows like those of fit."""
         return self.table.encoder(self.backend, X)
 
+    def for_chunks(self, X: Any) -> tuple[Machine, Encoder]:
+        """Make the machine for chunks of rows of X and their encoder; ValueError for wrong values.
+
+        To be called while the backend is running.
+        """
+        encoder = self.encoder(X)
+        encoder.check(X)
+        return self.machine.for_rows(CHUNK), encoder
+
     @cached_property
     def state(self) -> TrainingState:
         """The training state of the machine; ValueError if it belongs to another machine."""
@@ -74,15 +83,12 @@ class Model:
 
     def temper(self, stream: RandomStream, **how: Any) -> tuple:
         """Estimate log Z by `tempered_log_partition`, started at rows and chains of training."""
-        machine, xp = self.machine, self.backend.xp
-        chains, dtype = self.state.chains, machine.visible_bias.dtype
-        start = chains.model_states(self.backend)
-        starts = [] if start is None else [xp.astype(start, dtype)]
+        machine, chains = self.machine, self.state.chains
+        # Rows may be where chains of training never were.
         rows = self.known_states[:N_STARTED_FROM_ROWS]
-        if len(rows):
-            # Rows may be where chains of training never were.
-            starts.insert(0, xp.astype(self.backend.asarray(rows), dtype))
-        start = xp.concat(starts, axis=0) if starts else None
+        starts = (rows if len(rows) else None, chains.model_states(self.backend))
+        starts = [machine.cast(states) for states in starts if states is not None]
+        start = self.backend.xp.concat(starts, axis=0) if starts else None
         how |= {"start": start, "betas": chains.betas, "states": self.known_states}
         return tempered_log_partition(machine, stream, **how)
 
@@ -97,17 +103,14 @@ class Model:
         stream : RandomStream
         """
         machine, xp = self.machine, self.backend.xp
-        chains, dtype = self.state.chains.model_states(self.backend), machine.visible_bias.dtype
+        chains = self.state.chains.model_states(self.backend)
         if init is None and chains is not None:
-            states = xp.astype(chains, dtype)
+            states = machine.cast(chains)
         elif init is None or isinstance(init, str):
             init = "random" if init is None else init
             check_option("init", init, ("random", "patterns"))
             if init == "random":
-                fields = xp.zeros((n, machine.n_visible), dtype=dtype)
-                draw = stream.reserve()
-                drawn = machine.visible_units.sample(fields, self.backend, stream, draw)
-                return xp.astype(drawn, dtype)
+                return machine.sample_independent(n, xp.zeros_like(machine.visible_bias), stream)
             states = self._signs_of_patterns()
         else:
             init = check_array(init, "init", (None, self.table.n_columns), missing=True)

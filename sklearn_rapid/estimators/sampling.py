@@ -15,6 +15,7 @@ from sklearn_rapid.checks.arguments import check_count, check_option, seed_strea
 from sklearn_rapid.checks.arrays import as_array, compute_if_dask, resolve_container
 from sklearn_rapid.checks.warnings import warn
 from sklearn_rapid.estimators.model import Model
+from sklearn_rapid.machine.clamped import zero_missing
 from sklearn_rapid.machine.completions import (
     MOST_COMPLETIONS,
     count_completions,
@@ -30,7 +31,7 @@ from sklearn_rapid.machine.tempering import (
     reset_counters,
     sweep_ladder,
 )
-from sklearn_rapid.tables.encoder import CHUNK, Encoder, chunks
+from sklearn_rapid.tables.encoder import Encoder, chunks
 from sklearn_rapid.training.positive_phase import ClampedChains
 
 # The ladder that samples are drawn from runs until log Z has this error (nats); if known states
@@ -227,7 +228,7 @@ class SamplingMixin:
             X = self._apply_mask(mask, X)
         model = self._model(X)
         with model.backend.running():
-            machine, encoder = model.machine.for_rows(CHUNK), model.encoder(X)
+            machine, encoder = model.for_chunks(X)
         where = machine.backend.xp if is_cupy_array(X) else np
         stream = seed_stream(random_state)
         out = where.empty(X.shape, dtype=np.result_type(X.dtype, self._dtype))
@@ -274,7 +275,7 @@ class Completion:
         backend, xp = machine.backend, machine.backend.xp
         self.machine = machine
         self.free, self.ladder = v != v, None
-        self.v = xp.where(self.free, xp.zeros_like(v), v)
+        self.v = zero_missing(v, xp)
         if rungs is not None:
             rows = backend.asarray(np.repeat(np.arange(v.shape[0]), rungs.n_rungs), "int64")
             self.free = xp.take(self.free, rows, axis=0)

@@ -95,6 +95,10 @@ class MaskedUnits(Units):
         """Which units are real numbers, in the rows that have them."""
         return self.units.real(n_units)
 
+    def largest_means(self, n_units: int) -> np.ndarray:
+        """Bounds of the means of units, in the rows that have them."""
+        return self.units.largest_means(n_units)
+
     def _masked(self, x: Any, backend: Any) -> Any:
         return backend.xp.where(self.mask, x, backend.xp.zeros_like(x))
 

@@ -15,6 +15,8 @@ from scipy.special import logsumexp
 from sklearn_rapid.machine.known_states import log_weights_of
 from sklearn_rapid.machine.machine import Machine
 
+# Units of a layer that can be enumerated, in minutes at most.
+LARGEST_EXACT = 25
 # States enumerated at a time, for a few megabytes of log-probabilities.
 STATES_PER_CHUNK = 1 << 19
 # States whose free energies measure the rounding of fields.

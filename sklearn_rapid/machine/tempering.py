@@ -170,10 +170,7 @@ def build_ladder(
     """
     backend, xp, dtype = machine.backend, machine.backend.xp, machine.visible_bias.dtype
     base = xp.astype(xp.zeros(machine.n_visible) if base is None else backend.asarray(base), dtype)
-    n_rows = n_columns * len(betas)
-    fields = xp.zeros((n_rows, machine.n_visible), dtype=dtype) + base
-    draw = stream.reserve()
-    states = xp.astype(machine.visible_units.sample(fields, backend, stream, draw), dtype)
+    states = machine.sample_independent(n_columns * len(betas), base, stream)
     if start is not None:
         n_started = min(n_columns, start.shape[0]) * len(betas)
         rows = backend.asarray(np.arange(n_started) // len(betas), "int64")

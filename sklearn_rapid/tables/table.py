@@ -82,7 +82,9 @@ class Table:
         return cls(tuple(parts), is_mixed, X.shape[1], names)
 
     @classmethod
-    def restore(cls, attributes: Mapping[str, Any], visible: Any, **how: Any) -> Table:
+    def restore(
+        cls, attributes: Mapping[str, Any], visible: Any, *, n_latent: int = 0, **how: Any
+    ) -> Table:
         """Make the table that a fitted estimator's attributes describe.
 
         Parameters
@@ -90,6 +92,7 @@ class Table:
         attributes : mapping
         visible, **how
             Parameters of the estimator: `units`, `binarize` and `dtype`.
+        n_latent : int, default=0
 
         Raises
         ------
@@ -98,7 +101,7 @@ class Table:
         """
         n_columns, names = attributes["n_features_in_"], attributes.get("feature_names_in_")
         kinds = _fitted_kinds(attributes, n_columns)
-        if not _are_same(kinds, columns_by_kind(visible, n_columns, names)):
+        if not _are_same(kinds, visible, n_columns, names):
             fitted = kinds[0][0] if len(kinds) == 1 else [(k, c.tolist()) for k, c in kinds]
             raise ValueError(
                 f"visible={describe(visible)} is set, and visible={describe(fitted)} was fitted: "
@@ -120,7 +123,7 @@ class Table:
             values = {name: a[units] for name, a in values.items() if a is not None}
             parts.append(part._replace(encoder=replace(part.encoder, **values)))
             start = units.stop
-        return cls(tuple(parts), are_mixed(visible), n_columns, names)
+        return cls(tuple(parts), are_mixed(visible), n_columns, names, n_latent)
 
     def measure(self, X: Any, weights: np.ndarray | None, backend: Any) -> Table:
         """Set the moments of the columns to those of weighted rows."""
@@ -211,8 +214,11 @@ def _fitted_kinds(attributes: Mapping[str, Any], n_columns: int) -> list:
     return columns_by_kind("categorical" if "categories_" in attributes else kind, n_columns)
 
 
-def _are_same(kinds: list, others: list) -> bool:
-    """Whether two lists of kinds and columns are equal."""
+def _are_same(kinds: list, visible: Any, n_columns: int, names: Any) -> bool:
+    """Whether fitted kinds and columns are those of the parameter `visible`."""
+    if not are_mixed(visible):
+        return [kind for kind, _ in kinds] == [visible]
+    others = columns_by_kind(visible, n_columns, names)
     return len(kinds) == len(others) and all(
         kind == other and np.array_equal(columns, of_other)
         for (kind, columns), (other, of_other) in zip(kinds, others, strict=True)

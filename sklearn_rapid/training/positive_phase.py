@@ -18,6 +18,7 @@ from sklearn_rapid.machine.clamped import (
     fill_with_mean_field,
     mean_field,
     missing_columns,
+    zero_missing,
 )
 from sklearn_rapid.machine.machine import Machine
 
@@ -101,7 +102,7 @@ def fill_with_column_means(v: Any, backend: Any) -> Any:
     """Fill missing entries with the means of their columns; with zero where a column has none."""
     xp = backend.xp
     is_missing = v != v
-    known = xp.where(is_missing, xp.zeros_like(v), v)
+    known = zero_missing(v, xp)
     n_known = xp.sum(xp.astype(~is_missing, xp.float64), axis=0)
     total = xp.sum(known, axis=0, dtype=xp.float64)
     means = xp.astype(total / xp.maximum(n_known, xp.ones_like(n_known)), v.dtype)

@@ -114,11 +114,13 @@ class Run:
         n_rows = self.X.shape[0] if order is None else order.size
         index = None if order is None else index_on_side_of(self.X, order, self.encoder.backend)
         for rows in cut_batches(n_rows, self._n_rows_at_once):
-            weights = None
-            if self.weights is not None:
-                weights = self.weights[order[rows]]
-                weights = weights / weights.sum()
+            weights = None if self.weights is None else self._normalized_weights(order[rows])
             yield rows if index is None else index[rows], weights, rows.stop == n_rows
+
+    def _normalized_weights(self, rows: np.ndarray) -> np.ndarray:
+        """Scale the weights of the rows of a batch to a sum of one."""
+        weights = self.weights[rows]
+        return weights / weights.sum()
 
     @property
     def _n_rows_at_once(self) -> int:

@@ -124,10 +124,4 @@ def repeat_chains(chains: PlainChains, n_chains: int, machine: Machine) -> Plain
     if states.shape[0] != n_chains:
         rows = backend.asarray(np.arange(n_chains) % states.shape[0], "int64")
         states = backend.xp.take(states, rows, axis=0)
-    return PlainChains(as_dtype_of(machine, states))
-
-
-def as_dtype_of(machine: Machine, states: Any) -> Any:
-    """Convert states to the machine's dtype: an earlier fit may have had another one."""
-    dtype = machine.visible_bias.dtype
-    return states if states.dtype == dtype else machine.backend.xp.astype(states, dtype)
+    return PlainChains(machine.cast(states))

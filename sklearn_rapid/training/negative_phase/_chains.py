@@ -73,11 +73,7 @@ class PersistentContrastiveDivergence(NegativePhase):
     def start(self, machine: Machine, batch_size: int, stream: RandomStream) -> Chains:
         """Draw independent units in the visible biases."""
         n_chains = self.n_chains or batch_size
-        xp = machine.backend.xp
-        field = xp.zeros((n_chains, machine.n_visible), dtype=machine.visible_bias.dtype)
-        field += machine.visible_bias
-        drawn = machine.visible_units.sample(field, machine.backend, stream, stream.reserve())
-        return PlainChains(xp.astype(drawn, machine.visible_bias.dtype))
+        return PlainChains(machine.sample_independent(n_chains, machine.visible_bias, stream))
 
     def resume(
         self, chains: Chains, machine: Machine, batch_size: int, stream: RandomStream

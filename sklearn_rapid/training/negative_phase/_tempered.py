@@ -22,7 +22,7 @@ from sklearn_rapid.machine.tempering import (
     sweep_ladder,
 )
 from sklearn_rapid.training.chains import NO_CHAINS, Chains, TemperedChains
-from sklearn_rapid.training.negative_phase._base import NegativePhase, NegativeStates, as_dtype_of
+from sklearn_rapid.training.negative_phase._base import NegativePhase, NegativeStates
 from sklearn_rapid.training.negative_phase._known import add_known_states, find_unvisited_states
 
 # Sweeps between two adaptations of the ladder.
@@ -129,11 +129,11 @@ class ParallelTempering(NegativePhase):
         """
         if not chains.is_tempered:
             states = chains.model_states(machine.backend)
-            states = None if states is None else as_dtype_of(machine, states)
+            states = None if states is None else machine.cast(states)
             return self.start(machine, batch_size, stream, states)
         ladder = chains.ladder
         if ladder.states.dtype != machine.visible_bias.dtype:
-            base, states = (as_dtype_of(machine, a) for a in (ladder.base, ladder.states))
+            base, states = (machine.cast(a) for a in (ladder.base, ladder.states))
             ladder = replace(ladder, base=base, states=states)
             chains = replace(chains, ladder=ladder)
         n_cold, n_columns = self._n_cold(machine.couplings, batch_size), self.n_columns
