@@ -66,10 +66,12 @@ class AnnealingPath:
             path, draw = self._of_rows(rows), first_draw + 1
             v, log_z = path._start(stream, first_draw, rows.start)
             log_weights[rows] = log_z
+            # The visible part of log f grows with β by this times v.
+            slope = path.down.bias - path.base
             for beta, following in betas:
                 field = backend.field(v, path.up)
-                gain = path._log_f(v, field, following) - path._log_f(v, field, beta)
-                log_weights[rows] += gain
+                gain = path._log_partition(field, following) - path._log_partition(field, beta)
+                log_weights[rows] += gain + (following - beta) * backend.row_dots(v, slope)
                 v = path._step(field, following, stream, draw, rows.start)
                 draw += 2
                 yield
@@ -91,10 +93,9 @@ class AnnealingPath:
         log_z = units.log_partition(self.base, backend)
         return v, log_z + self.up.units.log_partition(theta, backend)
 
-    def _log_f(self, v: Any, field: Any, beta: float) -> Any:
-        """Compute log f_β less log base(v), given the hidden field at β = 1."""
-        of_hidden = self.up.units.log_partition(self._theta(field, beta), self.backend)
-        return of_hidden + self.backend.row_dots(v, self._bias(beta))
+    def _log_partition(self, field: Any, beta: float) -> Any:
+        """Sum over hidden states at β, given the hidden field at β = 1."""
+        return self.up.units.log_partition(self._theta(field, beta), self.backend)
 
     def _step(
         self, field: Any, beta: float, stream: RandomStream, draw: int, first_row: int
