@@ -157,9 +157,9 @@ class Machine:
         return self.with_parameters({k: xp.astype(p, xp.float64) for k, p in parameters.items()})
 
     def cast(self, states: Any) -> Any:
-        """Move states to the backend, in the dtype of the machine; as they are if they are so."""
-        states, dtype = self.backend.asarray(states), self.visible_bias.dtype
-        return states if states.dtype == dtype else self.backend.xp.astype(states, dtype)
+        """Copy states to the backend, in the dtype of the machine."""
+        backend = self.backend
+        return backend.xp.astype(backend.asarray(states), self.visible_bias.dtype)
 
     def sample_independent(self, n: int, field: Any, stream: RandomStream) -> Any:
         """Draw `n` states of visible units in this field, shape (V,), without couplings."""
