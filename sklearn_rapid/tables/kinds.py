@@ -10,7 +10,7 @@ import numpy as np
 from sklearn_rapid.checks.arrays import describe
 from sklearn_rapid.tables.categories import CategoryEncoder
 from sklearn_rapid.tables.encoder import Encoder
-from sklearn_rapid.tables.reals import RealEncoder
+from sklearn_rapid.tables.reals.gaussian import RealEncoder
 from sklearn_rapid.tables.spins import SpinEncoder
 
 # Encoders by the names that `visible` has for kinds of columns. A new kind is an entry here.

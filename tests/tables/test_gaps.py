@@ -26,7 +26,8 @@ from sklearn_rapid.datasets import make_bars
 from sklearn_rapid.estimators import sampling
 from sklearn_rapid.machine.couplings import DenseCouplings
 from sklearn_rapid.machine.machine import Machine
-from sklearn_rapid.tables.reals import RealEncoder, compute_moments
+from sklearn_rapid.tables.reals.gaussian import RealEncoder
+from sklearn_rapid.tables.reals.moments import compute_moments
 from sklearn_rapid.tables.spins import SpinEncoder
 from sklearn_rapid.training.positive_phase import ClampedChains
 

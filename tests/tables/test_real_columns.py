@@ -26,7 +26,7 @@ from sklearn_rapid.callbacks import resume
 from sklearn_rapid.estimators.model import get_fitted_model
 from sklearn_rapid.machine.couplings import DenseCouplings
 from sklearn_rapid.machine.machine import Machine
-from sklearn_rapid.tables.reals import find_smallest_scales
+from sklearn_rapid.tables.reals.moments import find_smallest_scales
 from sklearn_rapid.training.fit.independent import compare_with_independent
 from sklearn_rapid.training.steps.visible_scale import next_scale
 
