@@ -13,6 +13,7 @@ from sklearn_rapid.backends.affine import Affine
 from sklearn_rapid.backends.mixed import Mixed
 from sklearn_rapid.backends.random import RandomStream
 from sklearn_rapid.backends.reference.chains import DRAWS_PER_SWEEP, Tempered
+from sklearn_rapid.backends.spiked import Spiked
 from sklearn_rapid.backends.threads import available_threads
 from sklearn_rapid.backends.units import SPINS, Categories, Gaussians, Spins, Units
 
@@ -24,6 +25,7 @@ __all__ = [
     "Gaussians",
     "Mixed",
     "RandomStream",
+    "Spiked",
     "Spins",
     "Tempered",
     "Units",

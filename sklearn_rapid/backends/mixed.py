@@ -88,6 +88,11 @@ class Mixed(Units):
         of_parts = self._split(backend, field, counted)
         return sum(part.entropy(f, some, backend) for part, f, some in of_parts)
 
+    def presence(self, v: Any, backend: Any) -> Any:
+        """Return the presence of the units of the parts, side by side."""
+        found = [part.presence(states, backend) for part, states in self._split(backend, v)]
+        return backend.xp.concat(found, axis=-1)
+
     def variances(self, mean: Any, backend: Any) -> Any:
         """Return the relative variances of the parts, side by side."""
         found = [part.variances(m, backend) for part, m in self._split(backend, mean)]

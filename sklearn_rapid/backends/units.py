@@ -99,6 +99,13 @@ class Units:
         """
         raise NotImplementedError
 
+    def presence(self, v: Any, backend: Any) -> Any:
+        """Return how much of each unit there is in states, or their means; NaN where v is NaN.
+
+        It is 1 but for real units that some states do not have.
+        """
+        return backend.xp.where(v == v, backend.xp.ones_like(v), v)
+
     def of(self, columns: np.ndarray) -> Units:
         """Return the kind of the layer that consists of these columns."""
         return self
@@ -181,7 +188,7 @@ class Spins(Units):
         xp = backend.xp
         a = xp.abs(xp.astype(field, xp.float64))
         e = xp.exp(-2.0 * a)
-        return _sum_of_counted(xp.log1p(e) + 2.0 * a * e / (1.0 + e), counted, xp)
+        return sum_of_counted(xp.log1p(e) + 2.0 * a * e / (1.0 + e), counted, xp)
 
     def variances(self, mean: Any, backend: Any) -> Any:
         """Return 1 - m²."""
@@ -248,7 +255,7 @@ class Gaussians(Units):
         """Return Σ_j ½ log 2π - θ_j²/2."""
         xp = backend.xp
         theta = xp.astype(field, xp.float64)
-        return _sum_of_counted(0.5 * log(2.0 * pi) - 0.5 * theta * theta, counted, xp)
+        return sum_of_counted(0.5 * log(2.0 * pi) - 0.5 * theta * theta, counted, xp)
 
     def variances(self, mean: Any, backend: Any) -> Any:
         """Return ones, for any mean."""
@@ -324,7 +331,7 @@ class Categories(Units):
         xp = backend.xp
         p = self.mean(xp.astype(field, xp.float64), backend)
         some = xp.where(p > 0.0, p, xp.ones_like(p))
-        return _sum_of_counted(-some * xp.log(some), counted, xp)
+        return sum_of_counted(-some * xp.log(some), counted, xp)
 
     def of(self, columns: np.ndarray) -> Units:
         """Return the groups of the columns; raise ValueError if groups are not whole."""
@@ -383,5 +390,6 @@ def slices_of(sizes: Iterable[int]) -> list[slice]:
     return [slice(*ends) for ends in pairwise(accumulate(sizes, initial=0))]
 
 
-def _sum_of_counted(terms: Any, counted: Any, xp: Any) -> Any:
+def sum_of_counted(terms: Any, counted: Any, xp: Any) -> Any:
+    """Return the sum of the counted terms of each row."""
     return xp.sum(xp.where(counted, terms, xp.zeros_like(terms)), axis=1)

@@ -87,6 +87,10 @@ class MaskedUnits(Units):
         """The entropy of those of a row's own units that are counted."""
         return self.units.entropy(field, self.mask & counted, backend)
 
+    def presence(self, v: Any, backend: Any) -> Any:
+        """The presence of a row's own units; of others there is nothing."""
+        return self._masked(self.units.presence(v, backend), backend)
+
     def variances(self, mean: Any, backend: Any) -> Any:
         """Variances of a row's own units."""
         return self._masked(self.units.variances(mean, backend), backend)
