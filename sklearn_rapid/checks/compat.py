@@ -25,6 +25,7 @@ __all__ = [
     "callback_context",
     "restored_on_error",
     "validate_parameters",
+    "wanted_output",
     "with_validated_parameters",
     "wrap_output",
 ]
@@ -99,6 +100,13 @@ def restored_on_error(estimator: BaseEstimator, unless: type[BaseException]) -> 
             del vars(estimator)[name]
         vars(estimator).update({name: before[name] for name in ours & before.keys()})
         raise
+
+
+def wanted_output(estimator: BaseEstimator) -> str | None:
+    """The container that `set_output` asks for; None if it has not been called."""
+    kind = _get_output_config("transform", estimator)["dense"]
+    is_set = "transform" in getattr(estimator, "_sklearn_output_config", {})
+    return kind if is_set or kind != "default" else None
 
 
 def wrap_output(estimator: BaseEstimator, values: Any, names: Any, like: Any) -> Any:

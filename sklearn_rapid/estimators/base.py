@@ -192,7 +192,7 @@ class BaseRBM(
         check_is_fitted(self)
         stream = self._own_stream()
 
-        def compute(machine: Machine, encoder: Encoder, v: Any, out: Any) -> Any:
+        def compute(machine: Machine, encoder: Encoder, x: Any, v: Any, out: Any) -> Any:
             features = self._features(machine.backend)
             if self.hidden_features == "sample":
                 v = ClampedChains().states(machine, v, stream) if encoder.missing else v
@@ -226,7 +226,7 @@ class BaseRBM(
         with backend.running():
             machine = model.machine.for_rows(CHUNK)
             means = self._means_given_features(machine, encoder, features.means(H))
-            rows = self._as_array_like(H, means, backend)
+            rows = self._as_array_like(H, means, backend, self._dtype_of_rows)
         return self._as_frame(rows, given)
 
     # --- scikit-learn -------------------------------------------------------------------
@@ -237,7 +237,7 @@ class BaseRBM(
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = self.units == "binary" and self.visible == "binary"
+        tags.input_tags.sparse = self.units == "binary" and self.visible in ("auto", "binary")
         tags.input_tags.allow_nan = True
         tags.input_tags.categorical = self.visible == "categorical"
         # Features have the model's `dtype`, not that of X.
@@ -318,6 +318,11 @@ class BaseRBM(
         return np.dtype(self.dtype).name
 
     @property
+    def _dtype_of_rows(self) -> str:
+        """The type of rows that are results: those of frames have all digits."""
+        return "float64" if "frame_" in vars(self) else self._dtype
+
+    @property
     def _n_threads(self) -> int | None:
         return None if self.n_threads is None else int(self.n_threads)
 
@@ -354,8 +359,9 @@ class BaseRBM(
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
         function : callable
-            Called with the machine, the encoder, states (NaN where one is missing, if
-            ``encoder.missing``), and an array for its results, which it need not use, or None.
+            Called with the machine, the encoder, rows, their states (NaN where one is missing, if
+            ``encoder.missing``; there may be more states than rows), and an array for its results,
+            which it need not use, or None.
         width : tuple of int
             Shape of the results of a row.
         dtype : str, optional
@@ -370,7 +376,7 @@ class BaseRBM(
         array of shape (n_samples, *width)
             On the device if X is.
         """
-        X = self._validate_array(X, reset=False, missing=missing)
+        X = self._validate_array(X, missing=missing)
         model = self._model(X)
         backend, on_device = model.backend, is_cupy_array(X)
         where = backend.xp if on_device else np
@@ -383,9 +389,10 @@ class BaseRBM(
             machine = machine.on_bits() if keeps_sparse else machine
             for rows in chunks(X.shape[0]):
                 n = rows.stop - rows.start
-                v = read(X[rows], n_rows=n + -n % backend.row_multiple)
+                x = X[rows]
+                v = read(x, n_rows=n + -n % backend.row_multiple)
                 target = out[rows] if v.shape[0] == n and where is backend.xp else None
-                result = function(machine, encoder, v, target)
+                result = function(machine, encoder, x, v, target)
                 if result is not target:
                     out[rows] = result[:n] if on_device else backend.to_numpy(result[:n])
         return out

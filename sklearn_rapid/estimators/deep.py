@@ -10,10 +10,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_rapid.checks.compat import Counts, StrOptions
 from sklearn_rapid.estimators.likelihood import LowerBoundMixin
-from sklearn_rapid.estimators.rbm import CONSTRAINTS
+from sklearn_rapid.estimators.rbm import CATEGORY_PARAMETERS, CONSTRAINTS
 from sklearn_rapid.machine.clamped import fill_with_mean_field
 from sklearn_rapid.machine.layers import Layers
 from sklearn_rapid.machine.machine import Machine
+from sklearn_rapid.tables.columns import Columns
 from sklearn_rapid.tables.encoder import Encoder
 from sklearn_rapid.training.positive_phase import ClampedChains, PositivePhase
 
@@ -21,7 +22,7 @@ DEEP_CONSTRAINTS: dict[str, list] = {
     **{
         name: known
         for name, known in CONSTRAINTS.items()
-        if name not in ("n_components", "visible")
+        if name not in ("n_components", "visible", *CATEGORY_PARAMETERS)
     },
     "hidden_layer_sizes": [Counts()],
     "positive_phase": [StrOptions({"mean_field", "clamped"}), PositivePhase],
@@ -35,7 +36,8 @@ class DeepMixin(LowerBoundMixin):
     """Layers of units, of which only neighbours are coupled; goes before `BaseRBM`."""
 
     # Columns of X are spins.
-    visible: ClassVar[str] = "binary"
+    visible: ClassVar[str] = "auto"
+    _takes_binary_only: ClassVar[bool] = True
 
     # --- layers -------------------------------------------------------------------------
 
@@ -76,10 +78,9 @@ class DeepMixin(LowerBoundMixin):
     def _mask(self) -> np.ndarray | None:
         return self._layers.mask() if self._layers.are_masked else None
 
-    def _validate_values(self, X: Any, reset: bool) -> Any:
-        if reset:
-            self.layer_sizes_ = (self.n_features_in_, *map(int, self.hidden_layer_sizes))
-        return super()._validate_values(X, reset)
+    def _learn_table(self, X: Any, columns: Columns) -> None:
+        self.layer_sizes_ = (self.n_features_in_, *map(int, self.hidden_layer_sizes))
+        super()._learn_table(X, columns)
 
     def _sizes_of(self, machine: Machine) -> dict[str, Any]:
         sizes = super()._sizes_of(machine)
@@ -110,7 +111,7 @@ class DeepMixin(LowerBoundMixin):
             return super().transform(X)
         stream = self._own_stream()
 
-        def compute(machine: Machine, encoder: Encoder, v: Any, out: Any) -> Any:
+        def compute(machine: Machine, encoder: Encoder, x: Any, v: Any, out: Any) -> Any:
             if self.hidden_features == "sample":
                 v = ClampedChains(STEPS_OF_FEATURES).states(machine, v, stream)
                 h = machine.sample_hidden(v, stream)

@@ -17,18 +17,23 @@ from sklearn_rapid.checks.arrays import (
     explain_error,
     resolve_container,
 )
-from sklearn_rapid.checks.compat import wrap_output
+from sklearn_rapid.checks.compat import wanted_output, wrap_output
 from sklearn_rapid.checks.warnings import warn
+from sklearn_rapid.tables.columns import Columns, learn_frame, read_frame
 from sklearn_rapid.tables.features import RealFeatures, SpinFeatures
+from sklearn_rapid.tables.frames import convert_frame, is_frame
 from sklearn_rapid.tables.kinds import attributes_of_columns
+from sklearn_rapid.tables.settings import ColumnSettings
 from sklearn_rapid.tables.table import Table
 
 
 class InputMixin:
     """Validation, table and backend of an estimator's rows."""
 
-    # For estimators without this parameter.
+    # For estimators without these parameters.
     hidden = "binary"
+    categories, min_frequency, handle_unknown = "auto", None, "error"
+    _takes_binary_only = False
     # Number of latent units on the visible side, which no column of X shows.
     _n_latent = 0
 
@@ -49,26 +54,68 @@ class InputMixin:
                 f"hidden={self.hidden!r} is set, and hidden={fitted!r} was fitted: set it back, or "
                 "fit again."
             )
-        how = {"units": self.units, "binarize": self.binarize, "dtype": self._dtype}
-        return Table.restore(vars(self), self.visible, n_latent=self._n_latent, **how)
+        return Table.restore(vars(self), self.visible, self._column_settings, self._n_latent)
 
-    def _learn_table(self, X: Any) -> None:
+    @property
+    def _column_settings(self) -> ColumnSettings:
+        """The parameters that say what values of X mean."""
+        return ColumnSettings(
+            self.units,
+            self.binarize,
+            self._dtype,
+            self.categories,
+            self.min_frequency,
+            self.handle_unknown,
+        )
+
+    def _learn_table(self, X: Any, columns: Columns) -> None:
         """Set the fitted attributes of the columns of X; those of an earlier fit go."""
-        how = {"units": self.units, "binarize": self.binarize, "dtype": self._dtype}
-        names, backend = getattr(self, "feature_names_in_", None), self._backend_of_array(X)
-        table = Table.learn(X, self.visible, names, **how, backend=backend)
+        table = Table.learn(X, columns, self._column_settings, self._backend_of_array(X))
+        self._check_kinds(table)
+        attributes = table.attributes()
+        if self.hidden != "binary":
+            attributes = {"hidden_": self.hidden, **attributes}
+        for name in {"hidden_", "frame_", *attributes_of_columns()} - attributes.keys():
+            vars(self).pop(name, None)
+        vars(self).update(attributes)
+
+    def _as_frame(self, numbers: Any, like: Any = None) -> Any:
+        """Convert rows of numbers to a frame like that of fit, if `set_output` does not decide.
+
+        Parameters
+        ----------
+        numbers : array of shape (n, n_columns)
+        like : frame, optional
+            The result gets its index.
+        """
+        table = self._table
+        if table.schema is None:
+            names = vars(self).get("feature_names_in_")
+            return numbers if names is None else wrap_output(self, numbers, names, like)
+        columns, like = table.to_columns(numbers), like if is_frame(like) else None
+        wanted = wanted_output(self)
+        if wanted is None or wanted == table.schema.library:
+            return table.schema.build(columns, index_of=like)
+        if wanted == "default":
+            return np.column_stack(columns)
+        return convert_frame(table.schema.build(columns, index_of=like), wanted)
+
+    def _check_kinds(self, table: Table) -> None:
+        """Raise ValueError for kinds of columns that the estimator cannot take."""
+        for part in table.parts:
+            if self._takes_binary_only and part.kind != "binary":
+                j = int(part.columns[0])
+                name = j if table.schema is None else table.schema.columns[j].name
+                raise ValueError(
+                    f"{type(self).__name__} takes binary columns, and column {name!r} is "
+                    f"{part.kind}: use RBM or RARBM, or leave the column out"
+                )
         largest = table.visible_units.largest_means(table.n_units)
         if self.hidden == "gaussian" and not np.isfinite(largest).all():
             raise ValueError(
                 "hidden='gaussian' needs visible units that are binary or categorical, got "
                 "numbers without a bound: the sum over states may be infinite. Use hidden='binary'."
             )
-        attributes = table.attributes()
-        if self.hidden != "binary":
-            attributes = {"hidden_": self.hidden, **attributes}
-        for name in {"hidden_", *attributes_of_columns()} - attributes.keys():
-            vars(self).pop(name, None)
-        vars(self).update(attributes)
 
     @property
     def _hidden_units(self) -> Units:
@@ -79,11 +126,6 @@ class InputMixin:
         if self.hidden == "gaussian":
             return RealFeatures(backend, self._dtype)
         return SpinFeatures(self.units, backend, self._dtype)
-
-    def _as_frame(self, values: Any, like: Any = None) -> Any:
-        """Wrap rows in the frame that `set_output` asks for, if X was a frame in fit."""
-        names = vars(self).get("feature_names_in_")
-        return values if names is None else wrap_output(self, values, names, like)
 
     # --- the backend --------------------------------------------------------------------
 
@@ -126,9 +168,41 @@ class InputMixin:
 
     def _validate(self, X: Any, *, reset: bool, missing: bool = False) -> Any:
         """Validate X and the values of its columns; `reset` learns these again."""
-        return self._validate_values(self._validate_array(X, reset=reset, missing=missing), reset)
+        if reset:
+            X, columns = self._read_first(X, missing)
+            self._learn_table(X, columns)
+        else:
+            X = self._validate_array(X, missing=missing)
+        self._table.encoder(self._backend_of_array(X), X).check(X)
+        return X
 
-    def _validate_array(self, X: Any, *, reset: bool, missing: bool) -> Any:
+    def _read_first(self, X: Any, missing: bool) -> tuple[Any, Columns]:
+        """Read the first rows: an array or a CSR matrix of numbers, and its columns."""
+        visible, settings = self.visible, self._column_settings
+        if is_frame(X):
+            validate_data(self, X, skip_check_array=True)
+            numbers, columns = learn_frame(X, visible, vars(self).get("feature_names_in_"), settings)
+            if not columns.are_plain:
+                return numbers, columns
+            return self._as_array(X, reset=False, missing=missing), columns
+        X = self._as_array(X, reset=True, missing=missing)
+        return X, Columns.of_array(X, visible, vars(self).get("feature_names_in_"), settings)
+
+    def _validate_array(self, X: Any, *, missing: bool) -> Any:
+        """Validate later rows, as an array or a CSR matrix of numbers."""
+        if "frame_" not in vars(self) or (self._table.are_plain and is_frame(X)):
+            return self._as_array(X, reset=False, missing=missing)
+        table = self._table
+        if is_frame(X):
+            validate_data(self, X, reset=False, skip_check_array=True)
+            numbers = table.read(X)
+        else:
+            numbers = table.numbers_of(self._as_array(X, reset=False, missing=missing))
+        if not missing and not np.isfinite(numbers).all():
+            raise explain_error(ValueError("NaN"), numbers)
+        return numbers
+
+    def _as_array(self, X: Any, *, reset: bool, missing: bool) -> Any:
         """Validate X as an array or a CSR matrix of numbers."""
         X = compute_if_dask(X, "X")
         if is_cupy_array(X):
@@ -149,13 +223,6 @@ class InputMixin:
                 raise
             raise clearer from error
         return checked.tocsr() if getattr(checked, "format", None) == "csc" else checked
-
-    def _validate_values(self, X: Any, reset: bool) -> Any:
-        """Return X; ValueError for values that its columns cannot hold."""
-        if reset:
-            self._learn_table(X)
-        self._table.encoder(self._backend_of_array(X), X).check(X)
-        return X
 
     def _validate_on_device(self, X: Any, *, reset: bool, missing: bool) -> Any:
         self._backend(X)

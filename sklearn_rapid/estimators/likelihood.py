@@ -62,7 +62,9 @@ class LikelihoodMixin:
     ) -> Any:
         """Compute the log-likelihood of each row, log P(v) = -F(v) - log Z, in nats.
 
-        With real columns it is the logarithm of a density per unit of X: less Σ log `scale_`.
+        With real columns it is the logarithm of a density per unit of X, whatever the kind of the
+        column; a spike has a mass. Values not seen in fit have the probability that
+        `handle_unknown` leaves to them.
 
         log Z is estimated at the first call (see `log_partition`) and kept, so that the
         log-likelihood of a row does not depend on other rows of X.
@@ -101,14 +103,15 @@ class LikelihoodMixin:
         n_temperatures = check_count("n_temperatures", n_temperatures, 2)
         X, stream = compute_if_dask(X, "X"), self._own_stream()  # rows may be read twice
 
-        def compute(machine: Machine, encoder: Encoder, v: Any, out: Any) -> Any:
+        def compute(machine: Machine, encoder: Encoder, x: Any, v: Any, out: Any) -> Any:
             xp = machine.backend.xp
             if encoder.missing:
                 log_f, error = log_sums_over_missing(machine, v, stream, n_chains, n_temperatures)
             else:
                 log_f = -machine.free_energy(v)
                 error = xp.zeros_like(log_f)
-            log_volume = xp.zeros_like(log_f) + encoder.log_volume_of(v)
+            log_volume = xp.zeros_like(log_f)
+            log_volume[: x.shape[0]] += machine.backend.asarray(encoder.log_volumes(x))
             return xp.stack([log_f, log_volume, error], axis=1)
 
         found = self._map_rows(X, compute, (3,), "float64", takes_sparse=True)
@@ -153,7 +156,7 @@ class LikelihoodMixin:
         """
         check_is_fitted(self)
 
-        def compute(machine: Machine, encoder: Encoder, v: Any, out: Any) -> Any:
+        def compute(machine: Machine, encoder: Encoder, x: Any, v: Any, out: Any) -> Any:
             return free_energy_bound(machine, v) if encoder.missing else machine.free_energy(v)
 
         return self._map_rows(X, compute, (), "float64", takes_sparse=True)
@@ -175,7 +178,7 @@ class LikelihoodMixin:
         """
         check_is_fitted(self)
 
-        def compute(machine: Machine, encoder: Encoder, v: Any, out: Any) -> Any:
+        def compute(machine: Machine, encoder: Encoder, x: Any, v: Any, out: Any) -> Any:
             return machine.log_pseudo_likelihood(v)
 
         return self._map_rows(X, compute, (), "float64", missing=False)
@@ -294,7 +297,7 @@ class LikelihoodMixin:
             2**64, size=-(-self._table.n_units // 8), dtype=np.uint64
         )
 
-        def hash_states(machine: Machine, encoder: Encoder, v: Any, out: Any) -> Any:
+        def hash_states(machine: Machine, encoder: Encoder, x: Any, v: Any, out: Any) -> Any:
             v = machine.backend.to_numpy(v)
             number = np.packbits(v > 0, axis=1).astype(np.uint64) @ multipliers
             is_whole = np.all(v == v, axis=1).astype(np.uint64)

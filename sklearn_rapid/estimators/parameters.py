@@ -36,15 +36,25 @@ n_updates : int, default=None
     number is unknown: the rate stays that of a first epoch.
 shuffle : bool, default=True
     Whether rows are shuffled before each epoch.
-visible : {"binary", "gaussian", "categorical"} or list of (kind, columns), default="binary"
-    The kind of the columns of X. "gaussian": real numbers x, standardised to
-    v = (x - `mean_`) / `scale_`, where v is normal around b + Wh with variance one. The mean is
-    that of the rows of `fit`, or of the first `partial_fit`; the scale starts at their standard
-    deviation, and is trained. Results are in the units of X, and likelihoods are densities.
-    "categorical": whole numbers that are codes, as from `OrdinalEncoder`. A column has a
-    unit for each code seen in `fit`, or in the first `partial_fit`, also in rows of weight zero;
-    one of them is on. Codes not seen in fit raise a ValueError. A list gives the columns of each
-    kind, by numbers, names, masks or slices as in `ColumnTransformer`; each column once.
+visible : str, list of (kind, columns) or dict, default="auto"
+    The kinds of the columns of X. "auto": columns of an array are binary; those of a frame are
+    what their dtypes and values say (docs/guide/tables.md), and `visible_` says what was chosen.
+    A kind by name is that of all columns. A dict gives the kinds of some columns, by name or
+    number, and a list those of all, as `ColumnTransformer` takes columns. Kinds are:
+
+    "binary": two values, or probabilities; see `units` and `binarize`.
+    "categorical": codes, with a unit for each code seen in `fit`, or in the first `partial_fit`,
+    also in rows of weight zero; one of them is on. In arrays codes are whole numbers.
+    "gaussian": real numbers x, standardised to v = (x - `mean_`) / `scale_`, where v is normal
+    around b + Wh with variance one. The scale starts at the columns' standard deviation, and is
+    trained.
+    "quantile": the same with normal scores in place of x, by a map that rises with x (`maps_`).
+    "spiked": some values, which many rows share, are codes; others are as with "quantile".
+    "real": "spiked" if there are such values, otherwise like "quantile", or with a straight line
+    for a map if that describes rows set aside as well.
+
+    Results are in the units of X, and likelihoods of real columns are densities per unit of X. But
+    for "gaussian", values that are drawn are rounded like those of `fit`, and within their range.
 hidden : {"binary", "gaussian"}, default="binary"
     The kind of the hidden units. "gaussian": real numbers, normal around c + Wᵀv with variance
     one. With binary columns that is the Hopfield model whose memories are the rows of
@@ -58,6 +68,16 @@ binarize : "auto", float, "sample" or None, default="auto"
     drawn from it each time training uses the row. None: values are used as means. "auto" keeps
     the two ends of the range of `units`, samples values in between, and uses a threshold of 0.5,
     with a warning, for other values. Without binary columns, leave it at "auto".
+categories : "auto", list or dict, default="auto"
+    The codes of categorical columns: a list with an entry for each column, or a dict of columns by
+    name or number. "auto", or None for a column, means those of the rows of `fit`.
+min_frequency : int or float in (0, 1), default=None
+    Codes of fewer rows than this number, or than this share of the rows, are one unit of the
+    model, the remainder. Within it they keep the shares that they have in `fit`.
+handle_unknown : {"error", "infrequent"}, default="error"
+    Whether codes not seen in `fit` are refused, or taken. Taken, they belong to the remainder, or
+    are missing to the model in a column without one; and have together the probability
+    (m + 1) / (n + 2) of it: of n rows, m have a code that no other row has (Good 1953).
 fit_intercept : bool, default=True
     Whether there are biases b and c.
 center : bool, default=True
@@ -177,10 +197,18 @@ n_iter_ : int
 binarize_ : float, "sample" or None
     The value of `binarize` inferred from the fitted rows; None without binary columns.
 mean_, scale_ : ndarray of shape (n_units,)
-    Means of real columns, and their standard deviations given the hidden units. Units of other
-    columns have zero and one.
+    Means of real columns, or of their scores, and their standard deviations given the hidden units.
+    Units of other columns have zero and one.
 categories_ : list of ndarray
-    The codes of each column, sorted, in the order of its units; None for a column of another kind.
+    The values of each categorical column, in the order of its units, and of binary columns of a
+    frame that are not zeros and ones; None for other columns.
+infrequent_categories_ : list of ndarray
+    Those of each column that are in its remainder, if some are; None for other columns.
+maps_ : list of ndarray of shape (2, n_knots)
+    Values and normal scores between which the map of each real column is linear; None for
+    "gaussian" columns and those that are not real.
+spikes_ : list of ndarray
+    The values of each column that are codes beside a real rest, if some are.
 visible_ : list of (kind, ndarray of int)
     The columns of each kind, by number. Units stand in this order.
 hidden_ : str

@@ -14,7 +14,7 @@ from sklearn_rapid.estimators.base import BaseRBM
 from sklearn_rapid.estimators.likelihood import LowerBoundMixin
 from sklearn_rapid.estimators.parameters import with_shared_parameters
 from sklearn_rapid.estimators.rarbm import PATTERN_CONSTRAINTS, make_projection
-from sklearn_rapid.estimators.rbm import CONSTRAINTS, DenseMixin
+from sklearn_rapid.estimators.rbm import CATEGORY_PARAMETERS, CONSTRAINTS, DenseMixin
 from sklearn_rapid.machine.clamped import fill_with_mean_field
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.tables.encoder import Encoder
@@ -23,7 +23,7 @@ from sklearn_rapid.training.positive_phase import PositivePhase
 from sklearn_rapid.training.steps.projections import Projection
 
 # Parameters of `RBM` that this class lacks.
-LACKING = {"n_components", "visible", "hidden_features"}
+LACKING = {"n_components", "visible", "hidden_features", *CATEGORY_PARAMETERS}
 # Before training: the largest eigenvalue of J without its diagonal, and singular value of W.
 LARGEST_INITIAL_COUPLING, LARGEST_INITIAL_VALUE = 0.25, 1.0
 
@@ -186,7 +186,8 @@ class RABM(LowerBoundMixin, DenseMixin, BaseRBM):
     _first_rate: ClassVar[float] = 0.1
 
     # A parameter of `RBM`.
-    visible: ClassVar[str] = "binary"
+    visible: ClassVar[str] = "auto"
+    _takes_binary_only: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -293,7 +294,7 @@ class RABM(LowerBoundMixin, DenseMixin, BaseRBM):
         """
         check_is_fitted(self)
 
-        def compute(machine: Machine, encoder: Encoder, v: Any, out: Any) -> Any:
+        def compute(machine: Machine, encoder: Encoder, x: Any, v: Any, out: Any) -> Any:
             v = fill_with_mean_field(machine, v) if encoder.missing else v
             if self.n_hidden == 0:
                 return machine.hidden_mean(v, out=out)

@@ -83,6 +83,9 @@ class RARBM(PatternMixin, BaseRBM):
     {hidden}
     {units}
     {binarize}
+    {categories}
+    {min_frequency}
+    {handle_unknown}
     {fit_intercept}
     {center}
     {pattern_l1_penalty}
@@ -118,6 +121,9 @@ class RARBM(PatternMixin, BaseRBM):
     {binarize_}
     {mean_}
     {categories_}
+    {infrequent_categories_}
+    {maps_}
+    {spikes_}
     {visible_}
     {hidden_}
     {column_of_unit_}
@@ -158,10 +164,13 @@ class RARBM(PatternMixin, BaseRBM):
         max_iter: int = 20,
         n_updates: int | None = None,
         shuffle: bool = True,
-        visible: Any = "binary",
+        visible: Any = "auto",
         hidden: str = "binary",
         units: str = "binary",
         binarize: Any = "auto",
+        categories: Any = "auto",
+        min_frequency: Any = None,
+        handle_unknown: str = "error",
         fit_intercept: bool = True,
         center: bool = True,
         l1_penalty: float = 0.0,
@@ -195,6 +204,9 @@ class RARBM(PatternMixin, BaseRBM):
         self.hidden = hidden
         self.units = units
         self.binarize = binarize
+        self.categories = categories
+        self.min_frequency = min_frequency
+        self.handle_unknown = handle_unknown
         self.fit_intercept = fit_intercept
         self.center = center
         self.l1_penalty = l1_penalty

@@ -22,6 +22,8 @@ COUNT = Count()
 POSITIVE = Interval(Real, 0, None, closed="neither")
 NON_NEGATIVE = Interval(Real, 0, None, closed="left")
 
+# Parameters of columns of categories.
+CATEGORY_PARAMETERS = ("categories", "min_frequency", "handle_unknown")
 CONSTRAINTS: dict[str, list] = {
     "n_components": [COUNT],
     "negative_phase": [StrOptions(set(negative_phase.BY_NAME)), NegativePhase],
@@ -31,7 +33,7 @@ CONSTRAINTS: dict[str, list] = {
     "max_iter": [COUNT],
     "n_updates": [COUNT, None],
     "shuffle": ["boolean"],
-    "visible": [StrOptions(set(KINDS)), list, tuple],
+    "visible": [StrOptions({"auto", *KINDS}), list, tuple, dict],
     "hidden": [StrOptions({"binary", "gaussian"})],
     "units": [StrOptions({"binary", "spin"})],
     "binarize": [
@@ -39,6 +41,9 @@ CONSTRAINTS: dict[str, list] = {
         StrOptions({"auto", "sample"}),
         None,
     ],
+    "categories": [StrOptions({"auto"}), list, tuple, dict],
+    "min_frequency": [COUNT, Interval(Real, 0, 1, closed="neither"), None],
+    "handle_unknown": [StrOptions({"error", "infrequent"})],
     "fit_intercept": ["boolean"],
     "center": ["boolean"],
     "l1_penalty": [NON_NEGATIVE],
@@ -99,6 +104,9 @@ class RBM(DenseMixin, BaseRBM):
     {hidden}
     {units}
     {binarize}
+    {categories}
+    {min_frequency}
+    {handle_unknown}
     {fit_intercept}
     {center}
     {l1_penalty}
@@ -128,6 +136,9 @@ class RBM(DenseMixin, BaseRBM):
     {binarize_}
     {mean_}
     {categories_}
+    {infrequent_categories_}
+    {maps_}
+    {spikes_}
     {visible_}
     {hidden_}
     {column_of_unit_}
@@ -173,10 +184,13 @@ class RBM(DenseMixin, BaseRBM):
         max_iter: int = 20,
         n_updates: int | None = None,
         shuffle: bool = True,
-        visible: Any = "binary",
+        visible: Any = "auto",
         hidden: str = "binary",
         units: str = "binary",
         binarize: Any = "auto",
+        categories: Any = "auto",
+        min_frequency: Any = None,
+        handle_unknown: str = "error",
         fit_intercept: bool = True,
         center: bool = True,
         l1_penalty: float = 0.0,
@@ -206,6 +220,9 @@ class RBM(DenseMixin, BaseRBM):
         self.hidden = hidden
         self.units = units
         self.binarize = binarize
+        self.categories = categories
+        self.min_frequency = min_frequency
+        self.handle_unknown = handle_unknown
         self.fit_intercept = fit_intercept
         self.center = center
         self.l1_penalty = l1_penalty

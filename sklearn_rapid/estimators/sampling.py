@@ -110,7 +110,8 @@ class SamplingMixin:
                 n_steps = 1000 if n_gibbs_steps is None else n_gibbs_steps
                 start = model.starting_states(init, n_samples, stream)
                 states = machine.for_rows(2 * n_steps * n_samples).gibbs(start, n_steps, stream)
-            samples = self._as_array_like(init, model.encoder().decode(states), backend)
+            decoded = model.encoder().decode(states, stream)
+            samples = self._as_array_like(init, decoded, backend, self._dtype_of_rows)
         samples = self._as_frame(samples)
         if not is_tempered:
             return samples
@@ -169,11 +170,12 @@ class SamplingMixin:
         n_steps = check_count("n_steps", n_steps, 0)
         stream = seed_stream(random_state)
 
-        def compute(machine: Machine, encoder: Encoder, v: Any, out: Any) -> Any:
+        def compute(machine: Machine, encoder: Encoder, x: Any, v: Any, out: Any) -> Any:
             v = ClampedChains().states(machine, v, stream) if encoder.missing else v
-            return encoder.decode(machine.gibbs(v, n_steps, stream))
+            return encoder.decode(machine.gibbs(v, n_steps, stream), stream)
 
-        return self._as_frame(self._map_rows(X, compute, (self.n_features_in_,)), X)
+        width, dtype = (self.n_features_in_,), self._dtype_of_rows
+        return self._as_frame(self._map_rows(X, compute, width, dtype), X)
 
     def reconstruct(
         self,
@@ -244,7 +246,7 @@ class SamplingMixin:
                     )
                 else:
                     states = Completion(machine, v, rungs).states(n_gibbs_steps, stream)
-                    filled = encoder.decode(states)
+                    filled = encoder.decode(states, stream)
                 out[rows] = where.where(x != x, convert(filled), x)  # NaN differs from itself
                 if by_threshold.any():
                     is_spin = where.asarray(by_threshold) & (x == x)

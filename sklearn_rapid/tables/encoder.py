@@ -11,6 +11,7 @@ import numpy as np
 
 from sklearn_rapid.backends import Units
 from sklearn_rapid.tables.missing import has_missing
+from sklearn_rapid.tables.settings import ColumnSettings
 
 # Rows converted at a time, a multiple of every backend's `row_multiple`.
 CHUNK = 1024
@@ -74,45 +75,48 @@ class Encoder(ABC):
         """
 
     @abstractmethod
-    def decode(self, v: Any) -> Any:
-        """Convert states, or their means, to the units of the columns."""
+    def decode(self, v: Any, stream: Any = None) -> Any:
+        """Convert states, or their means, to the units of the columns.
+
+        Where a state stands for several values, one is drawn with a stream, and the most likely one
+        taken without.
+        """
 
     # --- defaults -----------------------------------------------------------------------
 
     @classmethod
-    def learn(cls, X: Any, *, units: str, binarize: Any, dtype: str) -> Self:
+    def learn(cls, X: Any, settings: ColumnSettings) -> Self:
         """Make the encoder of columns from their first rows.
 
         Parameters
         ----------
         X : array of shape (n_samples, n_columns)
-        units, binarize, dtype
-            Parameters of an estimator.
+        settings : ColumnSettings
+            With `categories` of these columns alone.
 
         Raises
         ------
         ValueError
             For values that columns of this kind cannot hold.
         """
-        return cls(dtype=dtype)
+        return cls(dtype=settings.dtype)
 
     @classmethod
-    def restore(cls, attributes: Mapping, *, units: str, binarize: Any, dtype: str) -> Self:
+    def restore(cls, attributes: Mapping, settings: ColumnSettings) -> Self:
         """Make the encoder of fitted columns, without its fields `per_unit`.
 
         Parameters
         ----------
         attributes : mapping
             Fitted attributes `per_table` and `per_column`, the latter of these columns alone.
-        units, binarize, dtype
-            Parameters of the estimator.
+        settings : ColumnSettings
 
         Raises
         ------
         ValueError
             For attributes that are damaged.
         """
-        return cls(dtype=dtype)
+        return cls(dtype=settings.dtype)
 
     def measure(self, X: Any, weights: np.ndarray | None, backend: Any) -> Self:
         """Set the moments of the columns to those of weighted rows."""
@@ -129,6 +133,14 @@ class Encoder(ABC):
     def count_units(self, n_columns: int) -> np.ndarray:
         """Count the units of each column."""
         return np.ones(n_columns, dtype=np.int64)
+
+    def takes_unknown(self, n_columns: int) -> np.ndarray:
+        """Mark columns that take values not seen in fit as such, one boolean each."""
+        return np.zeros(n_columns, dtype=bool)
+
+    def column_of_unit(self, n_columns: int) -> np.ndarray:
+        """Find the column that each unit encodes."""
+        return np.repeat(np.arange(n_columns), self.count_units(n_columns))
 
     def are_thresholded(self, n_columns: int) -> np.ndarray:
         """Mark columns that are read by a threshold, one boolean each."""
@@ -159,13 +171,12 @@ class Encoder(ABC):
         """The encoder for training, in which scales are part of the state."""
         return self
 
-    @property
-    def log_volume(self) -> float:
-        """Log of the volume, in the units of X, of a unit of volume of the states."""
-        return 0.0
+    def log_volumes(self, X: Any) -> Any:
+        """Compute log P(state) - log P(row) of each row, of its known columns.
 
-    def log_volume_of(self, v: Any) -> Any:
-        """Compute `log_volume` of the known columns of each row of states."""
+        With real columns it is the logarithm of the volume, in the units of X, of a unit of volume
+        of the states; with categories, what they leave to codes not seen in fit.
+        """
         return 0.0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,8 @@ from sklearn_rapid.checks.arrays import describe
 from sklearn_rapid.tables.categories import CategoryEncoder
 from sklearn_rapid.tables.encoder import Encoder
 from sklearn_rapid.tables.reals.gaussian import RealEncoder
+from sklearn_rapid.tables.reals.mapped import MappedEncoder, QuantileEncoder
+from sklearn_rapid.tables.reals.spiked import SpikedEncoder, find_spikes
 from sklearn_rapid.tables.spins import SpinEncoder
 
 # Encoders by the names that `visible` has for kinds of columns. A new kind is an entry here.
@@ -18,12 +20,112 @@ KINDS: dict[str, type[Encoder]] = {
     "binary": SpinEncoder,
     "gaussian": RealEncoder,
     "categorical": CategoryEncoder,
+    "real": MappedEncoder,
+    "quantile": QuantileEncoder,
+    "spiked": SpikedEncoder,
 }
+# The kinds of numbers, and what a column may be where "real" is asked for.
+REALS, CHOICES_OF_REAL = ("gaussian", "real", "quantile", "spiked"), ("real", "spiked")
+# Whole numbers are codes if they have at most this many values, each in as many rows on average.
+MOST_CODES, ROWS_OF_A_CODE = 10, 5
 
 
 def are_mixed(visible: Any) -> bool:
-    """Whether `visible` lists kinds and their columns: a single name is the kind of all."""
-    return not isinstance(visible, str)
+    """Whether `visible` is a list of kinds and their columns."""
+    return isinstance(visible, list | tuple)
+
+
+def wanted_kinds(visible: Any, n_columns: int, names: Any = None) -> list[str]:
+    """Find the kind that `visible` asks for of each column; "auto" where it leaves that open.
+
+    Parameters
+    ----------
+    visible : str, list of (str, columns) or dict of columns
+    n_columns : int
+    names : array of str, optional
+        Names of the columns.
+
+    Raises
+    ------
+    ValueError
+        For kinds or columns that there are none of, or named twice.
+
+    Examples
+    --------
+    >>> wanted_kinds({"age": "real"}, 2, ["age", "sex"]), wanted_kinds("binary", 2)
+    (['real', 'auto'], ['binary', 'binary'])
+    """
+    if isinstance(visible, str):
+        return [visible] * n_columns
+    wanted = ["auto"] * n_columns
+    if isinstance(visible, Mapping):
+        for key, kind in visible.items():
+            if not (isinstance(kind, str) and kind in {*KINDS, "auto"}):
+                raise ValueError(
+                    f"visible must give one of {', '.join(map(repr, KINDS))} for a column, got "
+                    f"{describe(kind)} for {describe(key)}"
+                )
+            wanted[int(_column_numbers(key, n_columns, names)[0])] = kind
+        return wanted
+    for kind, columns in columns_by_kind(visible, n_columns, names):
+        for j in columns:
+            wanted[j] = kind
+    return wanted
+
+
+def choose_kind(x: np.ndarray) -> str:
+    """Choose the kind of a column of numbers.
+
+    Two values are binary, and so is a column of one if that is zero or one. Whole numbers of few
+    values are categories, and so is another constant. The rest is real (`choose_real`).
+
+    Parameters
+    ----------
+    x : array of shape (n,)
+        NaN is ignored.
+
+    Examples
+    --------
+    >>> choose_kind(np.array([1.0, 2.0])), choose_kind(np.tile(np.arange(3.0), 5))
+    ('binary', 'categorical')
+    >>> choose_kind(np.linspace(0.0, 1.0, 7))
+    'real'
+    """
+    known = x[x == x]
+    values = np.unique(known)
+    if len(values) < 2:
+        return "binary" if np.isin(values, (0.0, 1.0)).all() else "categorical"
+    if len(values) == 2:
+        return "binary"
+    are_whole = bool((values == np.floor(values)).all())
+    if are_whole and len(values) <= MOST_CODES and len(known) >= ROWS_OF_A_CODE * len(values):
+        return "categorical"
+    return choose_real(x)
+
+
+def choose_real(x: np.ndarray) -> str:
+    """Choose the kind of a column of real numbers: "spiked" if some values are spikes, or "real".
+
+    Examples
+    --------
+    >>> choose_real(np.linspace(0.0, 1.0, 7))
+    'real'
+    """
+    known = x[x == x]
+    return "spiked" if find_spikes(known).size else "real"
+
+
+def by_kind(kinds: list[str]) -> list[tuple[str, np.ndarray]]:
+    """Gather the columns of each kind, kinds in the order of `KINDS`.
+
+    Examples
+    --------
+    >>> by_kind(["real", "binary", "real"])
+    [('binary', array([1])), ('real', array([0, 2]))]
+    """
+    found = np.array(kinds, dtype=object)
+    pairs = ((kind, np.flatnonzero(found == kind)) for kind in KINDS)
+    return [(kind, columns) for kind, columns in pairs if columns.size]
 
 
 def attributes_of_columns(kinds: Iterable[str] = KINDS) -> set[str]:
@@ -54,7 +156,7 @@ def columns_by_kind(
     >>> columns_by_kind([("gaussian", slice(2)), ("binary", "sex")], 3, ["age", "pay", "sex"])
     [('gaussian', array([0, 1])), ('binary', array([2]))]
     """
-    if not are_mixed(visible):
+    if isinstance(visible, str):
         return [(visible, np.arange(n_columns))]
     parts = []
     for entry in visible:
@@ -109,6 +211,6 @@ def _column_numbers(columns: Any, n_columns: int, names: Any) -> np.ndarray:
 
 def with_column_numbers(visible: Any, fitted: list) -> Any:
     """Replace the columns in the parameter `visible` by the numbers of those that were fitted."""
-    if not are_mixed(visible):
+    if isinstance(visible, str):
         return visible
     return [(kind, columns.tolist()) for kind, columns in fitted]

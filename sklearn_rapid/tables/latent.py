@@ -70,9 +70,13 @@ class LatentEncoder(Encoder):
         """Compute E[v | h] of all visible units."""
         return self.columns.unit_means(machine, h)
 
-    def decode(self, v: Any) -> Any:
+    def decode(self, v: Any, stream: Any = None) -> Any:
         """Convert states of the columns, or their means, to the units of the columns."""
-        return self.columns.decode(v[:, : v.shape[1] - self.n_latent])
+        return self.columns.decode(v[:, : v.shape[1] - self.n_latent], stream)
+
+    def log_volumes(self, X: Any) -> Any:
+        """Compute log P(state) - log P(row) of each row, of its known columns."""
+        return self.columns.log_volumes(X)
 
     def decode_means(self, means: Any) -> Any:
         """Convert means of `unit_means` to the units of the columns."""

@@ -106,7 +106,8 @@ class MixedEncoder(Encoder):
             )
             for part in self.parts
         ]
-        return replace(encoder, parts=tuple(parts))
+        missing = encoder.missing or any(part.encoder.missing for part in parts)
+        return replace(encoder, parts=tuple(parts), missing=missing)
 
     def states(self, X: Any, stream: Any = None, draw: int = 0, n_rows: int = 0) -> Any:
         """Encode rows as the states of all kinds, side by side."""
@@ -115,11 +116,11 @@ class MixedEncoder(Encoder):
         ]
         return self.backend.xp.concat(states, axis=1)
 
-    def decode(self, v: Any) -> Any:
+    def decode(self, v: Any, stream: Any = None) -> Any:
         """Convert states, or their means, to the units of the columns, in their order; float64."""
         xp = self.backend.xp
         pairs = zip(self.parts, self._slices, strict=True)
-        decoded = [part.encoder.decode(v[:, where]) for part, where in pairs]
+        decoded = [part.encoder.decode(v[:, where], stream) for part, where in pairs]
         wide = xp.concat([xp.astype(columns, xp.float64) for columns in decoded], axis=1)
         place = np.argsort(np.concatenate([part.columns for part in self.parts]))
         return xp.take(wide, self.backend.asarray(place, "int64"), axis=1)
@@ -140,15 +141,9 @@ class MixedEncoder(Encoder):
         parts = (part._replace(encoder=part.encoder.unscaled) for part in self.parts)
         return replace(self, parts=tuple(parts))
 
-    @property
-    def log_volume(self) -> float:
-        """Log of the volume, in the units of X, of a unit of volume of the states."""
-        return sum(part.encoder.log_volume for part in self.parts)
-
-    def log_volume_of(self, v: Any) -> Any:
-        """Compute `log_volume` of the known columns of each row of states."""
-        pairs = zip(self.parts, self._slices, strict=True)
-        return sum(part.encoder.log_volume_of(v[:, where]) for part, where in pairs)
+    def log_volumes(self, X: Any) -> Any:
+        """Compute log P(state) - log P(row) of each row, of its known columns."""
+        return sum(part.encoder.log_volumes(self._select(X, part)) for part in self.parts)
 
     @cached_property
     def _widths(self) -> tuple[int, ...]:

@@ -21,6 +21,7 @@ from sklearn_rapid.tables.binarize import (
 )
 from sklearn_rapid.tables.encoder import Encoder
 from sklearn_rapid.tables.features import UNIT_RANGES
+from sklearn_rapid.tables.settings import ColumnSettings
 
 # On as many threads a sparse product costs about six times as much for each nonzero element.
 LARGEST_SPARSE_SHARE = 0.1
@@ -58,22 +59,23 @@ class SpinEncoder(Encoder):
     visible_units: ClassVar[Units] = SPINS
 
     @classmethod
-    def learn(cls, X: Any, *, units: str, binarize: Any, dtype: str) -> SpinEncoder:
+    def learn(cls, X: Any, settings: ColumnSettings) -> SpinEncoder:
         """Make the encoder of columns; `binarize` is inferred from their first rows if "auto"."""
+        binarize, units = settings.binarize, settings.units
         is_auto = binarize == "auto"
         if is_auto:
             binarize = "sample"
             if infer_binarize(X, units) is None:
                 binarize = FALLBACK_THRESHOLD
                 warn_ambiguous(X)
-        return cls(units, binarize, is_auto, dtype=dtype)
+        return cls(units, binarize, is_auto, dtype=settings.dtype)
 
     @classmethod
-    def restore(cls, attributes: Mapping, *, units: str, binarize: Any, dtype: str) -> SpinEncoder:
+    def restore(cls, attributes: Mapping, settings: ColumnSettings) -> SpinEncoder:
         """Make the encoder of fitted columns; `binarize` is that of fit if "auto"."""
-        is_auto = binarize == "auto"
-        binarize = attributes.get("binarize_", "sample") if is_auto else binarize
-        return cls(units, binarize, is_auto, dtype=dtype)
+        is_auto = settings.binarize == "auto"
+        binarize = attributes.get("binarize_", "sample") if is_auto else settings.binarize
+        return cls(settings.units, binarize, is_auto, dtype=settings.dtype)
 
     def for_rows(self, X: Any, backend: Any) -> SpinEncoder:
         """Adapt the encoder to these rows, which may have two values only."""
@@ -191,7 +193,7 @@ class SpinEncoder(Encoder):
         """Return means of `unit_means`, which are in the user's units already."""
         return means
 
-    def decode(self, v: Any) -> Any:
+    def decode(self, v: Any, stream: RandomStream | None = None) -> Any:
         """Convert spins, or their means, to the user's units."""
         return 0.5 * (v + 1.0) if self.units == "binary" else v
 

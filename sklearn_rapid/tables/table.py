@@ -12,10 +12,21 @@ import numpy as np
 from sklearn_rapid.backends import Units
 from sklearn_rapid.checks.arrays import describe
 from sklearn_rapid.checks.cached import cached_property
+from sklearn_rapid.tables.columns import Columns, codes_of_numbers, read_frame
 from sklearn_rapid.tables.encoder import Encoder
-from sklearn_rapid.tables.kinds import KINDS, are_mixed, attributes_of_columns, columns_by_kind
+from sklearn_rapid.tables.features import UNIT_RANGES
+from sklearn_rapid.tables.frames import FrameSchema
+from sklearn_rapid.tables.kinds import (
+    CHOICES_OF_REAL,
+    KINDS,
+    are_mixed,
+    attributes_of_columns,
+    columns_by_kind,
+    wanted_kinds,
+)
 from sklearn_rapid.tables.latent import LatentEncoder
 from sklearn_rapid.tables.mixed import MixedEncoder, Part, errors_name_columns, select_columns
+from sklearn_rapid.tables.settings import ColumnSettings
 
 
 @dataclass(frozen=True)
@@ -27,18 +38,23 @@ class Table:
     parts : tuple of Part
         The columns of each kind. Units stand in the order of the kinds.
     is_mixed : bool
-        Whether `visible` is a list of kinds.
+        Whether units of several kinds stand side by side.
     n_columns : int
     names : array of str or None
         Names of the columns.
     n_latent : int, default=0
         Number of latent units, which stand after those of the columns.
+    values : tuple of (array or None), optional
+        The values that the numbers 0, 1, ... of a column stand for; None where numbers stand for
+        themselves, as in arrays.
+    schema : FrameSchema, optional
+        Of the frame that the first rows were.
 
     Examples
     --------
     >>> X = np.array([[0.5, 1.0], [1.5, 0.0], [2.5, 1.0]])
-    >>> how = {"units": "binary", "binarize": "auto", "dtype": "float32"}
-    >>> table = Table.learn(X, [("binary", [1]), ("gaussian", [0])], None, **how)
+    >>> visible, settings = [("binary", [1]), ("gaussian", [0])], ColumnSettings()
+    >>> table = Table.learn(X, Columns.of_array(X, visible, None, settings), settings)
     >>> table.column_of_unit
     array([1, 0])
     >>> table.measure(X, None, None).attributes()["mean_"]
@@ -50,48 +66,54 @@ class Table:
     n_columns: int
     names: Any = None
     n_latent: int = 0
+    values: tuple[np.ndarray | None, ...] | None = None
+    schema: FrameSchema | None = None
 
     @classmethod
     def learn(
-        cls, X: Any, visible: Any, names: Any, *, binarize: Any, backend: Any = None, **how: Any
+        cls, X: Any, columns: Columns, settings: ColumnSettings, backend: Any = None
     ) -> Table:
         """Make the table from its first rows.
 
         Parameters
         ----------
         X : array of shape (n_samples, n_columns)
-        visible : str or list of (str, columns)
-        names : array of str or None
-        binarize, **how
-            Parameters of an estimator: `units` and `dtype`.
+        columns : Columns
+        settings : ColumnSettings
         backend : backend, optional
             Where X is, if that is not the host.
         """
-        kinds, is_mixed = columns_by_kind(visible, X.shape[1], names), are_mixed(visible)
-        if binarize != "auto" and "binary" not in dict(kinds):
+        if settings.binarize != "auto" and "binary" not in dict(columns.kinds):
             raise ValueError(
-                "binarize says what values of binary columns mean, and there are none with "
-                f"visible={visible!r}: leave it at 'auto', got {binarize!r}"
+                "binarize says what values of binary columns mean, and there are none: leave it at "
+                f"'auto', got {settings.binarize!r}"
             )
         parts = []
-        for kind, columns in kinds:
-            own = select_columns(X, columns, backend) if is_mixed else X
-            with errors_name_columns(kind, columns) if is_mixed else nullcontext():
-                encoder = KINDS[kind].learn(own, binarize=binarize, **how)
-            parts.append(Part(kind, columns, encoder))
-        return cls(tuple(parts), is_mixed, X.shape[1], names)
+        for kind, numbers in columns.kinds:
+            own = select_columns(X, numbers, backend) if columns.is_mixed else X
+            of_kind = replace(settings, categories=[columns.categories[j] for j in numbers])
+            with errors_name_columns(kind, numbers) if columns.is_mixed else nullcontext():
+                encoder = KINDS[kind].learn(own, of_kind)
+            parts.append(Part(kind, numbers, encoder))
+        values, shape = tuple(columns.values), (columns.is_mixed, X.shape[1], columns.names)
+        return cls(tuple(parts), *shape, values=values, schema=columns.schema)
 
     @classmethod
     def restore(
-        cls, attributes: Mapping[str, Any], visible: Any, *, n_latent: int = 0, **how: Any
+        cls,
+        attributes: Mapping[str, Any],
+        visible: Any,
+        settings: ColumnSettings,
+        n_latent: int = 0,
     ) -> Table:
         """Make the table that a fitted estimator's attributes describe.
 
         Parameters
         ----------
         attributes : mapping
-        visible, **how
-            Parameters of the estimator: `units`, `binarize` and `dtype`.
+        visible : str, list of (str, columns) or dict of columns
+            The parameter of the estimator.
+        settings : ColumnSettings
         n_latent : int, default=0
 
         Raises
@@ -101,29 +123,35 @@ class Table:
         """
         n_columns, names = attributes["n_features_in_"], attributes.get("feature_names_in_")
         kinds = _fitted_kinds(attributes, n_columns)
-        if not _are_same(kinds, visible, n_columns, names):
+        if not _are_those_wanted(kinds, visible, n_columns, names):
             fitted = kinds[0][0] if len(kinds) == 1 else [(k, c.tolist()) for k, c in kinds]
             raise ValueError(
                 f"visible={describe(visible)} is set, and visible={describe(fitted)} was fitted: "
                 "set it back, or fit again."
             )
-        for name in sorted(attributes_of_columns() - attributes_of_columns(dict(kinds))):
+        # Binary columns of a frame may have two values of any kind, which are categories.
+        expected = attributes_of_columns(dict(kinds))
+        expected |= {"categories_"} if "binary" in dict(kinds) else set()
+        for name in sorted(attributes_of_columns() - expected):
             if name in attributes:
                 raise ValueError(f"{name} belongs to models of other columns. Fit again.")
+        attributes, values = _as_numbers(attributes, kinds, n_columns)
         parts, start = [], 0
         for kind, columns in kinds:
-            own = dict(attributes)
+            own: dict[str, Any] = dict(attributes)
             for name in KINDS[kind].per_column:
-                values = own.get(f"{name}_")
-                is_list = isinstance(values, list) and len(values) == n_columns
-                own[f"{name}_"] = [values[j] for j in columns] if is_list else None
-            part = Part(kind, columns, KINDS[kind].restore(own, **how))
+                found = own.get(f"{name}_")
+                is_list = isinstance(found, list) and len(found) == n_columns
+                own[f"{name}_"] = [found[j] for j in columns] if is_list else None
+            part = Part(kind, columns, KINDS[kind].restore(own, settings))
             units = slice(start, start + part.n_units)
-            values = {name: own.get(f"{name}_") for name in part.encoder.per_unit}
-            values = {name: a[units] for name, a in values.items() if a is not None}
-            parts.append(part._replace(encoder=replace(part.encoder, **values)))
+            of_units = {name: own.get(f"{name}_") for name in part.encoder.per_unit}
+            of_units = {name: a[units] for name, a in of_units.items() if a is not None}
+            parts.append(part._replace(encoder=replace(part.encoder, **of_units)))
             start = units.stop
-        return cls(tuple(parts), are_mixed(visible), n_columns, names, n_latent)
+        is_mixed = are_mixed(visible) or len(parts) > 1
+        schema = attributes.get("frame_")
+        return cls(tuple(parts), is_mixed, n_columns, names, n_latent, values, schema)
 
     def measure(self, X: Any, weights: np.ndarray | None, backend: Any) -> Table:
         """Set the moments of the columns to those of weighted rows."""
@@ -133,25 +161,45 @@ class Table:
         return replace(self, parts=(self.parts[0]._replace(encoder=encoder),))
 
     def attributes(self) -> dict[str, Any]:
-        """Collect fitted attributes: `visible_`, `binarize_`, and those of the kinds."""
+        """Collect fitted attributes: `visible_`, `binarize_`, `frame_`, and those of the kinds."""
         found: dict[str, Any] = {
             "visible_": [(part.kind, part.columns) for part in self.parts],
             "binarize_": None,
         }
+        if self.schema is not None:
+            found["frame_"] = self.schema
         start = 0
         for part in self.parts:
             encoder, units = part.encoder, slice(start, start + part.n_units)
             found |= {f"{name}_": getattr(encoder, name) for name in encoder.per_table}
             for name in encoder.per_column:
-                values = found.setdefault(f"{name}_", [None] * self.n_columns)
-                for j, value in zip(part.columns, getattr(encoder, name), strict=True):
-                    values[j] = value
+                own = getattr(encoder, name)
+                for j, value in zip(part.columns, [] if own is None else own, strict=own is not None):
+                    found.setdefault(f"{name}_", [None] * self.n_columns)[j] = value
             for name, fill in encoder.per_unit.items():
                 if getattr(encoder, name) is not None:
                     values = found.setdefault(f"{name}_", np.full(len(self.column_of_unit), fill))
                     values[units] = getattr(encoder, name)
             start = units.stop
-        return found
+        return found | self._value_attributes(found)
+
+    def _value_attributes(self, found: dict[str, Any]) -> dict[str, Any]:
+        """Replace the numbers in attributes by the values that they stand for."""
+        coded = {j: known for j, known in enumerate(self.values or ()) if known is not None}
+        if not coded:
+            return {}
+        changed = {}
+        categories = list(found.get("categories_", [None] * self.n_columns))
+        for j, known in coded.items():
+            categories[j] = known
+        changed["categories_"] = categories
+        if "infrequent_categories_" in found:
+            infrequent = list(found["infrequent_categories_"])
+            for j, known in coded.items():
+                if infrequent[j] is not None:
+                    infrequent[j] = known[infrequent[j].astype(np.int64)]
+            changed["infrequent_categories_"] = infrequent
+        return changed
 
     def encoder(self, backend: Any, X: Any = None) -> Encoder:
         """Make the encoder of X, or by default of rows like those of fit.
@@ -163,6 +211,71 @@ class Table:
             return encoder
         how = {"backend": backend, "dtype": encoder.dtype, "missing": True}
         return LatentEncoder(encoder, self.n_latent, **how)
+
+    # --- frames -------------------------------------------------------------------------
+
+    @property
+    def are_plain(self) -> bool:
+        """Whether all columns are binary, and numbers in X stand for themselves."""
+        are_binary = [part.kind for part in self.parts] == ["binary"]
+        return are_binary and all(known is None for known in self.values or ())
+
+    def read(self, X: Any) -> np.ndarray:
+        """Read rows of a frame like those of fit as numbers, float64."""
+        kinds = [(part.kind, part.columns) for part in self.parts]
+        are_open = np.zeros(self.n_columns, dtype=bool)
+        for part in self.parts:
+            are_open[part.columns] = part.encoder.takes_unknown(len(part.columns))
+        return read_frame(X, self.schema, kinds, self._values, self._units, are_open)
+
+    def numbers_of(self, X: np.ndarray) -> np.ndarray:
+        """Convert an array of the values of a frame to numbers; ValueError for columns of text."""
+        out = X.astype(np.float64)
+        for j, known in enumerate(self._values):
+            if known is None:
+                continue
+            if known.dtype.kind not in "biuf":
+                raise ValueError(
+                    f"X is an array, and column {j} held values such as {describe(known[0])} in "
+                    "fit: pass a frame"
+                )
+            out[:, j] = codes_of_numbers(out[:, j], known, self._units, j)
+        return out
+
+    def to_columns(self, numbers: np.ndarray) -> list[np.ndarray]:
+        """Convert numbers to the values of the frame that was fitted, one array a column.
+
+        Means of binary columns become the more likely value, except for those of floats that were
+        zeros and ones.
+        """
+        low, high = UNIT_RANGES[self._units]
+        found = []
+        for j, (x, known) in enumerate(zip(numbers.T, self._values, strict=True)):
+            column, is_binary = self.schema.columns[j], self._kind_of[j] == "binary"
+            is_on = x > 0.5 * (low + high)
+            if known is not None:
+                place = is_on if is_binary else np.clip(x, 0, len(known) - 1)
+                found.append(known[place.astype(np.int64)])
+            elif is_binary and column.holds != "numbers":
+                found.append(np.where(is_on, high, low))
+            else:
+                found.append(np.round(x) if column.holds == "integers" else x)
+        return found
+
+    @property
+    def _values(self) -> tuple:
+        return self.values or (None,) * self.n_columns
+
+    @cached_property
+    def _kind_of(self) -> dict[int, str]:
+        return {int(j): part.kind for part in self.parts for j in part.columns}
+
+    @property
+    def _units(self) -> str:
+        encoders = [part.encoder for part in self.parts if part.kind == "binary"]
+        return encoders[0].units if encoders else "binary"
+
+    # --- units --------------------------------------------------------------------------
 
     @cached_property
     def _encoder(self) -> Encoder:
@@ -182,7 +295,7 @@ class Table:
     @cached_property
     def column_of_unit(self) -> np.ndarray:
         """The column of X that each unit encodes, without latent units."""
-        return np.concatenate([np.repeat(c, e.count_units(len(c))) for _, c, e in self.parts])
+        return np.concatenate([c[e.column_of_unit(len(c))] for _, c, e in self.parts])
 
     @property
     def n_units(self) -> int:
@@ -214,12 +327,43 @@ def _fitted_kinds(attributes: Mapping[str, Any], n_columns: int) -> list:
     return columns_by_kind("categorical" if "categories_" in attributes else kind, n_columns)
 
 
-def _are_same(kinds: list, visible: Any, n_columns: int, names: Any) -> bool:
-    """Whether fitted kinds and columns are those of the parameter `visible`."""
-    if not are_mixed(visible):
-        return [kind for kind, _ in kinds] == [visible]
-    others = columns_by_kind(visible, n_columns, names)
-    return len(kinds) == len(others) and all(
-        kind == other and np.array_equal(columns, of_other)
-        for (kind, columns), (other, of_other) in zip(kinds, others, strict=True)
+def _are_those_wanted(kinds: list, visible: Any, n_columns: int, names: Any) -> bool:
+    """Whether fitted kinds and columns are those that the parameter `visible` asks for."""
+    if isinstance(visible, str):
+        wanted = {"auto": tuple(KINDS), "real": CHOICES_OF_REAL}.get(visible, (visible,))
+        return all(kind in wanted for kind, _ in kinds)
+    fitted = [""] * n_columns
+    for kind, columns in kinds:
+        for j in columns:
+            fitted[j] = kind
+    if are_mixed(visible):
+        order = [kind for kind, _ in columns_by_kind(visible, n_columns, names)]
+        if "real" not in order and order != [kind for kind, _ in kinds]:
+            return False
+    return all(
+        want in ("auto", kind) or (want == "real" and kind in CHOICES_OF_REAL)
+        for want, kind in zip(wanted_kinds(visible, n_columns, names), fitted, strict=True)
     )
+
+
+def _as_numbers(attributes: Mapping, kinds: list, n_columns: int) -> tuple[Mapping, Any]:
+    """Replace the values of columns of a frame in attributes by numbers; with the values."""
+    categories = attributes.get("categories_")
+    if not (isinstance(categories, list) and len(categories) == n_columns):
+        return attributes, None
+    values: list[np.ndarray | None] = [None] * n_columns
+    categories, infrequent = list(categories), attributes.get("infrequent_categories_")
+    infrequent = list(infrequent) if isinstance(infrequent, list) else None
+    binary = {int(j) for kind, columns in kinds if kind == "binary" for j in columns}
+    for j, known in enumerate(categories):
+        if not isinstance(known, np.ndarray) or (j not in binary and known.dtype.kind in "fi"):
+            continue
+        values[j] = known
+        categories[j] = None if j in binary else np.arange(len(known), dtype=np.float64)
+        if infrequent is not None and infrequent[j] is not None:
+            of_value = {value: float(i) for i, value in enumerate(known)}
+            infrequent[j] = np.array([of_value.get(value, np.nan) for value in infrequent[j]])
+    changed: dict[str, Any] = {"categories_": categories}
+    if infrequent is not None:
+        changed["infrequent_categories_"] = infrequent
+    return {**attributes, **changed}, tuple(values)

@@ -13,7 +13,6 @@ import numpy as np
 from scipy import sparse
 
 from sklearn_rapid.backends import Gaussians, Units, is_cupy_array, to_host
-from sklearn_rapid.checks.cached import cached_property
 from sklearn_rapid.tables.encoder import Encoder, chunks
 from sklearn_rapid.tables.reals.moments import compute_moments, find_smallest_scales
 
@@ -59,7 +58,7 @@ class RealEncoder(Encoder):
     def check(self, X: Any, name: str = "X") -> None:
         """Raise ValueError for a sparse X, and for values too far from the mean."""
         if sparse.issparse(X):
-            raise ValueError(f"visible='gaussian' needs a dense {name}, got a sparse one")
+            raise ValueError(f"real columns need a dense {name}, got a sparse one")
         if self.mean is None:
             return
         where = self.backend.xp if is_cupy_array(X) else np
@@ -81,7 +80,7 @@ class RealEncoder(Encoder):
         states[: X.shape[0]] = (X - mean) / scale
         return self.backend.asarray(states)
 
-    def decode(self, v: Any) -> Any:
+    def decode(self, v: Any, stream: Any = None) -> Any:
         """Convert states, or their means, to the user's units; float64."""
         xp = self.backend.xp
         mean, scale = (self.backend.asarray(a) for a in (self.mean, self.scale))
@@ -92,15 +91,11 @@ class RealEncoder(Encoder):
         """The encoder for training, in which scales are part of the state."""
         return replace(self, scale=np.ones_like(self.scale))
 
-    @cached_property
-    def log_volume(self) -> float:
-        """Log of the volume, in the units of X, of a unit of volume of the states."""
-        return float(np.sum(np.log(self.scale)))
-
-    def log_volume_of(self, v: Any) -> Any:
-        """Compute `log_volume` of the known columns of each row of states."""
-        xp = self.backend.xp
+    def log_volumes(self, X: Any) -> Any:
+        """Compute Σ log scale over the known columns of each row."""
+        where = self.backend.xp if is_cupy_array(X) else np
+        log_scale = np.log(self.scale)
         if not self.missing:
-            return self.log_volume
-        is_missing = xp.astype(v != v, xp.float64)
-        return self.log_volume - is_missing @ self.backend.asarray(np.log(self.scale))
+            return where.full(X.shape[0], float(np.sum(log_scale)))
+        is_missing = where.astype(X != X, where.float64)
+        return float(np.sum(log_scale)) - is_missing @ where.asarray(log_scale)

@@ -1,0 +1,153 @@
+"""Encode real columns as standardised normal scores (`maps`), and decode them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from sklearn_rapid.backends import RandomStream, is_cupy_array, to_host
+from sklearn_rapid.checks.cached import cached_property
+from sklearn_rapid.tables.reals.gaussian import RealEncoder
+from sklearn_rapid.tables.reals.maps import RealMap, learn_map
+from sklearn_rapid.tables.settings import ColumnSettings
+
+# Draws of this kind have the seed XOR this number: kinds share the number of a draw, and no
+# random words.
+KEY_OF_ROUNDED = 0xC2B2AE3D27D4EB4F
+
+
+@dataclass(frozen=True)
+class MappedEncoder(RealEncoder):
+    """Encode real columns by a map to normal scores each.
+
+    Parameters
+    ----------
+    maps : list of array of shape (2, n_knots), or None
+        Values and scores of the knots of each column; None before they are measured.
+    decimals : list of int or None, or None
+        Decimals of values that are rounded.
+    **others
+        See `RealEncoder`; moments are those of scores.
+
+    Examples
+    --------
+    >>> from sklearn_rapid.backends import get_backend
+    >>> knots = [np.array([[0.0, 10.0], [-1.0, 1.0]])]
+    >>> how = {"mean": np.zeros(1), "scale": np.ones(1), "backend": get_backend("numpy")}
+    >>> encoder = MappedEncoder(maps=knots, decimals=[0], **how)
+    >>> encoder.states(np.array([[5.0]])), encoder.decode(np.array([[0.13]]))
+    (array([[0.]], dtype=float32), array([[6.]]))
+    """
+
+    maps: list[np.ndarray] | None = None
+    decimals: list[int | None] | None = None
+
+    per_column: ClassVar[tuple[str, ...]] = ("maps", "decimals")
+    # Whether all maps are straight lines; None if that is chosen a column at a time.
+    are_lines: ClassVar[bool | None] = None
+
+    @classmethod
+    def restore(cls, attributes: Mapping, settings: ColumnSettings) -> Self:
+        """Make the encoder of fitted columns, whose maps must rise."""
+        maps, decimals = attributes.get("maps_"), attributes.get("decimals_")
+        # In the middle of a first fit there are no moments, and no maps.
+        for knots in ([None] if "mean_" in attributes else []) if maps is None else maps:
+            is_pair = isinstance(knots, np.ndarray) and knots.ndim == 2 and knots.shape[0] == 2
+            rises = is_pair and knots.shape[1] > 1 and bool((np.diff(knots) > 0.0).all())
+            if not (rises and np.isfinite(knots).all()):
+                raise ValueError("maps_ must hold rising knots of each real column. Fit again.")
+        if not all(d is None or (isinstance(d, int) and d >= 0) for d in decimals or ()):
+            raise ValueError("decimals_ must hold a number of each real column. Fit again.")
+        return cls(maps=maps, decimals=decimals, dtype=settings.dtype)
+
+    def measure(self, X: Any, weights: np.ndarray | None, backend: Any) -> Self:
+        """Learn the maps, and set the moments to those of weighted rows' scores."""
+        maps = [learn_map_of(x, weights, self.are_lines) for x in to_host(X).T]
+        knots = [np.stack([m.values, m.scores]) for m in maps]
+        learned = replace(self, maps=knots, decimals=[m.decimals for m in maps], backend=backend)
+        return super(MappedEncoder, learned).measure(learned._scores(X), weights, backend)
+
+    def smallest_scales(self, X: Any, weights: np.ndarray | None, backend: Any) -> np.ndarray:
+        """Find the smallest scale that each column may reach in training on these rows."""
+        return super().smallest_scales(self._scores(X), weights, backend)
+
+    def check(self, X: Any, name: str = "X") -> None:
+        """Raise ValueError for a sparse X, and for values too far from those of fit."""
+        is_checked = self.mean is not None and isinstance(X, np.ndarray)
+        super().check(self._scores(X) if is_checked else X, name)
+
+    def states(
+        self, X: Any, stream: RandomStream | None = None, draw: int = 0, n_rows: int = 0
+    ) -> Any:
+        """Encode rows as a backend array of states.
+
+        With a stream, a rounded value is one of the numbers that round to it, drawn anew; without
+        one it is the middle of them.
+        """
+        if stream is not None and self.is_drawn:
+            X = X + self._offsets(X, stream, draw)
+        return super().states(self._scores(X), n_rows=n_rows)
+
+    def decode(self, v: Any, stream: Any = None) -> Any:
+        """Convert states, or the values at their means, to the user's units; float64."""
+        return self._values(super().decode(v))
+
+    def log_volumes(self, X: Any) -> Any:
+        """Compute Σ log scale - log z'(x) over the known columns of each row."""
+        where = self._where(X)
+        slopes = where.stack([m.log_slope(X[:, j], where) for j, m in enumerate(self._maps)], 1)
+        known = where.where(X == X, slopes, where.zeros_like(slopes))
+        return super().log_volumes(X) - where.sum(known, axis=1)
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether numbers are drawn that round to the values of some column."""
+        return self.decimals is not None and any(d is not None for d in self.decimals)
+
+    @cached_property
+    def _maps(self) -> list[RealMap]:
+        pairs = zip(self.maps, self.decimals, strict=True)
+        return [RealMap(*knots, decimals) for knots, decimals in pairs]
+
+    def _scores(self, X: Any) -> Any:
+        where = self._where(X)
+        return where.stack([m.to_scores(X[:, j], where) for j, m in enumerate(self._maps)], axis=1)
+
+    def _values(self, scores: Any) -> Any:
+        xp = self.backend.xp
+        return xp.stack([m.to_values(scores[:, j], xp) for j, m in enumerate(self._maps)], axis=1)
+
+    def _offsets(self, X: Any, stream: RandomStream, draw: int) -> Any:
+        """Draw uniform offsets within the numbers that round to values, zero for other columns."""
+        own, where = replace(stream, seed=stream.seed ^ KEY_OF_ROUNDED), self._where(X)
+        u = self.backend.random_uniform(X.shape, own, draw)
+        u = u if where is self.backend.xp else self.backend.to_numpy(u)
+        return (u - 0.5) * where.asarray([m.step for m in self._maps])
+
+    def _where(self, X: Any) -> Any:
+        return self.backend.xp if is_cupy_array(X) else np
+
+
+@dataclass(frozen=True)
+class QuantileEncoder(MappedEncoder):
+    """Encode real columns by quantiles, never by straight lines.
+
+    Examples
+    --------
+    >>> QuantileEncoder.are_lines
+    False
+    """
+
+    are_lines: ClassVar[bool | None] = False
+
+
+def learn_map_of(x: np.ndarray, weights: np.ndarray | None, is_line: bool | None) -> RealMap:
+    """Make the map of a column with missing entries, of the rows that have weight."""
+    known = x == x
+    if weights is not None:
+        known &= weights > 0.0
+        weights = weights[known]
+    return learn_map(x[known], weights, is_line=is_line)

@@ -1,0 +1,219 @@
+"""Encode real columns with spikes: values that many rows share, beside a continuous rest.
+
+A column has a code for each spike and one for the rest, and a real unit that counts with the rest
+alone (`sklearn_rapid.backends.Spiked`). The probability of a spike is a mass, that of other values
+a density.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from sklearn_rapid.backends import RandomStream, Spiked, to_host
+from sklearn_rapid.tables.reals.mapped import MappedEncoder
+from sklearn_rapid.tables.settings import ColumnSettings
+
+# A spike is a value of at least this share of the rows, and of this many; and this many times as
+# frequent as the mean of its neighbours, two values on either side.
+SMALLEST_SHARE, FEWEST_ROWS, LEAST_EXCESS, N_NEIGHBOURS = 0.05, 10, 3.0, 2
+
+
+@dataclass(frozen=True)
+class SpikedEncoder(MappedEncoder):
+    """Encode real columns by codes of their spikes, and a map of other values to normal scores.
+
+    Parameters
+    ----------
+    spikes : list of array
+        The spikes of each column, sorted; one at least.
+    **others
+        See `MappedEncoder`. Moments are of units: zero and one for codes.
+
+    Examples
+    --------
+    >>> from sklearn_rapid.backends import get_backend
+    >>> encoder = SpikedEncoder(
+    ...     spikes=[np.array([0.0])], maps=[np.array([[0.0, 10.0], [-1.0, 1.0]])], decimals=[None],
+    ...     mean=np.zeros(3), scale=np.ones(3), backend=get_backend("numpy"))
+    >>> encoder.states(np.array([[0.0], [10.0]]))
+    array([[1., 0., 0.],
+           [0., 1., 1.]], dtype=float32)
+    """
+
+    spikes: list[np.ndarray] | None = None
+
+    per_column: ClassVar[tuple[str, ...]] = (*MappedEncoder.per_column, "spikes")
+
+    @classmethod
+    def learn(cls, X: Any, settings: ColumnSettings) -> Self:
+        """Make the encoder of columns from their first rows: the spikes of each."""
+        spikes = []
+        for j, column in enumerate(to_host(X).T):
+            known = column[column == column].astype(np.float64)
+            found = find_spikes(known)
+            if not found.size:
+                values, counts = np.unique(known, return_counts=True)
+                found = values[counts == counts.max()][:1]
+            if len(np.setdiff1d(known, found)) < 2:
+                raise ValueError(
+                    f"column {j} has fewer than two values besides spikes: code them as categories"
+                )
+            spikes.append(found)
+        return cls(spikes=spikes, dtype=settings.dtype)
+
+    @classmethod
+    def restore(cls, attributes: Mapping, settings: ColumnSettings) -> Self:
+        """Make the encoder of fitted columns."""
+        encoder = super().restore(attributes, settings)
+        spikes = attributes.get("spikes_")
+        for values in [None] if spikes is None else spikes:
+            is_row = isinstance(values, np.ndarray) and values.dtype.kind in "fi"
+            if not (is_row and values.ndim == 1 and values.size and np.isfinite(values).all()):
+                raise ValueError("spikes_ must hold numbers of each column with spikes. Fit again.")
+        return replace(encoder, spikes=spikes)
+
+    def measure(self, X: Any, weights: np.ndarray | None, backend: Any) -> Self:
+        """Learn the maps of values other than spikes, and set the moments to those of scores."""
+        rest = super().measure(self._without_spikes(X), weights, backend)
+        n_codes = sum(self._n_codes)
+        return replace(
+            rest,
+            mean=np.concatenate([np.zeros(n_codes), rest.mean]),
+            scale=np.concatenate([np.ones(n_codes), rest.scale]),
+        )
+
+    def smallest_scales(self, X: Any, weights: np.ndarray | None, backend: Any) -> np.ndarray:
+        """Find the smallest scale that each unit may reach in training; one for codes."""
+        found = self._rest.smallest_scales(self._without_spikes(X), weights, backend)
+        return np.concatenate([np.ones(sum(self._n_codes)), found])
+
+    @property
+    def visible_units(self) -> Spiked:
+        """Groups of codes, then real units."""
+        return Spiked(self._n_codes)
+
+    def count_units(self, n_columns: int) -> np.ndarray:
+        """Count the codes and the real unit of each column."""
+        return np.array(self._n_codes, dtype=np.int64) + 1
+
+    def column_of_unit(self, n_columns: int) -> np.ndarray:
+        """Find the column that each unit encodes."""
+        columns = np.arange(n_columns)
+        return np.concatenate([np.repeat(columns, self._n_codes), columns])
+
+    def check(self, X: Any, name: str = "X") -> None:
+        """Raise ValueError for a sparse X, and for values too far from those of fit."""
+        (self if self.mean is None else self._rest).check(X, name)
+
+    def states(
+        self, X: Any, stream: RandomStream | None = None, draw: int = 0, n_rows: int = 0
+    ) -> Any:
+        """Encode rows as a backend array of states: codes, then standardised scores."""
+        where = self._where(X)
+        codes, is_rest = [], []
+        for j, spikes in enumerate(self.spikes):
+            x = X[:, j]
+            codes += [where.where(x == x, where.astype(x == s, self.dtype), x) for s in spikes]
+            on = where.astype(~where.any(where.stack([x == s for s in spikes]), axis=0), self.dtype)
+            on = where.where(x == x, on, x)
+            codes.append(on)
+            is_rest.append(on)
+        n, n_codes = X.shape[0], len(codes)
+        shape = (max(n_rows, n), n_codes + len(is_rest))
+        states = where.zeros(shape, dtype=self.dtype)
+        states[:n, :n_codes] = where.stack(codes, axis=1)
+        scores = self._rest.states(X, stream, draw)
+        scores = scores if where is self.backend.xp else self.backend.to_numpy(scores)
+        on = where.stack(is_rest, axis=1)
+        states[:n, n_codes:] = where.where(on == 0.0, where.zeros_like(scores), scores)
+        return self.backend.asarray(states)
+
+    def decode(self, v: Any, stream: Any = None) -> Any:
+        """Convert states to numbers; means to the mean over codes, the rest at its mean score."""
+        xp, n_codes = self.backend.xp, sum(self._n_codes)
+        v = xp.astype(v, xp.float64)
+        ends = accumulate(self._n_codes, initial=0)
+        groups = [v[:, start:stop] for start, stop in pairwise(ends)]
+        on = xp.stack([group[:, -1] for group in groups], axis=1)
+        tiny = xp.full_like(on, np.finfo(np.float32).tiny)
+        rest = self._rest.decode(v[:, n_codes:] / xp.maximum(on, tiny))
+        columns = []
+        for j, (group, spikes) in enumerate(zip(groups, self.spikes, strict=True)):
+            masses = group[:, :-1] @ self.backend.asarray(spikes, "float64")
+            value = xp.where(on[:, j] > 0.0, on[:, j] * rest[:, j], xp.zeros_like(masses))
+            columns.append(masses + value)
+        return xp.stack(columns, axis=1)
+
+    def log_volumes(self, X: Any) -> Any:
+        """Compute Σ log scale - log z'(x) over the columns of each row that are no spikes."""
+        rest = self._without_spikes(X)
+        return replace(self._rest, missing=True).log_volumes(rest)
+
+    @property
+    def unscaled(self) -> Self:
+        """The encoder for training, in which scales are part of the state."""
+        return replace(self, scale=np.ones_like(self.scale))
+
+    @property
+    def _n_codes(self) -> tuple[int, ...]:
+        """Number of codes of each column: its spikes and the rest."""
+        return tuple(len(spikes) + 1 for spikes in self.spikes)
+
+    @property
+    def _rest(self) -> MappedEncoder:
+        """The encoder of values that are no spikes."""
+        n_codes = sum(self._n_codes)
+        moments = {"mean": self.mean[n_codes:], "scale": self.scale[n_codes:]}
+        how = {"backend": self.backend, "dtype": self.dtype, "missing": self.missing}
+        return MappedEncoder(maps=self.maps, decimals=self.decimals, **moments, **how)
+
+    def _without_spikes(self, X: Any) -> Any:
+        """Copy X with NaN in place of spikes."""
+        where = self._where(X)
+        columns = []
+        for j, spikes in enumerate(self.spikes):
+            x = where.astype(X[:, j], where.float64)
+            is_spike = where.any(where.stack([x == s for s in spikes]), axis=0)
+            columns.append(where.where(is_spike, where.full_like(x, float("nan")), x))
+        return where.stack(columns, axis=1)
+
+
+def find_spikes(x: np.ndarray) -> np.ndarray:
+    """Find the values of a column that far more rows have than neighbouring values.
+
+    Parameters
+    ----------
+    x : array of shape (n,)
+        Without NaN.
+
+    Returns
+    -------
+    array
+        Sorted; there may be none. At least two values are none.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> find_spikes(np.concatenate([np.zeros(50), rng.normal(size=50)]))
+    array([0.])
+    >>> find_spikes(rng.poisson(4.0, size=1000)).size
+    0
+    """
+    values, counts = np.unique(x, return_counts=True)
+    if len(values) < 3:
+        return values[:0]
+    n = len(values)
+    padded = np.concatenate([np.zeros(N_NEIGHBOURS), counts, np.zeros(N_NEIGHBOURS)])
+    around = np.convolve(padded, np.ones(2 * N_NEIGHBOURS + 1), mode="valid") - counts
+    places = np.arange(n)
+    n_around = np.minimum(places, N_NEIGHBOURS) + np.minimum(places[::-1], N_NEIGHBOURS)
+    are_many = counts >= max(SMALLEST_SHARE * len(x), FEWEST_ROWS)
+    found = np.flatnonzero(are_many & (counts * n_around >= LEAST_EXCESS * around))
+    # Two values at least are left for the rest: the least frequent ones.
+    found = found[np.argsort(-counts[found], kind="stable")][: n - 2]
+    return values[np.sort(found)]
