@@ -17,7 +17,7 @@ from sklearn_rapid.dask._lazy import is_collection, map_blocks, sample_blocks
 from sklearn_rapid.dask._log_partition import combine_estimates, estimate_on_workers
 from sklearn_rapid.dask._rows import RemoteRows, as_remote_rows
 from sklearn_rapid.dask._run import DaskRun
-from sklearn_rapid.estimators.likelihood import resolve_method, warn_distrusted
+from sklearn_rapid.estimators.methods.likelihood import resolve_method, warn_distrusted
 from sklearn_rapid.machine.partition import LogPartition
 from sklearn_rapid.training.fit.run import Run
 from sklearn_rapid.training.fit.settings import negative_phase_from

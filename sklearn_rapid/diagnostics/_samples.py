@@ -13,8 +13,8 @@ from sklearn.utils import check_random_state
 
 from sklearn_rapid.checks.arguments import check_count, seed_stream
 from sklearn_rapid.diagnostics._machine import get_model, read_spins
+from sklearn_rapid.estimators.methods.completion import validate_mask
 from sklearn_rapid.estimators.model import Model
-from sklearn_rapid.estimators.sampling import validate_mask
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.tables.encoder import chunks
 from sklearn_rapid.tables.features import SpinFeatures

@@ -33,9 +33,10 @@ from sklearn_rapid.checks.compat import (
 )
 from sklearn_rapid.estimators.fitted import VersionedPickle
 from sklearn_rapid.estimators.input import InputMixin
-from sklearn_rapid.estimators.likelihood import LikelihoodMixin
+from sklearn_rapid.estimators.methods.conditional import ConditionalMixin
+from sklearn_rapid.estimators.methods.likelihood import LikelihoodMixin
+from sklearn_rapid.estimators.methods.sampling import SamplingMixin
 from sklearn_rapid.estimators.model import ModelMixin
-from sklearn_rapid.estimators.sampling import SamplingMixin
 from sklearn_rapid.machine.clamped import fill_with_mean_field
 from sklearn_rapid.machine.couplings import Couplings
 from sklearn_rapid.machine.machine import Machine
@@ -57,6 +58,7 @@ class BaseRBM(
     InputMixin,
     LikelihoodMixin,
     SamplingMixin,
+    ConditionalMixin,
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_rapid.checks.compat import Counts, StrOptions
-from sklearn_rapid.estimators.likelihood import LowerBoundMixin
+from sklearn_rapid.estimators.methods.likelihood import LowerBoundMixin
 from sklearn_rapid.estimators.rbm import CATEGORY_PARAMETERS, CONSTRAINTS
 from sklearn_rapid.machine.clamped import fill_with_mean_field
 from sklearn_rapid.machine.layers import Layers

@@ -19,7 +19,7 @@ from sklearn_rapid.checks.arrays import (
 )
 from sklearn_rapid.checks.compat import wanted_output, wrap_output
 from sklearn_rapid.checks.warnings import warn
-from sklearn_rapid.tables.columns import Columns, learn_frame, read_frame
+from sklearn_rapid.tables.columns import Columns, learn_frame
 from sklearn_rapid.tables.features import RealFeatures, SpinFeatures
 from sklearn_rapid.tables.frames import convert_frame, is_frame
 from sklearn_rapid.tables.kinds import attributes_of_columns
@@ -181,7 +181,9 @@ class InputMixin:
         visible, settings = self.visible, self._column_settings
         if is_frame(X):
             validate_data(self, X, skip_check_array=True)
-            numbers, columns = learn_frame(X, visible, vars(self).get("feature_names_in_"), settings)
+            numbers, columns = learn_frame(
+                X, visible, vars(self).get("feature_names_in_"), settings
+            )
             if not columns.are_plain:
                 return numbers, columns
             return self._as_array(X, reset=False, missing=missing), columns
@@ -200,6 +202,14 @@ class InputMixin:
             numbers = table.numbers_of(self._as_array(X, reset=False, missing=missing))
         if not missing and not np.isfinite(numbers).all():
             raise explain_error(ValueError("NaN"), numbers)
+        return numbers
+
+    def _validate_conditions(self, X: Any) -> Any:
+        """Validate rows with missing entries; a frame may leave columns out, which are missing."""
+        if "frame_" not in vars(self) or not is_frame(X):
+            return self._validate(X, reset=False, missing=True)
+        numbers = self._table.read(X, allow_fewer=True)
+        self._table.encoder(None, numbers).check(numbers)
         return numbers
 
     def _as_array(self, X: Any, *, reset: bool, missing: bool) -> Any:

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_rapid.backends import Gaussians, Units
 from sklearn_rapid.checks.compat import Count, StrOptions
 from sklearn_rapid.estimators.base import BaseRBM
-from sklearn_rapid.estimators.likelihood import LowerBoundMixin
+from sklearn_rapid.estimators.methods.likelihood import LowerBoundMixin
 from sklearn_rapid.estimators.parameters import with_shared_parameters
 from sklearn_rapid.estimators.rarbm import PATTERN_CONSTRAINTS, make_projection
 from sklearn_rapid.estimators.rbm import CATEGORY_PARAMETERS, CONSTRAINTS, DenseMixin

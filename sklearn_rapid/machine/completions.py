@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklearn_rapid.machine.clamped import zero_missing
+from sklearn_rapid.backends import RandomStream
+from sklearn_rapid.machine.clamped import log_sums_over_missing, zero_missing
 from sklearn_rapid.machine.machine import Machine
 
 # Rows with more completions are not enumerated; the largest number of elements in memory at once.
@@ -36,11 +38,66 @@ def fill_with_exact_means(machine: Machine, v: Any) -> Any:
     [[1.   0.58]
      [0.   0.  ]]
     """
+    means = machine.backend.to_numpy(zero_missing(v, machine.backend.xp)).astype(np.float64)
+    for found in _enumerate_completions(machine, v):
+        found.fill(means, np.matmul(found.p[:, None, :], found.states)[:, 0, :])
+    return machine.backend.asarray(means)
+
+
+def fill_with_exact_draws(machine: Machine, v: Any, stream: RandomStream) -> Any:
+    """Draw the missing units given the clamped ones, exactly, from all completions of each row.
+
+    Examples
+    --------
+    >>> from sklearn_rapid.backends import get_backend
+    >>> from sklearn_rapid.machine.couplings import DenseCouplings
+    >>> machine = Machine(DenseCouplings(np.zeros((2, 1))), np.array([0.0, 50.0]), np.zeros(1),
+    ...                   get_backend("numpy"))
+    >>> fill_with_exact_draws(machine, np.array([[-1.0, np.nan]]), RandomStream(0))
+    array([[-1.,  1.]])
+    """
+    backend = machine.backend
+    filled = backend.to_numpy(zero_missing(v, backend.xp)).copy()
+    u = backend.to_numpy(backend.random_uniform((v.shape[0], 1), stream, stream.reserve()))
+    for found in _enumerate_completions(machine, v):
+        is_passed = np.cumsum(found.p, axis=1)[:, :-1] < u[found.rows]
+        chosen = is_passed.sum(axis=1)
+        found.fill(filled, found.states[np.arange(len(chosen)), chosen])
+    return machine.cast(filled)
+
+
+class _Completions(NamedTuple):
+    """All completions of some rows.
+
+    Attributes
+    ----------
+    rows : int array of shape (n,)
+    columns : int array of shape (n, F)
+        Of each row's missing units, and maybe of others.
+    missing : boolean array of shape (n, F)
+        Whether the unit there is missing.
+    states : array of shape (n, n_completions, F)
+        Zero where a unit is not missing.
+    p : array of shape (n, n_completions)
+    """
+
+    rows: np.ndarray
+    columns: np.ndarray
+    missing: np.ndarray
+    states: np.ndarray
+    p: np.ndarray
+
+    def fill(self, out: np.ndarray, values: np.ndarray) -> None:
+        """Write values, of shape (n, F), where units of the rows are missing."""
+        at = self.rows[:, None], self.columns
+        out[at] = np.where(self.missing, values, out[at])
+
+
+def _enumerate_completions(machine: Machine, v: Any) -> Iterator[_Completions]:
+    """Enumerate the completions of rows with missing units, rows with similarly many together."""
     backend, xp = machine.backend, machine.backend.xp
     n_ways, missing = count_completions(machine, v), backend.to_numpy(v != v)
-    clamped = zero_missing(v, xp)
-    means = backend.to_numpy(clamped).astype(np.float64)
-    field = machine.hidden_field(clamped)
+    field = machine.hidden_field(zero_missing(v, xp))
     machine = replace(machine, couplings=machine.couplings.to_dense())
     magnitude = np.ceil(np.log2(n_ways))
     for power in np.unique(magnitude[n_ways > 1.0]):
@@ -50,24 +107,24 @@ def fill_with_exact_means(machine: Machine, v: Any) -> Any:
         for start in range(0, alike.size, n_at_once):
             rows = alike[start : start + n_at_once]
             of_rows = xp.take(field, backend.asarray(rows, "int64"), axis=0)
-            columns, of_missing = _means_of_missing(machine, missing[rows], n_ways[rows], of_rows)
-            means[rows[:, None], columns] = np.where(
-                np.take_along_axis(missing[rows], columns, axis=1),
-                of_missing,
-                np.take_along_axis(means[rows], columns, axis=1),
-            )
-    return backend.asarray(means)
+            yield _completions_of(machine, rows, missing[rows], n_ways[rows], of_rows)
 
 
-def _means_of_missing(
-    machine: Machine, missing: np.ndarray, n_ways: np.ndarray, clamped_field: Any
-) -> tuple[np.ndarray, np.ndarray]:
-    """Find columns of each row, the missing ones first, and the means there; of others zero.
+def _completions_of(
+    machine: Machine,
+    rows: np.ndarray,
+    missing: np.ndarray,
+    n_ways: np.ndarray,
+    clamped_field: Any,
+) -> _Completions:
+    """Enumerate the completions of these rows.
 
     Parameters
     ----------
     machine : Machine
         With dense couplings.
+    rows : int array of shape (n,)
+        The numbers of the rows.
     missing : boolean array of shape (n, V)
     n_ways : array of shape (n,)
     clamped_field : array of shape (n, H)
@@ -94,4 +151,58 @@ def _means_of_missing(
     log_p = np.where(numbers < n_ways[:, None], log_p, -np.inf)
     p = np.exp(log_p - log_p.max(axis=1, keepdims=True))
     p /= p.sum(axis=1, keepdims=True)
-    return columns, np.matmul(p[:, None, :], states)[:, 0, :]
+    return _Completions(rows, columns, is_missing, states, p)
+
+
+def log_weights_of_states(
+    machine: Machine,
+    v: Any,
+    units: np.ndarray,
+    states: np.ndarray,
+    stream: RandomStream,
+    n_chains: int,
+    n_temperatures: int,
+) -> Any:
+    """Compute log Σ exp(-F(v)) of each row with some units set to each of some states, float64.
+
+    The sum is over other missing units of the row. Without any it is exact; otherwise it is
+    estimated by annealing, with the same random numbers for all states.
+
+    Parameters
+    ----------
+    machine : Machine
+    v : array of shape (n, V)
+        NaN where a unit is missing; the states of `units` are not read.
+    units : int array of shape (n_units,)
+        A column's.
+    states : array of shape (B, n_units)
+    stream : RandomStream
+    n_chains, n_temperatures : int
+        Of annealing.
+
+    Returns
+    -------
+    array of shape (n, B)
+    """
+    backend, xp = machine.backend, machine.backend.xp
+    is_set = np.zeros(v.shape[1], dtype=bool)
+    is_set[units] = True
+    rest = xp.where(backend.asarray(is_set), xp.zeros_like(v), v)
+    candidates = np.zeros((len(states), v.shape[1]))
+    candidates[:, units] = states
+    if not bool(xp.any(rest != rest)):
+        machine = machine.in_float64()
+        rest, candidates = machine.cast(rest), machine.cast(candidates)
+        no_bias = replace(machine, hidden_bias=xp.zeros_like(machine.hidden_bias))
+        fields = machine.hidden_field(rest), no_bias.hidden_field(candidates)
+        log_f = machine.hidden_units.log_partition_of_sums(*fields, backend, "float64")
+        return log_f + machine.log_weights(rest)[:, None] + machine.log_weights(candidates)[None, :]
+    columns, candidates = [], machine.cast(candidates)
+    for b in range(len(states)):
+        same = replace(stream)
+        found, _ = log_sums_over_missing(
+            machine, rest + candidates[b : b + 1, :], same, n_chains, n_temperatures
+        )
+        columns.append(found)
+    stream.position = max(stream.position, same.position)
+    return xp.stack(columns, axis=1)

@@ -24,7 +24,7 @@ from sklearn_rapid.checks.version import __version__
 from sklearn_rapid.estimators import DBM, RABM, RADBM, RARBM, RBM
 from sklearn_rapid.estimators.base import BaseRBM
 from sklearn_rapid.estimators.fitted import check_shapes
-from sklearn_rapid.estimators.likelihood import LowerBoundMixin
+from sklearn_rapid.estimators.methods.likelihood import LowerBoundMixin
 from sklearn_rapid.machine.tempering import Ladder
 from sklearn_rapid.persistence.attributes import ATTRIBUTES, check_model
 from sklearn_rapid.persistence.files import write_whole

@@ -231,6 +231,24 @@ class CategoryEncoder(Encoder):
             columns.append(xp.take(known, xp.where(is_rest, chosen + rank, chosen), axis=0))
         return xp.stack(columns, axis=1)
 
+    def choices_of(self, column: int) -> np.ndarray:
+        """List the states of a group: each of its units alone is on."""
+        return np.eye(len(self._codes_of_units[column]))
+
+    def probabilities(self, column: int, p: np.ndarray) -> np.ndarray:
+        """Convert probabilities of a group's units to those of codes, and last of others."""
+        known, infrequent = self.categories[column], self._infrequent[column]
+        unit_of_code = np.arange(len(known))
+        if infrequent is not None:
+            is_frequent = ~np.isin(known, infrequent)
+            unit_of_code = np.where(is_frequent, np.cumsum(is_frequent) - 1, p.shape[1] - 1)
+        shares = np.exp(self._log_shares(column))
+        of_codes = p[:, unit_of_code] * shares[:-1]
+        if not self._unseen[column]:
+            return of_codes
+        left = p[:, -1:] if infrequent is not None else np.ones((len(p), 1))
+        return np.concatenate([of_codes, left * shares[-1]], axis=1)
+
     def log_volumes(self, X: Any) -> Any:
         """Compute -Σ log P(code | state) of each row, over its known columns.
 

@@ -19,7 +19,6 @@ from sklearn_rapid.checks.warnings import warn
 from sklearn_rapid.tables.features import UNIT_RANGES
 from sklearn_rapid.tables.frames import FrameSchema, distinct_values, read_codes, read_column
 from sklearn_rapid.tables.kinds import (
-    KINDS,
     REALS,
     are_mixed,
     by_kind,
@@ -181,9 +180,7 @@ class _Column:
             )
         found, counts = distinct_values(X, j, self.column)
         if len(found) == 0:
-            raise ValueError(
-                f"column {self.column.name!r} has no known values: leave it out"
-            )
+            raise ValueError(f"column {self.column.name!r} has no known values: leave it out")
         values = found if declared is None else np.array(list(declared), dtype=object)
         if wanted == "auto":
             is_pair = len(values) == 2 and declared is None
@@ -245,7 +242,9 @@ class _Column:
         if wanted == "categorical" and self.categories is None and len(known) == 1:
             self.categories = known
         if self.values is not None:
-            self.numbers = _ends(np.where(x == x, np.searchsorted(known, x), x), self.settings.units)
+            self.numbers = _ends(
+                np.where(x == x, np.searchsorted(known, x), x), self.settings.units
+            )
 
     def _example(self, X: Any, j: int) -> str:
         values, _ = distinct_values(X, j, self.column)
@@ -302,5 +301,3 @@ def _may_be_means(schema: FrameSchema, first: list[_Column], settings: ColumnSet
         DataConversionWarning,
     )
     return True
-
-

@@ -142,6 +142,17 @@ class Encoder(ABC):
         """Find the column that each unit encodes."""
         return np.repeat(np.arange(n_columns), self.count_units(n_columns))
 
+    def choices_of(self, column: int) -> np.ndarray:
+        """List the states of the units of a column, one a row; none if they are continuous."""
+        return np.zeros((0, int(self.count_units(column + 1)[column])))
+
+    def probabilities(self, column: int, p: np.ndarray) -> np.ndarray:
+        """Convert probabilities of `choices_of` a column, shape (n, n_choices), to those of values.
+
+        Values not seen in fit come last, if they have a probability.
+        """
+        return p
+
     def are_thresholded(self, n_columns: int) -> np.ndarray:
         """Mark columns that are read by a threshold, one boolean each."""
         return np.full(n_columns, self.has_threshold)

@@ -185,6 +185,10 @@ class SpinEncoder(Encoder):
         is_on.resize((max(n_rows, X.shape[0]), X.shape[1]))
         return is_on
 
+    def choices_of(self, column: int) -> np.ndarray:
+        """List the two states of a spin."""
+        return np.array([[-1.0], [1.0]])
+
     def unit_means(self, machine: Any, h: Any) -> Any:
         """Compute E[v | h] in the user's units, in which small means keep their digits."""
         return machine.visible_mean(h, to_unit=self.units == "binary")

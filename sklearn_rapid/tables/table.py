@@ -174,7 +174,9 @@ class Table:
             found |= {f"{name}_": getattr(encoder, name) for name in encoder.per_table}
             for name in encoder.per_column:
                 own = getattr(encoder, name)
-                for j, value in zip(part.columns, [] if own is None else own, strict=own is not None):
+                for j, value in zip(
+                    part.columns, [] if own is None else own, strict=own is not None
+                ):
                     found.setdefault(f"{name}_", [None] * self.n_columns)[j] = value
             for name, fill in encoder.per_unit.items():
                 if getattr(encoder, name) is not None:
@@ -220,13 +222,17 @@ class Table:
         are_binary = [part.kind for part in self.parts] == ["binary"]
         return are_binary and all(known is None for known in self.values or ())
 
-    def read(self, X: Any) -> np.ndarray:
-        """Read rows of a frame like those of fit as numbers, float64."""
+    def read(self, X: Any, allow_fewer: bool = False) -> np.ndarray:
+        """Read rows of a frame like those of fit as numbers, float64.
+
+        With `allow_fewer` it may lack columns, which are read as missing.
+        """
         kinds = [(part.kind, part.columns) for part in self.parts]
         are_open = np.zeros(self.n_columns, dtype=bool)
         for part in self.parts:
             are_open[part.columns] = part.encoder.takes_unknown(len(part.columns))
-        return read_frame(X, self.schema, kinds, self._values, self._units, are_open)
+        how = (kinds, self._values, self._units, are_open)
+        return read_frame(X, self.schema, *how, allow_fewer)
 
     def numbers_of(self, X: np.ndarray) -> np.ndarray:
         """Convert an array of the values of a frame to numbers; ValueError for columns of text."""
@@ -281,6 +287,14 @@ class Table:
     def _encoder(self) -> Encoder:
         encoder = self.parts[0].encoder
         return MixedEncoder(self.parts, dtype=encoder.dtype) if self.is_mixed else encoder
+
+    def part_of(self, column: int) -> tuple[Part, int]:
+        """Find the part that a column is in, and its place there."""
+        for part in self.parts:
+            place = np.flatnonzero(part.columns == column)
+            if place.size:
+                return part, int(place[0])
+        raise ValueError(f"X has columns 0 to {self.n_columns - 1}, got {column}")
 
     @property
     def visible_units(self) -> Units:

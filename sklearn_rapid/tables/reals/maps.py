@@ -197,9 +197,7 @@ def _knots(
     return values[kept], middle
 
 
-def _distribution(
-    x: np.ndarray, weights: np.ndarray, step: float
-) -> tuple[np.ndarray, np.ndarray]:
+def _distribution(x: np.ndarray, weights: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray]:
     """Find points of the distribution function of rows: numbers, and their levels in [0, 1].
 
     A rounded value is spread over the numbers that round to it; others have half of their weight on

@@ -149,6 +149,11 @@ class SpikedEncoder(MappedEncoder):
             columns.append(masses + value)
         return xp.stack(columns, axis=1)
 
+    def choices_of(self, column: int) -> np.ndarray:
+        """List the states of a column's spikes."""
+        n_spikes = len(self.spikes[column])
+        return np.eye(n_spikes, n_spikes + 2)
+
     def log_volumes(self, X: Any) -> Any:
         """Compute Σ log scale - log z'(x) over the columns of each row that are no spikes."""
         rest = self._without_spikes(X)

@@ -1,7 +1,8 @@
-"""Draw samples, make Gibbs steps and fill in missing entries with a fitted estimator."""
+"""Fill in missing entries of rows with a fitted estimator, by draws or by means."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -13,169 +14,30 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_rapid.backends import RandomStream, is_cupy_array
 from sklearn_rapid.checks.arguments import check_count, check_option, seed_stream
 from sklearn_rapid.checks.arrays import as_array, compute_if_dask, resolve_container
-from sklearn_rapid.checks.warnings import warn
-from sklearn_rapid.estimators.model import Model
 from sklearn_rapid.machine.clamped import zero_missing
 from sklearn_rapid.machine.completions import (
     MOST_COMPLETIONS,
     count_completions,
+    fill_with_exact_draws,
     fill_with_exact_means,
 )
 from sklearn_rapid.machine.machine import Machine
-from sklearn_rapid.machine.samples import SampleSource
 from sklearn_rapid.machine.tempering import (
     Ladder,
     cold_states,
-    count_travels,
     ladder_of_states,
-    reset_counters,
     sweep_ladder,
 )
 from sklearn_rapid.tables.encoder import Encoder, chunks
-from sklearn_rapid.training.positive_phase import ClampedChains
 
-# The ladder that samples are drawn from runs until log Z has this error (nats); if known states
-# have a share of the samples, until this smaller error, which is that of the share.
-TOL_OF_LADDER, SWEEPS_OF_LADDER = 0.2, 1000
-TOL_OF_SHARES, SWEEPS_OF_SHARES = 0.02, 8000
-SMALLEST_INDEPENDENT_SHARE = 0.1
+# Steps of the ladders that draw rows given some of their entries.
+SWEEPS_OF_CONDITIONS = 100
 # Draws that are averaged for the mean of a completion, if there are as many steps.
 MEANS_OF_COMPLETION = 25
 
 
-class SamplingMixin:
-    """Sampling with a fitted estimator."""
-
-    def sample(
-        self,
-        n_samples: int = 1,
-        *,
-        n_gibbs_steps: int | None = None,
-        init: Any = None,
-        return_travels: bool = False,
-        random_state: Any = None,
-    ) -> Any:
-        """Draw visible states from the model.
-
-        By default samples come from parallel tempering: states that travelled from β = 0, where
-        units are independent, to the model's own β = 1. Rows of fit with a large probability,
-        which chains may never find, are drawn with that probability. With `n_gibbs_steps` or
-        `init`, samples come from plain chains of Gibbs steps.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-        n_gibbs_steps : int, default=None
-            Steps of each plain chain (1000 if only `init` is given).
-        init : array-like, "random", "patterns" or None, default=None
-            Where plain chains start: at visible states, encoded like X (NaN is completed, and
-            rows repeat in turn if there are fewer than `n_samples`), at units in no field (fair
-            coins), or at the signs of the patterns (RARBM). None means the chains of training if
-            there are some, else "random".
-        return_travels : bool, default=False
-            Whether to return how states travelled along the ladder, too.
-        random_state : int, RandomState instance or None, default=None
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_features)
-            A frame if X was one and `set_output` asks for frames.
-        Travels
-            With `return_travels`: how states travelled while samples were drawn. The effective
-            number of samples is `n_round_trips` (states that came from β = 0 meanwhile) plus
-            `n_columns`, and at most `n_samples`.
-
-        Warns
-        -----
-        RuntimeWarning
-            If fewer than a tenth of the samples of a ladder are independent.
-        """
-        check_is_fitted(self)
-        n_samples = check_count("n_samples", n_samples, 1)
-        if n_gibbs_steps is not None:
-            n_gibbs_steps = check_count("n_gibbs_steps", n_gibbs_steps, 0)
-        is_tempered = n_gibbs_steps is None and init is None
-        if return_travels and not is_tempered:
-            raise ValueError(
-                "return_travels=True is for samples of a ladder: leave n_gibbs_steps and init out"
-            )
-        model = self._model(init)
-        machine, backend = model.machine, model.backend
-        stream = seed_stream(random_state)
-        with backend.running():
-            if is_tempered:
-                source = self._sample_source(model)
-                states, travelled, n_fresh = source.draw(machine, n_samples, stream)
-            else:
-                n_steps = 1000 if n_gibbs_steps is None else n_gibbs_steps
-                start = model.starting_states(init, n_samples, stream)
-                states = machine.for_rows(2 * n_steps * n_samples).gibbs(start, n_steps, stream)
-            decoded = model.encoder().decode(states, stream)
-            samples = self._as_array_like(init, decoded, backend, self._dtype_of_rows)
-        samples = self._as_frame(samples)
-        if not is_tempered:
-            return samples
-        if n_fresh < SMALLEST_INDEPENDENT_SHARE * n_samples:
-            warn(
-                f"of {n_samples} samples about {n_fresh} are independent: states "
-                "find their way through this model too slowly. Draw fewer, or train with "
-                "negative_phase='auto' or a lower learning_rate.",
-                RuntimeWarning,
-            )
-        return (samples, travelled) if return_travels else samples
-
-    def _sample_source(self, model: Model) -> SampleSource:
-        """Make the source that samples are drawn from, independent of earlier calls.
-
-        It is kept in memory for the next call, with its counters at zero.
-        """
-        backend = model.backend
-        digest = (self._parameter_digest(), backend.name)
-        kept = self.__dict__.get("_kept_ladder")
-        if kept is None or kept[0] != digest:
-            how = {"tol": TOL_OF_LADDER, "max_sweeps": SWEEPS_OF_LADDER}
-            estimate, ladder, basin = model.temper(model.stream(), **how)
-            if basin is not None:
-                how = {"tol": TOL_OF_SHARES, "max_sweeps": SWEEPS_OF_SHARES}
-                estimate, ladder, basin = model.temper(model.stream(), **how)
-            travelled, fresh = count_travels(ladder, backend), reset_counters(ladder, backend)
-            share = 0.0 if basin is None else float(np.exp(basin.log_total - estimate.value))
-            kept = digest, SampleSource(fresh, travelled, basin, share, estimate.is_trusted)
-            self._kept_ladder = kept
-        return kept[1]
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave out the ladder, which can be rebuilt."""
-        state = dict(super().__getstate__())
-        state.pop("_kept_ladder", None)
-        return state
-
-    def gibbs(self, X: ArrayLike, n_steps: int = 1, random_state: Any = None) -> np.ndarray:
-        """Make Gibbs steps from the rows of X.
-
-        Rows with NaN are completed first, and go on from there.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        n_steps : int, default=1
-        random_state : int, RandomState instance or None, default=None
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_features)
-            Visible states.
-        """
-        check_is_fitted(self)
-        n_steps = check_count("n_steps", n_steps, 0)
-        stream = seed_stream(random_state)
-
-        def compute(machine: Machine, encoder: Encoder, x: Any, v: Any, out: Any) -> Any:
-            v = ClampedChains().states(machine, v, stream) if encoder.missing else v
-            return encoder.decode(machine.gibbs(v, n_steps, stream), stream)
-
-        width, dtype = (self.n_features_in_,), self._dtype_of_rows
-        return self._as_frame(self._map_rows(X, compute, width, dtype), X)
+class CompletionMixin:
+    """Completion of rows with missing entries."""
 
     def reconstruct(
         self,
@@ -228,30 +90,57 @@ class SamplingMixin:
         X = self._validate(X, reset=False, missing=True)
         if mask is not None:
             X = self._apply_mask(mask, X)
+        stream = seed_stream(random_state)
+        how = "mean" if output == "mean" else "chains"
+        return self._as_frame(self._complete(X, how, n_gibbs_steps, stream, tempered), given)
+
+    def _draw_given(
+        self, conditions: Any, n_samples: int, n_gibbs_steps: int | None, stream: RandomStream
+    ) -> Any:
+        """Draw the missing entries of rows, `n_samples` times for each."""
+        X = self._validate_conditions(conditions)
+        where = self._backend(X).xp if is_cupy_array(X) else np
+        rows = where.asarray(np.repeat(np.arange(X.shape[0]), n_samples))
+        X, is_tempered = where.take(X, rows, axis=0), n_gibbs_steps is None
+        n_steps = SWEEPS_OF_CONDITIONS if is_tempered else n_gibbs_steps
+        how = "exact" if is_tempered else "chains"
+        drawn = self._complete(X, how, n_steps, stream, is_tempered)
+        return self._as_frame(drawn, conditions if n_samples == 1 else None)
+
+    def _complete(
+        self, X: Any, how: str, n_steps: int, stream: RandomStream, is_tempered: bool
+    ) -> Any:
+        """Fill in the missing entries of an array of rows.
+
+        Parameters
+        ----------
+        X : array of shape (n, n_columns)
+        how : {"chains", "exact", "mean"}
+            Draws by chains; exact draws for rows with few completions and by chains for others; or
+            means, which are exact for rows with few completions, too.
+        n_steps : int
+        stream : RandomStream
+        is_tempered : bool
+            Whether chains are ladders.
+        """
         model = self._model(X)
         with model.backend.running():
             machine, encoder = model.for_chunks(X)
         where = machine.backend.xp if is_cupy_array(X) else np
-        stream = seed_stream(random_state)
         out = where.empty(X.shape, dtype=np.result_type(X.dtype, self._dtype))
         convert = partial(self._as_array_like, X, backend=machine.backend, dtype=out.dtype)
         by_threshold = encoder.are_thresholded(model.table.n_columns)
+        fill = {"chains": draw_by_chains, "exact": draw_completions, "mean": compute_means}[how]
         with machine.backend.running():
-            rungs = self._sample_source(model).ladder if tempered else None
+            rungs = self._sample_source(model).ladder if is_tempered else None
             for rows in chunks(X.shape[0]):
                 x, v = X[rows], encoder.states(X[rows])
-                if output == "mean":
-                    filled = compute_completion_means(
-                        machine, encoder, v, rungs, n_gibbs_steps, stream
-                    )
-                else:
-                    states = Completion(machine, v, rungs).states(n_gibbs_steps, stream)
-                    filled = encoder.decode(states, stream)
+                filled = fill(machine, encoder, v, rungs, n_steps, stream)
                 out[rows] = where.where(x != x, convert(filled), x)  # NaN differs from itself
                 if by_threshold.any():
                     is_spin = where.asarray(by_threshold) & (x == x)
                     out[rows] = where.where(is_spin, convert(encoder.decode(v)), out[rows])
-        return self._as_frame(out, given)
+        return out
 
     def _apply_mask(self, mask: ArrayLike, X: Any) -> Any:
         """Copy X with NaN where the mask is False."""
@@ -312,7 +201,7 @@ class Completion:
         return encoder.decode_means(total / n_draws)
 
 
-def compute_completion_means(
+def draw_by_chains(
     machine: Machine,
     encoder: Encoder,
     v: Any,
@@ -320,22 +209,58 @@ def compute_completion_means(
     n_steps: int,
     stream: RandomStream,
 ) -> Any:
-    """Compute means of missing entries, in the user's units.
+    """Draw missing entries by chains of `n_steps` steps (see `Completion`), in the user's units."""
+    return encoder.decode(Completion(machine, v, rungs).states(n_steps, stream), stream)
 
-    They are exact for rows with few completions, and from chains of `n_steps` steps for others
-    (see `Completion`).
-    """
+
+def draw_completions(
+    machine: Machine,
+    encoder: Encoder,
+    v: Any,
+    rungs: Ladder | None,
+    n_steps: int,
+    stream: RandomStream,
+) -> Any:
+    """Draw missing entries, exactly for rows with few completions, in the user's units."""
+
+    def draw_exactly(rows: Any) -> Any:
+        return encoder.decode(fill_with_exact_draws(machine, rows, stream), stream)
+
+    def draw(rows: Any) -> Any:
+        return draw_by_chains(machine, encoder, rows, rungs, n_steps, stream)
+
+    return _by_number_of_completions(machine, v, draw_exactly, draw)
+
+
+def compute_means(
+    machine: Machine,
+    encoder: Encoder,
+    v: Any,
+    rungs: Ladder | None,
+    n_steps: int,
+    stream: RandomStream,
+) -> Any:
+    """Compute means of missing entries, exactly for rows with few completions."""
+
+    def compute_exactly(rows: Any) -> Any:
+        return encoder.decode(fill_with_exact_means(machine, rows))
+
+    def compute(rows: Any) -> Any:
+        return Completion(machine, rows, rungs).means(encoder, n_steps, stream)
+
+    return _by_number_of_completions(machine, v, compute_exactly, compute)
+
+
+def _by_number_of_completions(machine: Machine, v: Any, of_few: Callable, of_many: Callable) -> Any:
+    """Apply one function to rows with few completions and another to the others; float64."""
     backend, xp = machine.backend, machine.backend.xp
     are_few = count_completions(machine, v) <= MOST_COMPLETIONS
     few, many = (np.flatnonzero(which) for which in (are_few, ~are_few))
     parts = []
-    if few.size:
-        rows = xp.take(v, backend.asarray(few, "int64"), axis=0)
-        parts.append(encoder.decode(fill_with_exact_means(machine, rows)))
-    if many.size:
-        rows = xp.take(v, backend.asarray(many, "int64"), axis=0)
-        means = Completion(machine, rows, rungs).means(encoder, n_steps, stream)
-        parts.append(xp.astype(means, xp.float64))
+    for numbers, function in ((few, of_few), (many, of_many)):
+        if numbers.size:
+            rows = xp.take(v, backend.asarray(numbers, "int64"), axis=0)
+            parts.append(xp.astype(function(rows), xp.float64))
     place = np.argsort(np.concatenate([few, many]))
     return xp.take(xp.concat(parts, axis=0), backend.asarray(place, "int64"), axis=0)
 
