@@ -221,8 +221,8 @@ class Trainer:
         state.chains = self.negative_phase.before_update(state.chains, state.machine.backend)
         scale = state.visible_scale
         if scale is not None:
-            limits = state.visible_spread, state.smallest_scale
-            scale = next_scale(scale, *limits, state.machine, data, data_weights, rate)
+            limits, mean = (state.visible_spread, state.smallest_scale), state.visible_offset
+            scale = next_scale(scale, *limits, state.machine, data, data_weights, rate, mean)
         sums = self.sums(state, data, data_weights)
         self.step(state, sums, rate, end_of_epoch)
         state.visible_scale = scale

@@ -1,11 +1,10 @@
-"""Machines of spins, real units and categories against sums and integrals over all their states.
+"""Machines of units of every kind against sums and integrals over all their states.
 
 Statistical tests refuse a correct sampler with probability 1e-4 each, were the seeds not fixed
 (about a hundred of them: 1 % in all).
 """
 
 from dataclasses import replace
-from itertools import product
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ from scipy import stats
 from scipy.special import logsumexp, softmax
 from tools.brute_force import central_difference, p_value
 from tools.layers import LAYERS, make_machine_of_units, rows_of, weights_from
-from tools.summed import Summed
+from tools.summed import Spikes, Summed, log_base, parts_of, reals_of, states_of
 
 from sklearn_rapid.backends import SPINS, Affine, Categories, Gaussians, RandomStream, get_backend
 from sklearn_rapid.backends.compiled import units as _unit_kernels
@@ -80,9 +79,7 @@ def test_energy_is_that_of_both_layers(backend, layers):
     machine, exact = make_machine_of_units(layers, backend)
     v, h = rows_of(exact), rows_of(exact.transposed())
     expected = np.einsum("ni,ij,nj->n", v, exact.W, h) + v @ exact.b + h @ exact.c
-    for kind, x in ((exact.visible, v), (exact.hidden, h)):
-        if kind == "gaussians":
-            expected = expected - 0.5 * np.sum(x**2, axis=1)
+    expected = expected + log_base(exact.visible, v) + log_base(exact.hidden, h)
     got = machine.energy(backend.asarray(v), backend.asarray(h))
     np.testing.assert_allclose(backend.to_numpy(got), -expected, rtol=1e-12, atol=1e-12)
 
@@ -90,14 +87,10 @@ def test_energy_is_that_of_both_layers(backend, layers):
 def test_densities_sum_up_to_one(backend, layers):
     """Over a grid of real rows (the trapezoidal rule), or all states: nothing of Γ is used."""
     machine, exact = make_machine_of_units(layers, backend)
-    log_z = exact.log_z()
-    if exact.visible == "gaussians":
-        axis = np.linspace(-12.0, 12.0, 241)
-        v, log_cell = np.array(list(product(axis, repeat=len(exact.b)))), np.log(0.1)
-    else:
-        v, log_cell = exact.v, 0.0
-    log_p = -backend.to_numpy(machine.free_energy(backend.asarray(v))) - log_z
-    assert logsumexp(log_p) + log_cell * len(exact.b) == pytest.approx(0.0, abs=1e-10)
+    cells = np.linspace(-12.0, 12.0, 241), np.full(241, np.log(0.1))
+    v, log_cells = states_of(exact.visible, len(exact.b), cells)
+    log_p = -backend.to_numpy(machine.free_energy(backend.asarray(v))) - exact.log_z()
+    assert logsumexp(log_p + log_cells) == pytest.approx(0.0, abs=1e-10)
 
 
 def test_hopfield_identity(backend):
@@ -146,25 +139,35 @@ def test_pseudo_likelihood_is_of_spins(backend, layers):
 
 
 def p_values(rows, exact):
-    """Of rows being drawn from P(v): chi-square of states, or along directions where rows are real.
+    """Of rows being drawn from P(v): chi-square of states, and tests along directions of reals.
 
-    As many tests as there are directions; the smallest p, times their number.
+    Columns with spikes are tested in the rows that have their real units. As many tests as there
+    are directions, and one; the smallest p, times their number.
     """
-    if exact.visible != "gaussians":
-        numbers = np.argmax(rows @ exact.v.T - 0.5 * np.sum(exact.v**2, axis=1), axis=1)
-        np.testing.assert_array_equal(exact.v[numbers], rows)
-        return p_value(np.bincount(numbers, minlength=len(exact.v)), exact.probabilities())
-    p = exact.hidden_probabilities()
-    keep = p > 1e-12
-    directions = [*np.eye(len(exact.b)), np.ones(len(exact.b)) / len(exact.b) ** 0.5]
-    found = []
+    reals = reals_of(exact.visible, len(exact.b))
+    others = np.setdiff1d(np.arange(len(exact.b)), reals)
+    joint, found = np.exp(exact.log_joint() - exact.log_z()), []
+    if others.size:
+        # Nodes of real units differ from zero, which they are where they are missing.
+        alike = [np.hstack([v[:, others], v[:, reals] != 0.0]) for v in (exact.v, rows)]
+        states, numbers = np.unique(alike[0], axis=0, return_inverse=True)
+        is_state = np.all(alike[1][:, None, :] == states, axis=2)
+        np.testing.assert_array_equal(is_state.sum(axis=1), 1)
+        p = np.bincount(numbers.ravel(), joint.sum(axis=1))
+        found.append(p_value(is_state.sum(axis=0), p))
+    directions = [*np.eye(len(reals)), np.ones(len(reals)) / len(reals) ** 0.5] if reals else []
     for u in directions:
-        centres = (exact.h[keep] @ exact.W.T + exact.b) @ u
+        has_all, of_state = (
+            np.all(v[:, reals][:, u != 0.0] != 0.0, axis=1) for v in (rows, exact.v)
+        )
+        p = joint[of_state].sum(axis=0) / joint[of_state].sum()
+        keep = p > 1e-12
+        centres = (exact.h[keep] @ exact.W.T + exact.b)[:, reals] @ u
 
-        def cdf(x, centres=centres):
-            return stats.norm.cdf(x[:, None] - centres) @ p[keep]
+        def cdf(x, centres=centres, p=p[keep]):
+            return stats.norm.cdf(x[:, None] - centres) @ p
 
-        found.append(stats.kstest(rows @ u, cdf).pvalue)
+        found.append(stats.kstest(rows[has_all][:, reals] @ u, cdf).pvalue)
     return min(1.0, min(found) * len(found))
 
 
@@ -391,19 +394,34 @@ def test_gradient_without_biases(backend, layers):
     np.testing.assert_allclose(got, expected, atol=TOLERANCE, rtol=0)
 
 
+def assert_one_each(codes, sizes):
+    """One code of each group is 1, and the others are 0."""
+    assert set(np.unique(codes)) == {0.0, 1.0}
+    for group in np.split(codes, np.cumsum(sizes)[:-1], axis=1):
+        np.testing.assert_array_equal(group.sum(axis=1), 1.0)
+
+
 @pytest.mark.parametrize("phase", [PersistentContrastiveDivergence(2), ParallelTempering()])
 def test_chains_start_as_units_of_their_kind(backend, layers, phase):
     machine, exact = make_machine_of_units(layers, backend, dtype="float32")
     chains = phase.start(machine, 50, RandomStream(1))
     chains = chains.ladder if isinstance(phase, ParallelTempering) else chains
     states = backend.to_numpy(chains.states)
-    if exact.visible == "gaussians":
-        assert len(np.unique(states)) == states.size
-    elif exact.visible == "spins":
-        assert set(np.unique(states)) == {-1.0, 1.0}
-    else:
-        np.testing.assert_array_equal(states[:, :2].sum(axis=1), 1.0)
-        np.testing.assert_array_equal(states[:, 2:].sum(axis=1), 1.0)
+    of_layer = exact.visible if isinstance(exact.visible, list) else [(exact.visible, len(exact.b))]
+    for kind, where in parts_of(of_layer):
+        part = states[:, where]
+        if kind == "gaussians":
+            assert len(np.unique(part)) == part.size
+        elif kind == "spins":
+            assert set(np.unique(part)) == {-1.0, 1.0}
+        elif isinstance(kind, Spikes):
+            codes, z = np.split(part, [sum(kind.sizes)], axis=1)
+            is_rest = codes[:, np.cumsum(kind.sizes) - 1] == 1.0
+            np.testing.assert_array_equal(z != 0.0, is_rest)
+            assert len(np.unique(z)) == is_rest.sum() + 1
+            assert_one_each(codes, kind.sizes)
+        else:
+            assert_one_each(part, kind)
 
 
 @pytest.mark.parametrize("weighted", [True, False])

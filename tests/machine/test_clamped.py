@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 from scipy.special import logsumexp
 from tools.brute_force import p_value
 from tools.layers import LAYERS, make_machine_of_units, rows_of
+from tools.summed import nodes, reals_of
 
 from sklearn_rapid.backends import RandomStream, get_backend
 from sklearn_rapid.machine import completions
@@ -19,14 +21,18 @@ from sklearn_rapid.machine.clamped import (
     zero_missing,
 )
 from sklearn_rapid.machine.completions import count_completions, fill_with_exact_means
+from sklearn_rapid.machine.tempering import cold_states, ladder_of_states, sweep_ladder
 
-# Columns that some row lacks, whole groups of categories.
+# Units that some row lacks, whole groups of categories and columns with spikes.
 MISSING = {
     "spins, spins": [1, 3],
     "gaussians, spins": [1],
     "spins, gaussians": [0, 2],
     "categories, spins": [2, 3, 4],
     "spins, categories": [0, 1, 2],
+    "spikes, spins": [0, 1, 2, 5],
+    "spins, spikes": [0, 1],
+    "mixed, spins": [0, 1, 2, 5, 6, 7],
 }
 SMALLEST_P = 1e-4
 
@@ -45,30 +51,27 @@ def with_gaps(layers, exact, n_rows=6):
     return v
 
 
+def are_real(exact):
+    """Which visible units are real."""
+    return np.isin(np.arange(len(exact.b)), reals_of(exact.visible, len(exact.b)))
+
+
+def completions_of(exact, row):
+    """Rows with all states of the units that are NaN, and log weights for a sum over these."""
+    known, real = ~np.isnan(row), are_real(exact)
+    # They stand beside any state of the known units: the first one, all columns at a spike.
+    is_like = np.all(exact.v[:, known] == exact.v[0, known], axis=1)
+    n_nodes = np.sum(exact.v[0, known & real] != 0.0)
+    states = np.where(known, row, exact.v[is_like])
+    # The weights of nodes have the base measure in them, and so has f.
+    base = -0.5 * np.sum(states[:, real & ~known] ** 2, axis=1)
+    return states, exact.log_v[is_like] - n_nodes * nodes()[1][0] - base
+
+
 def summed(exact, v):
     """log Σ_u exp(-F(v, u)) of each row, over the units that are NaN."""
-    known = ~np.isnan(v)
-    out = []
-    for row, of_row in zip(v, known, strict=True):
-        if of_row.all():
-            out.append(exact.log_f(row[None])[0])
-            continue
-        states, log_weights = exact.v.copy(), exact.log_v
-        is_first = np.ones(len(states), dtype=bool)
-        if exact.visible == "gaussians":
-            # One node stands for the known units: those of the free ones are the rest.
-            fixed = states[0, of_row]
-            is_first = np.all(states[:, of_row] == fixed, axis=1)
-            single = exact.log_v[is_first] - logsumexp(exact.log_v[is_first])
-            log_weights = np.full(len(states), -np.inf)
-            log_weights[is_first] = single + 0.5 * np.log(2 * np.pi) * np.sum(~of_row)
-            states[:, of_row] = row[of_row]
-            log_f = exact.log_f(states) + 0.5 * np.sum(states[:, ~of_row] ** 2, axis=1)
-            out.append(logsumexp(log_f[is_first] + log_weights[is_first]))
-            continue
-        is_like = np.all(states[:, of_row] == row[of_row], axis=1)
-        out.append(logsumexp(exact.log_f(states[is_like])))
-    return np.array(out)
+    pairs = [completions_of(exact, row) for row in v]
+    return np.array([logsumexp(exact.log_f(states) + log_w) for states, log_w in pairs])
 
 
 def test_a_clamped_machine_has_the_energies_of_the_whole(backend, layers):
@@ -123,7 +126,7 @@ def test_means_of_all_completions(backend, layers, at_once, monkeypatch):
     monkeypatch.setattr(completions, "NUMBERS_AT_ONCE", at_once)
     machine, exact = make_machine_of_units(layers, backend, scale=1.0)
     v = with_gaps(layers, exact)
-    if LAYERS[layers][0] == "gaussians":
+    if are_real(exact)[MISSING[layers]].any():
         np.testing.assert_array_equal(count_completions(machine, backend.asarray(v))[1:], np.inf)
         return
     v[3], v[4, MISSING[layers]] = np.nan, rows_of(exact, 6)[4, MISSING[layers]]
@@ -132,6 +135,21 @@ def test_means_of_all_completions(backend, layers, at_once, monkeypatch):
     np.testing.assert_array_equal(count_completions(machine, backend.asarray(v)), n_ways)
     means = backend.to_numpy(fill_with_exact_means(machine, backend.asarray(v)))
     np.testing.assert_allclose(means, expected, atol=1e-12)
+
+
+def test_means_of_completions_beside_columns_with_spikes(backend):
+    """A row that lacks such a column cannot be enumerated; others can."""
+    machine, exact = make_machine_of_units("mixed, spins", backend, scale=1.0)
+    v = rows_of(exact, 4)
+    for row, units in enumerate([[], [3, 4], [5, 6, 7, 8], [0, 1, 2, 8]]):
+        v[row, units] = np.nan
+    n_ways = count_completions(machine, backend.asarray(v))
+    np.testing.assert_array_equal(n_ways, [1.0, 2.0, 6.0, np.inf])
+    means = backend.to_numpy(fill_with_exact_means(machine, backend.asarray(v[:3])))
+    for row, found in zip(v, means, strict=False):
+        states, log_w = completions_of(exact, row)
+        log_p = exact.log_f(states) + log_w
+        np.testing.assert_allclose(found, np.exp(log_p - logsumexp(log_p)) @ states, atol=1e-12)
 
 
 def test_steps_of_mean_field_raise_the_bound(backend, layers):
@@ -154,36 +172,52 @@ def test_annealing(layers):
     assert np.all(np.abs(value - summed(exact, v)) < 5.0 * error + 1e-3)
 
 
-@pytest.mark.slow
-def test_chains_are_stationary(layers):
-    """Free units after Gibbs steps from the mean field have their conditional distribution."""
-    backend = get_backend("numba")
-    machine, exact = make_machine_of_units(layers, backend)
-    row = with_gaps(layers, exact)[1]
-    rows = backend.asarray(np.tile(row, (4000, 1)))
-    columns = missing_columns(rows, backend)
+def by_clamped_machines(machine, rows):
+    columns = missing_columns(rows, machine.backend)
     part = clamp(machine, rows, columns)
     u = part.gibbs(mean_field(part)[0], 200, RandomStream(4))
-    states = backend.to_numpy(fill_missing(rows, columns, u, backend))
-    known = ~np.isnan(row)
+    return fill_missing(rows, columns, u, machine.backend)
+
+
+def by_chains_of_free_units(machine, rows):
+    start = zero_missing(rows, machine.backend.xp)
+    return machine.gibbs(start, 200, RandomStream(5), free=np.isnan(rows))
+
+
+def by_ladders_of_free_units(machine, rows):
+    betas = (0.0, 0.5, 1.0)
+    start, free = (np.repeat(a, 3, axis=0) for a in (np.nan_to_num(rows), np.isnan(rows)))
+    base = np.zeros(machine.n_visible)
+    ladder = ladder_of_states(machine.backend, betas, base, start)
+    ladder, _ = sweep_ladder(ladder, machine, 100, RandomStream(6), free=free)
+    return cold_states(ladder, machine.backend)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "draw", [by_clamped_machines, by_chains_of_free_units, by_ladders_of_free_units]
+)
+def test_chains_are_stationary(layers, draw):
+    """Free units have their conditional distribution after many steps."""
+    machine, exact = make_machine_of_units(layers, get_backend("numba"))
+    row = with_gaps(layers, exact)[1]
+    rows = np.tile(row, (4000, 1))
+    states = draw(machine, rows)
+    known, real = ~np.isnan(row), are_real(exact)
     np.testing.assert_array_equal(states[:, known], rows[:, known])
-    if exact.visible == "gaussians":
-        # Its mean and second moment by the sum over hidden states.
-        log_p = [log_of(exact, row, x) for x in GRID]
-        p = np.exp(np.array(log_p) - logsumexp(log_p))
-        mean, square = p @ GRID, p @ GRID**2
-        spread = np.sqrt(square - mean**2)
-        assert abs(states[:, ~known].mean() - mean) < 4.0 * spread / np.sqrt(4000)
-        return
-    is_like = np.all(exact.v[:, known] == row[known], axis=1)
-    log_p = exact.log_f(exact.v[is_like])
+    assert machine.visible_units.are_states(states)
+    alike, log_w = completions_of(exact, row)
+    log_p = exact.log_f(alike) + log_w
     p = np.exp(log_p - logsumexp(log_p))
-    counts = [np.sum(np.all(states == s, axis=1)) for s in exact.v[is_like]]
-    assert p_value(np.array(counts), p) > SMALLEST_P
-
-
-GRID = np.linspace(-8.0, 8.0, 2001)
-
-
-def log_of(exact, row, x):
-    return exact.log_f(np.where(np.isnan(row), x, row)[None])[0]
+    found = []
+    # Means of real units and of their squares are normal to a good approximation, of so many rows.
+    for j in np.flatnonzero(~known & real):
+        for x, of_all in ((states[:, j], alike[:, j]), (states[:, j] ** 2, alike[:, j] ** 2)):
+            spread = np.sqrt(p @ of_all**2 - (p @ of_all) ** 2)
+            score = (x.mean() - p @ of_all) / spread * np.sqrt(len(x))
+            found.append(2.0 * stats.norm.sf(abs(score)))
+    if not real[~known].all():
+        distinct, numbers = np.unique(alike[:, ~real], axis=0, return_inverse=True)
+        counts = [np.sum(np.all(states[:, ~real] == s, axis=1)) for s in distinct]
+        found.append(p_value(np.array(counts), np.bincount(numbers.ravel(), p)))
+    assert min(found) * len(found) > SMALLEST_P

@@ -13,7 +13,15 @@ from tools.machines import machine_of, make_machine
 from tools.summed import Summed, groups_of, states_of
 from tools.weights import hole, signs
 
-from sklearn_rapid.backends import SPINS, Categories, Gaussians, Mixed, RandomStream, get_backend
+from sklearn_rapid.backends import (
+    SPINS,
+    Categories,
+    Gaussians,
+    Mixed,
+    RandomStream,
+    Spiked,
+    get_backend,
+)
 from sklearn_rapid.machine.couplings import DenseCouplings
 from sklearn_rapid.machine.known_states import (
     find_likely_states,
@@ -138,10 +146,10 @@ def test_states_are_drawn_by_their_weights():
 
 def test_states_of_real_units_are_not_known():
     assert has_discrete_states(make_machine("dense", (4, 3), get_backend("numpy"))[0])
-    units = Mixed((Gaussians(), SPINS), (1, 3))
-    machine = Machine(DenseCouplings(np.zeros((4, 3))), np.zeros(4), np.zeros(3),
-                      get_backend("numpy"), visible_units=units)  # fmt: skip
-    assert not has_discrete_states(machine)
+    for units in (Mixed((Gaussians(), SPINS), (1, 3)), Mixed((SPINS, Spiked((2,))), (1, 3))):
+        machine = Machine(DenseCouplings(np.zeros((4, 3))), np.zeros(4), np.zeros(3),
+                          get_backend("numpy"), visible_units=units)  # fmt: skip
+        assert not has_discrete_states(machine)
 
 
 # --- searches -------------------------------------------------------------------------------

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from sklearn_rapid.backends import SPINS, Categories, Gaussians
+from sklearn_rapid.backends import SPINS, Categories, Gaussians, Mixed, Spiked
 from sklearn_rapid.machine.couplings import DenseCouplings, PatternCouplings
 from sklearn_rapid.machine.machine import Machine
 from tools.brute_force import weights_of_patterns
-from tools.summed import Summed
+from tools.summed import Spikes, Summed
 
-GROUPS = (2, 3)
+GROUPS, SPIKES = (2, 3), Spikes((3, 2))
+MIXED = [(Spikes((2,)), 3), ((2, 3), 5), ("spins", 1)]
 # Visible and hidden units, how many of each.
 LAYERS = {
     "spins, spins": ("spins", 4, "spins", 3),
@@ -20,10 +21,18 @@ LAYERS = {
     "spins, categories": ("spins", 3, GROUPS, 5),
     "gaussians, categories": ("gaussians", 2, GROUPS, 5),
     "gaussians, gaussians": ("gaussians", 1, "gaussians", 2),
+    "spikes, spins": (SPIKES, 7, "spins", 3),
+    "spins, spikes": ("spins", 3, SPIKES, 7),
+    "mixed, spins": (MIXED, 9, "spins", 3),
 }
 
 
 def units_of(kind):
+    if isinstance(kind, list):
+        parts, sizes = zip(*kind, strict=True)
+        return Mixed(tuple(map(units_of, parts)), sizes)
+    if isinstance(kind, Spikes):
+        return Spiked(kind.sizes)
     if isinstance(kind, tuple):
         return Categories(kind)
     return {"spins": SPINS, "gaussians": Gaussians()}[kind]

@@ -16,26 +16,37 @@ from scipy.special import logsumexp
 N_NODES = 40
 
 
-def states_of(kind, n_units):
+@dataclass(frozen=True)
+class Spikes:
+    """Columns with so many codes each, and a real unit each that is zero unless the last is on."""
+
+    sizes: tuple
+
+
+def nodes():
+    """Values of a real unit, and the logarithms of their weights: base measure and rule."""
+    values, weights = np.polynomial.hermite_e.hermegauss(N_NODES)
+    return values, np.log(weights)
+
+
+def states_of(kind, n_units, reals=None):
     """States of a layer, and the logarithms of their weights in a sum over all of them.
 
-    A kind is "spins", "gaussians", a tuple with the sizes of groups of categories, or a list of
-    pairs (kind, number of units).
+    A kind is "spins", "gaussians", a tuple with the sizes of groups of categories, `Spikes`, or a
+    list of pairs (kind, number of units). Real units have other values and weights with `reals`.
     """
+    reals = nodes() if reals is None else reals
     if isinstance(kind, list):
-        states, log_weights = np.zeros((1, 0)), np.zeros(1)
-        for part in kind:
-            of_part, log_of_part = states_of(*part)
-            pairs = product(range(len(states)), range(len(of_part)))
-            i, j = np.array(list(pairs)).T
-            states = np.hstack([states[i], of_part[j]])
-            log_weights = log_weights[i] + log_of_part[j]
-        return states, log_weights
+        return side_by_side([states_of(*part, reals) for part in kind])
+    if isinstance(kind, Spikes):
+        each = [states_of_column(size, *reals) for size in kind.sizes]
+        states, log_weights = side_by_side(each)
+        ends = np.cumsum([size + 1 for size in kind.sizes]) - 1
+        return np.hstack([np.delete(states, ends, axis=1), states[:, ends]]), log_weights
     if kind == "spins":
         values, log_weights = np.array([-1.0, 1.0]), np.zeros(2)
     elif kind == "gaussians":
-        values, weights = np.polynomial.hermite_e.hermegauss(N_NODES)
-        log_weights = np.log(weights)
+        values, log_weights = reals
     else:
         one_hot = [
             np.concatenate([np.eye(size)[i] for i, size in zip(choice, kind, strict=True)])
@@ -46,11 +57,47 @@ def states_of(kind, n_units):
     return states, np.array([sum(w) for w in product(log_weights, repeat=n_units)])
 
 
+def side_by_side(layers):
+    """States of several layers, each with all of the others, and the sums of log weights."""
+    states, log_weights = np.zeros((1, 0)), np.zeros(1)
+    for others, log_of_others in layers:
+        i, j = (k.ravel() for k in np.indices((len(states), len(others))))
+        states = np.hstack([states[i], others[j]])
+        log_weights = log_weights[i] + log_of_others[j]
+    return states, log_weights
+
+
+def states_of_column(size, values, log_weights):
+    """States of a column of `Spikes`, its codes and then its real unit, and their log weights."""
+    spikes, rest = np.eye(size)[:-1], np.tile(np.eye(size)[-1], (len(values), 1))
+    states = np.vstack(
+        [np.column_stack([spikes, np.zeros(size - 1)]), np.column_stack([rest, values])]
+    )
+    return states, np.concatenate([np.zeros(size - 1), log_weights])
+
+
 def log_base(kind, v):
     """The logarithm of the base measure at each row, of real units."""
     if isinstance(kind, list):
         return sum(log_base(part, v[:, where]) for part, where in parts_of(kind))
-    return -0.5 * np.sum(v * v, axis=1) if kind == "gaussians" else np.zeros(len(v))
+    if isinstance(kind, Spikes):
+        v = v[:, sum(kind.sizes) :]
+    elif kind != "gaussians":
+        return np.zeros(len(v))
+    return -0.5 * np.sum(v * v, axis=1)
+
+
+def reals_of(kind, n_units):
+    """The columns of real units."""
+    if isinstance(kind, list):
+        return [
+            j + where.start
+            for part, where in parts_of(kind)
+            for j in reals_of(part, where.stop - where.start)
+        ]
+    if isinstance(kind, Spikes):
+        return list(range(sum(kind.sizes), n_units))
+    return list(range(n_units)) if kind == "gaussians" else []
 
 
 def groups_of(kind):
@@ -73,7 +120,7 @@ class Summed:
     W : array of shape (V, H)
     b : array of shape (V,)
     c : array of shape (H,)
-    visible, hidden : "spins", "gaussians", tuple of int or list of pairs
+    visible, hidden : "spins", "gaussians", tuple of int, Spikes or list of pairs
     """
 
     W: np.ndarray
@@ -129,22 +176,32 @@ class Summed:
 
     def sample_visible(self, n_rows, rng):
         """Independent draws from P(v); real units by way of the hidden states."""
-        if isinstance(self.visible, list):
-            h = self.h[rng.choice(len(self.h), size=n_rows, p=self.hidden_probabilities())]
-            return np.hstack([
-                drawn(part, h @ self.W[where].T + self.b[where], rng)
-                for part, where in parts_of(self.visible)
-            ])  # fmt: skip
-        if self.visible != "gaussians":
+        is_list = isinstance(self.visible, list)
+        if not is_list and not reals_of(self.visible, len(self.b)):
             return self.v[rng.choice(len(self.v), size=n_rows, p=self.probabilities())]
         h = self.h[rng.choice(len(self.h), size=n_rows, p=self.hidden_probabilities())]
-        return h @ self.W.T + self.b + rng.normal(size=(n_rows, len(self.b)))
+        kind = self.visible if is_list else [(self.visible, len(self.b))]
+        return np.hstack([
+            drawn(part, h @ self.W[where].T + self.b[where], rng) for part, where in parts_of(kind)
+        ])  # fmt: skip
 
 
 def drawn(kind, field, rng):
     """Units drawn in the field of each row."""
     if kind == "gaussians":
         return field + rng.normal(size=field.shape)
+    if isinstance(kind, Spikes):
+        return drawn_spikes(kind.sizes, field, rng)
     states, _ = states_of(kind, field.shape[1])
     # The largest of log-probabilities with Gumbel noise is at a state with its probability.
     return states[np.argmax(field @ states.T + rng.gumbel(size=(len(field), len(states))), axis=1)]
+
+
+def drawn_spikes(sizes, field, rng):
+    """Columns of `Spikes` drawn in the field of each row: codes, then numbers where they exist."""
+    n_codes, ends = sum(sizes), np.cumsum(sizes) - 1
+    values, log_weights = nodes()
+    log_p, phi = field[:, :n_codes].copy(), field[:, n_codes:]
+    log_p[:, ends] += logsumexp(phi[:, :, None] * values + log_weights, axis=2)
+    codes = drawn(tuple(sizes), log_p, rng)
+    return np.hstack([codes, codes[:, ends] * (phi + rng.normal(size=phi.shape))])

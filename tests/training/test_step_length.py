@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from tools.brute_force import all_spins
 from tools.machines import make_machine
-from tools.summed import states_of
+from tools.summed import Spikes, states_of
 
-from sklearn_rapid.backends import SPINS, Categories, Gaussians, Mixed
+from sklearn_rapid.backends import SPINS, Categories, Gaussians, Mixed, Spiked
 from sklearn_rapid.training.steps.step_length import (
     LARGEST_CHANGE,
     UNUSUAL_ROWS,
@@ -25,6 +25,7 @@ LAYERS = {
     "spins": (SPINS, "spins", 4),
     "gaussians": (Gaussians(), "gaussians", 2),
     "categories": (Categories((3, 1, 4)), (3, 1, 4), 8),
+    "spikes": (Spiked((3, 2)), Spikes((3, 2)), 7),
     "mixed": (
         Mixed((Gaussians(), Categories((3, 2)), SPINS), (1, 5, 1)),
         [("gaussians", 1), ((3, 2), 5), ("spins", 1)],

@@ -18,7 +18,11 @@ from sklearn_rapid.machine.couplings import Couplings, DenseCouplings
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.machine.tempering import base_log_partition
 from sklearn_rapid.training.chains import NO_CHAINS
-from sklearn_rapid.training.fit.verdict import mean_log_volume, quick_log_partition
+from sklearn_rapid.training.fit.verdict import (
+    known_presence,
+    mean_log_volume,
+    quick_log_partition,
+)
 from sklearn_rapid.training.state import TrainingState
 from sklearn_rapid.training.steps.step_length import add_row_in_no_field
 
@@ -120,7 +124,7 @@ def independent_columns(state: TrainingState, mean: Any, couplings: Couplings) -
     machine, backend = state.machine, state.machine.backend
     mean = _inner_mean(mean, machine, state.n_rows, COST_OF_ADDED_ROW)
     if state.visible_scale is not None:
-        # Real columns have a mean of zero.
+        # Real columns have a mean of zero, those with spikes in the rows that are at none.
         real = machine.visible_units.real(machine.n_visible)
         mean = backend.xp.where(backend.constant(real), backend.xp.zeros_like(mean), mean)
     if not machine.has_biases:
@@ -203,7 +207,8 @@ def _log_likelihood_of_independent_units(state: TrainingState, rows: Any, weight
     if state.visible_scale is not None:
         spread = backend.to_numpy(state.visible_spread / state.visible_scale)
         v, mean = v / spread, mean / spread
-        log_volume = float(np.average(known @ np.log(spread), weights=weights))
+        present = known_presence(machine, rows)
+        log_volume = float(np.average(present @ np.log(spread), weights=weights))
     n_rows = len(v) if machine.has_biases else 0
     mean = _inner_mean(backend.asarray(mean), machine, n_rows, COST_IN_COMPARISON)
     field = units.field_of_mean(mean, backend)

@@ -10,6 +10,7 @@ import numpy as np
 
 from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.machine.clamped import free_energy_bound, missing_columns
+from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.machine.partition import exact_log_partition, n_enumerated
 from sklearn_rapid.machine.tempered_partition import followed_log_partition, tempered_log_partition
 from sklearn_rapid.training.state import TrainingState
@@ -83,14 +84,19 @@ def validate(state: TrainingState, rows: Sequence, weights: Sequence) -> Verdict
 def mean_log_volume(state: TrainingState, v: Any, weights: Any) -> float:
     """Average over rows the log volume, in the units of X, of a unit of volume of their states.
 
-    Missing entries have none.
+    Missing entries have none, nor have real units that a row does not have.
     """
     if state.visible_scale is None:
         return 0.0
-    backend = state.machine.backend
-    missing = backend.to_numpy(v != v)
-    log_scale = np.log(backend.to_numpy(state.visible_scale))
-    return float(np.sum(log_scale)) - float(np.average(missing @ log_scale, weights=weights))
+    log_scale = np.log(state.machine.backend.to_numpy(state.visible_scale))
+    absent = 1.0 - known_presence(state.machine, v)
+    return float(np.sum(log_scale)) - float(np.average(absent @ log_scale, weights=weights))
+
+
+def known_presence(machine: Machine, v: Any) -> np.ndarray:
+    """Return how much of each unit there is in rows, zero where an entry is missing; on the host."""
+    presence = machine.backend.to_numpy(machine.visible_units.presence(v, machine.backend))
+    return np.where(presence == presence, presence, 0.0)
 
 
 def quick_log_partition(

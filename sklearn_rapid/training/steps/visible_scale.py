@@ -1,25 +1,39 @@
 """Learn the scales of real columns: their spread around their means given the hidden units.
 
 A real column x is σ times a unit v of unit variance. The log-likelihood of rows, that of v less
-Σ log σ, has the derivative in log σ_i
+log σ for each unit that a row has, has the derivative in log σ_i
 
-    Σ_n w_n v_ni (v_ni - E[v_i | h]) - 1,    E[v_i | h] = b_i + Σ_α W_iα tanh θ_α,
+    Σ_n w_n [v_ni (v_ni - φ_ni) - presence_ni],    φ_i = b_i + Σ_α W_iα E[h_α | v],
 
-which needs no states of the model: log Z does not depend on σ. At the maximum σ² is the column's
-remaining variance given the hidden units, Σ_n w_n σ² v_ni (v_ni - E[v_i | h]). So σ² moves towards
-the estimate of a batch, and averages over batches: neither a rare value nor its absence drags it
-away.
+which needs no states of the model: log Z does not depend on σ. The presence is one, but zero in
+rows of a column with spikes that are at a spike, where v is zero too (`Spiked`). At the maximum σ²
+is the column's remaining variance given the hidden units, Σ_n w_n σ² v_ni (v_ni - φ_ni), over the
+share of rows that have the unit. So σ² moves towards the estimate of a batch, and averages over
+batches: neither a rare value nor its absence drags it away.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from sklearn_rapid.backends import Gaussians
 from sklearn_rapid.machine.machine import Machine
+
+# Steps are as if so many rows of a batch had each unit, where fewer are to be expected: what a few
+# rows say of a variance is mostly noise.
+FEWEST_PRESENT = 10
 
 
 def next_scale(
-    scale: Any, spread: Any, smallest: Any, machine: Machine, v: Any, weights: Any, rate: float
+    scale: Any,
+    spread: Any,
+    smallest: Any,
+    machine: Machine,
+    v: Any,
+    weights: Any,
+    rate: float,
+    mean: Any,
 ) -> Any:
     """Move the scales by a Newton step times the rate, in log σ and to first order.
 
@@ -28,7 +42,8 @@ def next_scale(
     scale : array of shape (V,)
         σ, float64; unchanged where units are not real.
     spread : array of shape (V,)
-        Standard deviations of the columns. The curvature in log σ is 1 + (spread / σ)².
+        Standard deviations of the columns in the rows that have the units. The curvature in log σ
+        is 1 + (spread / σ)² for each of these rows.
     smallest : array of shape (V,)
         Lower bounds of σ.
     machine : Machine
@@ -38,6 +53,8 @@ def next_scale(
         With a sum of one; None are equal ones.
     rate : float
         Values above one count as one.
+    mean : array of shape (V,)
+        Of all rows, float64: it says how many rows of a batch have a unit.
 
     Examples
     --------
@@ -48,18 +65,26 @@ def next_scale(
     ...                   get_backend("numpy"), visible_units=Gaussians())
     >>> rows, sigma, spread = np.array([[-3.0], [3.0]]), np.ones(1), np.full(1, 3.0)
     >>> for _ in range(60):
-    ...     sigma = next_scale(sigma, spread, 0.1 * spread, machine, rows / sigma, None, 1.0)
+    ...     how = {"weights": None, "rate": 1.0, "mean": np.zeros(1)}
+    ...     sigma = next_scale(sigma, spread, 0.1 * spread, machine, rows / sigma, **how)
     >>> print(sigma)
     [3.]
     """
-    backend, xp = machine.backend, machine.backend.xp
+    backend, xp, units = machine.backend, machine.backend.xp, machine.visible_units
     weights = backend.equal_weights(v.shape[0], v.dtype) if weights is None else weights
-    expected = machine.visible_mean(machine.hidden_mean(v))
-    left = backend.column_sums(v * (v - expected), weights)
+    # Means of real units are their fields.
+    to_fields = replace(machine.down, units=Gaussians(), kept={})
+    left = backend.column_sums(v * (v - backend.means(machine.hidden_mean(v), to_fields)), weights)
+    present = 1.0 - backend.column_sums(1.0 - units.presence(v, backend), weights)
+    expected = units.presence(mean, backend)
+    fewest = min(1.0, FEWEST_PRESENT / v.shape[0])
+    expected = xp.maximum(expected, xp.full_like(expected, fewest))
     ratio = spread / scale
     share = 2.0 * min(rate, 1.0) / (1.0 + ratio * ratio)
     share = xp.minimum(share, xp.ones_like(share))
-    square = scale * scale * (1.0 - share + share * left)
+    # No batch counts by more than all that is known.
+    share = share / xp.maximum(expected, share * present)
+    square = scale * scale * (1.0 - share * present + share * left)
     moved = xp.sqrt(xp.maximum(square, smallest * smallest))
-    real = machine.visible_units.real(machine.n_visible)
+    real = units.real(machine.n_visible)
     return moved if real.all() else xp.where(backend.constant(real), moved, scale)
