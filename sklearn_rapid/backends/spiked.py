@@ -109,7 +109,7 @@ class Spiked(Units):
         return sum_of_counted(xp.concat([-some * xp.log(some), of_reals], axis=1), counted, xp)
 
     def presence(self, v: Any, backend: Any) -> Any:
-        """Return 1 for codes, and for real units the state, or the mean, of the code of the rest."""
+        """Return 1 for codes, and for real units the states, or means, of the codes of the rest."""
         codes, _ = self._split(v)
         ones = super().presence(codes, backend)
         return backend.xp.concat([ones, self._of_rest(codes, backend)], axis=-1)

@@ -94,7 +94,7 @@ def mean_log_volume(state: TrainingState, v: Any, weights: Any) -> float:
 
 
 def known_presence(machine: Machine, v: Any) -> np.ndarray:
-    """Return how much of each unit there is in rows, zero where an entry is missing; on the host."""
+    """Return how much of each unit there is in rows, on the host; zero where it is missing."""
     presence = machine.backend.to_numpy(machine.visible_units.presence(v, machine.backend))
     return np.where(presence == presence, presence, 0.0)
 

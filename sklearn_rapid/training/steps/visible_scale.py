@@ -75,7 +75,10 @@ def next_scale(
     # Means of real units are their fields.
     to_fields = replace(machine.down, units=Gaussians(), kept={})
     left = backend.column_sums(v * (v - backend.means(machine.hidden_mean(v), to_fields)), weights)
-    present = 1.0 - backend.column_sums(1.0 - units.presence(v, backend), weights)
+    presence = units.presence(v, backend)
+    present, absent = (backend.column_sums(x, weights) for x in (presence, 1.0 - presence))
+    # Weights add up to one but for rounding, of which nothing is left in all rows, or none.
+    present = present / (present + absent)
     expected = units.presence(mean, backend)
     fewest = min(1.0, FEWEST_PRESENT / v.shape[0])
     expected = xp.maximum(expected, xp.full_like(expected, fewest))
