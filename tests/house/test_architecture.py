@@ -39,6 +39,14 @@ ONLY_IMPORTERS = {
     "dask": {"dask._lazy", "dask._rows"},
     "distributed": {f"dask.{name}" for name in ("_actor", "_cluster", "_log_partition", "_rows")},
     "matplotlib": {"diagnostics.displays._axes"},
+    "modin": {"tables.frames.schema"},
+    "narwhals": {
+        f"tables.frames.{name}"
+        for name in ("arrow_frames", "library", "narwhals_column", "polars_frames", "schema")
+    },
+    "pandas": {"tables.frames.pandas_dtypes", "tables.frames.pandas_frames"},
+    "polars": {"tables.frames.polars_frames"},
+    "pyarrow": {"tables.frames.arrow_frames"},
     "safetensors": {"persistence.models"},
     "skl2onnx": {"persistence.onnx"},
 }

@@ -1,0 +1,24 @@
+"""Read data frames column by column, and build frames of the same schema from arrays.
+
+Start with `schema`: a `FrameSchema` remembers the columns of a frame, and builds frames. `reading`
+reads a column as numbers, values or codes, opened by `library`. The libraries have modules of
+their own: `pandas_frames` (also modin) with `pandas_dtypes`, `polars_frames`, `arrow_frames`, and
+`narwhals_column` for what the latter two share. `column` describes a column, `entries` checks
+entries before they are written, `plain` encodes columns for files.
+"""
+
+from __future__ import annotations
+
+from sklearn_rapid.tables.frames.column import FrameColumn
+from sklearn_rapid.tables.frames.library import is_frame
+from sklearn_rapid.tables.frames.reading import distinct_values, read_codes, read_column
+from sklearn_rapid.tables.frames.schema import FrameSchema
+
+__all__ = [
+    "FrameColumn",
+    "FrameSchema",
+    "distinct_values",
+    "is_frame",
+    "read_codes",
+    "read_column",
+]
