@@ -17,7 +17,7 @@ from sklearn_rapid.backends import to_host
 from sklearn_rapid.checks.arrays import describe
 from sklearn_rapid.checks.warnings import warn
 from sklearn_rapid.tables.features import UNIT_RANGES
-from sklearn_rapid.tables.frames import FrameSchema, distinct_values, read_codes, read_column
+from sklearn_rapid.tables.frames import FrameColumn, FrameSchema, distinct_values, read_codes, read_column
 from sklearn_rapid.tables.kinds import (
     REALS,
     are_mixed,
@@ -133,18 +133,24 @@ def read_frame(
     values: Sequence[np.ndarray | None],
     units: str,
     are_open: np.ndarray,
+    allow_fewer: bool,
 ) -> np.ndarray:
     """Read later rows of a frame: numbers, float64 of shape (n_samples, n_columns).
 
     Values not seen in fit are -1 in columns that are open to them, and raise ValueError in others.
+    Columns that the frame lacks are missing with `allow_fewer`.
     """
+    places = _places_of_columns(X, schema) if allow_fewer else list(range(len(values)))
     binary = {int(j) for kind, columns in kinds if kind == "binary" for j in columns}
     found = []
-    for j, known in enumerate(values):
-        if known is None:
-            found.append(read_column(X, j, schema.columns[j]))
+    for j, (place, known) in enumerate(zip(places, values, strict=True)):
+        if place is None:
+            found.append(np.full(len(X), np.nan))
             continue
-        codes, unknown = _codes(X, j, schema, known)
+        if known is None:
+            found.append(read_column(X, place, schema.columns[j]))
+            continue
+        codes, unknown = _codes(X, place, schema.columns[j], known)
         if len(unknown) and not are_open[j]:
             raise ValueError(
                 f"X has the value {describe(unknown[0])} in column {schema.columns[j].name!r}, "
@@ -199,7 +205,7 @@ class _Column:
                 "or set min_frequency, for which rare values are one; or convert it, if it holds "
                 "numbers as text"
             )
-        codes, unknown = _codes(X, j, schema, values)
+        codes, unknown = _codes(X, j, self.column, values)
         if len(unknown) and not self.settings.takes_unknown:
             raise ValueError(
                 f"X has the value {describe(unknown[0])} in column {self.column.name!r}, which "
@@ -269,9 +275,18 @@ def _places(x: np.ndarray, values: np.ndarray) -> np.ndarray:
     return np.where(values[order][place] == x, order[place], np.where(x == x, -1.0, x))
 
 
-def _codes(X: Any, j: int, schema: FrameSchema, values: np.ndarray) -> tuple:
+def _places_of_columns(X: Any, schema: FrameSchema) -> list[int | None]:
+    """Find the columns of fit in another frame; None for those that it lacks."""
+    names = [column.name for column in FrameSchema.read(X).columns]
+    known = [column.name for column in schema.columns]
+    others = [name for name in names if name not in known]
+    if others:
+        raise ValueError(f"X has a column {others[0]!r}, which it had not in fit")
+    return [names.index(name) if name in names else None for name in known]
+
+
+def _codes(X: Any, j: int, column: FrameColumn, values: np.ndarray) -> tuple:
     """Find the positions of a column's values; of numbers, too."""
-    column = schema.columns[j]
     if column.holds == "values":
         return read_codes(X, j, column, values)
     x = read_column(X, j, column)

@@ -26,8 +26,9 @@ KINDS: dict[str, type[Encoder]] = {
 }
 # The kinds of numbers, and what a column may be where "real" is asked for.
 REALS, CHOICES_OF_REAL = ("gaussian", "real", "quantile", "spiked"), ("real", "spiked")
-# Whole numbers are codes if they have at most this many values, each in as many rows on average.
-MOST_CODES, ROWS_OF_A_CODE = 10, 5
+# Whole numbers of k values are codes if k is at most the first, in at least k² times the second
+# rows: pairs of codes are then in some rows.
+MOST_CODES, ROWS_OF_A_PAIR = 20, 2
 
 
 def are_mixed(visible: Any) -> bool:
@@ -86,7 +87,7 @@ def choose_kind(x: np.ndarray) -> str:
 
     Examples
     --------
-    >>> choose_kind(np.array([1.0, 2.0])), choose_kind(np.tile(np.arange(3.0), 5))
+    >>> choose_kind(np.array([1.0, 2.0])), choose_kind(np.tile(np.arange(3.0), 6))
     ('binary', 'categorical')
     >>> choose_kind(np.linspace(0.0, 1.0, 7))
     'real'
@@ -98,7 +99,7 @@ def choose_kind(x: np.ndarray) -> str:
     if len(values) == 2:
         return "binary"
     are_whole = bool((values == np.floor(values)).all())
-    if are_whole and len(values) <= MOST_CODES and len(known) >= ROWS_OF_A_CODE * len(values):
+    if are_whole and len(values) <= MOST_CODES and len(known) >= ROWS_OF_A_PAIR * len(values) ** 2:
         return "categorical"
     return choose_real(x)
 

@@ -174,10 +174,10 @@ class Table:
             found |= {f"{name}_": getattr(encoder, name) for name in encoder.per_table}
             for name in encoder.per_column:
                 own = getattr(encoder, name)
-                for j, value in zip(
-                    part.columns, [] if own is None else own, strict=own is not None
-                ):
-                    found.setdefault(f"{name}_", [None] * self.n_columns)[j] = value
+                if own is not None:
+                    of_columns = found.setdefault(f"{name}_", [None] * self.n_columns)
+                    for j, value in zip(part.columns, own, strict=True):
+                        of_columns[j] = value
             for name, fill in encoder.per_unit.items():
                 if getattr(encoder, name) is not None:
                     values = found.setdefault(f"{name}_", np.full(len(self.column_of_unit), fill))

@@ -10,13 +10,14 @@ entries before they are written, `plain` encodes columns for files.
 from __future__ import annotations
 
 from sklearn_rapid.tables.frames.column import FrameColumn
-from sklearn_rapid.tables.frames.library import is_frame
+from sklearn_rapid.tables.frames.library import convert_frame, is_frame
 from sklearn_rapid.tables.frames.reading import distinct_values, read_codes, read_column
 from sklearn_rapid.tables.frames.schema import FrameSchema
 
 __all__ = [
     "FrameColumn",
     "FrameSchema",
+    "convert_frame",
     "distinct_values",
     "is_frame",
     "read_codes",

@@ -108,7 +108,10 @@ class SpikedEncoder(MappedEncoder):
 
     def check(self, X: Any, name: str = "X") -> None:
         """Raise ValueError for a sparse X, and for values too far from those of fit."""
-        (self if self.mean is None else self._rest).check(X, name)
+        if self.mean is None:
+            super().check(X, name)
+        else:
+            self._rest.check(X, name)
 
     def states(
         self, X: Any, stream: RandomStream | None = None, draw: int = 0, n_rows: int = 0
