@@ -201,7 +201,8 @@ def test_scales_of_other_units_stay(backend):
     machine, exact = make(backend)
     rows = backend.asarray(exact.sample_visible(20, np.random.default_rng(4)))
     ones = backend.asarray(np.ones(7))
-    got = backend.to_numpy(next_scale(ones, 2.0 * ones, 0.1 * ones, machine, rows, None, 1.0))
+    got = next_scale(ones, 2.0 * ones, 0.1 * ones, machine, rows, None, 1.0, 0.0 * ones)
+    got = backend.to_numpy(got)
     assert got[0] != 1.0
     np.testing.assert_array_equal(got[1:], 1.0)
 

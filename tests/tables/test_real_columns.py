@@ -155,6 +155,7 @@ def test_scales_follow_the_likelihood(backend, weighted):
         backend.asarray(rows / sigma),
         None if weights is None else backend.asarray(weights),
         0.5,
+        backend.asarray(np.zeros(2)),
     )
     # To first order in the step, of σ².
     expected = 1.0 + 2.0 * 0.5 * slope / (1.0 + (spread / sigma) ** 2)
@@ -170,7 +171,8 @@ def test_scales_do_not_vanish():
     # All is explained, and no more is left of the scales than what they may become.
     for smallest in (1.0, 0.5, 0.999):
         for _ in range(2000):
-            got = next_scale(sigma, spread, np.full(2, smallest), machine, rows, None, 1.0)
+            how = {"weights": None, "rate": 1.0, "mean": np.zeros(2)}
+            got = next_scale(sigma, spread, np.full(2, smallest), machine, rows, **how)
             if smallest == 1.0:
                 np.testing.assert_array_equal(got, sigma)
         assert np.all((got < 1.0) | (smallest == 1.0)) and np.all(got >= smallest)
@@ -193,7 +195,7 @@ def test_a_scale_is_a_mean_over_batches():
     squares = np.empty(len(batches))
     for i, x in enumerate(batches):
         v = x[:, None] / sigma
-        sigma = next_scale(sigma, spread, 1e-3 * spread, machine, v, None, 0.02)
+        sigma = next_scale(sigma, spread, 1e-3 * spread, machine, v, None, 0.02, np.zeros(1))
         squares[i] = sigma[0] ** 2
     error = np.mean(batches**2, axis=1).std() / np.sqrt(len(batches))
     assert abs(squares.mean() - variance) < 5.0 * error
