@@ -17,7 +17,13 @@ from sklearn_rapid.backends import to_host
 from sklearn_rapid.checks.arrays import describe
 from sklearn_rapid.checks.warnings import warn
 from sklearn_rapid.tables.features import UNIT_RANGES
-from sklearn_rapid.tables.frames import FrameColumn, FrameSchema, distinct_values, read_codes, read_column
+from sklearn_rapid.tables.frames import (
+    FrameColumn,
+    FrameSchema,
+    distinct_values,
+    read_codes,
+    read_column,
+)
 from sklearn_rapid.tables.kinds import (
     REALS,
     are_mixed,
@@ -222,9 +228,10 @@ class _Column:
         known = np.unique(x[x == x])
         if len(known) == 0:
             raise ValueError(f"column {name!r} has no known values: leave it out")
+        is_open = wanted == "auto"
         if declared is not None:
             self.categories = np.asarray(declared, dtype=np.float64)
-            wanted = "categorical" if wanted == "auto" else wanted
+            wanted = "categorical" if is_open else wanted
         if wanted == "auto" and self.settings.binarize != "auto":
             # A threshold says what numbers of binary columns mean.
             wanted = "binary"
@@ -245,7 +252,7 @@ class _Column:
         if wanted == "binary" and self.settings.units == "spin" and self.values is None:
             is_bits = bool(np.isin(known, (0.0, 1.0)).all()) and self.settings.binarize == "auto"
             self.values = np.array([0.0, 1.0]) if is_bits else None
-        if wanted == "categorical" and self.categories is None and len(known) == 1:
+        if self.kind == "categorical" and self.categories is None and is_open:
             self.categories = known
         if self.values is not None:
             self.numbers = _ends(

@@ -26,7 +26,7 @@ KINDS: dict[str, type[Encoder]] = {
 }
 # The kinds of numbers, and what a column may be where "real" is asked for.
 REALS, CHOICES_OF_REAL = ("gaussian", "real", "quantile", "spiked"), ("real", "spiked")
-# Whole numbers of k values are codes if k is at most the first, in at least k² times the second
+# Numbers of k values are codes if k is at most the first, in at least k² times the second
 # rows: pairs of codes are then in some rows.
 MOST_CODES, ROWS_OF_A_PAIR = 20, 2
 
@@ -77,8 +77,8 @@ def wanted_kinds(visible: Any, n_columns: int, names: Any = None) -> list[str]:
 def choose_kind(x: np.ndarray) -> str:
     """Choose the kind of a column of numbers.
 
-    Two values are binary, and so is a column of one if that is zero or one. Whole numbers of few
-    values are categories, and so is another constant. The rest is real (`choose_real`).
+    Two values are binary, and so is a column of one if that is zero or one. Few values are
+    categories, and so is another constant. The rest is real (`choose_real`).
 
     Parameters
     ----------
@@ -98,8 +98,7 @@ def choose_kind(x: np.ndarray) -> str:
         return "binary" if np.isin(values, (0.0, 1.0)).all() else "categorical"
     if len(values) == 2:
         return "binary"
-    are_whole = bool((values == np.floor(values)).all())
-    if are_whole and len(values) <= MOST_CODES and len(known) >= ROWS_OF_A_PAIR * len(values) ** 2:
+    if len(values) <= MOST_CODES and len(known) >= ROWS_OF_A_PAIR * len(values) ** 2:
         return "categorical"
     return choose_real(x)
 

@@ -30,6 +30,8 @@ from sklearn_rapid.training.trainer import Diverged, Trainer
 
 # Rows that are read together, after training.
 ROWS_AT_ONCE = 256
+# The model is the mean of those after one in so many epochs, the last ones.
+EPOCHS_OF_AN_AVERAGED = 5
 # Spins of several batches, in bytes of float32, stay in the processor's cache until they are used.
 BYTES_AT_ONCE = 4_000_000
 
@@ -85,8 +87,37 @@ class Run:
         if not (keep_usable and self._is_usable):
             self.state = state
 
+    @property
+    def is_averaged(self) -> bool:
+        """Whether the model is the mean of those after the last epochs.
+
+        Modes of columns that are codes swing while chains follow the model: their shares in a mean
+        are nearer to those of the data (docs/design_notes/averages.md). Elements that are signs or
+        draws have no mean.
+        """
+        units, projection = self.state.machine.visible_units, self.plan.projection
+        return not units.are_spins and projection.kind in (None, "clip")
+
+    def _average(self, epoch: int) -> TrainingState | None:
+        """Average the model after this epoch with those after earlier ones of the last fifth."""
+        first = self.plan.estimator.max_iter - self.plan.estimator.max_iter // EPOCHS_OF_AN_AVERAGED
+        if epoch < first:
+            return None
+        state, before = self.state.copy(), self.progress.best_state
+        if before is None:
+            return state
+        share = 1.0 / (epoch - first + 1)
+        old, new = before.machine.parameters, state.machine.parameters
+        mean = {name: old[name] + share * (new[name] - old[name]) for name in new}
+        state = replace(state, machine=state.machine.with_parameters(mean))
+        if state.visible_scale is not None:
+            state.visible_scale = before.visible_scale + share * (
+                state.visible_scale - before.visible_scale
+            )
+        return state
+
     def take_best_state(self) -> None:
-        """Go back to the best state of a validated fit."""
+        """Go back to the best state of a validated fit, or to the mean of the last ones."""
         if self.progress.best_state is not None:
             self.state = self.progress.best_state
 
@@ -177,6 +208,8 @@ class Run:
             if verdict.score - verdict.error > progress.best_score:
                 progress.best_score = verdict.score - verdict.error
                 progress.best_state = self.state.copy()
+        elif self.is_averaged:
+            progress.best_state = self._average(progress.n_epochs)
         progress.record(**values)
         if self.plan.estimator.verbose:
             figures = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
