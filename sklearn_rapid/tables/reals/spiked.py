@@ -2,7 +2,7 @@
 
 A column has a code for each spike and one for the rest, and a real unit that counts with the rest
 alone (`sklearn_rapid.backends.Spiked`). The probability of a spike is a mass, that of other values
-a density.
+a density; where values are rounded, a mass counts as a density over the numbers that round to it.
 """
 
 from __future__ import annotations
@@ -158,9 +158,16 @@ class SpikedEncoder(MappedEncoder):
         return np.eye(n_spikes, n_spikes + 2)
 
     def log_volumes(self, X: Any) -> Any:
-        """Compute Σ log scale - log z'(x) over the columns of each row that are no spikes."""
-        rest = self._without_spikes(X)
-        return replace(self._rest, missing=True).log_volumes(rest)
+        """Compute log volumes of the columns of each row, of spikes and of others.
+
+        That of a spike is log step, with the distance of the column's rounded values: its mass is
+        shared by all numbers that round to it. It is zero where values are not rounded.
+        """
+        where, rest = self._where(X), self._without_spikes(X)
+        log_steps = [np.log(m.step) if m.decimals is not None else 0.0 for m in self._maps]
+        is_spike = where.astype((X == X) & (rest != rest), where.float64)
+        of_spikes = is_spike @ where.asarray(np.array(log_steps))
+        return replace(self._rest, missing=True).log_volumes(rest) + of_spikes
 
     @property
     def unscaled(self) -> Self:
