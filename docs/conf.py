@@ -49,7 +49,7 @@ nitpick_ignore_regex = [("py:obj", r"[^.]+|.*\.py"), ("py:.*", r"sklearn\..*")]
 
 # --- Gallery ------------------------------------------------------------------------------
 SHOWN = (
-    r"tour|digits|grid_search|mnist|imputation|density_estimation|anomalies|missing_entries"
+    r"tour|adult|digits|grid_search|mnist|imputation|density_estimation|anomalies|missing_entries"
     r"|synthetic_rows|patterns|chains|completion"
     r"|(figure|appendix|section)_\w+|other_machines|probe|ultrametricity"
 )

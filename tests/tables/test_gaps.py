@@ -23,7 +23,7 @@ from sklearn_rapid import RARBM, RBM, load, save
 from sklearn_rapid.backends import Gaussians, RandomStream, get_backend
 from sklearn_rapid.callbacks import resume
 from sklearn_rapid.datasets import make_bars
-from sklearn_rapid.estimators import sampling
+from sklearn_rapid.estimators.methods import completion
 from sklearn_rapid.machine.couplings import DenseCouplings
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.tables.reals.gaussian import RealEncoder
@@ -670,7 +670,7 @@ def test_rows_with_many_missing_entries_beside_few(monkeypatch):
     gaps, how = with_gaps(BARS, 0.5), {"output": "mean", "random_state": 0, "n_gibbs_steps": 2000}
     exact = model.reconstruct(gaps, **how)
     n_missing = np.isnan(gaps).sum(axis=1)
-    monkeypatch.setattr(sampling, "MOST_COMPLETIONS", 16)
+    monkeypatch.setattr(completion, "MOST_COMPLETIONS", 16)
     some = model.reconstruct(gaps, **how)
     are_few = n_missing <= 4
     assert 0.3 < are_few.mean() < 0.7
