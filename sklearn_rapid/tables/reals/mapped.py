@@ -12,11 +12,8 @@ from sklearn_rapid.backends import RandomStream, is_cupy_array, to_host
 from sklearn_rapid.checks.cached import cached_property
 from sklearn_rapid.tables.reals.gaussian import RealEncoder
 from sklearn_rapid.tables.reals.maps import RealMap, learn_map
+from sklearn_rapid.tables.reals.moments import check_extent
 from sklearn_rapid.tables.settings import ColumnSettings
-
-# Draws of this kind have the seed XOR this number: kinds share the number of a draw, and no
-# random words.
-KEY_OF_ROUNDED = 0xC2B2AE3D27D4EB4F
 
 
 @dataclass(frozen=True)
@@ -48,6 +45,9 @@ class MappedEncoder(RealEncoder):
     per_column: ClassVar[tuple[str, ...]] = ("maps", "decimals")
     # Whether all maps are straight lines; None if that is chosen a column at a time.
     are_lines: ClassVar[bool | None] = None
+    # Draws of a kind have the seed XOR its key: kinds share the number of a draw, and no random
+    # words.
+    key_of_rounded: ClassVar[int] = 0xC2B2AE3D27D4EB4F
 
     @classmethod
     def restore(cls, attributes: Mapping, settings: ColumnSettings) -> Self:
@@ -65,7 +65,8 @@ class MappedEncoder(RealEncoder):
 
     def measure(self, X: Any, weights: np.ndarray | None, backend: Any) -> Self:
         """Learn the maps, and set the moments to those of weighted rows' scores."""
-        maps = [learn_map_of(x, weights, self.are_lines) for x in to_host(X).T]
+        columns = enumerate(to_host(X).T)
+        maps = [learn_map_of(x, weights, self.are_lines, j) for j, x in columns]
         knots = [np.stack([m.values, m.scores]) for m in maps]
         learned = replace(self, maps=knots, decimals=[m.decimals for m in maps], backend=backend)
         return super(MappedEncoder, learned).measure(learned._scores(X), weights, backend)
@@ -76,8 +77,10 @@ class MappedEncoder(RealEncoder):
 
     def check(self, X: Any, name: str = "X") -> None:
         """Raise ValueError for a sparse X, and for values too far from those of fit."""
-        is_checked = self.mean is not None and isinstance(X, np.ndarray)
-        super().check(self._scores(X) if is_checked else X, name)
+        if self.mean is not None and isinstance(X, np.ndarray):
+            with np.errstate(over="ignore"):
+                X = self._scores(X)
+        super().check(X, name)
 
     def states(
         self, X: Any, stream: RandomStream | None = None, draw: int = 0, n_rows: int = 0
@@ -122,7 +125,7 @@ class MappedEncoder(RealEncoder):
 
     def _offsets(self, X: Any, stream: RandomStream, draw: int) -> Any:
         """Draw uniform offsets within the numbers that round to values, zero for other columns."""
-        own, where = replace(stream, seed=stream.seed ^ KEY_OF_ROUNDED), self._where(X)
+        own, where = replace(stream, seed=stream.seed ^ self.key_of_rounded), self._where(X)
         u = self.backend.random_uniform(X.shape, own, draw)
         u = u if where is self.backend.xp else self.backend.to_numpy(u)
         return (u - 0.5) * where.asarray([m.step for m in self._maps])
@@ -142,12 +145,23 @@ class QuantileEncoder(MappedEncoder):
     """
 
     are_lines: ClassVar[bool | None] = False
+    key_of_rounded: ClassVar[int] = 0xE7037ED1A0B428DB
 
 
-def learn_map_of(x: np.ndarray, weights: np.ndarray | None, is_line: bool | None) -> RealMap:
-    """Make the map of a column with missing entries, of the rows that have weight."""
+def learn_map_of(
+    x: np.ndarray, weights: np.ndarray | None, is_line: bool | None, column: int
+) -> RealMap:
+    """Make the map of a column with missing entries, of the rows that have weight.
+
+    Raises
+    ------
+    ValueError
+        For a constant, and for values too large or too near to one another; with the number of the
+        column.
+    """
     known = x == x
     if weights is not None:
         known &= weights > 0.0
         weights = weights[known]
+    check_extent(x[known], column)
     return learn_map(x[known], weights, is_line=is_line)

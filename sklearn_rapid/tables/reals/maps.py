@@ -27,8 +27,10 @@ NUMBERS_OF_KNOTS, ROWS_OF_A_KNOT = (2, 3, 5, 9, 17, 33, 65, 129, 257), 10
 ROWS_TRIED, N_FOLDS, LEAST_GAIN = 20_000, 5, 0.005
 # Values with more decimals are not rounded.
 MOST_DECIMALS = 6
-# Knots nearer to one another than this part of their range are one knot.
-LEAST_DISTANCE = 1e-9
+# Knots nearer to one another than this part of their range, or of their size if that is smaller, are
+# one knot. Columns of values of all sizes have most of them near zero, where sizes count down to
+# this part of the range.
+LEAST_DISTANCE, LEAST_SIZE = 1e-9, 1e-20
 
 
 @dataclass(frozen=True)
@@ -189,12 +191,13 @@ def _knots(
     values = np.interp(wanted, levels, edges)
     values[[0, -1]] = edges[[0, -1]]
     scores = ndtri(wanted)
-    is_apart = np.diff(values, append=np.inf) > LEAST_DISTANCE * (values[-1] - values[0])
-    kept = np.flatnonzero(is_apart)
+    extent = values[-1] - values[0]
+    size = np.clip(np.abs(values), LEAST_SIZE * extent, extent)
+    kept = np.flatnonzero(np.diff(values, append=np.inf) > LEAST_DISTANCE * size)
     # A value with several levels has the middle one.
     starts = np.concatenate([[0], kept[:-1] + 1])
     middle = np.array([scores[a : b + 1].mean() for a, b in zip(starts, kept, strict=True)])
-    return values[kept], middle
+    return np.append(edges[0], values[kept[1:]]), middle
 
 
 def _distribution(x: np.ndarray, weights: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray]:

@@ -55,6 +55,8 @@ class SpikedEncoder(MappedEncoder):
         spikes = []
         for j, column in enumerate(to_host(X).T):
             known = column[column == column].astype(np.float64)
+            if known.size == 0:
+                raise ValueError(f"column {j} has no known values: leave it out")
             found = find_spikes(known)
             if not found.size:
                 values, counts = np.unique(known, return_counts=True)
@@ -111,7 +113,7 @@ class SpikedEncoder(MappedEncoder):
         if self.mean is None:
             super().check(X, name)
         else:
-            self._rest.check(X, name)
+            self._rest.check(self._without_spikes(X), name)
 
     def states(
         self, X: Any, stream: RandomStream | None = None, draw: int = 0, n_rows: int = 0
@@ -119,8 +121,9 @@ class SpikedEncoder(MappedEncoder):
         """Encode rows as a backend array of states: codes, then standardised scores."""
         where = self._where(X)
         codes, is_rest = [], []
-        for j, spikes in enumerate(self.spikes):
+        for j in range(len(self.spikes)):
             x = X[:, j]
+            spikes = self._spikes_like(x, j)
             codes += [where.where(x == x, where.astype(x == s, self.dtype), x) for s in spikes]
             on = where.astype(~where.any(where.stack([x == s for s in spikes]), axis=0), self.dtype)
             on = where.where(x == x, on, x)
@@ -130,7 +133,7 @@ class SpikedEncoder(MappedEncoder):
         shape = (max(n_rows, n), n_codes + len(is_rest))
         states = where.zeros(shape, dtype=self.dtype)
         states[:n, :n_codes] = where.stack(codes, axis=1)
-        scores = self._rest.states(X, stream, draw)
+        scores = self._rest.states(self._without_spikes(X), stream, draw)
         scores = scores if where is self.backend.xp else self.backend.to_numpy(scores)
         on = where.stack(is_rest, axis=1)
         states[:n, n_codes:] = where.where(on == 0.0, where.zeros_like(scores), scores)
@@ -185,17 +188,29 @@ class SpikedEncoder(MappedEncoder):
         n_codes = sum(self._n_codes)
         moments = {"mean": self.mean[n_codes:], "scale": self.scale[n_codes:]}
         how = {"backend": self.backend, "dtype": self.dtype, "missing": self.missing}
-        return MappedEncoder(maps=self.maps, decimals=self.decimals, **moments, **how)
+        return _RestEncoder(maps=self.maps, decimals=self.decimals, **moments, **how)
+
+    def _spikes_like(self, x: Any, j: int) -> np.ndarray:
+        """Get the spikes of a column in the type of rows: float32 rounds decimals."""
+        return self.spikes[j].astype(x.dtype) if x.dtype.kind == "f" else self.spikes[j]
 
     def _without_spikes(self, X: Any) -> Any:
         """Copy X with NaN in place of spikes."""
         where = self._where(X)
         columns = []
-        for j, spikes in enumerate(self.spikes):
-            x = where.astype(X[:, j], where.float64)
-            is_spike = where.any(where.stack([x == s for s in spikes]), axis=0)
+        for j in range(len(self.spikes)):
+            x = X[:, j]
+            is_spike = where.any(where.stack([x == s for s in self._spikes_like(x, j)]), axis=0)
+            x = where.astype(x, where.float64)
             columns.append(where.where(is_spike, where.full_like(x, float("nan")), x))
         return where.stack(columns, axis=1)
+
+
+@dataclass(frozen=True)
+class _RestEncoder(MappedEncoder):
+    """Encode values that are no spikes."""
+
+    key_of_rounded: ClassVar[int] = 0xA0761D6478BD642F
 
 
 def find_spikes(x: np.ndarray) -> np.ndarray:
