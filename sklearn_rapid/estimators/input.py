@@ -204,13 +204,18 @@ class InputMixin:
             raise explain_error(ValueError("NaN"), numbers)
         return numbers
 
-    def _validate_conditions(self, X: Any) -> Any:
-        """Validate rows with missing entries; a frame may leave columns out, which are missing."""
+    def _validate_conditions(self, X: Any, unread: int | None = None) -> Any:
+        """Validate rows with missing entries; a frame may leave columns out, which are missing.
+
+        Entries of the column `unread` are missing, too, whatever they are.
+        """
         if "frame_" not in vars(self) or not is_frame(X):
-            return self._validate(X, reset=False, missing=True)
-        numbers = self._table.read(X, allow_fewer=True)
-        self._table.encoder(None, numbers).check(numbers)
-        return numbers
+            X = self._validate_array(X, missing=True)
+            X = X if unread is None or sparse.issparse(X) else _without_column(X, unread)
+        else:
+            X = self._table.read(X, allow_fewer=True, unread=unread)
+        self._table.encoder(self._backend_of_array(X), X).check(X)
+        return X
 
     def _as_array(self, X: Any, *, reset: bool, missing: bool) -> Any:
         """Validate X as an array or a CSR matrix of numbers."""
@@ -243,3 +248,10 @@ class InputMixin:
         check_finite(X, "X", allow_nan=missing)
         validate_data(self, X, reset=reset, skip_check_array=True)
         return X
+
+
+def _without_column(X: Any, column: int) -> Any:
+    """Copy an array of rows as floats, with NaN in a column."""
+    X = X.copy() if X.dtype.kind == "f" else X.astype(np.float64)
+    X[:, column] = np.nan
+    return X

@@ -140,17 +140,18 @@ def read_frame(
     units: str,
     are_open: np.ndarray,
     allow_fewer: bool,
+    unread: int | None = None,
 ) -> np.ndarray:
     """Read later rows of a frame: numbers, float64 of shape (n_samples, n_columns).
 
     Values not seen in fit are -1 in columns that are open to them, and raise ValueError in others.
-    Columns that the frame lacks are missing with `allow_fewer`.
+    Columns that the frame lacks are missing with `allow_fewer`, and so is the column `unread`.
     """
     places = _places_of_columns(X, schema) if allow_fewer else list(range(len(values)))
     binary = {int(j) for kind, columns in kinds if kind == "binary" for j in columns}
     found = []
     for j, (place, known) in enumerate(zip(places, values, strict=True)):
-        if place is None:
+        if place is None or j == unread:
             found.append(np.full(len(X), np.nan))
             continue
         if known is None:

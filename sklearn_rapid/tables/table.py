@@ -222,17 +222,17 @@ class Table:
         are_binary = [part.kind for part in self.parts] == ["binary"]
         return are_binary and all(known is None for known in self.values or ())
 
-    def read(self, X: Any, allow_fewer: bool = False) -> np.ndarray:
+    def read(self, X: Any, allow_fewer: bool = False, unread: int | None = None) -> np.ndarray:
         """Read rows of a frame like those of fit as numbers, float64.
 
-        With `allow_fewer` it may lack columns, which are read as missing.
+        With `allow_fewer` it may lack columns, which are missing; so is the column `unread`.
         """
         kinds = [(part.kind, part.columns) for part in self.parts]
         are_open = np.zeros(self.n_columns, dtype=bool)
         for part in self.parts:
             are_open[part.columns] = part.encoder.takes_unknown(len(part.columns))
         how = (kinds, self._values, self._units, are_open)
-        return read_frame(X, self.schema, *how, allow_fewer)
+        return read_frame(X, self.schema, *how, allow_fewer, unread)
 
     def numbers_of(self, X: np.ndarray) -> np.ndarray:
         """Convert an array of the values of a frame to numbers; ValueError for columns of text."""

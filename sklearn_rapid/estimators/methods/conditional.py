@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import logsumexp
+from scipy.interpolate import CubicSpline
+from scipy.special import softmax
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.estimators.methods.likelihood import N_ANNEALED, N_TEMPERATURES
 from sklearn_rapid.estimators.model import Model
 from sklearn_rapid.machine.completions import log_weights_of_states
 from sklearn_rapid.tables.encoder import chunks
 
-# Densities of states are sums of normal ones of unit variance: sums over nodes at these distances
-# are integrals, to rounding, of the density; and of values to some digits.
-COARSE_STEP, FINE_STEP = 0.5, 0.05
+# Distance of the nodes that show where a real unit has a density.
+COARSE_STEP = 0.5
 # Nodes reach this far beyond the outermost normal density, or to where densities are less than the
 # exponential of this number below their largest value.
 REACH, SMALLEST_LOG_P = 8.0, -40.0
@@ -35,8 +37,8 @@ class ConditionalMixin:
     ) -> np.ndarray:
         """Compute the distribution of a column given the other columns of each row.
 
-        It is exact for rows whose other columns are known, up to rounding. Other missing entries
-        are summed over by annealing, as in `score_samples`.
+        It is exact for rows whose other columns are known, up to rounding. Other missing entries,
+        and units of upper hidden layers, are summed over by annealing, as in `score_samples`.
 
         Parameters
         ----------
@@ -63,21 +65,18 @@ class ConditionalMixin:
             For a column that X does not have.
         """
         check_is_fitted(self)
-        X, model = self._validate_conditions(X), self._model()
+        model = self._model()
         column = find_column(column, model.table)
+        X = self._validate_conditions(X, unread=column)
         part, place = model.table.part_of(column)
         stream, how = model.stream(), (n_chains, n_temperatures)
         with model.backend.running():
             encoder = model.encoder(X)
-            encoder.check(X)
-            found = [
-                _distribution_of_states(model, encoder.states(X[rows]), column, stream, how)
+            found = np.concatenate([
+                _Sums(model, column, stream, how).distributions(encoder.states(X[rows]))
                 for rows in chunks(X.shape[0])
-            ]
-            if part.encoder.has_density:
-                return np.concatenate([_moments(*pair, model, column) for pair in found])
-        p = np.concatenate([np.exp(log_p) for log_p, _ in found])
-        return part.encoder.probabilities(place, p)
+            ])  # fmt: skip
+        return found if part.encoder.has_density else part.encoder.probabilities(place, found)
 
 
 def find_column(column: Any, table: Any) -> int:
@@ -91,74 +90,77 @@ def find_column(column: Any, table: Any) -> int:
     raise ValueError(f"X has no column {column!r}")
 
 
-def _distribution_of_states(
-    model: Model, v: Any, column: int, stream: Any, how: tuple[int, int]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Compute log probabilities of states of a column's units given the rest of each row.
+class _Sums:
+    """Sums over the states of a column's units given the other units of rows.
 
-    Returns
-    -------
-    array of shape (n, B)
-        Of spikes and codes; and of nodes of a grid, whose sum is an integral.
-    array of shape (B, n_units)
-        The states.
+    Parameters
+    ----------
+    model : Model
+    column : int
+    stream : RandomStream
+        All sums take the same random numbers, from here on.
+    how : tuple of int
+        Chains and temperatures of annealing.
     """
-    units = np.flatnonzero(model.table.column_of_unit == column)
-    part, place = model.table.part_of(column)
-    choices = part.encoder.choices_of(place)
-    if not part.encoder.has_density:
-        log_f = _log_weights(model, v, units, choices, stream, how)
-        return log_f - logsumexp(log_f, axis=1, keepdims=True), choices
-    grid = _Grid(model, units)
-    coarse = _log_weights(model, v, units, grid.states(COARSE_STEP), stream, how)
-    grid = grid.narrowed(coarse)
-    states = np.concatenate([choices, grid.states(FINE_STEP)])
-    log_f = _log_weights(model, v, units, states, stream, how)
-    log_f[:, len(choices) :] += np.log(FINE_STEP)
-    return log_f - logsumexp(log_f, axis=1, keepdims=True), states
 
+    def __init__(
+        self, model: Model, column: int, stream: RandomStream, how: tuple[int, int]
+    ) -> None:
+        self.model, self.stream, self.start, self.how = model, stream, stream.position, how
+        self.units = np.flatnonzero(model.table.column_of_unit == column)
+        part, self.place = model.table.part_of(column)
+        self.encoder = part.encoder
 
-def _log_weights(
-    model: Model, v: Any, units: np.ndarray, states: np.ndarray, stream: Any, how: tuple
-) -> np.ndarray:
-    found = log_weights_of_states(model.machine, v, units, states, stream, *how)
-    return model.backend.to_numpy(found)
+    def distributions(self, v: Any) -> np.ndarray:
+        """Compute probabilities of states in each row, or mean and standard deviation."""
+        if self.encoder.has_density:
+            return self._moments(v)
+        return softmax(self._log_weights(v, self.encoder.choices_of(self.place)), axis=1)
 
+    def _moments(self, v: Any) -> np.ndarray:
+        """Compute mean and standard deviation of a real column in each row."""
+        coarse = self._coarse_nodes()
+        log_p = self._log_weights(v, self._states_of_rest(coarse))
+        is_some = log_p > log_p.max(axis=1, keepdims=True) + SMALLEST_LOG_P
+        some = np.flatnonzero(is_some.any(axis=0))
+        ends = coarse[some[0]] - COARSE_STEP, coarse[some[-1]] + COARSE_STEP
+        states, weights, values = self.encoder.rule(self.place, *ends)
+        if self._is_estimated(v):
+            # Annealing takes its time: densities are those at coarse nodes, and between them.
+            is_spike = (states[:, -2:-1] == 0.0).any(axis=1)
+            log_f = CubicSpline(coarse, log_p, axis=1)(states[:, -1])
+            if is_spike.any():
+                log_f[:, is_spike] = self._log_weights(v, states[is_spike])
+        else:
+            log_f = self._log_weights(v, states)
+        p = softmax(log_f + np.log(weights), axis=1)
+        mean = p @ values
+        deviations = values[None, :] - mean[:, None]
+        return np.column_stack([mean, np.sqrt(np.sum(p * deviations * deviations, axis=1))])
 
-class _Grid:
-    """Nodes of a real unit, the last of a column's, with the code before it on, if there is one."""
+    def _log_weights(self, v: Any, states: np.ndarray) -> np.ndarray:
+        machine, same = self.model.machine, replace(self.stream, position=self.start)
+        found = log_weights_of_states(machine, v, self.units, states, same, *self.how)
+        self.stream.position = max(self.stream.position, same.position)
+        return self.model.backend.to_numpy(found)
 
-    def __init__(self, model: Model, units: np.ndarray) -> None:
-        machine, to_numpy = model.machine, model.backend.to_numpy
-        self.n_units = len(units)
-        weights = to_numpy(machine.couplings.to_dense().weights)[units[-1]]
-        centre = float(to_numpy(machine.visible_bias)[units[-1]])
+    def _coarse_nodes(self) -> np.ndarray:
+        """Make nodes that reach to where the real unit has no density, whatever the row."""
+        machine, to_numpy = self.model.machine, self.model.backend.to_numpy
+        weights = to_numpy(machine.couplings.to_dense().weights)[self.units[-1]]
+        centre = float(to_numpy(machine.visible_bias)[self.units[-1]])
         reach = float(np.abs(weights).sum()) + REACH
-        self.ends = centre - reach, centre + reach
+        return np.arange(centre - reach, centre + reach + COARSE_STEP, COARSE_STEP)
 
-    def states(self, step: float) -> np.ndarray:
-        nodes = np.arange(self.ends[0], self.ends[1] + step, step)
-        states = np.zeros((len(nodes), self.n_units))
+    def _states_of_rest(self, nodes: np.ndarray) -> np.ndarray:
+        """Make states of the real unit, the last of a column's, with the code before it on."""
+        states = np.zeros((len(nodes), len(self.units)))
         states[:, -1] = nodes
         states[:, -2:-1] = 1.0
         return states
 
-    def narrowed(self, log_p: np.ndarray) -> _Grid:
-        """Keep the part of the grid in which a row has a density, by that at coarse nodes."""
-        is_some = log_p > log_p.max(axis=1, keepdims=True) + SMALLEST_LOG_P
-        some = np.flatnonzero(is_some.any(axis=0))
-        low = self.ends[0] + (some[0] - 1) * COARSE_STEP
-        self.ends = low, self.ends[0] + (some[-1] + 1) * COARSE_STEP
-        return self
-
-
-def _moments(log_p: np.ndarray, states: np.ndarray, model: Model, column: int) -> np.ndarray:
-    """Compute mean and standard deviation of a column from probabilities of its units' states."""
-    units = np.flatnonzero(model.table.column_of_unit == column)
-    rows = np.zeros((len(states), model.machine.n_visible))
-    rows[:, units] = states
-    decoded = model.encoder().decode(model.machine.cast(rows))
-    values, p = model.backend.to_numpy(decoded)[:, column], np.exp(log_p)
-    mean = p @ values
-    deviations = values[None, :] - mean[:, None]
-    return np.column_stack([mean, np.sqrt(np.sum(p * deviations * deviations, axis=1))])
+    def _is_estimated(self, v: Any) -> bool:
+        """Whether units other than those of the column are missing."""
+        xp, others = self.model.backend.xp, np.ones(v.shape[1], dtype=bool)
+        others[self.units] = False
+        return bool(xp.any((v != v) & self.model.backend.asarray(others)))

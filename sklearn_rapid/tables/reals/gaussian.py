@@ -15,6 +15,7 @@ from scipy import sparse
 from sklearn_rapid.backends import Gaussians, Units, is_cupy_array, to_host
 from sklearn_rapid.tables.encoder import Encoder, chunks
 from sklearn_rapid.tables.reals.moments import compute_moments, find_smallest_scales
+from sklearn_rapid.tables.reals.quadrature import Rule, integrate_between
 
 # The squares of states up to this fit into float32.
 LARGEST_STATE = 1e15
@@ -85,6 +86,12 @@ class RealEncoder(Encoder):
         xp = self.backend.xp
         mean, scale = (self.backend.asarray(a) for a in (self.mean, self.scale))
         return xp.astype(v, xp.float64) * scale + mean
+
+    def rule(self, column: int, low: float, high: float) -> Rule:
+        """Make states of a column for an integral from one to another, and its values there."""
+        nodes, weights = integrate_between(np.zeros(0), low, high)
+        values = nodes * self.scale[column] + self.mean[column]
+        return Rule(nodes[:, None], weights, values)
 
     @property
     def unscaled(self) -> RealEncoder:

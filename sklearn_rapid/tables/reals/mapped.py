@@ -13,7 +13,12 @@ from sklearn_rapid.checks.cached import cached_property
 from sklearn_rapid.tables.reals.gaussian import RealEncoder
 from sklearn_rapid.tables.reals.maps import RealMap, learn_map
 from sklearn_rapid.tables.reals.moments import check_extent
+from sklearn_rapid.tables.reals.quadrature import Rule, integrate_between
 from sklearn_rapid.tables.settings import ColumnSettings
+
+# Integrals go as if values were not rounded where they are nearer to one another than this, in
+# scales: means are those of rounded values, standard deviations to five digits.
+NARROW = 0.02
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,13 @@ class MappedEncoder(RealEncoder):
         slopes = where.stack([m.log_slope(X[:, j], where) for j, m in enumerate(self._maps)], 1)
         known = where.where(X == X, slopes, where.zeros_like(slopes))
         return super().log_volumes(X) - where.sum(known, axis=1)
+
+    def rule(self, column: int, low: float, high: float) -> Rule:
+        """Make states of a column for an integral from one to another, and its values there."""
+        m, mean, scale = self._maps[column], self.mean[column], self.scale[column]
+        narrow = NARROW * scale
+        nodes, weights = integrate_between((m.bends(narrow) - mean) / scale, low, high)
+        return Rule(nodes[:, None], weights, m.to_values(nodes * scale + mean, narrow=narrow))
 
     @property
     def is_drawn(self) -> bool:

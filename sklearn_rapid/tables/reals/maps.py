@@ -27,9 +27,9 @@ NUMBERS_OF_KNOTS, ROWS_OF_A_KNOT = (2, 3, 5, 9, 17, 33, 65, 129, 257), 10
 ROWS_TRIED, N_FOLDS, LEAST_GAIN = 20_000, 5, 0.005
 # Values with more decimals are not rounded.
 MOST_DECIMALS = 6
-# Knots nearer to one another than this part of their range, or of their size if that is smaller, are
-# one knot. Columns of values of all sizes have most of them near zero, where sizes count down to
-# this part of the range.
+# Knots nearer to one another than this part of their range, or of their size if that is smaller,
+# are one knot. Columns of values of all sizes have most of them near zero, where sizes count down
+# to this part of the range.
 LEAST_DISTANCE, LEAST_SIZE = 1e-9, 1e-20
 
 
@@ -74,12 +74,26 @@ class RealMap:
         """Compute log z'(x), in nats."""
         return xp.log(_piecewise_linear(x, self.values, self.scores, xp)[1])
 
-    def to_values(self, z: Any, xp: Any = np) -> Any:
-        """Map scores to values, rounded as those of the rows are, and within their range."""
-        x = _piecewise_linear(z, self.scores, self.values, xp)[0]
+    def to_values(self, z: Any, xp: Any = np, narrow: float = 0.0) -> Any:
+        """Map scores to values, rounded as those of the rows are, and within their range.
+
+        Values that are not as far from each other as `narrow`, in scores, are not rounded.
+        """
+        x, slope = _piecewise_linear(z, self.scores, self.values, xp)
         if self.decimals is not None:
-            x = xp.round(x * 10.0**self.decimals) / 10.0**self.decimals
+            rounded = xp.round(x * 10.0**self.decimals) / 10.0**self.decimals
+            x = xp.where(narrow * slope > self.step, x, rounded)
         return xp.clip(x, *self.bounds)
+
+    def bends(self, narrow: float) -> np.ndarray:
+        """Find the scores between which `to_values` is linear: of knots, and where it jumps."""
+        found = [self.scores]
+        slopes = np.diff(self.values) / np.diff(self.scores)
+        for piece in np.flatnonzero(narrow * slopes <= self.step) if self.step else ():
+            ends = self.values[piece : piece + 2] / self.step - 0.5
+            edges = (np.arange(np.ceil(ends[0]), ends[1]) + 0.5) * self.step
+            found.append(self.to_scores(edges))
+        return np.unique(np.concatenate(found))
 
 
 def learn_map(x: np.ndarray, weights: np.ndarray | None = None, *, is_line: Any = None) -> RealMap:

@@ -16,6 +16,7 @@ import numpy as np
 
 from sklearn_rapid.backends import RandomStream, Spiked, to_host
 from sklearn_rapid.tables.reals.mapped import MappedEncoder
+from sklearn_rapid.tables.reals.quadrature import Rule
 from sklearn_rapid.tables.settings import ColumnSettings
 
 # A spike is a value of at least this share of the rows, and of this many; and this many times as
@@ -155,10 +156,15 @@ class SpikedEncoder(MappedEncoder):
             columns.append(masses + value)
         return xp.stack(columns, axis=1)
 
-    def choices_of(self, column: int) -> np.ndarray:
-        """List the states of a column's spikes."""
-        n_spikes = len(self.spikes[column])
-        return np.eye(n_spikes, n_spikes + 2)
+    def rule(self, column: int, low: float, high: float) -> Rule:
+        """Make states of a column: its spikes, and others for an integral from one to another."""
+        spikes, rest = self.spikes[column], self._rest.rule(column, low, high)
+        states = np.zeros((len(spikes) + len(rest.states), len(spikes) + 2))
+        states[: len(spikes), : len(spikes)] = np.eye(len(spikes))
+        states[len(spikes) :, -2] = 1.0
+        states[len(spikes) :, -1:] = rest.states
+        weights = np.concatenate([np.ones(len(spikes)), rest.weights])
+        return Rule(states, weights, np.concatenate([spikes, rest.values]))
 
     def log_volumes(self, X: Any) -> Any:
         """Compute log volumes of the columns of each row, of spikes and of others.
