@@ -40,6 +40,7 @@ from sklearn_rapid.estimators.model import ModelMixin
 from sklearn_rapid.machine.clamped import fill_with_mean_field
 from sklearn_rapid.machine.couplings import Couplings
 from sklearn_rapid.machine.machine import Machine
+from sklearn_rapid.tables.columns import names_of
 from sklearn_rapid.tables.encoder import CHUNK, Encoder, chunks
 from sklearn_rapid.tables.missing import exclude_empty_rows, has_missing
 from sklearn_rapid.training.fit.fit import train, train_on_stream
@@ -269,7 +270,8 @@ class BaseRBM(
         """Validate rows to train on and their weights; a fresh start measures the columns."""
         X = self._validate(X, reset=start.is_fresh, missing=True)
         weights = check_weights(sample_weight, X.shape[0])
-        weights = exclude_empty_rows(X, weights, every_column=every_column)
+        names = names_of(vars(self).get("frame_"), range(self.n_features_in_))
+        weights = exclude_empty_rows(X, weights, every_column=every_column, names=names)
         if start.is_fresh:
             table = self._table.measure(X, weights, self._backend(X))
             vars(self).update(table.attributes())

@@ -79,26 +79,30 @@ class InputMixin:
             vars(self).pop(name, None)
         vars(self).update(attributes)
 
-    def _as_frame(self, numbers: Any, like: Any = None) -> Any:
+    def _as_frame(self, numbers: Any, like: Any = None, places: Any = None, n_each: int = 1) -> Any:
         """Convert rows of numbers to a frame like that of fit, if `set_output` does not decide.
 
         Parameters
         ----------
         numbers : array of shape (n, n_columns)
         like : frame, optional
-            The result gets its index.
+            Rows that the numbers complete, each `n_each` times; the result gets their index if that
+            is one.
+        places : sequence of (int or None), optional
+            The place of each column in `like`; by default they are in order.
+        n_each : int, default=1
         """
         table = self._table
         if table.schema is None:
             names = vars(self).get("feature_names_in_")
             return numbers if names is None else wrap_output(self, numbers, names, like)
-        columns, like = table.to_columns(numbers), like if is_frame(like) else None
-        wanted = wanted_output(self)
-        if wanted is None or wanted == table.schema.library:
-            return table.schema.build(columns, index_of=like)
+        like, wanted = like if is_frame(like) else None, wanted_output(self)
+        places = range(table.n_columns) if places is None else places
+        columns, schema = table.to_columns(numbers, like, places, n_each)
         if wanted == "default":
             return np.column_stack(columns)
-        return convert_frame(table.schema.build(columns, index_of=like), wanted)
+        frame = schema.build(columns, index_of=like if n_each == 1 else None)
+        return frame if wanted in (None, schema.library) else convert_frame(frame, wanted)
 
     def _check_kinds(self, table: Table) -> None:
         """Raise ValueError for kinds of columns that the estimator cannot take."""

@@ -13,12 +13,10 @@ from scipy import sparse
 from sklearn_rapid.backends import Categories, is_cupy_array, to_host
 from sklearn_rapid.checks.cached import cached_property
 from sklearn_rapid.tables.encoder import Encoder
-from sklearn_rapid.tables.settings import ColumnSettings
+from sklearn_rapid.tables.settings import MOST_LISTED, ColumnSettings
 
 # Whole numbers up to these are exact in results, which have the type of the model.
 LARGEST_CODE = {"float32": 2**24, "float64": 2**53}
-# How many codes an error lists.
-MOST_LISTED = 10
 
 
 @dataclass(frozen=True)
@@ -74,10 +72,10 @@ class CategoryEncoder(Encoder):
         for j, codes in enumerate(found):
             x = to_host(X[:, j : j + 1])
             if codes is None:
-                found[j] = find_categories(x, settings.dtype, j)[0]
+                found[j] = _find_codes(x[:, 0], settings, j)
             else:
                 found[j] = np.asarray(codes, dtype=np.float64)
-        encoder = cls(found, dtype=settings.dtype)
+        encoder = cls(found, dtype=settings.dtype, names=settings.names)
         encoder = encoder._with_remainders(X, settings)
         encoder.check(X)
         return encoder
@@ -120,7 +118,7 @@ class CategoryEncoder(Encoder):
             is_row = isinstance(codes, np.ndarray) and codes.dtype.kind in "fi" and codes.ndim == 1
             if not (is_row and codes.size > 0 and len(np.unique(codes)) == codes.size):
                 raise ValueError("categories_ must hold the codes of each column. Fit again.")
-        encoder = cls(**found, dtype=settings.dtype)
+        encoder = cls(**found, dtype=settings.dtype, names=settings.names)
         encoder._check_remainders()
         return encoder
 
@@ -168,8 +166,8 @@ class CategoryEncoder(Encoder):
             unknown = codes[~np.isin(codes, known) & (codes == codes)]
             if unknown.size:
                 raise ValueError(
-                    f"{name} has the code {unknown[0]:g} in column {j}, where the fit has seen "
-                    f"{_list_codes(known)} only. Leave such rows out, or fit again with all "
+                    f"{name} has the code {unknown[0]:g} in {self.label(j)}, where the fit has "
+                    f"seen {_list_codes(known)} only. Leave such rows out, or fit again with all "
                     "codes (in the first rows of partial_fit, or by the parameter categories), or "
                     "with handle_unknown='infrequent'."
                 )
@@ -333,44 +331,23 @@ def _places(x: Any, known: np.ndarray, where: Any = np) -> Any:
     return where.where(is_known, places, where.full_like(places, len(known)))
 
 
-def find_categories(X: Any, dtype: str, first: int = 0) -> list[np.ndarray]:
-    """Find the codes of each column, sorted, as float64.
-
-    Parameters
-    ----------
-    X : array of shape (n, n_columns)
-        NaN is ignored.
-    dtype : {"float32", "float64"}
-        The type of a model's results, which must hold the codes.
-    first : int, default=0
-        The number of the first column, for messages.
-
-    Raises
-    ------
-    ValueError
-        For codes that are no whole numbers, or too large for `dtype`.
-    """
-    if sparse.issparse(X):
-        raise ValueError("codes of categories need a dense X, got a sparse one")
-    return [_find_codes(to_host(X[:, j]), first + j, dtype) for j in range(X.shape[1])]
-
-
-def _find_codes(values: np.ndarray, j: int, dtype: str) -> np.ndarray:
+def _find_codes(values: np.ndarray, settings: ColumnSettings, j: int) -> np.ndarray:
+    """Find the codes of a column, sorted, as float64; ValueError for numbers that are no codes."""
     codes = np.unique(values).astype(np.float64)
     codes = codes[codes == codes]
     wrong = codes[codes != np.floor(codes)]
     if wrong.size:
         raise ValueError(
-            f"categories are coded by whole numbers, got {wrong[0]:g} in column {j}: code them "
-            "with sklearn.preprocessing.OrdinalEncoder, or cut a real column into bins "
+            f"categories are coded by whole numbers, got {wrong[0]:g} in {settings.label(j)}: code "
+            "them with sklearn.preprocessing.OrdinalEncoder, or cut a real column into bins "
             "(KBinsDiscretizer(encode='ordinal'))."
         )
     if codes.size == 0:
-        raise ValueError(f"column {j} has no codes, only NaN: leave it out")
-    if np.abs(codes).max() > LARGEST_CODE[dtype]:
+        raise ValueError(f"{settings.label(j)} has no codes, only NaN: leave it out")
+    if np.abs(codes).max() > LARGEST_CODE[settings.dtype]:
         raise ValueError(
-            f"codes go up to {LARGEST_CODE[dtype]} with dtype={dtype!r}, got "
-            f"{codes[np.abs(codes).argmax()]:g} in column {j}: use smaller ones "
+            f"codes go up to {LARGEST_CODE[settings.dtype]} with dtype={settings.dtype!r}, got "
+            f"{codes[np.abs(codes).argmax()]:g} in {settings.label(j)}: use smaller ones "
             "(sklearn.preprocessing.OrdinalEncoder)"
         )
     return codes

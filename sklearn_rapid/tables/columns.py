@@ -6,7 +6,7 @@ their values, two values that are not zero and one the ends of the range of spin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from sklearn_rapid.tables.features import UNIT_RANGES
 from sklearn_rapid.tables.frames import (
     FrameColumn,
     FrameSchema,
+    array_of_objects,
     distinct_values,
     read_codes,
     read_column,
@@ -118,14 +119,15 @@ def learn_frame(
         For a column that its kind cannot hold; with its name.
     """
     schema = FrameSchema.read(X)
-    n = len(schema.columns)
-    wanted = wanted_kinds(visible, n, names)
-    declared = settings.categories_of([column.name for column in schema.columns])
+    n, labels = len(schema.columns), [column.name for column in schema.columns]
+    wanted, declared = wanted_kinds(visible, n, labels), settings.categories_of(labels)
     first = [_Column(X, j, schema, wanted[j], declared[j], settings) for j in range(n)]
     if all(kind == "auto" for kind in wanted) and _may_be_means(schema, first, settings):
         wanted = ["binary"] * n
         first = [_Column(X, j, schema, wanted[j], declared[j], settings) for j in range(n)]
     kinds = by_kind([column.kind for column in first])
+    if are_mixed(visible) and "real" not in wanted:
+        kinds = columns_by_kind(visible, n, labels)
     is_mixed = are_mixed(visible) or len(kinds) > 1
     values, categories = [c.values for c in first], [c.categories for c in first]
     numbers = np.column_stack([column.numbers for column in first])
@@ -147,7 +149,7 @@ def read_frame(
     Values not seen in fit are -1 in columns that are open to them, and raise ValueError in others.
     Columns that the frame lacks are missing with `allow_fewer`, and so is the column `unread`.
     """
-    places = _places_of_columns(X, schema) if allow_fewer else list(range(len(values)))
+    places = find_places(X, schema) if allow_fewer else list(range(len(values)))
     binary = {int(j) for kind, columns in kinds if kind == "binary" for j in columns}
     found = []
     for j, (place, known) in enumerate(zip(places, values, strict=True)):
@@ -194,11 +196,16 @@ class _Column:
         found, counts = distinct_values(X, j, self.column)
         if len(found) == 0:
             raise ValueError(f"column {self.column.name!r} has no known values: leave it out")
-        values = found if declared is None else np.array(list(declared), dtype=object)
+        values = found if declared is None else array_of_objects(declared)
         if wanted == "auto":
             is_pair = len(values) == 2 and declared is None
             is_binary = is_pair and not self.settings.takes_unknown
             wanted = "binary" if is_binary else "categorical"
+        if wanted == "binary" and len(values) == 1:
+            raise ValueError(
+                f"column {self.column.name!r} has the value {describe(values[0])} alone: a binary "
+                "column has two. Leave it out, or leave its kind to visible='auto'"
+            )
         if wanted == "binary" and len(values) > 2:
             raise ValueError(
                 f"column {self.column.name!r} has {len(values)} values, "
@@ -231,7 +238,7 @@ class _Column:
             raise ValueError(f"column {name!r} has no known values: leave it out")
         is_open = wanted == "auto"
         if declared is not None:
-            self.categories = np.asarray(declared, dtype=np.float64)
+            self.categories = self._declared_numbers(declared)
             wanted = "categorical" if is_open else wanted
         if wanted == "auto" and self.settings.binarize != "auto":
             # A threshold says what numbers of binary columns mean.
@@ -251,18 +258,40 @@ class _Column:
             if not np.isin(known, (0.0, 1.0)).all() and not np.array_equal(known, ends):
                 self.values = known
         if wanted == "binary" and self.settings.units == "spin" and self.values is None:
-            is_bits = bool(np.isin(known, (0.0, 1.0)).all()) and self.settings.binarize == "auto"
+            is_bits = self.column.holds == "booleans" or (
+                self.settings.binarize == "auto" and bool(np.isin(known, (0.0, 1.0)).all())
+            )
             self.values = np.array([0.0, 1.0]) if is_bits else None
-        if self.kind == "categorical" and self.categories is None and is_open:
+        if self.kind == "categorical" and self.categories is None:
             self.categories = known
+            if len(known) > max(MOST_VALUES_OF_FEW_ROWS, 0.5 * np.count_nonzero(x == x)):
+                raise ValueError(
+                    f"column {name!r} has {len(known)} different numbers in "
+                    f"{np.count_nonzero(x == x)} rows, too many for categories: leave its kind to "
+                    "visible='auto', or cut it into bins"
+                )
         if self.values is not None:
             self.numbers = _ends(
-                np.where(x == x, np.searchsorted(known, x), x), self.settings.units
+                np.where(x == x, np.searchsorted(self.values, x), x), self.settings.units
             )
+
+    def _declared_numbers(self, declared: list) -> np.ndarray:
+        try:
+            return np.array(declared, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"column {self.column.name!r} holds numbers, got categories={describe(declared)} "
+                "for it"
+            ) from None
 
     def _example(self, X: Any, j: int) -> str:
         values, _ = distinct_values(X, j, self.column)
         return describe(values[0]) if len(values) else "None"
+
+
+def names_of(schema: FrameSchema | None, columns: Iterable[int]) -> tuple | None:
+    """Get the names of columns of a frame by their numbers; None without a frame."""
+    return None if schema is None else tuple(schema.columns[j].name for j in columns)
 
 
 def codes_of_numbers(x: np.ndarray, values: np.ndarray, units: str, j: int) -> np.ndarray:
@@ -283,7 +312,7 @@ def _places(x: np.ndarray, values: np.ndarray) -> np.ndarray:
     return np.where(values[order][place] == x, order[place], np.where(x == x, -1.0, x))
 
 
-def _places_of_columns(X: Any, schema: FrameSchema) -> list[int | None]:
+def find_places(X: Any, schema: FrameSchema) -> list[int | None]:
     """Find the columns of fit in another frame; None for those that it lacks."""
     names = [column.name for column in FrameSchema.read(X).columns]
     known = [column.name for column in schema.columns]

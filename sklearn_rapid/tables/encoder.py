@@ -11,7 +11,7 @@ import numpy as np
 
 from sklearn_rapid.backends import Units
 from sklearn_rapid.tables.missing import has_missing
-from sklearn_rapid.tables.settings import ColumnSettings
+from sklearn_rapid.tables.settings import ColumnSettings, label_columns
 
 # Rows converted at a time, a multiple of every backend's `row_multiple`.
 CHUNK = 1024
@@ -31,11 +31,14 @@ class Encoder(ABC):
     dtype : {"float32", "float64"}
     missing : bool, default=False
         Whether rows may have missing entries, which are NaN. Their units are NaN, too.
+    names : tuple or None, default=None
+        Names of the columns, for messages.
     """
 
     backend: Any = None
     dtype: str = "float32"
     missing: bool = False
+    names: tuple | None = None
 
     # Fields that are attributes of a fitted estimator, with an underscore at the end: one value for
     # the table, one a column, or one a unit (with the value that units of other kinds have).
@@ -99,7 +102,7 @@ class Encoder(ABC):
         ValueError
             For values that columns of this kind cannot hold.
         """
-        return cls(dtype=settings.dtype)
+        return cls(dtype=settings.dtype, names=settings.names)
 
     @classmethod
     def restore(cls, attributes: Mapping, settings: ColumnSettings) -> Self:
@@ -116,7 +119,11 @@ class Encoder(ABC):
         ValueError
             For attributes that are damaged.
         """
-        return cls(dtype=settings.dtype)
+        return cls(dtype=settings.dtype, names=settings.names)
+
+    def label(self, j: int) -> str:
+        """Name a column in a message."""
+        return label_columns([j], self.names)
 
     def measure(self, X: Any, weights: np.ndarray | None, backend: Any) -> Self:
         """Set the moments of the columns to those of weighted rows."""

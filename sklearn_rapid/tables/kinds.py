@@ -13,6 +13,7 @@ from sklearn_rapid.tables.encoder import Encoder
 from sklearn_rapid.tables.reals.gaussian import RealEncoder
 from sklearn_rapid.tables.reals.mapped import MappedEncoder, QuantileEncoder
 from sklearn_rapid.tables.reals.spiked import SpikedEncoder, find_spikes
+from sklearn_rapid.tables.settings import find_column
 from sklearn_rapid.tables.spins import SpinEncoder
 
 # Encoders by the names that `visible` has for kinds of columns. A new kind is an entry here.
@@ -66,7 +67,7 @@ def wanted_kinds(visible: Any, n_columns: int, names: Any = None) -> list[str]:
                     f"visible must give one of {', '.join(map(repr, KINDS))} for a column, got "
                     f"{describe(kind)} for {describe(key)}"
                 )
-            wanted[int(_column_numbers(key, n_columns, names)[0])] = kind
+            wanted[find_column(key, n_columns, names, "visible")] = kind
         return wanted
     for kind, columns in columns_by_kind(visible, n_columns, names):
         for j in columns:

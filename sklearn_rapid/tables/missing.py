@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_rapid.backends import is_cupy_array, to_host
+from sklearn_rapid.tables.settings import label_columns
 
 
 def has_missing(X: Any) -> bool:
@@ -26,7 +27,11 @@ def has_missing(X: Any) -> bool:
 
 
 def exclude_empty_rows(
-    X: Any, weights: np.ndarray | None, *, every_column: bool = False
+    X: Any,
+    weights: np.ndarray | None,
+    *,
+    every_column: bool = False,
+    names: tuple | None = None,
 ) -> np.ndarray | None:
     """Give rows in which no entry is known a weight of zero.
 
@@ -37,6 +42,8 @@ def exclude_empty_rows(
         None stands for equal weights, and is returned if there are no empty rows.
     every_column : bool, default=False
         Whether to raise ValueError for columns in which no entry is known.
+    names : tuple, optional
+        Names of the columns, for messages.
 
     Examples
     --------
@@ -55,16 +62,15 @@ def exclude_empty_rows(
     if known.shape[0] == 0:
         raise ValueError(f"X must have an entry that is known{which}, got only NaN")
     if every_column:
-        check_no_empty_columns(known.any(axis=0))
+        check_no_empty_columns(known.any(axis=0), names)
     return weights
 
 
-def check_no_empty_columns(has_known: np.ndarray) -> None:
-    """Raise ValueError, with their numbers, if there are columns in which no entry is known."""
+def check_no_empty_columns(has_known: np.ndarray, names: tuple | None = None) -> None:
+    """Raise ValueError, with names or numbers, for columns in which no entry is known."""
     empty = np.flatnonzero(~has_known)
     if empty.size:
         raise ValueError(
-            f"X must have an entry that is known in each column, got only NaN in column"
-            f"{'s' if empty.size > 1 else ''} {', '.join(map(str, empty[:10]))}"
-            f"{', ...' if empty.size > 10 else ''}: leave such columns out"
+            "X must have an entry that is known in each column, got only NaN in "
+            f"{label_columns(empty, names)}: leave such columns out"
         )

@@ -67,7 +67,7 @@ class MixedEncoder(Encoder):
         if sparse.issparse(X):
             raise ValueError(f"columns of several kinds need a dense {name}, got a sparse one")
         for part in self.parts:
-            with errors_name_columns(part.kind, part.columns):
+            with errors_name_columns(part.kind, part.columns, part.encoder.names):
                 part.encoder.check(self._select(X, part), name)
 
     def are_thresholded(self, n_columns: int) -> np.ndarray:
@@ -81,7 +81,7 @@ class MixedEncoder(Encoder):
         """Set the moments of the columns to those of weighted rows."""
         parts = []
         for part in self.parts:
-            with errors_name_columns(part.kind, part.columns):
+            with errors_name_columns(part.kind, part.columns, part.encoder.names):
                 own = select_columns(X, part.columns, backend)
                 parts.append(part._replace(encoder=part.encoder.measure(own, weights, backend)))
         return replace(self, parts=tuple(parts))
@@ -165,10 +165,12 @@ def select_columns(X: Any, columns: np.ndarray, backend: Any) -> Any:
 
 
 @contextmanager
-def errors_name_columns(kind: str, columns: np.ndarray) -> Iterator[None]:
-    """Name the kind and its columns in errors that count columns within the kind."""
+def errors_name_columns(kind: str, columns: np.ndarray, names: tuple | None) -> Iterator[None]:
+    """List the columns of the kind in errors that count columns within it, without names."""
     try:
         yield
     except ValueError as error:
+        if names is not None:
+            raise
         listed = ", ".join(map(str, columns[:10])) + (", ..." if len(columns) > 10 else "")
         raise ValueError(f"among the {kind} columns {listed}, counted from 0: {error}") from error

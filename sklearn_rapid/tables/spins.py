@@ -68,14 +68,15 @@ class SpinEncoder(Encoder):
             if infer_binarize(X, units) is None:
                 binarize = FALLBACK_THRESHOLD
                 warn_ambiguous(X)
-        return cls(units, binarize, is_auto, dtype=settings.dtype)
+        return cls(units, binarize, is_auto, dtype=settings.dtype, names=settings.names)
 
     @classmethod
     def restore(cls, attributes: Mapping, settings: ColumnSettings) -> SpinEncoder:
         """Make the encoder of fitted columns; `binarize` is that of fit if "auto"."""
         is_auto = settings.binarize == "auto"
         binarize = attributes.get("binarize_", "sample") if is_auto else settings.binarize
-        return cls(settings.units, binarize, is_auto, dtype=settings.dtype)
+        how = {"dtype": settings.dtype, "names": settings.names}
+        return cls(settings.units, binarize, is_auto, **how)
 
     def for_rows(self, X: Any, backend: Any) -> SpinEncoder:
         """Adapt the encoder to these rows, which may have two values only."""
@@ -119,7 +120,7 @@ class SpinEncoder(Encoder):
         low, high = UNIT_RANGES[self.units]
         return ValueError(
             f"with binarize={self.binarize!r} and units={self.units!r}, {name} holds means in "
-            f"[{low:g}, {high:g}]; got {value:g} in column {column}. "
+            f"[{low:g}, {high:g}]; got {value:g} in {self.label(column)}. "
             f"Scale {name}, or set a threshold."
         )
 

@@ -12,10 +12,14 @@ import numpy as np
 from sklearn_rapid.backends import Units
 from sklearn_rapid.checks.arrays import describe
 from sklearn_rapid.checks.cached import cached_property
-from sklearn_rapid.tables.columns import Columns, codes_of_numbers, read_frame
+from sklearn_rapid.tables.columns import (
+    Columns,
+    codes_of_numbers,
+    names_of,
+    read_frame,
+)
 from sklearn_rapid.tables.encoder import Encoder
-from sklearn_rapid.tables.features import UNIT_RANGES
-from sklearn_rapid.tables.frames import FrameSchema
+from sklearn_rapid.tables.frames import FrameSchema, read_column
 from sklearn_rapid.tables.kinds import (
     CHOICES_OF_REAL,
     KINDS,
@@ -26,6 +30,7 @@ from sklearn_rapid.tables.kinds import (
 )
 from sklearn_rapid.tables.latent import LatentEncoder
 from sklearn_rapid.tables.mixed import MixedEncoder, Part, errors_name_columns, select_columns
+from sklearn_rapid.tables.results import restore_unseen, values_of_numbers
 from sklearn_rapid.tables.settings import ColumnSettings
 
 
@@ -91,8 +96,10 @@ class Table:
         parts = []
         for kind, numbers in columns.kinds:
             own = select_columns(X, numbers, backend) if columns.is_mixed else X
-            of_kind = replace(settings, categories=[columns.categories[j] for j in numbers])
-            with errors_name_columns(kind, numbers) if columns.is_mixed else nullcontext():
+            names = names_of(columns.schema, numbers)
+            known = [columns.categories[j] for j in numbers]
+            of_kind = replace(settings, categories=known, names=names)
+            with errors_name_columns(kind, numbers, names) if columns.is_mixed else nullcontext():
                 encoder = KINDS[kind].learn(own, of_kind)
             parts.append(Part(kind, numbers, encoder))
         values, shape = tuple(columns.values), (columns.is_mixed, X.shape[1], columns.names)
@@ -122,8 +129,9 @@ class Table:
             If attributes do not fit each other, or `visible`.
         """
         n_columns, names = attributes["n_features_in_"], attributes.get("feature_names_in_")
-        kinds = _fitted_kinds(attributes, n_columns)
-        if not _are_those_wanted(kinds, visible, n_columns, names):
+        kinds, schema = _fitted_kinds(attributes, n_columns), attributes.get("frame_")
+        labels = names if schema is None else names_of(schema, range(n_columns))
+        if not _are_those_wanted(kinds, visible, n_columns, labels):
             fitted = kinds[0][0] if len(kinds) == 1 else [(k, c.tolist()) for k, c in kinds]
             raise ValueError(
                 f"visible={describe(visible)} is set, and visible={describe(fitted)} was fitted: "
@@ -143,14 +151,14 @@ class Table:
                 found = own.get(f"{name}_")
                 is_list = isinstance(found, list) and len(found) == n_columns
                 own[f"{name}_"] = [found[j] for j in columns] if is_list else None
-            part = Part(kind, columns, KINDS[kind].restore(own, settings))
+            of_kind = replace(settings, names=names_of(schema, columns))
+            part = Part(kind, columns, KINDS[kind].restore(own, of_kind))
             units = slice(start, start + part.n_units)
             of_units = {name: own.get(f"{name}_") for name in part.encoder.per_unit}
             of_units = {name: a[units] for name, a in of_units.items() if a is not None}
             parts.append(part._replace(encoder=replace(part.encoder, **of_units)))
             start = units.stop
         is_mixed = are_mixed(visible) or len(parts) > 1
-        schema = attributes.get("frame_")
         return cls(tuple(parts), is_mixed, n_columns, names, n_latent, values, schema)
 
     def measure(self, X: Any, weights: np.ndarray | None, backend: Any) -> Table:
@@ -248,25 +256,31 @@ class Table:
             out[:, j] = codes_of_numbers(out[:, j], known, self._units, j)
         return out
 
-    def to_columns(self, numbers: np.ndarray) -> list[np.ndarray]:
-        """Convert numbers to the values of the frame that was fitted, one array a column.
+    def to_columns(
+        self, numbers: np.ndarray, like: Any = None, places: Any = None, n_each: int = 1
+    ) -> tuple[list[np.ndarray], FrameSchema]:
+        """Convert numbers to the values of each column of a frame, and its schema.
 
-        Means of binary columns become the more likely value, except for those of floats that were
-        zeros and ones.
+        Parameters
+        ----------
+        numbers : array of shape (n, n_columns)
+        like : data frame, optional
+            Rows that the numbers complete, each `n_each` times. Values of it that fit has not seen,
+            whose numbers are below zero, return; declared categories are extended by them.
+        places : sequence of (int or None), optional
+            The place of each column in `like`.
+        n_each : int, default=1
         """
-        low, high = UNIT_RANGES[self._units]
-        found = []
+        found, described = [], list(self.schema.columns)
         for j, (x, known) in enumerate(zip(numbers.T, self._values, strict=True)):
-            column, is_binary = self.schema.columns[j], self._kind_of[j] == "binary"
-            is_on = x > 0.5 * (low + high)
-            if known is not None:
-                place = is_on if is_binary else np.clip(x, 0, len(known) - 1)
-                found.append(known[place.astype(np.int64)])
-            elif is_binary and column.holds != "numbers":
-                found.append(np.where(is_on, high, low))
-            else:
-                found.append(np.round(x) if column.holds == "integers" else x)
-        return found
+            column, kind = described[j], self._kind_of[j]
+            values = values_of_numbers(x, known, column, kind, self._units)
+            is_unseen = (x < 0.0) & (kind == "categorical" and known is not None)
+            if like is not None and is_unseen.any():
+                given = np.repeat(read_column(like, places[j], column), n_each)
+                values, described[j] = restore_unseen(values, is_unseen, given, column)
+            found.append(values)
+        return found, replace(self.schema, columns=tuple(described))
 
     @property
     def _values(self) -> tuple:

@@ -28,7 +28,9 @@ from sklearn_rapid.machine.tempering import (
     ladder_of_states,
     sweep_ladder,
 )
+from sklearn_rapid.tables.columns import find_places
 from sklearn_rapid.tables.encoder import Encoder, chunks
+from sklearn_rapid.tables.frames import is_frame
 
 # Steps of the ladders that draw rows given some of their entries.
 SWEEPS_OF_CONDITIONS = 100
@@ -105,7 +107,9 @@ class CompletionMixin:
         n_steps = SWEEPS_OF_CONDITIONS if is_tempered else n_gibbs_steps
         how = "exact" if is_tempered else "chains"
         drawn = self._complete(X, how, n_steps, stream, is_tempered)
-        return self._as_frame(drawn, conditions if n_samples == 1 else None)
+        is_of_fit = is_frame(conditions) and "frame_" in vars(self)
+        places = find_places(conditions, self.frame_) if is_of_fit else None
+        return self._as_frame(drawn, conditions, places, n_samples)
 
     def _complete(
         self, X: Any, how: str, n_steps: int, stream: RandomStream, is_tempered: bool

@@ -15,7 +15,9 @@ from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.estimators.methods.likelihood import N_ANNEALED, N_TEMPERATURES
 from sklearn_rapid.estimators.model import Model
 from sklearn_rapid.machine.completions import log_weights_of_states
+from sklearn_rapid.tables.columns import names_of
 from sklearn_rapid.tables.encoder import chunks
+from sklearn_rapid.tables.settings import find_column
 
 # Distance of the nodes that show where a real unit has a density.
 COARSE_STEP = 0.5
@@ -66,7 +68,9 @@ class ConditionalMixin:
         """
         check_is_fitted(self)
         model = self._model()
-        column = find_column(column, model.table)
+        table = model.table
+        names = names_of(table.schema, range(table.n_columns)) or table.names
+        column = find_column(column, table.n_columns, names, "column")
         X = self._validate_conditions(X, unread=column)
         part, place = model.table.part_of(column)
         stream, how = model.stream(), (n_chains, n_temperatures)
@@ -77,17 +81,6 @@ class ConditionalMixin:
                 for rows in chunks(X.shape[0])
             ])  # fmt: skip
         return found if part.encoder.has_density else part.encoder.probabilities(place, found)
-
-
-def find_column(column: Any, table: Any) -> int:
-    """Find the number of a column given by number or name; ValueError if there is none."""
-    names = table.names if table.schema is None else [c.name for c in table.schema.columns]
-    if names is not None and column in list(names):
-        return list(names).index(column)
-    is_number = isinstance(column, int | np.integer) and not isinstance(column, bool)
-    if is_number and -table.n_columns <= column < table.n_columns:
-        return int(column) % table.n_columns
-    raise ValueError(f"X has no column {column!r}")
 
 
 class _Sums:

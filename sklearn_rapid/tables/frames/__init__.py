@@ -9,7 +9,8 @@ entries before they are written, `plain` encodes columns for files.
 
 from __future__ import annotations
 
-from sklearn_rapid.tables.frames.column import FrameColumn
+from sklearn_rapid.tables.frames.column import FrameColumn, array_of_objects
+from sklearn_rapid.tables.frames.entries import find_limits
 from sklearn_rapid.tables.frames.library import convert_frame, is_frame
 from sklearn_rapid.tables.frames.reading import distinct_values, read_codes, read_column
 from sklearn_rapid.tables.frames.schema import FrameSchema
@@ -17,8 +18,10 @@ from sklearn_rapid.tables.frames.schema import FrameSchema
 __all__ = [
     "FrameColumn",
     "FrameSchema",
+    "array_of_objects",
     "convert_frame",
     "distinct_values",
+    "find_limits",
     "is_frame",
     "read_codes",
     "read_column",

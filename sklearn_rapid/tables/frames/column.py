@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -66,6 +66,16 @@ class FrameColumn:
     def label(self) -> str:
         """The column's name in messages."""
         return f"column {describe(self.name)}"
+
+    def with_categories(self, more: Sequence) -> FrameColumn:
+        """Copy the column with further declared categories, after the others."""
+        if not more:
+            return self
+        categories = array_of_categories([*self.categories.tolist(), *more])
+        dtypes = {"b": "bool", "i": "int64", "f": "float64"}
+        of_objects = "object" if self.categories.dtype != object else self.categories_dtype
+        dtype = dtypes.get(categories.dtype.kind, of_objects)
+        return replace(self, categories=categories, categories_dtype=dtype)
 
     def _as_tuple(self) -> tuple:
         categories = self.categories

@@ -9,6 +9,10 @@ import numpy as np
 from sklearn_rapid.checks.arrays import describe
 from sklearn_rapid.tables.frames.column import FrameColumn
 
+# By the dtype's name in lower case; "float" is PyArrow's.
+LARGEST_FLOATS = {"float16": 65504.0, "halffloat": 65504.0}
+LARGEST_FLOATS |= dict.fromkeys(("float32", "float"), float(np.finfo(np.float32).max))
+
 
 def find_missing(values: np.ndarray) -> np.ndarray:
     """Find None and NaN.
@@ -43,7 +47,7 @@ def as_numbers(column: FrameColumn, values: np.ndarray) -> np.ndarray:
     if column.holds == "booleans":
         is_good = (numbers == 0.0) | (numbers == 1.0)
     elif column.holds == "integers":
-        least, bound = _find_limits(column.dtype)
+        least, bound = _find_bounds(column.dtype)
         is_good = (numbers == np.floor(numbers)) & (least <= numbers) & (numbers < bound)
     else:
         return numbers
@@ -81,7 +85,31 @@ def as_positions(column: FrameColumn, values: np.ndarray) -> np.ndarray:
     return positions
 
 
-def _find_limits(dtype: str) -> tuple[float, float]:
+def find_limits(column: FrameColumn) -> tuple[float, float]:
+    """Find the least and the largest number that a column of booleans or numbers can hold.
+
+    Examples
+    --------
+    >>> find_limits(FrameColumn("a", "UInt8", "integers"))
+    (0.0, 255.0)
+    >>> find_limits(FrameColumn("a", "Decimal(precision=3, scale=2)", "numbers"))
+    (-9.99, 9.99)
+    """
+    if column.holds == "booleans":
+        return 0.0, 1.0
+    if column.holds == "integers":
+        least, bound = _find_bounds(column.dtype)
+        return least, float(min(bound - 1.0, np.nextafter(bound, 0.0)))
+    name = re.match(r"(sparse\[)?([a-z0-9]+)", column.dtype.lower())[2]
+    largest = LARGEST_FLOATS.get(name, np.inf)
+    if name.startswith("decimal"):
+        precision, scale = map(int, re.findall(r"-?\d+", column.dtype)[-2:])
+        bound = 10.0 ** (precision - scale)
+        largest = float(min(bound - 10.0**-scale, np.nextafter(bound, 0.0)))
+    return -largest, largest
+
+
+def _find_bounds(dtype: str) -> tuple[float, float]:
     """Find the least integer of a dtype, and the first above its largest."""
     found = re.search(r"(u?)int(\d+)", dtype.lower())
     unsigned, bits = found.groups() if found else ("", "64")

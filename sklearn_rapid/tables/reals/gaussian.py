@@ -49,7 +49,7 @@ class RealEncoder(Encoder):
 
     def measure(self, X: Any, weights: np.ndarray | None, backend: Any) -> RealEncoder:
         """Set the moments of the columns to those of weighted rows."""
-        mean, scale = compute_moments(X, weights, backend)
+        mean, scale = compute_moments(X, weights, backend, self.names)
         return replace(self, mean=mean, scale=scale)
 
     def smallest_scales(self, X: Any, weights: np.ndarray | None, backend: Any) -> np.ndarray:
@@ -70,7 +70,7 @@ class RealEncoder(Encoder):
             if is_far.any():
                 raise ValueError(
                     f"{name} must be within {LARGEST_STATE:g} standard deviations of the mean of "
-                    f"each column, got a value that is not in column {is_far.any(axis=0).argmax()}"
+                    f"each column, got a value that is not in {self.label(is_far.any(0).argmax())}"
                 )
 
     def states(self, X: Any, stream: Any = None, draw: int = 0, n_rows: int = 0) -> Any:

@@ -66,7 +66,8 @@ class MappedEncoder(RealEncoder):
                 raise ValueError("maps_ must hold rising knots of each real column. Fit again.")
         if not all(d is None or (isinstance(d, int) and d >= 0) for d in decimals or ()):
             raise ValueError("decimals_ must hold a number of each real column. Fit again.")
-        return cls(maps=maps, decimals=decimals, dtype=settings.dtype)
+        how = {"dtype": settings.dtype, "names": settings.names}
+        return cls(maps=maps, decimals=decimals, **how)
 
     def measure(self, X: Any, weights: np.ndarray | None, backend: Any) -> Self:
         """Learn the maps, and set the moments to those of weighted rows' scores."""

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn_rapid.backends import is_cupy_array, to_host
 from sklearn_rapid.tables.encoder import chunks
 from sklearn_rapid.tables.missing import check_no_empty_columns, has_missing
+from sklearn_rapid.tables.settings import label_columns
 
 # A column is constant if its spread is less than this many roundings of its largest value.
 ROUNDINGS = 10.0
@@ -27,7 +28,7 @@ ROWS_FOR_RESOLUTION = 2000
 
 
 def compute_moments(
-    X: Any, weights: np.ndarray | None, backend: Any
+    X: Any, weights: np.ndarray | None, backend: Any, names: tuple | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Compute the mean and standard deviation of each column's known entries, float64.
 
@@ -37,6 +38,8 @@ def compute_moments(
         NumPy's, or CuPy's.
     weights : array of shape (n,), optional
     backend : backend
+    names : tuple, optional
+        Names of the columns, for messages.
 
     Raises
     ------
@@ -57,7 +60,7 @@ def compute_moments(
     any_missing, known = has_missing(X), 1.0
     if any_missing:
         known = _weighted_mean(X, weights, lambda x: where.astype(x == x, x.dtype), where)
-        check_no_empty_columns(known > 0.0)
+        check_no_empty_columns(known > 0.0, names)
 
     def zero_missing(values: Any) -> Any:
         if not any_missing:
@@ -75,15 +78,14 @@ def compute_moments(
     if constant.size:
         raise ValueError(
             f"X must vary in each column with visible='gaussian': a constant has no density. Leave "
-            f"out column{'s' if constant.size > 1 else ''} {', '.join(map(str, constant[:10]))}"
-            f"{', ...' if constant.size > 10 else ''}."
+            f"out {label_columns(constant, names)}."
         )
     outside = np.flatnonzero(~((scale >= SMALLEST_SCALE) & (scale <= LARGEST_SCALE)))
     if outside.size:
         column = outside[0]
         raise ValueError(
             f"X must have standard deviations between {SMALLEST_SCALE:g} and {LARGEST_SCALE:g}, "
-            f"got {scale[column]:g} in column {column}: take another unit."
+            f"got {scale[column]:g} in {label_columns([column], names)}: take another unit."
         )
     return mean, scale
 

@@ -64,10 +64,11 @@ class SpikedEncoder(MappedEncoder):
                 found = values[counts == counts.max()][:1]
             if len(np.setdiff1d(known, found)) < 2:
                 raise ValueError(
-                    f"column {j} has fewer than two values besides spikes: code them as categories"
+                    f"{settings.label(j)} has fewer than two values besides spikes: code them as "
+                    "categories"
                 )
             spikes.append(found)
-        return cls(spikes=spikes, dtype=settings.dtype)
+        return cls(spikes=spikes, dtype=settings.dtype, names=settings.names)
 
     @classmethod
     def restore(cls, attributes: Mapping, settings: ColumnSettings) -> Self:
@@ -194,6 +195,7 @@ class SpikedEncoder(MappedEncoder):
         n_codes = sum(self._n_codes)
         moments = {"mean": self.mean[n_codes:], "scale": self.scale[n_codes:]}
         how = {"backend": self.backend, "dtype": self.dtype, "missing": self.missing}
+        how["names"] = self.names
         return _RestEncoder(maps=self.maps, decimals=self.decimals, **moments, **how)
 
     def _spikes_like(self, x: Any, j: int) -> np.ndarray:
