@@ -23,7 +23,7 @@ from sklearn_rapid.checks.requirements import (
 from sklearn_rapid.estimators.base import BaseRBM
 from sklearn_rapid.estimators.fitted import check_training_state
 from sklearn_rapid.estimators.model import get_fitted_model
-from sklearn_rapid.tables.kinds import KINDS
+from sklearn_rapid.persistence.columns import COLUMN_ATTRIBUTES
 from sklearn_rapid.training.chains import Chains, PlainChains, TemperedChains, as_chains
 from sklearn_rapid.training.optimizers import is_optimizer_state
 
@@ -58,34 +58,6 @@ def _are_layer_sizes(value: Any, model: BaseRBM) -> bool:
     return is_tuple and all(is_count(size, 1) for size in value)
 
 
-def _are_feature_names(value: Any, model: BaseRBM) -> bool:
-    is_array = isinstance(value, np.ndarray) and value.dtype == object
-    is_full = is_array and value.shape == (model.n_features_in_,)
-    return is_full and all(isinstance(name, str) for name in value)
-
-
-def _are_categories(value: Any, model: BaseRBM) -> bool:
-    is_list = isinstance(value, list) and len(value) == model.n_features_in_
-    return is_list and all(codes is None or _are_codes(codes) for codes in value)
-
-
-def _are_codes(value: Any) -> bool:
-    is_array = isinstance(value, np.ndarray) and value.dtype == np.float64 and value.ndim == 1
-    return is_array and bool(np.isfinite(value).all())
-
-
-def _are_kinds(value: Any, model: BaseRBM) -> bool:
-    return isinstance(value, list) and all(
-        isinstance(part, tuple)
-        and len(part) == 2
-        and part[0] in KINDS
-        and isinstance(part[1], np.ndarray)
-        and part[1].dtype == np.int64
-        and part[1].ndim == 1
-        for part in value
-    )
-
-
 # The attributes that a fit sets, other than the arrays of `_fitted_shapes`; the owner is the model.
 # `get_fitted_model` compares them with one another, `check_training_state` looks into the state.
 ATTRIBUTES = {
@@ -96,10 +68,6 @@ ATTRIBUTES = {
         "a finite number, 'sample' or None",
         lambda value, _: value is None or is_finite(value) or value == "sample",
     ),
-    "categories_": Requirement(
-        "a list with the codes of each column, float64, or None", _are_categories
-    ),
-    "feature_names_in_": Requirement("a name for each column", _are_feature_names),
     "hidden_": Requirement("a kind of units", lambda value, _: isinstance(value, str)),
     "history_": Requirement("columns of numbers, all as long as 'epoch'", _is_history),
     "layer_sizes_": Requirement("a tuple of whole numbers above zero", _are_layer_sizes),
@@ -112,7 +80,7 @@ ATTRIBUTES = {
         "numbers from 1e-36 to 1e36",
         lambda value, _: is_scale_array(value, np.shape(value), FLOATS),
     ),
-    "visible_": Requirement("pairs of a kind and int64 columns", _are_kinds),
+    **COLUMN_ATTRIBUTES,
 }
 # Stricter than `check_training_state`: a file holds no optimizer or phase of a user's own.
 OWN_STATE = {

@@ -27,9 +27,12 @@ from sklearn_rapid.estimators.fitted import check_shapes
 from sklearn_rapid.estimators.methods.likelihood import LowerBoundMixin
 from sklearn_rapid.machine.tempering import Ladder
 from sklearn_rapid.persistence.attributes import ATTRIBUTES, check_model
+from sklearn_rapid.persistence.columns import plain_frame
 from sklearn_rapid.persistence.files import write_whole
 from sklearn_rapid.persistence.tree import DTYPES, Tree
+from sklearn_rapid.tables.frames import FrameSchema
 from sklearn_rapid.tables.kinds import with_column_numbers
+from sklearn_rapid.tables.settings import with_lists
 from sklearn_rapid.training import negative_phase, optimizers, positive_phase
 from sklearn_rapid.training.chains import Chains, PlainChains, TemperedChains
 from sklearn_rapid.training.state import TrainingState
@@ -99,14 +102,12 @@ def save(model: BaseRBM, path: str | os.PathLike) -> None:
     if type(model) not in MODELS.values():
         raise TypeError(f"save writes models of {', '.join(MODELS)}, got {type(model).__name__}")
     check_is_fitted(model)
+    frame = {"frame_": plain_frame(model)} if "frame_" in vars(model) else {}
     check_model(model)
     arrays: dict[str, np.ndarray] = {}
     fitted = {name: getattr(model, name) for name in model._fitted_shapes}
-    fitted |= {name: vars(model)[name] for name in ATTRIBUTES if name in vars(model)}
-    parameters = model.get_params(deep=False)
-    if "visible" in parameters:
-        # Names, masks and slices of columns become plain numbers.
-        parameters["visible"] = with_column_numbers(model.visible, model.visible_)
+    fitted |= {name: vars(model)[name] for name in ATTRIBUTES if name in vars(model)} | frame
+    parameters = {**model.get_params(deep=False), **_plain_parameters(model)}
     header = {
         "format": FORMAT,
         "version": __version__,
@@ -166,6 +167,16 @@ def load(path: str | os.PathLike) -> BaseRBM:
         raise ValueError(f"{os.fspath(path)!r} cannot be read as a model: {text}") from error
 
 
+def _plain_parameters(model: BaseRBM) -> dict[str, Any]:
+    """Return parameters of columns without slices, masks and arrays."""
+    found, names = {}, vars(model).get("feature_names_in_")
+    if "visible" in model.get_params(deep=False):
+        found["visible"] = with_column_numbers(model.visible, model.n_features_in_, names)
+    if "categories" in model.get_params(deep=False):
+        found["categories"] = with_lists(model.categories)
+    return found
+
+
 def _import_safetensors() -> Any:
     try:
         import safetensors
@@ -219,7 +230,8 @@ def _read_arrays(file: Any, header: dict[str, Any]) -> dict[str, np.ndarray]:
     if not isinstance(n_features, int):
         raise ValueError(f"n_features_in_ must be a whole number, got {describe(n_features)}")
     # `check_fitted` knows how many visible units encode categories or are latent.
-    has_other_units = "categories_" in attributes or issubclass(cls, LowerBoundMixin)
+    has_other_units = {"categories_", "spikes_"} & attributes.keys()
+    has_other_units = has_other_units or issubclass(cls, LowerBoundMixin)
     known = {} if has_other_units else {"V": n_features}
     check_shapes(cls._fitted_shapes, found, known)
     return {name: file.get_tensor(name) for name in shapes}
@@ -253,6 +265,8 @@ def _build_model(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> BaseR
         wanted, got, value = str(error).partition(" Got ")
         raise ValueError(f"{wanted}{got}{value[:MOST_SHOWN]}") from None
     attributes = {k: TREE.read(node, arrays) for k, node in header["attributes"].items()}
+    if "frame_" in attributes:
+        attributes["frame_"] = FrameSchema.from_plain(attributes["frame_"])
     attributes["_training_state"] = _complete_state(attributes.get("_training_state"))
     model.__dict__.update(attributes)
     check_model(model)

@@ -10,7 +10,11 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_rapid.checks.arrays import describe
 from sklearn_rapid.estimators import RARBM, RBM
+from sklearn_rapid.estimators.model import get_fitted_model
+from sklearn_rapid.tables.columns import names_of
+from sklearn_rapid.tables.settings import label_columns
 
 __all__ = ["register"]
 
@@ -67,11 +71,7 @@ def _add_operators(scope: Any, operator: Any, container: Any) -> None:
             f"ONNX takes hidden_features='mean', got {model.hidden_features!r}: it has no random "
             "numbers like ours"
         )
-    if model.visible not in ("binary", "gaussian"):
-        raise ValueError(
-            "ONNX takes models of one kind of columns, binary or real ones; got "
-            f"visible={model.visible!r}"
-        )
+    kind = _find_kind(model)
     options = {"op_version": container.target_opset}
     dtype = np.dtype(model.dtype)
     number = {"float32": 1, "float64": 11}[dtype.name]  # TensorProto's names of types
@@ -83,7 +83,7 @@ def _add_operators(scope: Any, operator: Any, container: Any) -> None:
         # Values are compared in the type of the input.
         threshold = np.array([model.binarize_], dtype=guess_numpy_type(x.type))
         x = ops.OnnxGreater(x, threshold, **options)
-    if model.visible == "gaussian":
+    if kind == "gaussian":
         weights = weights / model.scale_[:, None]
         bias = bias - model.mean_ @ weights
     elif has_threshold or model.units == "binary":
@@ -95,3 +95,24 @@ def _add_operators(scope: Any, operator: Any, container: Any) -> None:
     product = ops.OnnxMatMul(x, weights.astype(dtype), **options)
     field = ops.OnnxAdd(product, bias.astype(dtype), **options)
     function(field, output_names=operator.outputs[:1], **options).add_to(scope, container)
+
+
+def _find_kind(model: Any) -> str:
+    """Find the kind of a model's columns; ValueError unless their numbers stand for themselves."""
+    table = get_fitted_model(model).table
+    kinds = [part.kind for part in table.parts]
+    if kinds not in (["binary"], ["gaussian"]):
+        raise ValueError(
+            "ONNX takes models of one kind of columns, visible='binary' or 'gaussian', got "
+            f"{' and '.join(kinds)} ones: leave out the others, or encode them in the pipeline "
+            "before, such as by OneHotEncoder"
+        )
+    coded = [j for j, known in enumerate(table.values or ()) if known is not None]
+    if coded:
+        known = ", ".join(map(describe, table.values[coded[0]]))
+        raise ValueError(
+            f"ONNX takes columns of numbers, zeros and ones if they are binary, got {known} in "
+            f"{label_columns(coded[:1], names_of(table.schema, range(table.n_columns)))}: encode "
+            "such columns in the pipeline before, such as by OrdinalEncoder"
+        )
+    return kinds[0]

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_rapid.checks.arrays import MOST_SHOWN, describe
+from sklearn_rapid.tables.frames import array_of_objects
 
 # Types of arrays, and their names in safetensors files.
 DTYPES = {
@@ -68,8 +69,11 @@ class Tree:
         if isinstance(value, list | tuple):
             items = [self.write(v, f"{name}/{i}", arrays) for i, v in enumerate(value)]
             return items if isinstance(value, list) else {"tuple": items}
-        if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        if isinstance(value, dict) and _are_strings(value):
             return {"dict": self._write_items(value, name, arrays)}
+        if isinstance(value, dict) and all(isinstance(k, int | float | tuple | str) for k in value):
+            pairs = [(self.write(k, name, {}), v) for k, v in value.items()]
+            return {"items": [[k, self.write(v, f"{name}/{k}", arrays)] for k, v in pairs]}
         if self.classes.get(type(value).__name__) is type(value):
             items = _constructor_arguments(value)
             kind = type(value).__name__
@@ -102,6 +106,10 @@ class Tree:
                 return tuple(self.read(item, arrays) for item in items)
             case {"dict": dict(items), **rest} if not rest:
                 return {key: self.read(item, arrays) for key, item in items.items()}
+            case {"items": list(pairs), **rest} if not rest and all(map(_is_pair, pairs)):
+                return {self.read(k, {}): self.read(item, arrays) for k, item in pairs}
+            case {"objects": list(items), **rest} if not rest:
+                return array_of_objects([self.read(item, {}) for item in items])
             case {"class": str(kind), "values": dict(items), **rest} if not rest:
                 values = {key: self.read(item, arrays) for key, item in items.items()}
                 return self._construct(kind, values)
@@ -113,6 +121,8 @@ class Tree:
     def _write_array(self, value: np.ndarray, name: str, arrays: dict) -> dict[str, Any]:
         if value.dtype.kind in "OU" and value.ndim == 1 and _are_strings(value):
             return {"strings": [str(s) for s in value]}
+        if value.dtype == object and value.ndim == 1:
+            return {"objects": [self.write(v, name, {}) for v in value]}
         if value.dtype not in DTYPES:
             raise TypeError(f"{name} is an array of dtype {value.dtype}, which files do not hold")
         # Memory order is kept, so that products round as they did before.
@@ -145,6 +155,10 @@ def _constructor_arguments(value: Any) -> dict[str, Any]:
     if is_dataclass(value):
         return {f.name: getattr(value, f.name) for f in fields(value)}
     return value.get_params(deep=False)
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2
 
 
 def _are_strings(values: Iterable) -> bool:

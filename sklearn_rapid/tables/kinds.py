@@ -210,8 +210,8 @@ def _column_numbers(columns: Any, n_columns: int, names: Any) -> np.ndarray:
     return np.arange(n_columns)[wanted]
 
 
-def with_column_numbers(visible: Any, fitted: list) -> Any:
-    """Replace the columns in the parameter `visible` by the numbers of those that were fitted."""
-    if isinstance(visible, str):
+def with_column_numbers(visible: Any, n_columns: int, names: Any = None) -> Any:
+    """Replace slices, masks and names in a list of kinds by plain numbers of columns."""
+    if not are_mixed(visible):
         return visible
-    return [(kind, columns.tolist()) for kind, columns in fitted]
+    return [(kind, c.tolist()) for kind, c in columns_by_kind(visible, n_columns, names)]

@@ -118,6 +118,25 @@ def find_column(key: Any, n_columns: int, names: Sequence | None, parameter: str
     raise ValueError(f"{parameter} names a column {describe(key)}, which X does not have")
 
 
+def with_lists(categories: Any) -> Any:
+    """Replace arrays in the parameter `categories` by lists.
+
+    Examples
+    --------
+    >>> with_lists({"age": np.array([1, 2])}), with_lists("auto")
+    ({'age': [1, 2]}, 'auto')
+    """
+    if isinstance(categories, str):
+        return categories
+    if isinstance(categories, Mapping):
+        return {key: None if v is None else _plain_list(v) for key, v in categories.items()}
+    return [None if codes is None else _plain_list(codes) for codes in categories]
+
+
+def _plain_list(codes: Any) -> list:
+    return [code.item() if isinstance(code, np.generic) else code for code in codes]
+
+
 def _list_codes(codes: Any, name: Any) -> list | None:
     """List the declared codes of a column; ValueError unless they are known and different."""
     if codes is None:

@@ -30,8 +30,13 @@ from sklearn_rapid.tables.kinds import (
 )
 from sklearn_rapid.tables.latent import LatentEncoder
 from sklearn_rapid.tables.mixed import MixedEncoder, Part, errors_name_columns, select_columns
-from sklearn_rapid.tables.results import restore_unseen, values_of_numbers
 from sklearn_rapid.tables.settings import ColumnSettings
+from sklearn_rapid.tables.values import (
+    numbers_in_attributes,
+    restore_unseen,
+    values_in_attributes,
+    values_of_numbers,
+)
 
 
 @dataclass(frozen=True)
@@ -143,7 +148,7 @@ class Table:
         for name in sorted(attributes_of_columns() - expected):
             if name in attributes:
                 raise ValueError(f"{name} belongs to models of other columns. Fit again.")
-        attributes, values = _as_numbers(attributes, kinds, n_columns)
+        attributes, values = numbers_in_attributes(attributes, kinds, schema)
         parts, start = [], 0
         for kind, columns in kinds:
             own: dict[str, Any] = dict(attributes)
@@ -191,25 +196,7 @@ class Table:
                     values = found.setdefault(f"{name}_", np.full(len(self.column_of_unit), fill))
                     values[units] = getattr(encoder, name)
             start = units.stop
-        return found | self._value_attributes(found)
-
-    def _value_attributes(self, found: dict[str, Any]) -> dict[str, Any]:
-        """Replace the numbers in attributes by the values that they stand for."""
-        coded = {j: known for j, known in enumerate(self.values or ()) if known is not None}
-        if not coded:
-            return {}
-        changed = {}
-        categories = list(found.get("categories_", [None] * self.n_columns))
-        for j, known in coded.items():
-            categories[j] = known
-        changed["categories_"] = categories
-        if "infrequent_categories_" in found:
-            infrequent = list(found["infrequent_categories_"])
-            for j, known in coded.items():
-                if infrequent[j] is not None:
-                    infrequent[j] = known[infrequent[j].astype(np.int64)]
-            changed["infrequent_categories_"] = infrequent
-        return changed
+        return found | values_in_attributes(found, self._values)
 
     def encoder(self, backend: Any, X: Any = None) -> Encoder:
         """Make the encoder of X, or by default of rows like those of fit.
@@ -372,26 +359,3 @@ def _are_those_wanted(kinds: list, visible: Any, n_columns: int, names: Any) -> 
         want in ("auto", kind) or (want == "real" and kind in CHOICES_OF_REAL)
         for want, kind in zip(wanted_kinds(visible, n_columns, names), fitted, strict=True)
     )
-
-
-def _as_numbers(attributes: Mapping, kinds: list, n_columns: int) -> tuple[Mapping, Any]:
-    """Replace the values of columns of a frame in attributes by numbers; with the values."""
-    categories = attributes.get("categories_")
-    if not (isinstance(categories, list) and len(categories) == n_columns):
-        return attributes, None
-    values: list[np.ndarray | None] = [None] * n_columns
-    categories, infrequent = list(categories), attributes.get("infrequent_categories_")
-    infrequent = list(infrequent) if isinstance(infrequent, list) else None
-    binary = {int(j) for kind, columns in kinds if kind == "binary" for j in columns}
-    for j, known in enumerate(categories):
-        if not isinstance(known, np.ndarray) or (j not in binary and known.dtype.kind in "fi"):
-            continue
-        values[j] = known
-        categories[j] = None if j in binary else np.arange(len(known), dtype=np.float64)
-        if infrequent is not None and infrequent[j] is not None:
-            of_value = {value: float(i) for i, value in enumerate(known)}
-            infrequent[j] = np.array([of_value.get(value, np.nan) for value in infrequent[j]])
-    changed: dict[str, Any] = {"categories_": categories}
-    if infrequent is not None:
-        changed["infrequent_categories_"] = infrequent
-    return {**attributes, **changed}, tuple(values)

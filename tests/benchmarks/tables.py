@@ -75,7 +75,7 @@ def main():
         frame = load(name, args.data_home)
         kinds = dict(RBM(1, max_iter=1).fit(frame).visible_)
         reals = [frame.columns[j] for kind in ("real", "spiked") for j in kinds.get(kind, [])]
-        print(f"{name}: {frame.shape}, {({kind: len(c) for kind, c in kinds.items()})}")
+        print(f"{name}: {frame.shape}, { ({kind: len(c) for kind, c in kinds.items()}) }")
         scores = {}
         for seed in range(args.splits):
             order = np.random.default_rng(seed).permutation(len(frame))

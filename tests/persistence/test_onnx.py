@@ -74,5 +74,33 @@ def test_categories_and_tables_are_refused(visible):
         np.float32
     )
     model = RBM(**HOW, visible=visible).fit(X)
-    with pytest.raises(ValueError, match="one kind of columns, binary or real ones"):
+    with pytest.raises(ValueError, match="one kind of columns, visible=.binary. or .gaussian."):
         run(model, X)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"text": ["x", "y"] * 50}, "zeros and ones if they are binary, got 'x', 'y' in column 't"),
+        ({"size": [2.0, 7.0] * 50}, r"zeros and ones if they are binary, got .*2.0.* column 'size'"),
+        ({"word": ["x", "y", "z", "x"] * 25}, "visible='binary' or 'gaussian', got categorical"),
+        ({"bit": [0, 1] * 50, "real": np.arange(100) ** 2}, "got binary and real ones"),
+        ({"real": np.arange(100) ** 2}, "got real ones"),
+    ],
+)
+def test_other_frames_are_refused(values, message):
+    pandas = pytest.importorskip("pandas")
+    model = RBM(**HOW).fit(pandas.DataFrame(values))
+    with pytest.raises(ValueError, match=message):
+        register()
+        skl2onnx.to_onnx(model, np.zeros((1, len(values)), dtype=np.float32))
+
+
+@pytest.mark.parametrize("visible", ["auto", "gaussian"])
+def test_frames_of_numbers(visible):
+    pandas = pytest.importorskip("pandas")
+    X = BITS.astype(np.float32)
+    table = pandas.DataFrame(X, columns=[f"c{j}" for j in range(12)])
+    model = RBM(**HOW, init_scale=0.3, visible=visible).fit(table)
+    (features,) = run(model, X)
+    np.testing.assert_allclose(features, model.transform(table), atol=2e-6)

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 from sklearn_rapid.checks.arrays import describe
-from sklearn_rapid.tables.frames.column import HOLDS, FrameColumn, array_of_categories, as_plain
+from sklearn_rapid.tables.frames.column import (
+    HOLDS,
+    FrameColumn,
+    array_of_categories,
+    as_plain,
+    find_content,
+)
 
 
 def column_to_plain(column: FrameColumn) -> dict:
@@ -48,7 +55,7 @@ def column_from_plain(plain: Any) -> FrameColumn:
             "ordered": bool(ordered),
             "categories_dtype": None | str() as categories_dtype,
             **rest,
-        } if holds in HOLDS and not rest and all(map(_is_plain, categories or [])):
+        } if _is_content(dtype, holds) and not rest and _are_different(categories or []):
             known = None if categories is None else array_of_categories(categories)
             return FrameColumn(
                 name_from_plain(name), dtype, holds, known, ordered, categories_dtype
@@ -77,6 +84,19 @@ def name_from_plain(plain: Any) -> Any:
     if plain is None or _is_plain(plain):
         return plain
     raise ValueError(f"this is no name of a column: {describe(plain)}")
+
+
+def _is_content(dtype: str, holds: str) -> bool:
+    """Whether a dtype holds that; of objects, the column knows."""
+    text = re.sub(r"^Sparse\[(.+), .+\]$", r"\1", dtype)
+    try:
+        return holds in HOLDS if text == "object" else find_content(text, None) == holds
+    except ValueError:
+        return False
+
+
+def _are_different(values: list) -> bool:
+    return all(map(_is_plain, values)) and len(set(values)) == len(values)
 
 
 def _is_plain(value: Any) -> bool:

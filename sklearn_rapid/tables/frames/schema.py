@@ -122,10 +122,8 @@ class FrameSchema:
         """Decode what `to_plain` has made; ValueError for anything else."""
         match plain:
             case {"library": str(library), "columns": list(columns), "level_names": list(names)}:
-                if library in IS_OF_LIBRARY and names:
-                    return cls(
-                        library,
-                        tuple(map(column_from_plain, columns)),
-                        tuple(map(name_from_plain, names)),
-                    )
+                found = tuple(map(column_from_plain, columns))
+                are_different = len({column.name for column in found}) == len(found) > 0
+                if library in IS_OF_LIBRARY and names and are_different:
+                    return cls(library, found, tuple(map(name_from_plain, names)))
         raise ValueError(f"this is no schema of a data frame: {describe(plain)}")

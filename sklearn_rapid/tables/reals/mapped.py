@@ -64,7 +64,8 @@ class MappedEncoder(RealEncoder):
             rises = is_pair and knots.shape[1] > 1 and bool((np.diff(knots) > 0.0).all())
             if not (rises and np.isfinite(knots).all()):
                 raise ValueError("maps_ must hold rising knots of each real column. Fit again.")
-        if not all(d is None or (isinstance(d, int) and d >= 0) for d in decimals or ()):
+        are_counts = all(d is None or (isinstance(d, int) and d >= 0) for d in decimals or ())
+        if not (are_counts and (maps is None or isinstance(decimals, list))):
             raise ValueError("decimals_ must hold a number of each real column. Fit again.")
         how = {"dtype": settings.dtype, "names": settings.names}
         return cls(maps=maps, decimals=decimals, **how)
