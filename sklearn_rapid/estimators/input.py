@@ -66,6 +66,7 @@ class InputMixin:
             self.categories,
             self.min_frequency,
             self.handle_unknown,
+            takes_numbers=not self._takes_binary_only,
         )
 
     def _learn_table(self, X: Any, columns: Columns) -> None:

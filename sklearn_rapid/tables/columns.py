@@ -240,7 +240,7 @@ class _Column:
         if declared is not None:
             self.categories = self._declared_numbers(declared)
             wanted = "categorical" if is_open else wanted
-        if wanted == "auto" and self.settings.binarize != "auto":
+        if is_open and not (self.settings.takes_numbers and self.settings.binarize == "auto"):
             # A threshold says what numbers of binary columns mean.
             wanted = "binary"
         elif wanted == "auto":

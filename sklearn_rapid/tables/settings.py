@@ -33,6 +33,9 @@ class ColumnSettings:
         Whether codes not seen in fit are refused, or belong to the infrequent ones.
     names : tuple or None, default=None
         Names of the columns, for messages.
+    takes_numbers : bool, default=True
+        Whether numbers of a frame may be real or categories; otherwise they are binary, as those of
+        an array.
 
     Examples
     --------
@@ -47,6 +50,7 @@ class ColumnSettings:
     min_frequency: Any = None
     handle_unknown: str = "error"
     names: tuple | None = None
+    takes_numbers: bool = True
 
     @property
     def takes_unknown(self) -> bool:

@@ -59,7 +59,7 @@ def score_of_mixture(train, test):
     fitted = [GaussianMixture(k, **how).fit(rows[n:]) for k in COMPONENTS]
     best = max(fitted, key=lambda mixture: mixture.score(rows[:n]))
     best = GaussianMixture(best.n_components, **how).fit(rows)
-    return best.score(scaler.transform(test)) - np.log(scaler.scale_).sum(), best.n_components
+    return best.score(scaler.transform(test)) - np.log(scaler.scale_).sum()
 
 
 def main():
@@ -96,7 +96,7 @@ def main():
                         method = f"{part}, {kind}, {max_iter} epochs"
                         scores.setdefault(method, []).append((score, seconds))
             began = time.perf_counter()
-            score, n = score_of_mixture(train[reals], test[reals])
+            score = score_of_mixture(train[reals], test[reals])
             method = "numbers, mixture"
             scores.setdefault(method, []).append((score, time.perf_counter() - began))
         for method, found in scores.items():

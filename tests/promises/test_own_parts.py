@@ -92,7 +92,7 @@ class CountEncoder(Encoder):
         states[: X.shape[0]] = X
         return self.backend.asarray(states)
 
-    def decode(self, v):
+    def decode(self, v, stream=None):
         return v
 
 

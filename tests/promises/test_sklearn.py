@@ -112,7 +112,20 @@ def unequal(estimator):
         reason = "score_samples estimates, by random numbers that go with a row's place"
         kinds = ("sample_order", "subset")
         failing |= {f"check_methods_{kind}_invariance": reason for kind in kinds}
+    if takes_spins_alone(estimator) and getattr(estimator, "visible", "auto") == "auto":
+        reason = "the check's frame has columns of numbers, which are real columns by default"
+        failing["check_sample_weights_pandas_series"] = reason
     return failing
+
+
+def takes_spins_alone(estimator):
+    """Whether what an estimator of any columns was told to do needs binary ones."""
+    if isinstance(estimator, DBM | RADBM | RABM):
+        return False
+    phase = estimator.negative_phase
+    is_by_patterns = phase == "pid" or isinstance(phase, PatternInducedCorrelations)
+    is_drawn = getattr(estimator, "projection", None) == "gibbs"
+    return is_by_patterns or is_drawn or estimator.hidden == "gaussian"
 
 
 # Checks fit normal numbers, which "auto" thresholds with a warning.

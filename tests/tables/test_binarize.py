@@ -64,7 +64,7 @@ def test_minus_and_plus_one_are_what_they_are(estimator):
     fits_as(estimator.set_params(units="spin"), 2 * GREY - 1, "sample")
 
 
-@pytest.mark.parametrize("make", [lambda X: X, sparse.csr_array, pd.DataFrame])
+@pytest.mark.parametrize("make", [lambda X: X, sparse.csr_array])
 def test_values_in_between_are_probabilities(estimator, make):
     """Sampled anew at each use: the mean row is learned, not the thresholded one."""
     fits_as(estimator, make(GREY), "sample")
@@ -72,6 +72,13 @@ def test_values_in_between_are_probabilities(estimator, make):
     model = clone(estimator).set_params(max_iter=60).fit(X)
     p = np.exp(model.score_samples(np.eye(3)))
     np.testing.assert_allclose(p, 0.2 * 0.8**2, atol=0.04)
+
+
+def test_a_frame_of_probabilities_is_read_as_such_with_a_warning(estimator):
+    with pytest.warns(DataConversionWarning, match=r"nothing but floats in \[0, 1\]"):
+        model = clone(estimator).fit(pd.DataFrame(GREY))
+    assert model.binarize_ == "sample"
+    fits_as(estimator.set_params(visible="binary"), pd.DataFrame(GREY), "sample")
 
 
 def test_grey_rows_after_whole_ones(estimator):
@@ -124,9 +131,6 @@ def test_a_failed_fit_keeps_what_was(estimator):
 
 
 TEXT = {
-    "pandas text": pd.DataFrame({"size": [1, 0], "colour": ["red", "blue"]}),
-    "pandas category": pd.DataFrame({"size": [1, 0], "colour": pd.Categorical(["red", "blue"])}),
-    "polars text": pl.DataFrame({"size": [1, 0], "colour": ["red", "blue"]}),
     "array of objects": np.array([[1, "red"], [0, "blue"]], dtype=object),
     "array of strings": np.array([["1", "red"], ["0", "blue"]]),
     "list": [[1, "red"], [0, "blue"]],

@@ -563,7 +563,7 @@ def test_columns_by_number_mask_or_slice(visible):
         ([("gaussian", [0, 3]), ("binary", [1, 2, 3])], "column 'noise' 2 times"),
         ([("gaussian", [0, 4]), ("binary", [1, 2])], r"of 4 columns; got \[0, 4\]"),
         ([("gaussian", "weight"), ("binary", [1, 2])], "a column 'weight', which X does not"),
-        ([("real", [0, 1, 2, 3])], r"one of 'binary', .* got \('real'"),
+        ([("reals", [0, 1, 2, 3])], r"one of 'binary', .* got \('reals'"),
         (["gaussian"], "got 'gaussian' in the list"),
         ([("binary", [1]), ("binary", [2])], "each kind once, got 'binary' twice"),
         ([("gaussian", lambda X: X)], "columns in visible must be numbers"),
@@ -581,10 +581,13 @@ def test_errors_say_which_columns_they_count(mixed):
         ("noise", 1.0, "among the gaussian columns 0, 3, counted from 0: .* column 1"),
         ("group", 0.5, "among the categorical columns 1, counted from 0: .* got 0.5 in column 0"),
     ):
+        kinds = [("gaussian", [0, 3]), ("categorical", [1]), ("binary", [2])]
         with pytest.raises(ValueError, match=message):
-            clone(mixed).fit(T.assign(**{column: value}))
+            clone(mixed).set_params(visible=kinds).fit(T.assign(**{column: value}).to_numpy())
+    with pytest.raises(ValueError, match="column 'noise' has the value 1 alone"):
+        clone(mixed).fit(T.assign(noise=1.0))
     mixed.fit(T)
-    with pytest.raises(ValueError, match=r"among the categorical columns 1, .* the code 5 in col"):
+    with pytest.raises(ValueError, match=r"the code 5 in column"):
         mixed.transform(T.assign(group=5))
     with pytest.raises(ValueError, match=r"names columns, 'height' for one"):
         clone(mixed).fit(T.to_numpy())
@@ -848,10 +851,10 @@ def test_what_was_fitted_before_leaves_nothing(estimator_and_rows):
 
 def test_damaged_categories_are_noticed():
     model = RBM(**HOW, visible="categorical").fit(X)
-    for damage in ([], model.categories_[:2], [*model.categories_[:2], np.array([1.0, 0.0])]):
+    for damage in ([], model.categories_[:2], [*model.categories_[:2], np.array([1.0, 1.0])]):
         broken = clone_fitted(model)
         broken.categories_ = damage
-        with pytest.raises(ValueError, match="categories_ must hold rising codes"):
+        with pytest.raises(ValueError, match="categories_ must hold the codes"):
             broken.transform(X)
     broken = clone_fitted(model)
     broken.categories_ = [*model.categories_[:2], np.arange(3.0)]

@@ -534,6 +534,6 @@ def test_visible_belongs_to_the_fit(model):
 
 
 def test_parameters():
-    assert RBM().visible == "binary"
+    assert RBM().visible == "auto"
     with pytest.raises(ValueError, match="visible"):
-        RBM(visible="real").fit(X)
+        RBM(visible="reals").fit(X)

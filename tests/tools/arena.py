@@ -130,7 +130,7 @@ def weights_of(model):
         W = weights_of_patterns(*map(np.float64, (model.visible_patterns_, model.hidden_patterns_)))
     else:
         W = np.float64(model.components_.T)
-    visible = model.visible
+    visible = "binary" if model.visible == "auto" else model.visible
     if visible == "categorical":
         (visible,) = {len(codes) for codes in model.categories_}
     hidden = "gaussian" if isinstance(model, RABM) else getattr(model, "hidden", "binary")

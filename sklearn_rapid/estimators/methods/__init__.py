@@ -1,5 +1,5 @@
 """Methods of fitted estimators, a mixin each.
 
-`likelihood` scores rows, `sampling` draws them, `completion` fills in missing entries, and
-`conditional` gives the distribution of a column given the others.
+`rows` applies functions to rows. `likelihood` scores them, `sampling` draws them, `completion`
+fills in missing entries, and `conditional` gives the distribution of a column given the others.
 """
