@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -129,10 +130,15 @@ def by_kind(kinds: list[str]) -> list[tuple[str, np.ndarray]]:
     return [(kind, columns) for kind, columns in pairs if columns.size]
 
 
-def attributes_of_columns(kinds: Iterable[str] = KINDS) -> set[str]:
+def attributes_of_columns(kinds: Iterable[str] = KINDS) -> frozenset[str]:
     """Names of fitted attributes that have a value for each column or unit of these kinds."""
-    encoders = [KINDS[kind] for kind in kinds]
-    return {f"{name}_" for encoder in encoders for name in (*encoder.per_unit, *encoder.per_column)}
+    return _attributes_of(tuple(KINDS[kind] for kind in kinds))
+
+
+@cache
+def _attributes_of(encoders: tuple[type[Encoder], ...]) -> frozenset[str]:
+    names = (name for encoder in encoders for name in (*encoder.per_unit, *encoder.per_column))
+    return frozenset(f"{name}_" for name in names)
 
 
 def columns_by_kind(

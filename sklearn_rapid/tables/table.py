@@ -144,7 +144,7 @@ class Table:
             )
         # Binary columns of a frame may have two values of any kind, which are categories.
         expected = attributes_of_columns(dict(kinds))
-        expected |= {"categories_"} if "binary" in dict(kinds) else set()
+        expected |= {"categories_"} if "binary" in dict(kinds) else frozenset()
         for name in sorted(attributes_of_columns() - expected):
             if name in attributes:
                 raise ValueError(f"{name} belongs to models of other columns. Fit again.")
