@@ -20,7 +20,7 @@ from sklearn_rapid.tables.reals.quadrature import Rule
 from sklearn_rapid.tables.settings import ColumnSettings
 
 # A spike is a value of at least this share of the rows, and of this many; and this many times as
-# frequent as the mean of its neighbours, two values on either side.
+# frequent as the mean of its neighbours, two values on either side that are no spikes themselves.
 SMALLEST_SHARE, FEWEST_ROWS, LEAST_EXCESS, N_NEIGHBOURS = 0.05, 10, 3.0, 2
 
 
@@ -245,13 +245,24 @@ def find_spikes(x: np.ndarray) -> np.ndarray:
     values, counts = np.unique(x, return_counts=True)
     if len(values) < 3:
         return values[:0]
-    n = len(values)
-    padded = np.concatenate([np.zeros(N_NEIGHBOURS), counts, np.zeros(N_NEIGHBOURS)])
-    around = np.convolve(padded, np.ones(2 * N_NEIGHBOURS + 1), mode="valid") - counts
-    places = np.arange(n)
-    n_around = np.minimum(places, N_NEIGHBOURS) + np.minimum(places[::-1], N_NEIGHBOURS)
-    are_many = counts >= max(SMALLEST_SHARE * len(x), FEWEST_ROWS)
-    found = np.flatnonzero(are_many & (counts * n_around >= LEAST_EXCESS * around))
+    n, are_many = len(values), counts >= max(SMALLEST_SHARE * len(x), FEWEST_ROWS)
+    is_spike = np.zeros(n, dtype=bool)
+    while len(others := np.flatnonzero(~is_spike)) > 2:
+        is_new = are_many[others] & _stand_out(counts[others])
+        if not is_new.any():
+            break
+        is_spike[others[is_new]] = True
+    found = np.flatnonzero(is_spike)
     # Two values at least are left for the rest: the least frequent ones.
     found = found[np.argsort(-counts[found], kind="stable")][: n - 2]
     return values[np.sort(found)]
+
+
+def _stand_out(counts: np.ndarray) -> np.ndarray:
+    """Mark counts that are far above the mean of their neighbours."""
+    n, padding = len(counts), np.zeros(N_NEIGHBOURS)
+    padded = np.concatenate([padding, counts, padding])
+    around = np.convolve(padded, np.ones(2 * N_NEIGHBOURS + 1), mode="valid") - counts
+    places = np.arange(n)
+    n_around = np.minimum(places, N_NEIGHBOURS) + np.minimum(places[::-1], N_NEIGHBOURS)
+    return counts * n_around >= LEAST_EXCESS * around
