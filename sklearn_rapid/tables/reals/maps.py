@@ -64,7 +64,8 @@ class RealMap:
     def bounds(self) -> tuple[float, float]:
         """The least and the largest value of the rows."""
         half = 0.5 * self.step
-        return float(self.values[0]) + half, float(self.values[-1]) - half
+        ends = float(self.values[0]) + half, float(self.values[-1]) - half
+        return ends if self.decimals is None else tuple(round(x, self.decimals) for x in ends)
 
     def to_scores(self, x: Any, xp: Any = np) -> Any:
         """Map values to scores."""
@@ -118,6 +119,9 @@ def learn_map(x: np.ndarray, weights: np.ndarray | None = None, *, is_line: Any 
     x, weights = np.asarray(x, dtype=np.float64), _weights_of(x, weights)
     decimals = count_decimals(x)
     step = 0.0 if decimals is None else 10.0**-decimals
+    if decimals is not None:
+        # Without the rounding of float32.
+        x = np.round(x, decimals)
     if is_line:
         n_knots = 2
     else:
