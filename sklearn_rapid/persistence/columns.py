@@ -115,11 +115,13 @@ def _is_frame(value: Any, model: Any) -> bool:
     if are_text != (named is not None) or (are_text and names != list(named)):
         return False
     known = vars(model).get("categories_", [None] * len(names))
-    have_values = all(
-        column.holds != "values" or (isinstance(codes, np.ndarray) and codes.dtype == object)
-        for column, codes in zip(value.columns, known, strict=True)
+    pairs = list(zip(value.columns, known, strict=True))
+    have_values = all(codes is not None for column, codes in pairs if column.holds == "values")
+    are_of_type = all(
+        codes is None or (codes.dtype == object) == (column.holds == "values")
+        for column, codes in pairs
     )
-    return have_values and _can_be_built(value, known)
+    return have_values and are_of_type and _can_be_built(value, known)
 
 
 def _can_be_built(schema: FrameSchema, known: list) -> bool:

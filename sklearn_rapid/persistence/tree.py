@@ -27,6 +27,8 @@ DTYPES = {
     np.dtype("float32"): "F32",
     np.dtype("float64"): "F64",
 }
+# Types of keys of a dict.
+KEYS = (str, Real, tuple)
 # Annotations of dataclass fields whose values are checked.
 CHECKED_TYPES = {"int": Integral, "float": Real, "bool": bool}
 
@@ -71,7 +73,7 @@ class Tree:
             return items if isinstance(value, list) else {"tuple": items}
         if isinstance(value, dict) and _are_strings(value):
             return {"dict": self._write_items(value, name, arrays)}
-        if isinstance(value, dict) and all(isinstance(k, int | float | tuple | str) for k in value):
+        if isinstance(value, dict) and all(isinstance(k, KEYS) for k in value):
             pairs = [(self.write(k, name, {}), v) for k, v in value.items()]
             return {"items": [[k, self.write(v, f"{name}/{k}", arrays)] for k, v in pairs]}
         if self.classes.get(type(value).__name__) is type(value):

@@ -146,7 +146,7 @@ def _list_codes(codes: Any, name: Any) -> list | None:
     if codes is None:
         return None
     try:
-        known = [] if isinstance(codes, str | bytes | Mapping) else list(codes)
+        known = [] if isinstance(codes, str | bytes | Mapping) else _plain_list(codes)
         is_good = 0 < len(known) == len(set(known))
     except TypeError:  # of what cannot be iterated over, or has no hash
         is_good = False

@@ -55,7 +55,12 @@ def column_from_plain(plain: Any) -> FrameColumn:
             "ordered": bool(ordered),
             "categories_dtype": None | str() as categories_dtype,
             **rest,
-        } if _is_content(dtype, holds) and not rest and _are_different(categories or []):
+        } if (
+            _is_content(dtype, holds)
+            and (categories is not None) == bool(re.match("category|Enum|dictionary<", dtype))
+            and _are_different(categories or [])
+            and not rest
+        ):
             known = None if categories is None else array_of_categories(categories)
             return FrameColumn(
                 name_from_plain(name), dtype, holds, known, ordered, categories_dtype
