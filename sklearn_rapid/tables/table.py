@@ -145,9 +145,9 @@ class Table:
         # Binary columns of a frame may have two values of any kind, which are categories.
         expected = attributes_of_columns(dict(kinds))
         expected |= {"categories_"} if "binary" in dict(kinds) else frozenset()
-        for name in sorted(attributes_of_columns() - expected):
-            if name in attributes:
-                raise ValueError(f"{name} belongs to models of other columns. Fit again.")
+        stale = (attributes_of_columns() - expected).intersection(attributes)
+        if stale:
+            raise ValueError(f"{min(stale)} belongs to models of other columns. Fit again.")
         attributes, values = numbers_in_attributes(attributes, kinds, schema)
         parts, start = [], 0
         for kind, columns in kinds:
@@ -156,12 +156,15 @@ class Table:
                 found = own.get(f"{name}_")
                 is_list = isinstance(found, list) and len(found) == n_columns
                 own[f"{name}_"] = [found[j] for j in columns] if is_list else None
-            of_kind = replace(settings, names=names_of(schema, columns))
-            part = Part(kind, columns, KINDS[kind].restore(own, of_kind))
+            if schema is not None:
+                settings = replace(settings, names=names_of(schema, columns))
+            part = Part(kind, columns, KINDS[kind].restore(own, settings))
             units = slice(start, start + part.n_units)
             of_units = {name: own.get(f"{name}_") for name in part.encoder.per_unit}
             of_units = {name: a[units] for name, a in of_units.items() if a is not None}
-            parts.append(part._replace(encoder=replace(part.encoder, **of_units)))
+            if of_units:
+                part = part._replace(encoder=replace(part.encoder, **of_units))
+            parts.append(part)
             start = units.stop
         is_mixed = are_mixed(visible) or len(parts) > 1
         return cls(tuple(parts), is_mixed, n_columns, names, n_latent, values, schema)
