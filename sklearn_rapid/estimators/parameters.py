@@ -122,7 +122,8 @@ n_threads : int, default=None
     Number of threads; None means as many as the process may use. Results do not depend on it.
 random_state : int, RandomState instance or None, default=None
 verbose : int, default=0
-    If not zero, a line is printed for each epoch, and for each call of `partial_fit`.
+    If not zero, a line is printed for each epoch, and for each call of `partial_fit`; and before
+    the first one, what the columns of a frame were taken for.
 n_patterns : int, default=64
     Number of patterns K.
 projection : {"clip", "sign", "gibbs"} or None, default="clip"

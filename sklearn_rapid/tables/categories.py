@@ -229,6 +229,10 @@ class CategoryEncoder(Encoder):
             columns.append(xp.take(known, xp.where(is_rest, chosen + rank, chosen), axis=0))
         return xp.stack(columns, axis=1)
 
+    def remark(self, column: int) -> str:
+        """Say in brackets how many codes a column has."""
+        return f" ({len(self.categories[column])})"
+
     def choices_of(self, column: int) -> np.ndarray:
         """List the states of a group: each of its units alone is on."""
         return np.eye(len(self._codes_of_units[column]))

@@ -149,6 +149,10 @@ class Encoder(ABC):
         """Find the column that each unit encodes."""
         return np.repeat(np.arange(n_columns), self.count_units(n_columns))
 
+    def remark(self, column: int) -> str:
+        """Say in brackets what was learned of a column; empty if there is nothing to say."""
+        return ""
+
     def choices_of(self, column: int) -> np.ndarray:
         """List the states of the units of a column, one a row; none if they are continuous."""
         return np.zeros((0, int(self.count_units(column + 1)[column])))

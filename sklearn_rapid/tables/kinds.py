@@ -38,6 +38,19 @@ def are_mixed(visible: Any) -> bool:
     return isinstance(visible, list | tuple)
 
 
+def leaves_open(visible: Any) -> bool:
+    """Whether `visible` leaves the kinds of some columns of an array to be chosen.
+
+    Examples
+    --------
+    >>> leaves_open("real"), leaves_open({0: "gaussian"}), leaves_open([("binary", [0])])
+    (True, True, False)
+    """
+    if not are_mixed(visible):
+        return visible == "real" or isinstance(visible, Mapping)
+    return any(kind == "real" for kind, _ in visible)
+
+
 def wanted_kinds(visible: Any, n_columns: int, names: Any = None) -> list[str]:
     """Find the kind that `visible` asks for of each column; "auto" where it leaves that open.
 

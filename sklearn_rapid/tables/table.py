@@ -38,6 +38,9 @@ from sklearn_rapid.tables.values import (
     values_of_numbers,
 )
 
+# How many columns of a kind are listed by name.
+MOST_SHOWN = 50
+
 
 @dataclass(frozen=True)
 class Table:
@@ -326,6 +329,18 @@ class Table:
             return f"latent unit {unit - len(self.column_of_unit)}"
         column = int(self.column_of_unit[unit])
         return f"column {column}" + ("" if self.names is None else f" ({self.names[column]!r})")
+
+    def describe(self) -> list[str]:
+        """List the columns of each kind, a line each, with what was learned of them."""
+        lines = []
+        for kind, columns, encoder in self.parts:
+            names = names_of(self.schema, columns)
+            if names is None:
+                names = columns if self.names is None else self.names[columns]
+            shown = [f"{names[j]}{encoder.remark(j)}" for j in range(min(len(names), MOST_SHOWN))]
+            more = f", ... ({len(names)} columns)" if len(names) > MOST_SHOWN else ""
+            lines.append(f"{kind}: {', '.join(shown)}{more}")
+        return lines
 
     def scales(self, backend: Any) -> Any:
         """Get the scale of each unit before training; None if no columns are real."""

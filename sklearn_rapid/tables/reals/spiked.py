@@ -179,6 +179,10 @@ class SpikedEncoder(MappedEncoder):
         of_spikes = is_spike @ where.asarray(np.array(log_steps))
         return replace(self._rest, missing=True).log_volumes(rest) + of_spikes
 
+    def remark(self, column: int) -> str:
+        """Say in brackets where the spikes of a column are."""
+        return f" (at {', '.join(f'{spike:g}' for spike in self.spikes[column])})"
+
     @property
     def unscaled(self) -> Self:
         """The encoder for training, in which scales are part of the state."""

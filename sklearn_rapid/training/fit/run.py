@@ -14,6 +14,7 @@ from sklearn_rapid.checks.cached import cached_property
 from sklearn_rapid.checks.warnings import warn
 from sklearn_rapid.machine.known_states import KEPT_STATES, has_discrete_states, weigh_states
 from sklearn_rapid.tables.encoder import Encoder
+from sklearn_rapid.tables.kinds import leaves_open
 from sklearn_rapid.training.fit.batches import Split, cut_batches, index_on_side_of, order_epoch
 from sklearn_rapid.training.fit.independent import (
     ROWS_COMPARED,
@@ -76,6 +77,13 @@ class Run:
         progress, estimator = self.progress, self.plan.estimator
         is_stalled = progress.n_epochs_without_gain >= estimator.n_iter_no_change
         return is_stalled or progress.n_epochs >= estimator.max_iter
+
+    def print_kinds(self) -> None:
+        """Print what the columns of a frame were taken for, or those that `visible` leaves open."""
+        estimator, table = self.plan.estimator, self.plan.table
+        if estimator.verbose and (table.schema is not None or leaves_open(estimator.visible)):
+            for line in table.describe():
+                print(f"[{type(estimator).__name__}] {line}")
 
     def set_rollback_point(self) -> None:
         """Copy state and progress at the end of an epoch."""

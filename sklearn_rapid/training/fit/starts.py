@@ -33,6 +33,7 @@ class FromScratch:
 
     def begin(self, run: Run, state: TrainingState | None) -> None:
         """Put a run before its first update."""
+        run.print_kinds()
         run.state = _first_state(run)
         run.first_state = run.state.copy()
 
