@@ -18,6 +18,7 @@ from typing import Any
 from sklearn_rapid.machine.couplings import Arrays
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.training.negative_phase import NegativeStates
+from sklearn_rapid.training.steps.visible_scale import ScaleSums
 
 # Visible states and hidden means of a part, in bytes of float32.
 PART_BYTES = 32_000_000
@@ -113,6 +114,8 @@ class Sums:
     probes : tuple of Probe
     log_ratios : array of shape (n_sweeps, n_columns * n_rungs) or None
         Log ratios of neighbouring rungs in the exchanges of tempered chains.
+    of_scales : ScaleSums or None
+        Of real columns.
     """
 
     gradient: Arrays
@@ -127,6 +130,7 @@ class Sums:
     model_square: Any
     probes: tuple[Probe, ...] = ()
     log_ratios: Any = None
+    of_scales: ScaleSums | None = None
 
     def plus(self, other: Sums, xp: Any) -> Sums:
         """Add the sums over other rows; concatenate columns of tempered chains."""
@@ -142,6 +146,7 @@ class Sums:
             ),
             probes=self.probes + other.probes,
             log_ratios=xp.concat(log_ratios, axis=1) if log_ratios else None,
+            of_scales=None if self.of_scales is None else self.of_scales.plus(other.of_scales),
         )  # fmt: skip
 
 
@@ -175,8 +180,8 @@ def row_sums(
     """
     backend, xp, dtype = machine.backend, machine.backend.xp, data.dtype
     mu = xp.zeros(machine.n_visible, dtype=dtype) if offset is None else offset
-    of_data = _weights_or_equal(data_weights, data, counts.n_data, backend)
-    of_model = _weights_or_equal(negative.weights, negative.visible, counts.n_model, backend)
+    of_data = weights_or_equal(data_weights, data, counts.n_data, backend)
+    of_model = weights_or_equal(negative.weights, negative.visible, counts.n_model, backend)
     data_hidden = model_hidden = xp.zeros(machine.n_hidden, dtype=xp.float64)
     gradient, probes = None, []
     for part in _parts(data, negative, (of_data, of_model), counts, machine.n_hidden, backend):
@@ -207,7 +212,7 @@ def row_sums(
     )
 
 
-def _weights_or_equal(weights: Any, rows: Any, n: int, backend: Any) -> Any:
+def weights_or_equal(weights: Any, rows: Any, n: int, backend: Any) -> Any:
     """Return the weights of rows, 1 / n for each if they are None."""
     if weights is not None:
         return weights

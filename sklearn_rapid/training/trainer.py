@@ -31,11 +31,11 @@ from sklearn_rapid.training.positive_phase import (
     fill_with_column_means,
 )
 from sklearn_rapid.training.state import TrainingState
-from sklearn_rapid.training.statistics import RowCounts, Sums, row_sums
+from sklearn_rapid.training.statistics import RowCounts, Sums, row_sums, weights_or_equal
 from sklearn_rapid.training.steps.penalties import Penalty
 from sklearn_rapid.training.steps.projections import Projection
 from sklearn_rapid.training.steps.step_length import n_varied_units, scale_step, variances
-from sklearn_rapid.training.steps.visible_scale import next_scale
+from sklearn_rapid.training.steps.visible_scale import next_scale, scale_sums
 
 # No model of data has a parameter of this size; one on its way to infinity does.
 LARGEST_PARAMETER = 1e4
@@ -219,13 +219,8 @@ class Trainer:
         data = self.positive_phase.states(state.machine, state.states_of(data), state.stream)
         data_weights = _on_backend(weights, data, state.machine.backend)
         state.chains = self.negative_phase.before_update(state.chains, state.machine.backend)
-        scale = state.visible_scale
-        if scale is not None:
-            limits, mean = (state.visible_spread, state.smallest_scale), state.visible_offset
-            scale = next_scale(scale, *limits, state.machine, data, data_weights, rate, mean)
         sums = self.sums(state, data, data_weights)
         self.step(state, sums, rate, end_of_epoch)
-        state.visible_scale = scale
 
     def sums(self, state: TrainingState, data: Any, weights: Any = None) -> Sums:
         """Draw the model's states, moving the chains on, and sum over these and a batch.
@@ -266,14 +261,19 @@ class Trainer:
         weights: Any = None,
     ) -> Sums:
         """Sum over rows and states of the model, which may be some of all that are counted."""
+        machine, of_scales = state.machine, None
+        if state.visible_scale is not None:
+            own = weights_or_equal(weights, data, counts.n_data, machine.backend)
+            of_scales = scale_sums(machine, data, own)
         offset, probe = self._visible_offset(state), self.optimizer.scaled
-        return row_sums(state.machine, sampler, data, negative, offset, counts, weights, probe)
+        sums = row_sums(machine, sampler, data, negative, offset, counts, weights, probe)
+        return replace(sums, of_scales=of_scales)
 
     def step(
         self, state: TrainingState, sums: Sums, rate: float, end_of_epoch: bool = False
     ) -> None:
         """Change the state, in place, by the sums over a whole batch and all chains."""
-        backend = state.machine.backend
+        backend, visible_scale = state.machine.backend, self._next_scale(state, sums, rate)
         state.chains = self.negative_phase.after_update(state.chains, sums.log_ratios, backend)
         gradient = self._gradient(state, sums)
         direction, state.optimizer_state = self.optimizer.direction(
@@ -285,6 +285,7 @@ class Trainer:
         state.n_updates += 1
         project = self.projection.is_due(state.n_updates, end_of_epoch)
         self._move(state, direction, scale, project)
+        state.visible_scale = visible_scale
 
     def check(self, state: TrainingState) -> None:
         """Raise Diverged if a parameter is no longer finite, or too large.
@@ -308,6 +309,13 @@ class Trainer:
 
     def _trained(self, machine: Machine) -> dict[str, Any]:
         return machine.parameters if self.fit_intercept else machine.couplings.parameters
+
+    def _next_scale(self, state: TrainingState, sums: Sums, rate: float) -> Any:
+        """Compute the scales of real units after an update; None if there are none."""
+        if state.visible_scale is None:
+            return None
+        limits, mean = (state.visible_spread, state.smallest_scale), state.visible_offset
+        return next_scale(state.visible_scale, *limits, state.machine, sums.of_scales, rate, mean)
 
     def _gradient(self, state: TrainingState, sums: Sums) -> Arrays:
         """Compute the gradient in all trained parameters, and move the offsets μ and λ."""

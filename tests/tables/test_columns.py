@@ -35,7 +35,7 @@ from sklearn_rapid.tables.kinds import columns_by_kind
 from sklearn_rapid.training.fit.independent import COST_IN_COMPARISON, compare_with_independent
 from sklearn_rapid.training.negative_phase import Exact
 from sklearn_rapid.training.optimizers import SGD
-from sklearn_rapid.training.steps.visible_scale import next_scale
+from sklearn_rapid.training.steps.visible_scale import next_scale, scale_sums
 from sklearn_rapid.training.trainer import Trainer
 
 SMALLEST_P = 1e-4
@@ -201,7 +201,8 @@ def test_scales_of_other_units_stay(backend):
     machine, exact = make(backend)
     rows = backend.asarray(exact.sample_visible(20, np.random.default_rng(4)))
     ones = backend.asarray(np.ones(7))
-    got = next_scale(ones, 2.0 * ones, 0.1 * ones, machine, rows, None, 1.0, 0.0 * ones)
+    sums = scale_sums(machine, rows)
+    got = next_scale(ones, 2.0 * ones, 0.1 * ones, machine, sums, 1.0, 0.0 * ones)
     got = backend.to_numpy(got)
     assert got[0] != 1.0
     np.testing.assert_array_equal(got[1:], 1.0)

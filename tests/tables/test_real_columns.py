@@ -28,7 +28,7 @@ from sklearn_rapid.machine.couplings import DenseCouplings
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.tables.reals.moments import find_smallest_scales
 from sklearn_rapid.training.fit.independent import compare_with_independent
-from sklearn_rapid.training.steps.visible_scale import next_scale
+from sklearn_rapid.training.steps.visible_scale import next_scale, scale_sums
 
 X = np.random.default_rng(0).permutation(load_iris().data)
 HOW = {"n_components": 5, "max_iter": 30, "batch_size": 50, "random_state": 0}
@@ -149,11 +149,11 @@ def test_scales_follow_the_likelihood(backend, weighted):
         backend,
         visible_units=Gaussians(),
     )
+    weights = None if weights is None else backend.asarray(weights)
     got = next_scale(
         *map(backend.asarray, (sigma, spread, 0.01 * spread)),
         machine,
-        backend.asarray(rows / sigma),
-        None if weights is None else backend.asarray(weights),
+        scale_sums(machine, backend.asarray(rows / sigma), weights),
         0.5,
         backend.asarray(np.zeros(2)),
     )
@@ -171,8 +171,8 @@ def test_scales_do_not_vanish():
     # All is explained, and no more is left of the scales than what they may become.
     for smallest in (1.0, 0.5, 0.999):
         for _ in range(2000):
-            how = {"weights": None, "rate": 1.0, "mean": np.zeros(2)}
-            got = next_scale(sigma, spread, np.full(2, smallest), machine, rows, **how)
+            how = {"sums": scale_sums(machine, rows), "rate": 1.0, "mean": np.zeros(2)}
+            got = next_scale(sigma, spread, np.full(2, smallest), machine, **how)
             if smallest == 1.0:
                 np.testing.assert_array_equal(got, sigma)
         assert np.all((got < 1.0) | (smallest == 1.0)) and np.all(got >= smallest)
@@ -194,8 +194,8 @@ def test_a_scale_is_a_mean_over_batches():
     sigma = spread = np.sqrt([variance])
     squares = np.empty(len(batches))
     for i, x in enumerate(batches):
-        v = x[:, None] / sigma
-        sigma = next_scale(sigma, spread, 1e-3 * spread, machine, v, None, 0.02, np.zeros(1))
+        sums = scale_sums(machine, x[:, None] / sigma)
+        sigma = next_scale(sigma, spread, 1e-3 * spread, machine, sums, 0.02, np.zeros(1))
         squares[i] = sigma[0] ** 2
     error = np.mean(batches**2, axis=1).std() / np.sqrt(len(batches))
     assert abs(squares.mean() - variance) < 5.0 * error

@@ -25,7 +25,7 @@ from sklearn_rapid.training.negative_phase import Exact
 from sklearn_rapid.training.optimizers import SGD
 from sklearn_rapid.training.positive_phase import ClampedChains
 from sklearn_rapid.training.state import TrainingState
-from sklearn_rapid.training.steps.visible_scale import FEWEST_PRESENT, next_scale
+from sklearn_rapid.training.steps.visible_scale import FEWEST_PRESENT, next_scale, scale_sums
 from sklearn_rapid.training.trainer import Trainer
 
 # Two columns, of one spike and of two, beside a spin.
@@ -92,9 +92,8 @@ def test_steps_follow_the_likelihood(backend, weighted):
     mean[RESTS] = 0.5, 0.9
     arrays = map(backend.asarray, map(scales_of, (sigma, spread, 0.01 * spread)))
     of_rows = backend.asarray(weights) if weighted else None
-    got = next_scale(
-        *arrays, machine, backend.asarray(rows_at(x, sigma)), of_rows, rate, backend.asarray(mean)
-    )
+    sums = scale_sums(machine, backend.asarray(rows_at(x, sigma)), of_rows)
+    got = next_scale(*arrays, machine, sums, rate, backend.asarray(mean))
     curvature = mean[RESTS] * (1.0 + (spread / sigma) ** 2)
     expected = scales_of(np.sqrt(sigma**2 * (1.0 + 2.0 * rate * slope / curvature)))
     np.testing.assert_allclose(backend.to_numpy(got), expected, rtol=1e-8)
@@ -114,7 +113,8 @@ def test_scales_come_to_rest_at_the_remaining_spread(scale):
     limits, sigma = [scales_of(spread), scales_of(0.01 * spread)], scales_of(0.7 * spread)
     mean = x.mean(axis=0)
     for _ in range(400):
-        sigma = next_scale(sigma, *limits, machine, rows_at(x, sigma[REALS]), None, 0.5, mean)
+        sums = scale_sums(machine, rows_at(x, sigma[REALS]))
+        sigma = next_scale(sigma, *limits, machine, sums, 0.5, mean)
     np.testing.assert_array_equal(np.delete(sigma, REALS), 1.0)
     if scale == 0.0:
         np.testing.assert_allclose(sigma[REALS], spread, rtol=1e-9)
@@ -144,8 +144,8 @@ def test_a_batch_moves_a_scale_by_what_it_says():
     def moved(x, shares):
         mean = np.zeros(8)
         mean[RESTS] = shares
-        v = rows_at(x, spread[REALS])
-        sigma = next_scale(spread, spread, 0.01 * spread, machine, v, None, rate, mean)
+        sums = scale_sums(machine, rows_at(x, spread[REALS]))
+        sigma = next_scale(spread, spread, 0.01 * spread, machine, sums, rate, mean)
         return (sigma / spread)[REALS] ** 2
 
     x = drawn_rows(rng, n, (0.0, 0.0), (1.0, 1.0))
@@ -181,7 +181,8 @@ def test_a_scale_is_a_mean_over_the_rows_that_have_it():
     sigma, mean, squares = spread, np.array([1.0 - share, share, 0.0]), np.empty(n_batches)
     for i in range(n_batches):
         v = np.stack([~is_rest[i], is_rest[i], x[i] / sigma[2]], axis=1)
-        sigma = next_scale(sigma, spread, 1e-3 * spread, machine, v, None, 0.05, mean)
+        sums = scale_sums(machine, v)
+        sigma = next_scale(sigma, spread, 1e-3 * spread, machine, sums, 0.05, mean)
         squares[i] = sigma[2] ** 2
     of_rest = x[is_rest] ** 2
     error = of_rest.std() / np.sqrt(of_rest.size)

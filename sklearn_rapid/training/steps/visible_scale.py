@@ -14,7 +14,7 @@ batches: neither a rare value nor its absence drags it away.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sklearn_rapid.backends import Gaussians
@@ -25,13 +25,61 @@ from sklearn_rapid.machine.machine import Machine
 FEWEST_PRESENT = 10
 
 
+@dataclass(frozen=True)
+class ScaleSums:
+    """Sums over rows of a batch, which may be some of them: what the next scales depend on.
+
+    Attributes
+    ----------
+    n_rows : int
+    left : array of shape (V,)
+        Σ_n w_n v_ni (v_ni - φ_ni), float64.
+    present, absent : array of shape (V,)
+        Weights of the rows that have a unit, and of those that do not, float64.
+    """
+
+    n_rows: int
+    left: Any
+    present: Any
+    absent: Any
+
+    def plus(self, other: ScaleSums) -> ScaleSums:
+        """Add the sums over other rows."""
+        return ScaleSums(
+            self.n_rows + other.n_rows,
+            self.left + other.left,
+            self.present + other.present,
+            self.absent + other.absent,
+        )
+
+
+def scale_sums(machine: Machine, v: Any, weights: Any = None) -> ScaleSums:
+    """Sum over rows what the next scales depend on.
+
+    Parameters
+    ----------
+    machine : Machine
+    v : array of shape (n, V)
+        Rows at the present scales.
+    weights : array of shape (n,), optional
+        With a sum of one over the whole batch; None are equal ones.
+    """
+    backend = machine.backend
+    weights = backend.equal_weights(v.shape[0], v.dtype) if weights is None else weights
+    # Means of real units are their fields.
+    to_fields = replace(machine.down, units=Gaussians(), kept={})
+    left = backend.column_sums(v * (v - backend.means(machine.hidden_mean(v), to_fields)), weights)
+    presence = machine.visible_units.presence(v, backend)
+    present, absent = (backend.column_sums(x, weights) for x in (presence, 1.0 - presence))
+    return ScaleSums(v.shape[0], left, present, absent)
+
+
 def next_scale(
     scale: Any,
     spread: Any,
     smallest: Any,
     machine: Machine,
-    v: Any,
-    weights: Any,
+    sums: ScaleSums,
     rate: float,
     mean: Any,
 ) -> Any:
@@ -47,10 +95,8 @@ def next_scale(
     smallest : array of shape (V,)
         Lower bounds of σ.
     machine : Machine
-    v : array of shape (n, V)
-        Rows at these scales.
-    weights : array of shape (n,) or None
-        With a sum of one; None are equal ones.
+    sums : ScaleSums
+        Over the rows of a batch.
     rate : float
         Values above one count as one.
     mean : array of shape (V,)
@@ -65,29 +111,23 @@ def next_scale(
     ...                   get_backend("numpy"), visible_units=Gaussians())
     >>> rows, sigma, spread = np.array([[-3.0], [3.0]]), np.ones(1), np.full(1, 3.0)
     >>> for _ in range(60):
-    ...     how = {"weights": None, "rate": 1.0, "mean": np.zeros(1)}
-    ...     sigma = next_scale(sigma, spread, 0.1 * spread, machine, rows / sigma, **how)
+    ...     sums = scale_sums(machine, rows / sigma)
+    ...     sigma = next_scale(sigma, spread, 0.1 * spread, machine, sums, 1.0, np.zeros(1))
     >>> print(sigma)
     [3.]
     """
     backend, xp, units = machine.backend, machine.backend.xp, machine.visible_units
-    weights = backend.equal_weights(v.shape[0], v.dtype) if weights is None else weights
-    # Means of real units are their fields.
-    to_fields = replace(machine.down, units=Gaussians(), kept={})
-    left = backend.column_sums(v * (v - backend.means(machine.hidden_mean(v), to_fields)), weights)
-    presence = units.presence(v, backend)
-    present, absent = (backend.column_sums(x, weights) for x in (presence, 1.0 - presence))
     # Weights add up to one but for rounding, of which nothing is left in all rows, or none.
-    present = present / (present + absent)
+    present = sums.present / (sums.present + sums.absent)
     expected = units.presence(mean, backend)
-    fewest = min(1.0, FEWEST_PRESENT / v.shape[0])
+    fewest = min(1.0, FEWEST_PRESENT / sums.n_rows)
     expected = xp.maximum(expected, xp.full_like(expected, fewest))
     ratio = spread / scale
     share = 2.0 * min(rate, 1.0) / (1.0 + ratio * ratio)
     share = xp.minimum(share, xp.ones_like(share))
     # No batch counts by more than all that is known.
     share = share / xp.maximum(expected, share * present)
-    square = scale * scale * (1.0 - share * present + share * left)
+    square = scale * scale * (1.0 - share * present + share * sums.left)
     moved = xp.sqrt(xp.maximum(square, smallest * smallest))
     real = units.real(machine.n_visible)
     return moved if real.all() else xp.where(backend.constant(real), moved, scale)
