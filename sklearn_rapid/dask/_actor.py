@@ -63,12 +63,14 @@ class Message:
     ----------
     parameters : dict of arrays
     visible_offset : array of shape (V,)
+    visible_scale : array of shape (V,) or None
     chains : Chains or None
         All chains, if they are to be shared out again.
     """
 
     parameters: Arrays
     visible_offset: np.ndarray
+    visible_scale: np.ndarray | None
     chains: Chains | None = None
 
 
@@ -88,6 +90,8 @@ class FitActor:
     ----------
     trainer : Trainer
     encoder : Encoder
+    n_columns : int
+        Of the rows.
     backend : str
     n_threads : int or None
         None is as many as the worker has.
@@ -98,15 +102,17 @@ class FitActor:
         self,
         trainer: Trainer,
         encoder: Encoder,
+        n_columns: int,
         backend: str,
         n_threads: int | None,
         rank: int,
         n_actors: int,
     ) -> None:
         self.worker = get_worker()
-        self.trainer, self.rank, self.n_actors = trainer, rank, n_actors
+        self.trainer, self.n_columns = trainer, n_columns
+        self.rank, self.n_actors = rank, n_actors
         self.backend = get_backend(backend, n_threads or self.worker.state.nthreads)
-        self.encoder = replace(encoder, backend=self.backend)
+        self.encoder = encoder.for_rows(None, self.backend)
         # Computing in the worker's event loop would keep it from passing on messages.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sklearn_rapid")
         self.children: list[Any] = []
@@ -196,7 +202,8 @@ class FitActor:
     def _message(self, chains: Any = None) -> Message:
         to_numpy = self.backend.to_numpy
         parameters = map_arrays(self.state.machine.parameters, to_numpy)
-        return Message(parameters, to_numpy(self.state.visible_offset), chains)
+        moments = (self.state.visible_offset, self.state.visible_scale)
+        return Message(parameters, *map_arrays(moments, to_numpy), chains)
 
     def _receive(self, message: Message) -> None:
         """Set parameters to those of the root, and chains to this actor's share if some came."""
@@ -204,7 +211,8 @@ class FitActor:
         if self.rank > 0:
             for name, p in state.machine.parameters.items():
                 p[...] = copied(message.parameters[name])
-            state.visible_offset = copied(message.visible_offset)
+            moments = (message.visible_offset, message.visible_scale)
+            state.visible_offset, state.visible_scale = map_arrays(moments, copied)
         if message.chains is not None:
             chains = message.chains
             before = [chains.share(rank, self.n_actors).n_rows for rank in range(self.rank)]
@@ -232,7 +240,7 @@ class FitActor:
         state, trainer = self.state, self.trainer
         places, X = self._own_rows(batch.rows)
         runs = _consecutive_runs(places)
-        data = self._encode(X, places, runs)
+        data = state.states_of(self._encode(X, places, runs))
         sampler = trainer.sampler(state)
         negative, n_model, n_probed_states = self._negative(sampler, data, places, runs, batch)
         n_probed = int(np.count_nonzero(places >= batch.rows.size - PROBED_STATES))
@@ -253,7 +261,7 @@ class FitActor:
         at = np.searchsorted(starts, rows, side="right") - 1
         is_here = (at >= 0) & (rows < np.append(stops, 0)[at])
         places = np.flatnonzero(is_here)
-        X = np.zeros((0, self.state.machine.n_visible), dtype=np.float32)
+        X = np.zeros((0, self.n_columns), dtype=np.float32)
         for n, (block, values) in enumerate(self.blocks):
             in_block = np.flatnonzero(at[places] == n)
             if in_block.size:
@@ -264,7 +272,7 @@ class FitActor:
         return places, X
 
     def _encode(self, X: np.ndarray, places: np.ndarray, runs: list[slice]) -> Any:
-        """Encode rows as spins; random numbers go by the rows' places in the batch."""
+        """Encode rows as states; random numbers go by the rows' places in the batch."""
         encoder, stream = self.encoder, self.state.stream
         if not encoder.is_drawn:
             return encoder.states(X)

@@ -39,7 +39,7 @@ class ActorGroup:
         self.workers = wait_for_workers(self.client)
         self._machine = state.machine
         self._blocks: tuple[int, ...] = ()
-        arguments = trainer, encoder, estimator.backend, estimator.n_threads
+        arguments = trainer, encoder, rows.n_columns, estimator.backend, estimator.n_threads
         n = len(self.workers)
         futures = [
             self.client.submit(

@@ -45,6 +45,10 @@ class DaskRun(Run):
     n_rows_searched: ClassVar[int] = 2000
     actors: ActorGroup | None = None
 
+    def copy_from_start(self) -> DaskRun:
+        """Return the same fit before its first update, with actors of its own."""
+        return replace(super().copy_from_start(), actors=None)
+
     def run_epoch(self, rate: float) -> None:
         """Update once for every batch, and recover from lost workers."""
         windows = list(self._windows())
@@ -129,5 +133,5 @@ class DaskRun(Run):
         return None if self.weights is None else self._normalized_weights(rows)
 
     def _start_actors(self, state: TrainingState) -> ActorGroup:
-        encoder = replace(self.encoder, backend=None)
+        encoder = self.encoder.for_rows(None, None)
         return ActorGroup(self.X, self.trainer, encoder, self.plan.estimator, state)

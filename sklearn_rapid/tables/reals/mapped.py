@@ -140,7 +140,7 @@ class MappedEncoder(RealEncoder):
     def _offsets(self, X: Any, stream: RandomStream, draw: int) -> Any:
         """Draw uniform offsets within the numbers that round to values, zero for other columns."""
         own, where = replace(stream, seed=stream.seed ^ self.key_of_rounded), self._where(X)
-        u = self.backend.random_uniform(X.shape, own, draw)
+        u = self.backend.random_uniform(X.shape, own, draw, stream.first_row)
         u = u if where is self.backend.xp else self.backend.to_numpy(u)
         return (u - 0.5) * where.asarray([m.step for m in self._maps])
 
