@@ -63,7 +63,9 @@ class CategoryEncoder(Encoder):
     )
 
     @classmethod
-    def learn(cls, X: Any, settings: ColumnSettings) -> CategoryEncoder:
+    def learn(
+        cls, X: Any, settings: ColumnSettings, weights: np.ndarray | None = None
+    ) -> CategoryEncoder:
         """Make the encoder of columns from the codes in their first rows."""
         if sparse.issparse(X):
             raise ValueError("codes of categories need a dense X, got a sparse one")
@@ -76,11 +78,13 @@ class CategoryEncoder(Encoder):
             else:
                 found[j] = np.asarray(codes, dtype=np.float64)
         encoder = cls(found, dtype=settings.dtype, names=settings.names)
-        encoder = encoder._with_remainders(X, settings)
+        encoder = encoder._with_remainders(X, settings, weights)
         encoder.check(X)
         return encoder
 
-    def _with_remainders(self, X: Any, settings: ColumnSettings) -> CategoryEncoder:
+    def _with_remainders(
+        self, X: Any, settings: ColumnSettings, weights: np.ndarray | None
+    ) -> CategoryEncoder:
         """Put infrequent codes into the remainder, and leave a share to codes not seen.
 
         Of n rows with m different codes that one row each has, codes not seen get (m + 1) / (n + 2)
@@ -92,15 +96,16 @@ class CategoryEncoder(Encoder):
         remainders, shares, unseen = [], [], []
         for j, known in enumerate(self.categories):
             places = _places(to_host(X[:, j]), known)
-            counts = np.bincount(places[places < len(known)], minlength=len(known))
+            own = None if weights is None else weights[places < len(known), j]
+            counts = np.bincount(places[places < len(known)], own, minlength=len(known))
             is_rare = np.asarray(settings.is_infrequent(counts, int(counts.sum())))
             rare = counts[is_rare] if is_rare.any() else counts
             left = (np.sum(rare == 1) + 1) / (rare.sum() + 2) if settings.takes_unknown else 0.0
             unseen.append(float(left))
             remainders.append(known[is_rare] if is_rare.any() else None)
             # A declared code that no row has counts as half a row.
-            weights = np.maximum(rare, 0.5)
-            shares.append((1.0 - left) * weights / weights.sum() if is_rare.any() else None)
+            parts = np.maximum(rare, 0.5)
+            shares.append((1.0 - left) * parts / parts.sum() if is_rare.any() else None)
         if all(codes is None for codes in remainders):
             remainders, shares = None, None
         return replace(

@@ -59,6 +59,8 @@ class Columns:
         Declared codes of each column, as numbers.
     schema : FrameSchema or None
         Of a frame.
+    weights : array of shape (n_samples, n_columns), optional
+        The number of rows that each entry stands for, one by default.
     """
 
     kinds: list[tuple[str, np.ndarray]]
@@ -67,9 +69,12 @@ class Columns:
     values: list[np.ndarray | None]
     categories: list[np.ndarray | None]
     schema: FrameSchema | None = None
+    weights: np.ndarray | None = None
 
     @classmethod
-    def of_array(cls, X: Any, visible: Any, names: Any, settings: ColumnSettings) -> Columns:
+    def of_array(
+        cls, X: Any, visible: Any, names: Any, settings: ColumnSettings, weights: Any = None
+    ) -> Columns:
         """Find the columns of an array, whose numbers stand for themselves.
 
         Columns whose kind is left open are binary.
@@ -81,11 +86,14 @@ class Columns:
         if "real" not in wanted and not isinstance(visible, dict):
             visible = "binary" if visible == "auto" else visible
             kinds = columns_by_kind(visible, n, names)
-            return cls(kinds, are_mixed(visible), names, [None] * n, categories)
+            of_frame = [None] * n, categories, None
+            return cls(kinds, are_mixed(visible), names, *of_frame, weights)
         found = ["binary" if kind == "auto" else kind for kind in wanted]
-        found = [choose_real(to_host(X[:, j])) if k == "real" else k for j, k in enumerate(found)]
+        for j, kind in enumerate(found):
+            if kind == "real":
+                found[j] = choose_real(to_host(X[:, j]), _of_column(weights, j))
         kinds = by_kind(found)
-        return cls(kinds, len(kinds) > 1, names, [None] * n, categories)
+        return cls(kinds, len(kinds) > 1, names, [None] * n, categories, None, weights)
 
     @property
     def are_plain(self) -> bool:
@@ -96,7 +104,11 @@ class Columns:
 
 
 def learn_frame(
-    X: Any, visible: Any, names: Any, settings: ColumnSettings
+    X: Any,
+    visible: Any,
+    names: Any,
+    settings: ColumnSettings,
+    weights: np.ndarray | None = None,
 ) -> tuple[np.ndarray, Columns]:
     """Read the first rows of a frame: its numbers, and its columns.
 
@@ -106,6 +118,9 @@ def learn_frame(
     visible : str, list of (str, columns) or dict of columns
     names : array of str or None
     settings : ColumnSettings
+    weights : array of shape (n_samples, n_columns), optional
+        The number of rows that each entry stands for, where these rows are some of many; one by
+        default.
 
     Returns
     -------
@@ -121,17 +136,21 @@ def learn_frame(
     schema = FrameSchema.read(X)
     n, labels = len(schema.columns), [column.name for column in schema.columns]
     wanted, declared = wanted_kinds(visible, n, labels), settings.categories_of(labels)
-    first = [_Column(X, j, schema, wanted[j], declared[j], settings) for j in range(n)]
+
+    def read_columns(wanted: list[str]) -> list[_Column]:
+        how = [(wanted[j], declared[j], settings, _of_column(weights, j)) for j in range(n)]
+        return [_Column(X, j, schema, *how[j]) for j in range(n)]
+
+    first = read_columns(wanted)
     if all(kind == "auto" for kind in wanted) and _may_be_means(schema, first, settings):
-        wanted = ["binary"] * n
-        first = [_Column(X, j, schema, wanted[j], declared[j], settings) for j in range(n)]
+        first = read_columns(["binary"] * n)
     kinds = by_kind([column.kind for column in first])
     if are_mixed(visible) and "real" not in wanted:
         kinds = columns_by_kind(visible, n, labels)
     is_mixed = are_mixed(visible) or len(kinds) > 1
     values, categories = [c.values for c in first], [c.categories for c in first]
     numbers = np.column_stack([column.numbers for column in first])
-    return numbers, Columns(kinds, is_mixed, names, values, categories, schema)
+    return numbers, Columns(kinds, is_mixed, names, values, categories, schema, weights)
 
 
 def read_frame(
@@ -176,9 +195,9 @@ class _Column:
 
     def __init__(
         self, X: Any, j: int, schema: FrameSchema, wanted: str, declared: Any,
-        settings: ColumnSettings,
+        settings: ColumnSettings, weights: np.ndarray | None,
     ) -> None:  # fmt: skip
-        self.column, self.settings = schema.columns[j], settings
+        self.column, self.settings, self.weights = schema.columns[j], settings, weights
         self.values = self.categories = None
         if self.column.holds == "values":
             self._read_values(X, j, schema, wanted, declared)
@@ -211,11 +230,12 @@ class _Column:
                 f"column {self.column.name!r} has {len(values)} values, "
                 f"{', '.join(describe(v) for v in values[:3])}, ...: a binary column has two"
             )
-        is_name = len(values) > max(MOST_VALUES_OF_FEW_ROWS, 0.5 * counts.sum())
+        n_rows = counts.sum() if self.weights is None else int(self.weights.sum())
+        is_name = len(values) > max(MOST_VALUES_OF_FEW_ROWS, 0.5 * n_rows)
         if is_name and declared is None and self.settings.min_frequency is None:
             raise ValueError(
                 f"column {self.column.name!r} has {len(values)} different values in "
-                f"{counts.sum()} rows, such as {describe(values[0])}: it names rows. Leave it out; "
+                f"{n_rows} rows, such as {describe(values[0])}: it names rows. Leave it out; "
                 "or set min_frequency, for which rare values are one; or convert it, if it holds "
                 "numbers as text"
             )
@@ -244,9 +264,9 @@ class _Column:
             # A threshold says what numbers of binary columns mean.
             wanted = "binary"
         elif wanted == "auto":
-            wanted = choose_kind(x)
+            wanted = choose_kind(x, self.weights)
         elif wanted == "real":
-            wanted = choose_real(x)
+            wanted = choose_real(x, self.weights)
         if wanted in REALS and len(known) < 2:
             raise ValueError(
                 f"column {name!r} has the value {known[0]:g} alone: a constant has no density. "
@@ -292,6 +312,10 @@ class _Column:
 def names_of(schema: FrameSchema | None, columns: Iterable[int]) -> tuple | None:
     """Get the names of columns of a frame by their numbers; None without a frame."""
     return None if schema is None else tuple(schema.columns[j].name for j in columns)
+
+
+def _of_column(weights: np.ndarray | None, j: int) -> np.ndarray | None:
+    return None if weights is None else weights[:, j]
 
 
 def codes_of_numbers(x: np.ndarray, values: np.ndarray, units: str, j: int) -> np.ndarray:

@@ -88,7 +88,7 @@ class Encoder(ABC):
     # --- defaults -----------------------------------------------------------------------
 
     @classmethod
-    def learn(cls, X: Any, settings: ColumnSettings) -> Self:
+    def learn(cls, X: Any, settings: ColumnSettings, weights: np.ndarray | None = None) -> Self:
         """Make the encoder of columns from their first rows.
 
         Parameters
@@ -96,6 +96,8 @@ class Encoder(ABC):
         X : array of shape (n_samples, n_columns)
         settings : ColumnSettings
             With `categories` of these columns alone.
+        weights : array of shape (n_samples, n_columns), optional
+            The number of rows that each entry stands for, one by default.
 
         Raises
         ------

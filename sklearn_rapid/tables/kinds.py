@@ -89,7 +89,7 @@ def wanted_kinds(visible: Any, n_columns: int, names: Any = None) -> list[str]:
     return wanted
 
 
-def choose_kind(x: np.ndarray) -> str:
+def choose_kind(x: np.ndarray, weights: np.ndarray | None = None) -> str:
     """Choose the kind of a column of numbers.
 
     Two values are binary, and so is a column of one if that is zero or one. Few values are
@@ -99,6 +99,8 @@ def choose_kind(x: np.ndarray) -> str:
     ----------
     x : array of shape (n,)
         NaN is ignored.
+    weights : array of shape (n,), optional
+        The number of rows that each entry stands for, one by default.
 
     Examples
     --------
@@ -107,18 +109,19 @@ def choose_kind(x: np.ndarray) -> str:
     >>> choose_kind(np.linspace(0.0, 1.0, 7))
     'real'
     """
-    known = x[x == x]
-    values = np.unique(known)
+    known = x == x
+    values = np.unique(x[known])
     if len(values) < 2:
         return "binary" if np.isin(values, (0.0, 1.0)).all() else "categorical"
     if len(values) == 2:
         return "binary"
-    if len(values) <= MOST_CODES and len(known) >= ROWS_OF_A_PAIR * len(values) ** 2:
+    n_rows = np.count_nonzero(known) if weights is None else weights[known].sum()
+    if len(values) <= MOST_CODES and n_rows >= ROWS_OF_A_PAIR * len(values) ** 2:
         return "categorical"
-    return choose_real(x)
+    return choose_real(x, weights)
 
 
-def choose_real(x: np.ndarray) -> str:
+def choose_real(x: np.ndarray, weights: np.ndarray | None = None) -> str:
     """Choose the kind of a column of real numbers: "spiked" if some values are spikes, or "real".
 
     Examples
@@ -126,8 +129,9 @@ def choose_real(x: np.ndarray) -> str:
     >>> choose_real(np.linspace(0.0, 1.0, 7))
     'real'
     """
-    known = x[x == x]
-    return "spiked" if find_spikes(known).size else "real"
+    known = x == x
+    weights = None if weights is None else weights[known]
+    return "spiked" if find_spikes(x[known], weights).size else "real"
 
 
 def by_kind(kinds: list[str]) -> list[tuple[str, np.ndarray]]:

@@ -59,7 +59,9 @@ class SpinEncoder(Encoder):
     visible_units: ClassVar[Units] = SPINS
 
     @classmethod
-    def learn(cls, X: Any, settings: ColumnSettings) -> SpinEncoder:
+    def learn(
+        cls, X: Any, settings: ColumnSettings, weights: np.ndarray | None = None
+    ) -> SpinEncoder:
         """Make the encoder of columns; `binarize` is inferred from their first rows if "auto"."""
         binarize, units = settings.binarize, settings.units
         is_auto = binarize == "auto"

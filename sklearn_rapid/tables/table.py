@@ -107,8 +107,9 @@ class Table:
             names = names_of(columns.schema, numbers)
             known = [columns.categories[j] for j in numbers]
             of_kind = replace(settings, categories=known, names=names)
+            weights = None if columns.weights is None else columns.weights[:, numbers]
             with errors_name_columns(kind, numbers, names) if columns.is_mixed else nullcontext():
-                encoder = KINDS[kind].learn(own, of_kind)
+                encoder = KINDS[kind].learn(own, of_kind, weights)
             parts.append(Part(kind, numbers, encoder))
         values, shape = tuple(columns.values), (columns.is_mixed, X.shape[1], columns.names)
         return cls(tuple(parts), *shape, values=values, schema=columns.schema)

@@ -51,16 +51,18 @@ class SpikedEncoder(MappedEncoder):
     per_column: ClassVar[tuple[str, ...]] = (*MappedEncoder.per_column, "spikes")
 
     @classmethod
-    def learn(cls, X: Any, settings: ColumnSettings) -> Self:
+    def learn(cls, X: Any, settings: ColumnSettings, weights: np.ndarray | None = None) -> Self:
         """Make the encoder of columns from their first rows: the spikes of each."""
         spikes = []
         for j, column in enumerate(to_host(X).T):
-            known = column[column == column].astype(np.float64)
+            is_known = column == column
+            known = column[is_known].astype(np.float64)
             if known.size == 0:
                 raise ValueError(f"column {j} has no known values: leave it out")
-            found = find_spikes(known)
+            own = None if weights is None else weights[is_known, j]
+            found = find_spikes(known, own)
             if not found.size:
-                values, counts = np.unique(known, return_counts=True)
+                values, counts = _count_values(known, own)
                 found = values[counts == counts.max()][:1]
             if len(np.setdiff1d(known, found)) < 2:
                 raise ValueError(
@@ -225,13 +227,15 @@ class _RestEncoder(MappedEncoder):
     key_of_rounded: ClassVar[int] = 0xA0761D6478BD642F
 
 
-def find_spikes(x: np.ndarray) -> np.ndarray:
+def find_spikes(x: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
     """Find the values of a column that far more rows have than neighbouring values.
 
     Parameters
     ----------
     x : array of shape (n,)
         Without NaN.
+    weights : array of shape (n,), optional
+        The number of rows that each entry stands for, one by default.
 
     Returns
     -------
@@ -246,10 +250,10 @@ def find_spikes(x: np.ndarray) -> np.ndarray:
     >>> find_spikes(rng.poisson(4.0, size=1000)).size
     0
     """
-    values, counts = np.unique(x, return_counts=True)
+    values, counts = _count_values(x, weights)
     if len(values) < 3:
         return values[:0]
-    n, are_many = len(values), counts >= max(SMALLEST_SHARE * len(x), FEWEST_ROWS)
+    n, are_many = len(values), counts >= max(SMALLEST_SHARE * counts.sum(), FEWEST_ROWS)
     is_spike = np.zeros(n, dtype=bool)
     while len(others := np.flatnonzero(~is_spike)) > 2:
         is_new = are_many[others] & _stand_out(counts[others])
@@ -270,3 +274,11 @@ def _stand_out(counts: np.ndarray) -> np.ndarray:
     places = np.arange(n)
     n_around = np.minimum(places, N_NEIGHBOURS) + np.minimum(places[::-1], N_NEIGHBOURS)
     return counts * n_around >= LEAST_EXCESS * around
+
+
+def _count_values(x: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Find the values of a column, sorted, and the number of rows of each."""
+    if weights is None:
+        return np.unique(x, return_counts=True)
+    values, place = np.unique(x, return_inverse=True)
+    return values, np.bincount(place, weights)
