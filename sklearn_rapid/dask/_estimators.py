@@ -46,6 +46,10 @@ class DaskRBM(DaskMixin, RBM):
     -----
     `n_threads` counts the threads of each worker; with None it uses all of its own.
 
+    Columns of X are learned on the client, from all rows up to 20,000. Of more rows it looks at
+    about as many, and at one with each category: categories and their counts are those of all rows,
+    means and quantiles of real columns those of some. Missing entries are refused.
+
     If a worker is lost, the fit goes back to the last state that the client fetched, at the end of
     the last epoch or some 20 seconds ago, and goes on with the remaining workers.
 

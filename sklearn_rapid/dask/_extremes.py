@@ -7,22 +7,30 @@ from typing import Any
 import numpy as np
 
 from sklearn_rapid.dask._rows import RemoteRows
+from sklearn_rapid.tables.encoder import Encoder
 
 # Rows compared at a time.
 CHUNK = 4096
 
 
-def find_extreme_rows(rows: RemoteRows) -> np.ndarray:
-    """Return three rows of each block, which show any value that a check could refuse.
+def find_extreme_rows(rows: RemoteRows, encoder: Encoder | None = None) -> np.ndarray:
+    """Return three rows of each block: of each column, the ends and a value in between, if any.
 
-    Of each column they hold the least value, the largest one, and one in between if there is one.
+    They show any value of binary columns that a check could refuse.
+
+    Parameters
+    ----------
+    rows : RemoteRows
+    encoder : Encoder, optional
+        Checks all rows.
 
     Raises
     ------
     ValueError
-        If a partition holds NaN or infinity, or has another shape or dtype than was declared.
+        If a partition holds NaN or infinity, or has another shape or dtype than was declared; or
+        from the encoder's check.
     """
-    found = rows.map_blocks(_extremes)
+    found = rows.map_blocks(_extremes, [(encoder,)] * len(rows.blocks))
     for i, (shape, dtype, values) in enumerate(found):
         expected = int(rows.n_rows[i]), rows.n_columns
         if shape != expected:
@@ -35,11 +43,13 @@ def find_extreme_rows(rows: RemoteRows) -> np.ndarray:
     return np.concatenate([values for *_, values in found])
 
 
-def _extremes(block: Any) -> tuple[tuple[int, ...], np.dtype, np.ndarray]:
+def _extremes(block: Any, encoder: Encoder | None) -> tuple[tuple[int, ...], np.dtype, np.ndarray]:
     """Return shape and dtype of a block, and its three rows."""
     values = np.asarray(block)
     if values.ndim != 2 or 0 in values.shape:
         return values.shape, values.dtype, np.zeros((0, 0))
+    if encoder is not None:
+        encoder.check(values)
     low, high = values.min(axis=0), values.max(axis=0)
     between = low.copy()
     for start in range(0, len(values), CHUNK):

@@ -48,17 +48,25 @@ def map_blocks(model: Any, method: str, X: Any, width: tuple[int, ...], dtype: A
 
 
 def sample_blocks(
-    model: Any, n_samples: int, chunk: int, settings: dict[str, Any], seed: int
-) -> da.Array:
-    """Draw samples in blocks of `chunk` rows, lazily, each from a ladder or chains of its own."""
+    model: Any, n_samples: int, chunk: int, settings: dict[str, Any], seed: int, like: Any
+) -> Any:
+    """Draw samples in blocks of `chunk` rows, lazily, each from a ladder or chains of its own.
+
+    They are a Dask data frame if they are `like` one of pandas, and a Dask array otherwise.
+    """
     sizes = [min(chunk, n_samples - start) for start in range(0, n_samples, chunk)]
     seeds = np.random.SeedSequence(seed).generate_state(len(sizes))
-    n_columns, dtype = model.n_features_in_, np.dtype(model.dtype)
     model, draw = dask.delayed(model), dask.delayed(_draw_samples)
-    meta = np.empty((0, 0), dtype)
+    blocks = [draw(model, n, int(s), settings) for n, s in zip(sizes, seeds, strict=True)]
+    if hasattr(like, "iloc"):
+        import dask.dataframe as dd
+
+        return dd.from_delayed(blocks, meta=like.iloc[:0], verify_meta=False)
+    n_columns, dtype = np.shape(like)[1], np.asarray(like).dtype
+    how = {"dtype": dtype, "meta": np.empty((0, 0), dtype)}
     parts = [
-        da.from_delayed(draw(model, n, int(s), settings), (n, n_columns), dtype, meta=meta)
-        for n, s in zip(sizes, seeds, strict=True)
+        da.from_delayed(block, (n, n_columns), **how)
+        for block, n in zip(blocks, sizes, strict=True)
     ]
     return da.concatenate(parts, axis=0)
 
@@ -67,8 +75,9 @@ def _call_method(model: Any, method: str, block: Any, empty: np.ndarray) -> np.n
     if len(block) == 0:
         return empty
     validate_rows(model, block)  # refuses missing entries, as `fit` does
-    return getattr(model, method)(block)
+    return np.asarray(getattr(model, method)(block))
 
 
-def _draw_samples(model: Any, n: int, seed: int, settings: dict[str, Any]) -> np.ndarray:
-    return np.asarray(model.sample(n, random_state=seed, **settings))
+def _draw_samples(model: Any, n: int, seed: int, settings: dict[str, Any]) -> Any:
+    drawn = model.sample(n, random_state=seed, **settings)
+    return drawn if hasattr(drawn, "iloc") else np.asarray(drawn)

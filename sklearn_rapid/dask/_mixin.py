@@ -3,24 +3,40 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.utils import Tags
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sklearn_rapid.checks.arguments import check_count, check_option, check_positive, draw_seed
+from sklearn_rapid.checks.arguments import (
+    check_count,
+    check_option,
+    check_positive,
+    check_weights,
+    draw_seed,
+)
 from sklearn_rapid.dask._actor import check_negative_phase
 from sklearn_rapid.dask._cluster import check_client, wait_for_workers
 from sklearn_rapid.dask._extremes import find_extreme_rows
+from sklearn_rapid.dask._first_rows import (
+    BlockReader,
+    FirstRows,
+    common_dtype,
+    find_first_rows,
+    limit_values,
+)
 from sklearn_rapid.dask._lazy import is_collection, map_blocks, sample_blocks
 from sklearn_rapid.dask._log_partition import combine_estimates, estimate_on_workers
 from sklearn_rapid.dask._rows import RemoteRows, as_remote_rows
 from sklearn_rapid.dask._run import DaskRun
 from sklearn_rapid.estimators.methods.likelihood import resolve_method, warn_distrusted
 from sklearn_rapid.machine.partition import LogPartition
+from sklearn_rapid.tables.kinds import wanted_kinds
 from sklearn_rapid.training.fit.run import Run
 from sklearn_rapid.training.fit.settings import negative_phase_from
+from sklearn_rapid.training.fit.starts import FromScratch
 
 DASK_PARAMETERS = ("blocks_at_once", "client")
 
@@ -38,7 +54,8 @@ class DaskMixin:
         Parameters
         ----------
         X : dask.array.Array or dask.dataframe.DataFrame of shape (n_samples, n_features)
-            In chunks of whole rows.
+            In chunks of whole rows, without missing entries. Columns are of the kinds that the
+            class without Dask takes.
         y : ignored
             Handed to callbacks only.
         sample_weight : array-like or Dask array of shape (n_samples,), default=None
@@ -135,8 +152,9 @@ class DaskMixin:
         if not is_collection(X):
             return super().score_samples(X)
         check_is_fitted(self)
-        log_z = self.log_partition_
-        return -self._map_blocks("free_energy", X, (), "float64") - log_z
+        # The model that blocks are scored by keeps it.
+        _ = self.log_partition_
+        return self._map_blocks("score_samples", X, (), "float64")
 
     def free_energy(self, X: Any) -> Any:
         """Compute the free energy F(v) of each row in nats, lazily if X is a Dask collection.
@@ -176,14 +194,19 @@ class DaskMixin:
         Returns
         -------
         dask.array.Array or ndarray of shape (n_samples, n_features)
+            Or a data frame, of Dask or in memory, if the model was fitted on one.
         """
         if chunk is None:
             return super().sample(n_samples, random_state=random_state, **settings)
         check_is_fitted(self)
         n_samples = check_count("n_samples", n_samples, 1)
         chunk = check_count("chunk", chunk, 1)
+        for name in ("conditions", "return_travels"):
+            if settings.get(name) is not None and settings[name] is not False:
+                raise ValueError(f"with chunk, leave {name} out: blocks are drawn independently")
         seed = draw_seed(random_state)
-        return sample_blocks(self._local_model(), n_samples, chunk, settings, seed)
+        like = self._as_frame(np.zeros((1, self.n_features_in_), dtype=self._dtype_of_rows))
+        return sample_blocks(self._local_model(), n_samples, chunk, settings, seed, like)
 
     def log_partition(
         self, method: str = "auto", *, tol: float = 0.1, random_state: Any = None, **settings: Any
@@ -249,31 +272,67 @@ class DaskMixin:
         check_is_fitted(self)
         return map_blocks(self._local_model(), method, X, width, np.dtype(dtype))
 
-    def _representative_rows(self, X: Any) -> Any:
-        return X.extreme_rows if isinstance(X, RemoteRows) else super()._representative_rows(X)
+    def _first_rows(self, X: Any, weights: np.ndarray | None) -> tuple[Any, np.ndarray | None]:
+        if not isinstance(X, RemoteRows):
+            return super()._first_rows(X, weights)
+        return X.first.rows, X.first.weights_given(weights)
 
     def _run_class(self, X: Any) -> type[Run]:
         return DaskRun if isinstance(X, RemoteRows) else super()._run_class(X)
 
-    def _validate(self, X: Any, *, reset: bool, missing: bool = False) -> Any:
-        if not is_collection(X):
-            return super()._validate(X, reset=reset, missing=missing)
-        for name in ("visible", "hidden"):
-            if getattr(self, name) != "binary":
-                raise ValueError(
-                    f"{name}={getattr(self, name)!r} needs all rows at hand, which Dask's are not: "
-                    f"use {self._local_class.__name__}"
-                )
-        check_negative_phase(negative_phase_from(self.negative_phase))
-        client = check_client(self.client)
-        rows = as_remote_rows(client, X)
+    def _validate(self, X: Any, **how: Any) -> Any:
+        # They have been checked where they are.
+        return X if isinstance(X, RemoteRows) else super()._validate(X, **how)
+
+    def _validate_training_rows(
+        self, X: Any, sample_weight: Any, start: FromScratch, every_column: bool = False
+    ) -> tuple[Any, np.ndarray | None]:
+        if is_collection(X):
+            check_negative_phase(negative_phase_from(self.negative_phase))
+            rows = as_remote_rows(check_client(self.client), X)
+            sample_weight = check_weights(sample_weight, rows.shape[0])
+            self._hold(rows)
+            if start.is_fresh:
+                X = self._learn_remote_rows(rows, X, sample_weight)
+            else:
+                X = self._check_remote_rows(rows, X)
+        return super()._validate_training_rows(X, sample_weight, start, every_column)
+
+    def _hold(self, rows: RemoteRows) -> None:
+        """Start to load all blocks into memory, if they are to be there together."""
         if self.blocks_at_once is None:
-            rows.hold(range(len(rows.blocks)), wait_for_workers(client))
-        rows.extreme_rows = shown = find_extreme_rows(rows)
-        if hasattr(X, "columns"):
-            shown = type(X._meta)(shown, columns=list(X.columns))
-        super()._validate(shown, reset=reset)
+            rows.hold(range(len(rows.blocks)), wait_for_workers(rows.client))
+
+    def _learn_remote_rows(self, rows: RemoteRows, X: Any, weights: np.ndarray | None) -> Any:
+        """Learn the table of a Dask collection from its first rows; return all as numbers."""
+        names = list(X.columns) if rows.are_frames else None
+        wanted = wanted_kinds(self.visible, rows.n_columns, names)
+        if rows.are_frames or not {"auto", "binary"}.issuperset(wanted):
+            names = list(range(rows.n_columns)) if names is None else names
+            limits = limit_values(wanted, self._column_settings.categories_of(names))
+            first = find_first_rows(rows, names, limits, weights)
+        else:
+            first = FirstRows(find_extreme_rows(rows))
+        numbers = super()._validate(first.rows, reset=True, counts=first.counts)
+        rows = self._read_remote_rows(rows, X)
+        rows.first = replace(first, rows=numbers)
         return rows
+
+    def _check_remote_rows(self, rows: RemoteRows, X: Any) -> RemoteRows:
+        """Check a Dask collection by the fitted table; return it as numbers."""
+        like = X._meta if rows.are_frames else np.empty((0, rows.n_columns))
+        validate_data(self, like, reset=False, skip_check_array=True)
+        rows = self._read_remote_rows(rows, X)
+        rows.first = FirstRows(find_extreme_rows(rows, self._table.encoder(None)))
+        return rows
+
+    def _read_remote_rows(self, rows: RemoteRows, X: Any) -> RemoteRows:
+        """Read a Dask collection as numbers, by the fitted table."""
+        table = self._table
+        if table.schema is None and not rows.are_frames:
+            return rows
+        dtype = common_dtype(X) if table.are_plain else np.dtype(np.float64)
+        return rows.read_by(BlockReader(table, dtype), dtype)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

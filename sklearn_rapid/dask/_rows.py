@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import dask
@@ -15,6 +15,7 @@ from distributed import Client, Future, futures_of
 
 from sklearn_rapid.dask._actor import HeldBlock
 from sklearn_rapid.dask._cluster import LostWorkers, wait_for_futures, wait_for_workers
+from sklearn_rapid.tables.frames import FrameSchema, is_frame
 
 
 @dataclass(frozen=True)
@@ -37,21 +38,25 @@ class RemoteRows:
     ----------
     client : Client
     blocks : list of LazyBlock or Future
-        Each an array of some rows.
+        Each an array or a data frame of some rows.
     n_rows : array of shape (n_blocks,)
         The number of rows of each block.
     n_columns : int
-    dtype : numpy.dtype
-    extreme_rows : array of shape (n, n_columns)
-        Rows in which every check of values finds what it would find in all.
+    dtype : numpy.dtype or None
+        None for data frames that are not read yet.
+    reader : callable or None
+        Makes an array of a block; None if blocks stay as they are.
+    first : FirstRows or None
+        Rows from which a table is learned.
     """
 
     client: Client
     blocks: list[LazyBlock | Future]
     n_rows: np.ndarray
     n_columns: int
-    dtype: np.dtype
-    extreme_rows: Any = None
+    dtype: np.dtype | None
+    reader: Callable[[Any], np.ndarray] | None = None
+    first: Any = None
     # The worker that a block of a persisted collection is on; and all blocks held for this fit,
     # with the worker and the future of each.
     _found_on: dict[int, str] = field(default_factory=dict)
@@ -66,11 +71,22 @@ class RemoteRows:
         """Rows and columns."""
         return int(self.stops[-1]), self.n_columns
 
+    @property
+    def are_frames(self) -> bool:
+        """Whether blocks are data frames, which are not read yet."""
+        return self.dtype is None
+
     def __getitem__(self, rows: Any) -> np.ndarray:
         """Fetch rows, by number or slice."""
         if isinstance(rows, slice):
             rows = np.arange(*rows.indices(self.shape[0]))
         out = np.empty((len(rows), self.n_columns), dtype=self.dtype)
+        for places, values in self.take(rows):
+            out[places] = values
+        return out
+
+    def take(self, rows: np.ndarray) -> list[tuple[np.ndarray, Any]]:
+        """Fetch rows by number, those of each block: their places, and an array or data frame."""
         block = np.searchsorted(self.stops, rows, side="right")
         places = {int(b): np.flatnonzero(block == b) for b in np.unique(block)}
         parts = self._gather(
@@ -78,14 +94,26 @@ class RemoteRows:
                 self._submit(_take_rows, b, rows[p] - self.starts[b]) for b, p in places.items()
             ]
         )
-        for p, values in zip(places.values(), parts, strict=True):
-            out[p] = values
-        return out
+        return list(zip(places.values(), parts, strict=True))
 
-    def map_blocks(self, function: Callable[[Any], Any]) -> list[Any]:
-        """Call a function on each block, and fetch the results."""
-        blocks = range(len(self.blocks))
-        return self._gather(lambda: [self._submit(function, b) for b in blocks])
+    def map_blocks(
+        self, function: Callable[..., Any], arguments: Sequence[tuple] | None = None
+    ) -> list[Any]:
+        """Call a function on each block, perhaps with arguments of its own; fetch the results."""
+        arguments = [()] * len(self.blocks) if arguments is None else arguments
+        return self._gather(
+            lambda: [self._submit(function, b, *a) for b, a in enumerate(arguments)]
+        )
+
+    def read_by(self, reader: Callable[[Any], np.ndarray], dtype: np.dtype) -> RemoteRows:
+        """Make the rows of arrays that a reader makes of these blocks, where they are held."""
+        rows = replace(self, reader=reader, dtype=dtype, _held={})
+        for b, (address, future) in self._held.items():
+            if self._is_held(b):
+                where = {"workers": [address], "allow_other_workers": False}
+                own = self.client.submit(_read_block, future, reader, pure=False, **where)
+                rows._held[b] = address, own
+        return rows
 
     def _gather(self, submit: Callable[[], list[Future]]) -> list[Any]:
         """Submit tasks and fetch their results; again if a worker that holds blocks is lost."""
@@ -98,13 +126,13 @@ class RemoteRows:
 
     def _submit(self, function: Callable, block: int, *args: Any, **options: Any) -> Future:
         """Call a function on a block, where it is held or, else, wherever it is read."""
-        source = self.blocks[block]
+        source, reader = self.blocks[block], self.reader
         if self._is_held(block):
             # On that worker, or the block would be copied.
-            address, source = self._held[block]
+            (address, source), reader = self._held[block], None
             options = {"workers": [address], "allow_other_workers": True, **options}
-        if isinstance(source, LazyBlock):
-            function, source, args = _compute_and_call, function, (source, *args)
+        if isinstance(source, LazyBlock) or reader is not None:
+            function, source, args = _read_and_call, function, (source, reader, *args)
         return self.client.submit(function, source, *args, pure=False, **options)
 
     def digest(self) -> str:
@@ -124,10 +152,11 @@ class RemoteRows:
         for b in [b for b in self._held if b not in wanted or not self._is_held(b, workers)]:
             del self._held[b]
         missing = sorted(wanted - self._held.keys())
+        keep = _itself if self.are_frames else np.ascontiguousarray
         for address, assigned in self._assign(missing, workers).items():
             where = {"workers": [address], "allow_other_workers": False}
             for b in assigned:
-                self._held[b] = address, self._submit(np.ascontiguousarray, b, **where)
+                self._held[b] = address, self._submit(keep, b, **where)
 
     def forget(self, keys: Sequence[str]) -> None:
         """Release blocks that were not found on their workers."""
@@ -166,10 +195,9 @@ class RemoteRows:
 
 
 def as_remote_rows(client: Client, X: Any) -> RemoteRows:
-    """Convert a Dask array or data frame; ValueError or TypeError if it cannot be trained on."""
-    if hasattr(X, "to_dask_array"):
-        _check_columns(X)
-        X = X.to_dask_array(lengths=True)
+    """Split a Dask array or data frame; ValueError or TypeError if it cannot be trained on."""
+    if hasattr(X, "to_dask_array") and X.ndim == 2:
+        return _split_frame(client, X)
     if not isinstance(X, da.Array):
         raise TypeError(
             f"X must be a Dask array or data frame here, got {type(X).__name__}: make it one "
@@ -189,52 +217,68 @@ def as_remote_rows(client: Client, X: Any) -> RemoteRows:
             f"X has {X.numblocks[1]} chunks along its columns, {X.chunks[1]}: a worker needs whole "
             "rows. Call X.rechunk({1: -1}) before."
         )
-    empty = [i for i, n in enumerate(X.chunks[0]) if n == 0]
-    if empty:
-        raise ValueError(
-            f"partition {empty[0]} of X is empty ({len(empty)} of {len(X.chunks[0])} are): "
-            "repartition it, or leave empty ones out"
-        )
-    blocks, found_on = _split(client, X)
     n_rows = np.array(X.chunks[0], dtype=np.int64)
+    _check_none_empty(n_rows)
+    blocks, found_on = _split(client, X)
     return RemoteRows(client, blocks, n_rows, int(X.shape[1]), X.dtype, _found_on=found_on)
 
 
-def _check_columns(frame: Any) -> None:
-    """Raise ValueError that names a column which keeps a data frame from being numbers."""
-    if frame.ndim != 2 or frame.to_dask_array().dtype.kind in "biuf":
-        return
-    # Pandas makes numbers of bools alone, but objects of bools and numbers.
-    for kinds in ("biuf", "iuf"):
-        for name, dtype in frame.dtypes.items():
-            if not (isinstance(dtype, np.dtype) and dtype.kind in kinds):
-                raise ValueError(
-                    f"X must hold numbers, got dtype {dtype} in column {name!r}: make it numbers "
-                    "of NumPy (X.astype), or columns of zeros and ones "
-                    "(dask.dataframe.get_dummies), or leave it out"
-                )
+def concat_blocks(blocks: list[Any]) -> Any:
+    """Concatenate rows of blocks, as Dask does where it computes a collection."""
+    if isinstance(blocks[0], np.ndarray):
+        return np.concatenate(blocks)
+    from dask.dataframe.dispatch import concat
+
+    return concat(blocks)
 
 
-def _split(client: Client, X: da.Array) -> tuple[list[LazyBlock | Future], dict[int, str]]:
+def _split_frame(client: Client, X: Any) -> RemoteRows:
+    """Split a Dask data frame; ValueError, with the name, for columns that cannot be read."""
+    FrameSchema.read(X._meta_nonempty)
+    blocks, found_on = _split(client, X)
+    rows = RemoteRows(client, blocks, np.ones(len(blocks), dtype=np.int64), len(X.columns), None)
+    n_rows = np.array(rows.map_blocks(len), dtype=np.int64)
+    _check_none_empty(n_rows)
+    return replace(rows, n_rows=n_rows, _found_on=found_on)
+
+
+def _check_none_empty(n_rows: np.ndarray) -> None:
+    empty = np.flatnonzero(n_rows == 0)
+    if empty.size:
+        raise ValueError(
+            f"partition {empty[0]} of X is empty ({empty.size} of {n_rows.size} are): repartition "
+            "it, or leave empty ones out"
+        )
+
+
+def _split(client: Client, X: Any) -> tuple[list[LazyBlock | Future], dict[int, str]]:
     """Split X into blocks, and find the workers of those that are in memory already."""
+    delayed = np.asarray(X.to_delayed(), dtype=object).ravel()
     if not futures_of(X):
-        delayed = X.to_delayed().ravel()
         # Each with the part of the graph that it needs.
         return [LazyBlock(dask.optimize(block)[0]) for block in delayed], {}
-    X = client.persist(X)
-    by_key = {future.key: future for future in futures_of(X)}
-    futures = [by_key[key] for (key,) in X.__dask_keys__()]
+    futures = client.compute(list(delayed))
     wait_for_futures(client, futures)
     workers = client.who_has(futures)
     return futures, {i: min(workers[f.key]) for i, f in enumerate(futures) if workers.get(f.key)}
 
 
-def _compute_and_call(function: Callable, source: LazyBlock, *args: Any) -> Any:
-    return function(source.block.compute(scheduler="synchronous"), *args)
+def _read_and_call(function: Callable, source: Any, reader: Callable | None, *args: Any) -> Any:
+    if isinstance(source, LazyBlock):
+        source = source.block.compute(scheduler="synchronous")
+    return function(source if reader is None else reader(source), *args)
 
 
-def _take_rows(block: Any, numbers: np.ndarray) -> np.ndarray:
-    return np.asarray(block)[numbers]
+def _read_block(block: Any, reader: Callable) -> np.ndarray:
+    return reader(block)
+
+
+def _take_rows(block: Any, numbers: np.ndarray) -> Any:
+    return block.iloc[numbers] if is_frame(block) else np.asarray(block)[numbers]
+
+
+def _itself(block: Any) -> Any:
+    return block
 
 
 def _digest(block: Any) -> str:

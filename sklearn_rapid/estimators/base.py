@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -274,7 +275,7 @@ class BaseRBM(
         names = names_of(vars(self).get("frame_"), range(self.n_features_in_))
         weights = exclude_empty_rows(X, weights, every_column=every_column, names=names)
         if start.is_fresh:
-            table = self._table.measure(X, weights, self._backend(X))
+            table = self._table.measure(*self._first_rows(X, weights), self._backend(X))
             vars(self).update(table.attributes())
         return X, weights
 
@@ -289,7 +290,7 @@ class BaseRBM(
             positive_phase=self._positive_phase(X),
             projection=self._projection(),
             first_rate=self._first_rate,
-            shown_values=self._representative_rows(X),
+            first_rows=partial(self._first_rows, X),
             run_class=self._run_class(X),
             unfinished=vars(self).get("_unfinished"),
             initial_couplings=self._initial_couplings,
@@ -317,14 +318,6 @@ class BaseRBM(
     def _means_given_features(self, machine: Machine, encoder: Encoder, h: Any) -> Any:
         """Compute E[v | h] in the units of X from means of hidden units that are features."""
         return encoder.decode_means(encoder.unit_means(machine, h))
-
-    @property
-    def _dtype(self) -> str:
-        return np.dtype(self.dtype).name
-
-    @property
-    def _n_threads(self) -> int | None:
-        return None if self.n_threads is None else int(self.n_threads)
 
     def _sizes_of(self, machine: Machine) -> dict[str, int]:
         """Get the values that parameters need for a machine of this size."""

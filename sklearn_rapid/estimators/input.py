@@ -132,7 +132,20 @@ class InputMixin:
             return RealFeatures(backend, self._dtype)
         return SpinFeatures(self.units, backend, self._dtype)
 
-    # --- the backend --------------------------------------------------------------------
+    # --- types, threads and the backend -------------------------------------------------
+
+    @property
+    def _dtype(self) -> str:
+        return np.dtype(self.dtype).name
+
+    @property
+    def _dtype_of_rows(self) -> str:
+        """The type of rows that are results: those of frames have all digits."""
+        return "float64" if "frame_" in vars(self) else self._dtype
+
+    @property
+    def _n_threads(self) -> int | None:
+        return None if self.n_threads is None else int(self.n_threads)
 
     def _backend(self, X: Any = None) -> Any:
         """Get the backend that works on X; ValueError if X is on a device that it does not use."""
@@ -167,36 +180,42 @@ class InputMixin:
 
     # --- validation ---------------------------------------------------------------------
 
-    def _representative_rows(self, X: Any) -> Any:
-        """Get rows from which the meaning of values of X can be inferred."""
-        return X
+    def _first_rows(self, X: Any, weights: np.ndarray | None) -> tuple[Any, np.ndarray | None]:
+        """Get the rows that columns of X are learned from and their weights, given those of all."""
+        return X, weights
 
-    def _validate(self, X: Any, *, reset: bool, missing: bool = False) -> Any:
-        """Validate X and the values of its columns; `reset` learns these again."""
+    def _validate(
+        self, X: Any, *, reset: bool, missing: bool = False, counts: np.ndarray | None = None
+    ) -> Any:
+        """Validate X and the values of its columns; `reset` learns these again.
+
+        Then `counts`, of the shape of X, may say how many rows each entry stands for.
+        """
         if reset:
-            X, columns = self._read_first(X, missing)
+            X, columns = self._read_first(X, missing, counts)
             self._learn_table(X, columns)
         else:
             X = self._validate_array(X, missing=missing)
         self._table.encoder(self._backend_of_array(X), X).check(X)
         return X
 
-    def _read_first(self, X: Any, missing: bool) -> tuple[Any, Columns]:
+    def _read_first(self, X: Any, missing: bool, counts: np.ndarray | None) -> tuple[Any, Columns]:
         """Read the first rows: an array or a CSR matrix of numbers, and its columns."""
-        visible, settings = self.visible, self._column_settings
+        X, visible, settings = compute_if_dask(X, "X"), self.visible, self._column_settings
         if is_frame(X):
             validate_data(self, X, skip_check_array=True)
-            numbers, columns = learn_frame(
-                X, visible, vars(self).get("feature_names_in_"), settings
-            )
+            names = vars(self).get("feature_names_in_")
+            numbers, columns = learn_frame(X, visible, names, settings, counts)
             if not columns.are_plain:
                 return numbers, columns
             return self._as_array(X, reset=False, missing=missing), columns
         X = self._as_array(X, reset=True, missing=missing)
-        return X, Columns.of_array(X, visible, vars(self).get("feature_names_in_"), settings)
+        names = vars(self).get("feature_names_in_")
+        return X, Columns.of_array(X, visible, names, settings, counts)
 
     def _validate_array(self, X: Any, *, missing: bool) -> Any:
         """Validate later rows, as an array or a CSR matrix of numbers."""
+        X = compute_if_dask(X, "X")
         if "frame_" not in vars(self) or (self._table.are_plain and is_frame(X)):
             return self._as_array(X, reset=False, missing=missing)
         table = self._table
@@ -214,6 +233,7 @@ class InputMixin:
 
         Entries of the column `unread` are missing, too, whatever they are.
         """
+        X = compute_if_dask(X, "X")
         if "frame_" not in vars(self) or not is_frame(X):
             X = self._validate_array(X, missing=True)
             X = X if unread is None or sparse.issparse(X) else _without_column(X, unread)

@@ -102,6 +102,27 @@ print("dask" in sys.modules)
     assert done.stdout.split() == ["False"]
 
 
+def test_frames_of_text():
+    """They are read as those in memory, by every method."""
+    dataframe = pytest.importorskip("dask.dataframe")
+    text = np.where(X[:, :1] > 0, "yes", np.where(X[:, 1:2] > 0, "no", "so"))
+    rows = dataframe.from_pandas(pd.DataFrame(text, columns=["a"]).assign(b=X[:, 2]), 3)
+    in_memory = rows.compute()
+    with pytest.warns(UserWarning, match=f"X {PULLED}"):
+        model = RBM(3, **HOW).fit(rows)
+    other = RBM(3, **HOW).fit(in_memory)
+    np.testing.assert_array_equal(model.components_, other.components_)
+    np.testing.assert_array_equal(model.categories_[0], ["no", "so", "yes"])
+    for method in ("transform", "score_samples", "free_energy"):
+        with pytest.warns(UserWarning, match=f"X {PULLED}"):
+            got = getattr(model, method)(rows)
+        np.testing.assert_array_equal(got, getattr(other, method)(in_memory))
+    for method in ("reconstruct", "gibbs"):
+        with pytest.warns(UserWarning, match=f"X {PULLED}"):
+            got = getattr(model, method)(rows, random_state=0)
+        pd.testing.assert_frame_equal(got, getattr(other, method)(in_memory, random_state=0))
+
+
 def test_frames_of_categories_that_are_numbers():
     """All columns of them are read as some of them are."""
     frame = pd.DataFrame(X, columns=NAMES)

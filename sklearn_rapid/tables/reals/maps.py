@@ -138,12 +138,33 @@ def count_decimals(x: np.ndarray) -> int | None:
     ...     np.array([np.pi]))
     (2, 0, None)
     """
-    rounding = np.finfo(np.float32).eps * np.abs(x)
     for decimals in range(MOST_DECIMALS + 1):
-        off = np.abs(x - np.round(x, decimals))
-        if (off <= np.minimum(rounding, 1e-3 * 10.0**-decimals)).all():
+        if _are_rounded(x, decimals).all():
             return decimals
     return None
+
+
+def find_most_decimals(x: np.ndarray) -> int:
+    """Find the place of a number with the most decimals.
+
+    Examples
+    --------
+    >>> find_most_decimals(np.array([1.5, 2.25, 3.0]))
+    1
+    """
+    places = np.arange(len(x))
+    for decimals in range(MOST_DECIMALS + 1):
+        left = places[~_are_rounded(x[places], decimals)]
+        if not left.size:
+            break
+        places = left
+    return int(places[0])
+
+
+def _are_rounded(x: np.ndarray, decimals: int) -> np.ndarray:
+    rounding = np.finfo(np.float32).eps * np.abs(x)
+    off = np.abs(x - np.round(x, decimals))
+    return off <= np.minimum(rounding, 1e-3 * 10.0**-decimals)
 
 
 def _weights_of(x: np.ndarray, weights: np.ndarray | None) -> np.ndarray:

@@ -224,8 +224,9 @@ def _new_run(
     How many rows a stream will have in all is not known.
     """
     estimator = plan.estimator
-    encoder = plan.table.encoder(plan.backend, plan.shown_values).unscaled
-    encoder.warn_if_constant(plan.shown_values)
+    first_rows, _ = plan.first_rows(weights)
+    encoder = plan.table.encoder(plan.backend, first_rows).unscaled
+    encoder.warn_if_constant(first_rows)
     state = start.state(plan)
     seed = draw_seed(estimator.random_state) if state is None else state.stream.seed
     split = Split() if is_stream else split_rows(estimator, X, seed)

@@ -31,8 +31,9 @@ class Plan:
     projection : Projection
     first_rate : float
         The first learning rate of "auto".
-    shown_values : array of shape (n, n_columns)
-        Rows in which all kinds of values of X occur.
+    first_rows : callable
+        Returns the rows that columns of X are learned from, which show all kinds of values, and
+        their weights, given the weights of all rows.
     run_class : type
         `Run`, or a subclass.
     unfinished : dict or None
@@ -56,7 +57,7 @@ class Plan:
     positive_phase: PositivePhase
     projection: Projection
     first_rate: float
-    shown_values: Any
+    first_rows: Callable[[Any], tuple[Any, Any]]
     run_class: Any
     unfinished: dict[str, Any] | None
     initial_couplings: Callable[[int, int, Any], Couplings]

@@ -99,7 +99,7 @@ def _first_state(run: Run) -> TrainingState:
         visible_units=table.visible_units,
         hidden_units=plan.hidden_units,
         visible_scale=table.scales(backend),
-        smallest_scale=table.smallest_scales(X, run.weights, backend),
+        smallest_scale=table.smallest_scales(*plan.first_rows(run.weights), backend),
     )
     try:
         trainer.check(state)
