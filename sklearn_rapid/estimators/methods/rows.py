@@ -14,11 +14,6 @@ from sklearn_rapid.tables.encoder import chunks
 class RowsMixin:
     """Functions of rows, and arrays of results."""
 
-    @property
-    def _dtype_of_rows(self) -> str:
-        """The type of rows that are results: those of frames have all digits."""
-        return "float64" if "frame_" in vars(self) else self._dtype
-
     def _as_array_like(self, like: Any, values: Any, backend: Any, dtype: Any = None) -> Any:
         """Convert the backend's values to a CuPy array if `like` is one, to NumPy's otherwise.
 
