@@ -16,29 +16,21 @@ from sklearn.exceptions import DataConversionWarning
 from sklearn_rapid.backends import to_host
 from sklearn_rapid.checks.arrays import describe
 from sklearn_rapid.checks.warnings import warn
-from sklearn_rapid.tables.features import UNIT_RANGES
+from sklearn_rapid.tables.first_columns import FirstColumn, ends_of_codes
 from sklearn_rapid.tables.frames import (
     FrameColumn,
     FrameSchema,
-    array_of_objects,
-    distinct_values,
     read_codes,
     read_column,
 )
 from sklearn_rapid.tables.kinds import (
-    REALS,
     are_mixed,
     by_kind,
-    choose_kind,
     choose_real,
     columns_by_kind,
     wanted_kinds,
 )
 from sklearn_rapid.tables.settings import ColumnSettings
-
-# More values than these, and more than half as many as rows, identify rows rather than describe
-# them.
-MOST_VALUES_OF_FEW_ROWS = 20
 
 
 @dataclass(frozen=True)
@@ -137,9 +129,9 @@ def learn_frame(
     n, labels = len(schema.columns), [column.name for column in schema.columns]
     wanted, declared = wanted_kinds(visible, n, labels), settings.categories_of(labels)
 
-    def read_columns(wanted: list[str]) -> list[_Column]:
+    def read_columns(wanted: list[str]) -> list[FirstColumn]:
         how = [(wanted[j], declared[j], settings, _of_column(weights, j)) for j in range(n)]
-        return [_Column(X, j, schema, *how[j]) for j in range(n)]
+        return [FirstColumn.read(X, j, schema.columns[j], *how[j]) for j in range(n)]
 
     first = read_columns(wanted)
     if all(kind == "auto" for kind in wanted) and _may_be_means(schema, first, settings):
@@ -186,127 +178,8 @@ def read_frame(
                 f"{', ...' if len(known) > 10 else ''} only. Leave such rows out, or fit again "
                 "with all values, or with handle_unknown='infrequent'."
             )
-        found.append(_ends(codes, units) if j in binary else codes)
+        found.append(ends_of_codes(codes, units) if j in binary else codes)
     return np.column_stack(found)
-
-
-class _Column:
-    """The first rows of a column: its kind, its numbers, and the values that they stand for."""
-
-    def __init__(
-        self, X: Any, j: int, schema: FrameSchema, wanted: str, declared: Any,
-        settings: ColumnSettings, weights: np.ndarray | None,
-    ) -> None:  # fmt: skip
-        self.column, self.settings, self.weights = schema.columns[j], settings, weights
-        self.values = self.categories = None
-        if self.column.holds == "values":
-            self._read_values(X, j, schema, wanted, declared)
-        else:
-            self.numbers = read_column(X, j, self.column)
-            self._read_numbers(wanted, declared)
-
-    def _read_values(self, X: Any, j: int, schema: FrameSchema, wanted: str, declared: Any) -> None:
-        if wanted in REALS:
-            raise ValueError(
-                f"column {self.column.name!r} holds values such as {self._example(X, j)}, which "
-                f"are no numbers: {wanted!r} does not fit. Leave it to visible='auto', or convert "
-                "the column."
-            )
-        found, counts = distinct_values(X, j, self.column)
-        if len(found) == 0:
-            raise ValueError(f"column {self.column.name!r} has no known values: leave it out")
-        values = found if declared is None else array_of_objects(declared)
-        if wanted == "auto":
-            is_pair = len(values) == 2 and declared is None
-            is_binary = is_pair and not self.settings.takes_unknown
-            wanted = "binary" if is_binary else "categorical"
-        if wanted == "binary" and len(values) == 1:
-            raise ValueError(
-                f"column {self.column.name!r} has the value {describe(values[0])} alone: a binary "
-                "column has two. Leave it out, or leave its kind to visible='auto'"
-            )
-        if wanted == "binary" and len(values) > 2:
-            raise ValueError(
-                f"column {self.column.name!r} has {len(values)} values, "
-                f"{', '.join(describe(v) for v in values[:3])}, ...: a binary column has two"
-            )
-        n_rows = counts.sum() if self.weights is None else int(self.weights.sum())
-        is_name = len(values) > max(MOST_VALUES_OF_FEW_ROWS, 0.5 * n_rows)
-        if is_name and declared is None and self.settings.min_frequency is None:
-            raise ValueError(
-                f"column {self.column.name!r} has {len(values)} different values in "
-                f"{n_rows} rows, such as {describe(values[0])}: it names rows. Leave it out; "
-                "or set min_frequency, for which rare values are one; or convert it, if it holds "
-                "numbers as text"
-            )
-        codes, unknown = _codes(X, j, self.column, values)
-        if len(unknown) and not self.settings.takes_unknown:
-            raise ValueError(
-                f"X has the value {describe(unknown[0])} in column {self.column.name!r}, which "
-                "categories does not list: add it, or set handle_unknown='infrequent'"
-            )
-        self.kind, self.values = wanted, values
-        if wanted == "binary":
-            self.numbers = _ends(codes, self.settings.units)
-        else:
-            self.numbers, self.categories = codes, np.arange(len(values), dtype=np.float64)
-
-    def _read_numbers(self, wanted: str, declared: Any) -> None:
-        x, name = self.numbers, self.column.name
-        known = np.unique(x[x == x])
-        if len(known) == 0:
-            raise ValueError(f"column {name!r} has no known values: leave it out")
-        is_open = wanted == "auto"
-        if declared is not None:
-            self.categories = self._declared_numbers(declared)
-            wanted = "categorical" if is_open else wanted
-        if is_open and not (self.settings.takes_numbers and self.settings.binarize == "auto"):
-            # A threshold says what numbers of binary columns mean.
-            wanted = "binary"
-        elif wanted == "auto":
-            wanted = choose_kind(x, self.weights)
-        elif wanted == "real":
-            wanted = choose_real(x, self.weights)
-        if wanted in REALS and len(known) < 2:
-            raise ValueError(
-                f"column {name!r} has the value {known[0]:g} alone: a constant has no density. "
-                "Leave it out, or leave its kind to visible='auto'"
-            )
-        self.kind = wanted
-        ends = np.array(UNIT_RANGES[self.settings.units])
-        if wanted == "binary" and self.settings.binarize == "auto" and len(known) == 2:
-            if not np.isin(known, (0.0, 1.0)).all() and not np.array_equal(known, ends):
-                self.values = known
-        if wanted == "binary" and self.settings.units == "spin" and self.values is None:
-            is_bits = self.column.holds == "booleans" or (
-                self.settings.binarize == "auto" and bool(np.isin(known, (0.0, 1.0)).all())
-            )
-            self.values = np.array([0.0, 1.0]) if is_bits else None
-        if self.kind == "categorical" and self.categories is None:
-            self.categories = known
-            if len(known) > max(MOST_VALUES_OF_FEW_ROWS, 0.5 * np.count_nonzero(x == x)):
-                raise ValueError(
-                    f"column {name!r} has {len(known)} different numbers in "
-                    f"{np.count_nonzero(x == x)} rows, too many for categories: leave its kind to "
-                    "visible='auto', or cut it into bins"
-                )
-        if self.values is not None:
-            self.numbers = _ends(
-                np.where(x == x, np.searchsorted(self.values, x), x), self.settings.units
-            )
-
-    def _declared_numbers(self, declared: list) -> np.ndarray:
-        try:
-            return np.array(declared, dtype=np.float64)
-        except (TypeError, ValueError):
-            raise ValueError(
-                f"column {self.column.name!r} holds numbers, got categories={describe(declared)} "
-                "for it"
-            ) from None
-
-    def _example(self, X: Any, j: int) -> str:
-        values, _ = distinct_values(X, j, self.column)
-        return describe(values[0]) if len(values) else "None"
 
 
 def names_of(schema: FrameSchema | None, columns: Iterable[int]) -> tuple | None:
@@ -326,7 +199,7 @@ def codes_of_numbers(x: np.ndarray, values: np.ndarray, units: str, j: int) -> n
             f"X has the value {x[codes == -1.0][0]:g} in column {j}, where the fit has seen "
             f"{', '.join(f'{value:g}' for value in values)} only"
         )
-    return _ends(codes, units)
+    return ends_of_codes(codes, units)
 
 
 def _places(x: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -355,13 +228,7 @@ def _codes(X: Any, j: int, column: FrameColumn, values: np.ndarray) -> tuple:
     return codes, np.unique(x[codes == -1.0])
 
 
-def _ends(codes: np.ndarray, units: str) -> np.ndarray:
-    """Map 0 and 1 to the ends of the range of spins in the user's units."""
-    low, high = UNIT_RANGES[units]
-    return low + (high - low) * codes
-
-
-def _may_be_means(schema: FrameSchema, first: list[_Column], settings: ColumnSettings) -> bool:
+def _may_be_means(schema: FrameSchema, first: list[FirstColumn], settings: ColumnSettings) -> bool:
     """Whether a frame holds nothing but floats in [0, 1], as scaled pixels do; with a warning."""
     if any(column.holds != "numbers" for column in schema.columns):
         return False

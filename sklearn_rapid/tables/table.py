@@ -20,6 +20,12 @@ from sklearn_rapid.tables.columns import (
 )
 from sklearn_rapid.tables.encoder import Encoder
 from sklearn_rapid.tables.frames import FrameSchema, read_column
+from sklearn_rapid.tables.frames.values import (
+    numbers_in_attributes,
+    restore_unseen,
+    values_in_attributes,
+    values_of_numbers,
+)
 from sklearn_rapid.tables.kinds import (
     CHOICES_OF_REAL,
     KINDS,
@@ -31,12 +37,6 @@ from sklearn_rapid.tables.kinds import (
 from sklearn_rapid.tables.latent import LatentEncoder
 from sklearn_rapid.tables.mixed import MixedEncoder, Part, errors_name_columns, select_columns
 from sklearn_rapid.tables.settings import ColumnSettings
-from sklearn_rapid.tables.values import (
-    numbers_in_attributes,
-    restore_unseen,
-    values_in_attributes,
-    values_of_numbers,
-)
 
 # How many columns of a kind are listed by name.
 MOST_SHOWN = 50

@@ -6,14 +6,8 @@ Statistical tests refuse what is right with probability 1e-4 each, were the seed
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
-from scipy import stats
-from tools.brute_force import p_value
-from tools.fitted import Fitted, strengthen
 
-from sklearn_rapid import RARBM, RBM, load, save
-from sklearn_rapid.estimators.model import get_fitted_model
 from sklearn_rapid.tables.kinds import choose_real
 from sklearn_rapid.tables.reals.spiked import find_spikes
 
