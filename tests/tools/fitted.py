@@ -16,7 +16,7 @@ from tools.summed import Spikes, Summed
 OTHER = {"text": "nothing like it", "number": 7777.0}
 # Nodes of a piece of a real column's range, and how many scales a piece is long at most, and the
 # range beyond the outermost normal distribution.
-N_NODES, LONGEST, REACH = 6, 1.0, 7.0
+N_NODES, LONGEST, REACH = 6, 1.0, 9.0
 
 
 def strengthen(model, seed=0, scale=0.6):
