@@ -307,7 +307,7 @@ BAD_BLOCKS = {
     "other columns": (lambda: in_frames(X[:, :5], "abcde"), "feature names should match"),
     "categories": (
         lambda: dd.from_pandas(FRAME.assign(b=np.where(X[:, 1], "yes", "no")), 2),
-        "column 'b' of X holds strings",
+        "'(yes|no)' in column 'b'",
     ),
     "an error of their own": (
         lambda: rows(X[:, :4]).map_blocks(lambda block: 1 // 0, dtype=X.dtype, meta=X[:0]),
