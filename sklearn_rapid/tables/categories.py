@@ -11,6 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from sklearn_rapid.backends import Categories, is_cupy_array, to_host
+from sklearn_rapid.checks.arrays import describe
 from sklearn_rapid.checks.cached import cached_property
 from sklearn_rapid.tables.encoder import Encoder
 from sklearn_rapid.tables.settings import MOST_LISTED, ColumnSettings
@@ -76,7 +77,7 @@ class CategoryEncoder(Encoder):
             if codes is None:
                 found[j] = _find_codes(x[:, 0], settings, j)
             else:
-                found[j] = np.asarray(codes, dtype=np.float64)
+                found[j] = _declared_codes(codes, settings, j)
         encoder = cls(found, dtype=settings.dtype, names=settings.names)
         encoder = encoder._with_remainders(X, settings, weights)
         encoder.check(X)
@@ -360,6 +361,15 @@ def _find_codes(values: np.ndarray, settings: ColumnSettings, j: int) -> np.ndar
             "(sklearn.preprocessing.OrdinalEncoder)"
         )
     return codes
+
+
+def _declared_codes(codes: Any, settings: ColumnSettings, j: int) -> np.ndarray:
+    try:
+        return np.asarray(codes, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"the codes of {settings.label(j)} must be numbers, got {describe(codes)} in categories"
+        ) from None
 
 
 def _list_codes(codes: np.ndarray) -> str:

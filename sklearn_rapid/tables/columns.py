@@ -69,13 +69,18 @@ class Columns:
     ) -> Columns:
         """Find the columns of an array, whose numbers stand for themselves.
 
-        Columns whose kind is left open are binary.
+        Columns whose kind is left open are binary; or categorical, if their codes are declared.
         """
         n = X.shape[1]
         wanted = wanted_kinds(visible, n, names)
         columns = list(range(n)) if names is None else list(names)
         categories = settings.categories_of(columns)
-        if "real" not in wanted and not isinstance(visible, dict):
+        for j, codes in enumerate(categories):
+            if codes is not None and wanted[j] == "auto":
+                wanted[j] = "categorical"
+            _check_takes_codes(codes, wanted[j], columns[j])
+        is_plain = visible != "auto" or "categorical" not in wanted
+        if "real" not in wanted and not isinstance(visible, dict) and is_plain:
             visible = "binary" if visible == "auto" else visible
             kinds = columns_by_kind(visible, n, names)
             of_frame = [None] * n, categories, None
@@ -134,6 +139,9 @@ def learn_frame(
         return [FirstColumn.read(X, j, schema.columns[j], *how[j]) for j in range(n)]
 
     first = read_columns(wanted)
+    for column, codes, label in zip(first, declared, labels, strict=True):
+        if column.values is None:
+            _check_takes_codes(codes, column.kind, label)
     if all(kind == "auto" for kind in wanted) and _may_be_means(schema, first, settings):
         first = read_columns(["binary"] * n)
     kinds = by_kind([column.kind for column in first])
@@ -185,6 +193,14 @@ def read_frame(
 def names_of(schema: FrameSchema | None, columns: Iterable[int]) -> tuple | None:
     """Get the names of columns of a frame by their numbers; None without a frame."""
     return None if schema is None else tuple(schema.columns[j].name for j in columns)
+
+
+def _check_takes_codes(codes: list | None, kind: str, label: Any) -> None:
+    if codes is not None and kind != "categorical":
+        raise ValueError(
+            f"categories has codes for column {label!r}, which is {kind}: leave it out there, or "
+            "make the column 'categorical' in visible"
+        )
 
 
 def _of_column(weights: np.ndarray | None, j: int) -> np.ndarray | None:
