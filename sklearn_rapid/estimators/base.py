@@ -23,6 +23,7 @@ from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_rapid.backends import is_cupy_array
 from sklearn_rapid.checks.arguments import check_weights
 from sklearn_rapid.checks.arrays import check_array
 from sklearn_rapid.checks.compat import (
@@ -43,7 +44,7 @@ from sklearn_rapid.machine.couplings import Couplings
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.tables.columns import names_of
 from sklearn_rapid.tables.encoder import CHUNK, Encoder
-from sklearn_rapid.tables.missing import exclude_empty_rows, has_missing
+from sklearn_rapid.tables.missing import exclude_empty_rows
 from sklearn_rapid.training.fit.fit import train, train_on_stream
 from sklearn_rapid.training.fit.plan import Plan
 from sklearn_rapid.training.fit.progress import CutShort
@@ -307,7 +308,10 @@ class BaseRBM(
         """Make the positive phase, which completes rows of X."""
         if self._n_latent:
             return positive_phase_from(self.positive_phase)
-        return ClampedChains() if has_missing(X) else NONE_MISSING
+        # Codes not seen in fit may be missing, too.
+        is_array = isinstance(X, np.ndarray) or is_cupy_array(X)
+        missing = is_array and self._table.encoder(self._backend(X), X).missing
+        return ClampedChains() if missing else NONE_MISSING
 
     def _projection(self) -> Projection:
         """Make the projection of patterns after updates."""
