@@ -21,7 +21,6 @@ from sklearn_rapid.tables.settings import ColumnSettings
 
 # A spike is a value of at least this share of the rows, and of this many; and this many times as
 # frequent as the mean of its neighbours, two values on either side that are no spikes themselves.
-# Two spikes next to one another are both above their neighbours.
 SMALLEST_SHARE, FEWEST_ROWS, LEAST_EXCESS, N_NEIGHBOURS = 0.05, 10, 3.0, 2
 
 
@@ -257,30 +256,24 @@ def find_spikes(x: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
     n, are_many = len(values), counts >= max(SMALLEST_SHARE * counts.sum(), FEWEST_ROWS)
     is_spike = np.zeros(n, dtype=bool)
     while len(others := np.flatnonzero(~is_spike)) > 2:
-        found = _find_outstanding(counts[others], are_many[others])
-        if not found:
+        is_new = are_many[others] & _stand_out(counts[others])
+        if not is_new.any():
             break
-        is_spike[others[found]] = True
-    places = np.flatnonzero(is_spike)
+        is_spike[others[is_new]] = True
+    found = np.flatnonzero(is_spike)
     # Two values at least are left for the rest: the least frequent ones.
-    places = places[np.argsort(-counts[places], kind="stable")][: n - 2]
-    return values[np.sort(places)]
+    found = found[np.argsort(-counts[found], kind="stable")][: n - 2]
+    return values[np.sort(found)]
 
 
-def _find_outstanding(counts: np.ndarray, are_many: np.ndarray) -> list[int]:
-    """Find counts that are far above those next to them; if there are none, pairs of them."""
-    for size in (1, 2):
-        found = []
-        for start in np.flatnonzero(are_many):
-            stop = start + size
-            around = [*counts[max(start - N_NEIGHBOURS, 0) : start]]
-            around += [*counts[stop : stop + N_NEIGHBOURS]]
-            is_whole = stop <= len(counts) and are_many[start:stop].all()
-            if is_whole and counts[start:stop].min() >= LEAST_EXCESS * np.mean(around):
-                found += range(start, stop)
-        if found:
-            return found
-    return []
+def _stand_out(counts: np.ndarray) -> np.ndarray:
+    """Mark counts that are far above the mean of their neighbours."""
+    n, padding = len(counts), np.zeros(N_NEIGHBOURS)
+    padded = np.concatenate([padding, counts, padding])
+    around = np.convolve(padded, np.ones(2 * N_NEIGHBOURS + 1), mode="valid") - counts
+    places = np.arange(n)
+    n_around = np.minimum(places, N_NEIGHBOURS) + np.minimum(places[::-1], N_NEIGHBOURS)
+    return counts * n_around >= LEAST_EXCESS * around
 
 
 def _count_values(x: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
