@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import logsumexp
-from sklearn.base import clone
 from tools.brute_force import Enumerated, all_spins
 from tools.customers import NAMES, fitted_customers
 from tools.fitted import Fitted, strengthen

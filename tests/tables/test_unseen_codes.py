@@ -215,10 +215,13 @@ def test_without_a_draw_the_remainder_is_its_most_frequent_code():
 # --- what is refused ------------------------------------------------------------------------
 
 
+def frame_of_words():
+    squares = np.linspace(0.0, 1.0, 60) ** 2
+    return pd.DataFrame({"word": ["a", "b", "c"] * 20, "code": np.arange(60) % 4, "x": squares})
+
+
 def test_errors_name_the_column_and_the_value():
-    frame = pd.DataFrame({
-        "word": ["a", "b", "c"] * 20, "code": np.arange(60) % 4, "x": np.linspace(0.0, 1.0, 60) ** 2,
-    })  # fmt: skip
+    frame = frame_of_words()
     model = RBM(**HOW).fit(frame)
     assert [kind for kind, _ in model.visible_] == ["categorical", "real"]
     for column, value, shown in (("word", "zebra", "'zebra'"), ("code", 17, "17")):
@@ -250,9 +253,7 @@ def test_errors_name_the_column_and_the_value():
     ],
 )
 def test_bad_categories_are_named(categories, message):
-    frame = pd.DataFrame({
-        "word": ["a", "b", "c"] * 20, "code": np.arange(60) % 4, "x": np.linspace(0.0, 1.0, 60) ** 2,
-    })  # fmt: skip
+    frame = frame_of_words()
     with pytest.raises(ValueError, match=message):
         RBM(**HOW, categories=categories).fit(frame)
 
@@ -282,6 +283,4 @@ def test_fits_complete_codes_that_are_not_declared(early_stopping):
     one, two = RBM(**how).fit(X), RBM(**how).fit(gaps)
     np.testing.assert_array_equal(one.components_, two.components_)
     assert np.isfinite(one.components_).all() and one.unseen_shares_[0] == 1 / 82
-    np.testing.assert_array_equal(
-        one.partial_fit(X).components_, two.partial_fit(gaps).components_
-    )
+    np.testing.assert_array_equal(one.partial_fit(X).components_, two.partial_fit(gaps).components_)

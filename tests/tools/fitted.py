@@ -9,8 +9,9 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
+from scipy.special import logsumexp
 
-from tools.summed import Spikes, Summed
+from tools.summed import Spikes, Summed, log_base, states_of
 
 # What a column may hold that fit has not seen.
 OTHER = {"text": "nothing like it", "number": 7777.0}
@@ -193,6 +194,13 @@ class Fitted:
         return [*spikes, *nodes], np.concatenate([of_spikes, weights])
 
     def _rule_of_numbers(self, j, longest, rounded):
+        edges = self.edges(j, longest, rounded)
+        x, w = np.polynomial.legendre.leggauss(N_NODES)
+        middle, half = 0.5 * (edges[1:] + edges[:-1]), 0.5 * np.diff(edges)
+        return (middle[:, None] + half[:, None] * x).ravel(), (half[:, None] * w).ravel()
+
+    def edges(self, j, longest=LONGEST, rounded=False):
+        """The ends of the pieces of a real column's range that nodes of `rule` are in."""
         unit = self.units[j][-1]
         reach = REACH + np.abs(self.exact.W[unit]).sum()
         ends = self.exact.b[unit] - reach, self.exact.b[unit] + reach
@@ -202,14 +210,45 @@ class Fitted:
             knots = self.model.maps_[j][0]
             edges = np.concatenate([edges, knots])
             if rounded and self.attribute("decimals_", j) is not None:
-                step = 10.0 ** -self.model.decimals_[j]
-                edges = np.concatenate([edges, np.arange(knots[0], knots[-1] + 0.5 * step, step)])
+                edges = np.concatenate([edges, self.edges_of_rounded(j)])
         # Sums of steps are off by rounding.
         edges = np.sort(edges)
-        edges = edges[np.append(True, np.diff(edges) > 1e-12 * (edges[-1] - edges[0]))]
-        x, w = np.polynomial.legendre.leggauss(N_NODES)
-        middle, half = 0.5 * (edges[1:] + edges[:-1]), 0.5 * np.diff(edges)
-        return (middle[:, None] + half[:, None] * x).ravel(), (half[:, None] * w).ravel()
+        return edges[np.append(True, np.diff(edges) > 1e-12 * (edges[-1] - edges[0]))]
+
+    def edges_of_rounded(self, j):
+        """Where values of fit's range are rounded up and down."""
+        step, knots = 10.0 ** -self.model.decimals_[j], self.model.maps_[j][0]
+        return np.arange(knots[0], knots[-1] + 0.5 * step, step)
+
+    def log_p_given_hidden(self, j, values):
+        """log P of values of a column given each state of the hidden units, without shares."""
+        layer, _ = self._layer(self.kind_of[j], [j])
+        units, states = self.units[j], np.array([self.state(j, x) for x in values])
+        field = self.exact.h @ self.exact.W[units].T + self.exact.b[units]
+        v, log_v = states_of(layer, len(units))
+        log_z = logsumexp(field @ v.T + log_v, axis=1, keepdims=True)
+        return field @ states.T + log_base(layer, states) - log_z
+
+    def log_marginal(self, j, values):
+        """log P of values of a column alone, or log densities."""
+        log_p = self.log_p_given_hidden(j, values)
+        log_p = log_p + np.log(self.exact.hidden_probabilities())[:, None]
+        return logsumexp(log_p, axis=0) + [self.log_share(j, x) for x in values]
+
+    def draws_given_hidden(self, j):
+        """Values that may be drawn of a discrete column, and their probabilities given h.
+
+        Codes not seen are not drawn: infrequent ones have their share.
+        """
+        if self.kind_of[j] == "binary":
+            values = self.rule(j)[0]
+            return values, np.exp(self.log_p_given_hidden(j, values))
+        values, shares = list(self.model.categories_[j]), np.ones(len(self.model.categories_[j]))
+        rare = self.attribute("infrequent_categories_", j)
+        for code in [] if rare is None else rare:
+            of_rare = self.model.infrequent_shares_[j]
+            shares[values.index(code)] = of_rare[list(rare).index(code)] / of_rare.sum()
+        return values, np.exp(self.log_p_given_hidden(j, values)) * shares
 
     # --- rows -------------------------------------------------------------------------------
 

@@ -95,6 +95,8 @@ class SamplingMixin(CompletionMixin):
             if init is not None or return_travels:
                 raise ValueError("with conditions, leave init and return_travels out")
             return self._draw_given(conditions, n_samples, n_gibbs_steps, seed_stream(random_state))
+        if "frame_" in vars(self) and not (init is None or isinstance(init, str)):
+            init = self._validate_array(init, missing=True)
         model = self._model(init)
         machine, backend = model.machine, model.backend
         stream = seed_stream(random_state)
