@@ -7,7 +7,6 @@ where the errors of estimates are a few thousandths.
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy.special import logsumexp
 from tools.brute_force import Enumerated, all_spins
@@ -35,12 +34,6 @@ def expected_distribution(exact, j, row, missing=(), **how):
     return np.array([mean, np.sqrt(p @ (values - mean) ** 2)])
 
 
-def some_rows(exact, n, seed=0):
-    X, _ = exact.grid(longest=9.0)
-    numbers = np.random.default_rng(seed).integers(len(X), size=n)
-    return X.iloc[numbers] if isinstance(X, pd.DataFrame) else X[numbers]
-
-
 # --- exact ----------------------------------------------------------------------------------
 
 
@@ -49,7 +42,7 @@ def some_rows(exact, n, seed=0):
 def test_conditionals_are_ratios_of_probabilities(cls, column):
     """Truth values, text and codes with others, and moments of spiked and rounded columns."""
     model, exact = fitted_customers(cls)
-    j, X = NAMES.index(column), some_rows(exact, 8)
+    j, X = NAMES.index(column), exact.some_rows(4)
     got = model.conditional(X, column)
     expected = [expected_distribution(exact, j, row) for row in X.to_numpy(object)]
     np.testing.assert_allclose(got, expected, rtol=1e-8)
@@ -63,7 +56,7 @@ def test_conditionals_are_ratios_of_probabilities(cls, column):
 @pytest.mark.parametrize("column", NAMES)
 def test_the_column_itself_is_not_read(column):
     model, exact = fitted_customers()
-    X = some_rows(exact, 5, seed=1)
+    X = exact.some_rows(4, seed=1)
     expected = model.conditional(X, column)
     np.testing.assert_array_equal(model.conditional(X.drop(columns=column), column), expected)
     wrong = X.assign(**{column: "no such value" if column == "town" else 1e300})
@@ -75,7 +68,7 @@ def test_the_column_itself_is_not_read(column):
 @pytest.mark.parametrize("cls", BOTH)
 def test_real_hidden_units(cls):
     model, exact = fitted_customers(cls, hidden="gaussian", scale=0.3)
-    X = some_rows(exact, 8)
+    X = exact.some_rows(4)
     for j, column in enumerate(NAMES[:3]):
         expected = [expected_distribution(exact, j, row) for row in X.to_numpy(object)]
         np.testing.assert_allclose(model.conditional(X, column), expected, rtol=1e-8)
@@ -168,7 +161,7 @@ def compare_spins(model, p, atol, **how):
         assert np.ptp(expected) > 0.1
 
 
-@pytest.mark.parametrize("n_hidden", [0, 2])
+@pytest.mark.parametrize("n_hidden", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_spins_of_a_fully_connected_machine(n_hidden):
     """Exact without hidden spins."""
     how = {"n_patterns": 3, "max_iter": 1, "random_state": 0, "dtype": "float64"}
@@ -185,7 +178,7 @@ def test_spins_of_a_fully_connected_machine(n_hidden):
         np.testing.assert_allclose(np.exp(model.score_samples(ROWS_OF_SPINS)), p, rtol=1e-9)
 
 
-@pytest.mark.parametrize("cls", [DBM, RADBM])
+@pytest.mark.parametrize("cls", [DBM, pytest.param(RADBM, marks=pytest.mark.slow)])
 def test_spins_of_a_deep_machine(cls):
     """Sums over upper layers are estimated."""
     how = {"max_iter": 1, "random_state": 0, "dtype": "float64"}
@@ -208,18 +201,19 @@ def test_spins_of_a_deep_machine(cls):
     [
         ("member", ["age"]),
         ("town", ["member", "plan"]),
-        ("plan", ["town", "spent"]),
+        pytest.param("plan", ["town", "spent"], marks=pytest.mark.slow),
         ("spent", ["town"]),
-        ("age", ["spent", "member"]),
+        pytest.param("age", ["spent", "member"], marks=pytest.mark.slow),
     ],
 )
 @pytest.mark.parametrize("cls", ["RBM", pytest.param("RARBM", marks=pytest.mark.slow)])
 def test_other_entries_may_be_missing(cls, column, missing):
-    """Probabilities within 0.02, and moments within 0.04 standard deviations."""
+    """Probabilities within 0.02; moments, with fewer chains, within 0.08 standard deviations."""
     model, exact = fitted_customers(cls)
+    n_chains = 100 if column in ("spent", "age") else 400
     j, others = NAMES.index(column), [NAMES.index(name) for name in missing]
-    X = some_rows(exact, 2, seed=j)
-    got = model.conditional(X.drop(columns=missing), column, n_chains=400)
+    X = exact.some_rows(2, seed=j)
+    got = model.conditional(X.drop(columns=missing), column, n_chains=n_chains)
     expected = np.array(
         [expected_distribution(exact, j, row, others, longest=3.0) for row in X.to_numpy(object)]
     )
@@ -227,4 +221,4 @@ def test_other_entries_may_be_missing(cls, column, missing):
         np.testing.assert_allclose(got.sum(axis=1), 1.0, atol=1e-12)
         np.testing.assert_allclose(got, expected, atol=0.02)
     else:
-        assert np.all(np.abs(got - expected) < 0.04 * expected[:, 1:])
+        assert np.all(np.abs(got - expected) < 0.08 * expected[:, 1:])

@@ -214,7 +214,7 @@ def counts_and_masses(exact, j, drawn, log_density, n_bins=12):
 
 
 @pytest.mark.parametrize("missing", ["age", "spent"])
-@pytest.mark.parametrize("cls", BOTH)
+@pytest.mark.parametrize("cls", ["RBM", pytest.param("RARBM", marks=pytest.mark.slow)])
 def test_real_columns_are_drawn_by_a_ladder(cls, missing):
     """A rounded column, and one with spikes, given all others."""
     model, exact = fitted_customers(cls)

@@ -285,6 +285,17 @@ class Fitted:
             rows[j] = list(values)
         return self.as_table(rows), weights
 
+    def some_rows(self, n, seed=0):
+        """Rows of values that their columns may hold, drawn at random; spikes half of the time."""
+        rng, columns = np.random.default_rng(seed), []
+        for j in range(self.n_columns):
+            values, _ = self.rule(j)
+            spikes, p = self.attribute("spikes_", j), np.ones(len(values))
+            if spikes is not None:
+                p[: len(spikes)] = len(values) / len(spikes)
+            columns.append([values[i] for i in rng.choice(len(values), n, p=p / p.sum())])
+        return self.as_table(columns)
+
     def as_table(self, columns):
         """Columns as a frame like that of fit, or as an array."""
         schema = getattr(self.model, "frame_", None)

@@ -90,7 +90,7 @@ def assert_same(model, expected):
 @pytest.mark.parametrize("name", AVERAGED)
 @pytest.mark.parametrize(("max_iter", "n_averaged"), [(15, 3), (14, 2), (5, 1), (4, 1), (1, 1)])
 def test_a_model_is_the_mean_of_the_last_ones(name, max_iter, n_averaged):
-    """Of a fifth of the epochs, rounded down; of the last alone, where there are fewer than five."""
+    """Of a fifth of the epochs, rounded down; where there are fewer than five, of the last one."""
     recorded = Recorded()
     model = clone(AVERAGED[name]).set_params(max_iter=max_iter).set_callbacks(recorded)
     model.fit(rows_of(model))
@@ -155,9 +155,9 @@ def test_what_follows_a_mean_starts_from_it():
 
 
 def test_a_mean_is_nearer_to_the_data():
-    """At a constant rate the last model alone has a lower likelihood, in all of eight fits."""
+    """At a constant rate the last model alone has a lower likelihood, in all of four fits."""
     codes = X[:, :2]
-    for seed in range(8):
+    for seed in range(4):
         recorded = Recorded()
         how = {"max_iter": 30, "random_state": seed, "learning_rate": 0.25}
         model = clone(AVERAGED["codes"]).set_params(**how).set_callbacks(recorded).fit(codes)
