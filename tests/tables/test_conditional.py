@@ -7,6 +7,7 @@ where the errors of estimates are a few thousandths.
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.special import logsumexp
 from tools.brute_force import Enumerated, all_spins
@@ -74,6 +75,34 @@ def test_real_hidden_units(cls):
         np.testing.assert_allclose(model.conditional(X, column), expected, rtol=1e-8)
 
 
+@pytest.mark.parametrize("units", ["binary", "spin"])
+def test_two_values_come_in_the_order_of_categories(units):
+    """Of text, numbers and truth values; `units` are those of hidden features alone."""
+    rng = np.random.default_rng(1)
+    bits = rng.random((80, 3)) < 0.3 + 0.4 * (rng.random((80, 1)) < 0.5)
+    values = [("yes", "no"), (7, 9), (False, True)]
+    frame = pd.DataFrame({name: np.where(x, b, a) for name, x, (a, b) in zip(
+        ["paid", "size", "new"], bits.T, values, strict=True)})  # fmt: skip
+    how = {"max_iter": 1, "random_state": 0, "dtype": "float64", "units": units}
+    for model in (strengthen(RBM(3, **how).fit(frame)), RABM(0, n_patterns=2, **how).fit(frame)):
+        if isinstance(model, RABM):
+            model.components_ = 0.6 * rng.normal(size=model.components_.shape)
+        for name, wanted in zip(frame, [("no", "yes"), (7, 9), (False, True)], strict=True):
+            both = [model.score_samples(frame.head(9).assign(**{name: x})) for x in wanted]
+            p = np.exp(both - logsumexp(both, axis=0)).T
+            np.testing.assert_allclose(model.conditional(frame.head(9), name), p, rtol=1e-8)
+            assert np.ptp(p[:, 0]) > 0.01
+
+
+def test_a_model_of_float32():
+    """Sums of conditional distributions are in float64."""
+    model, exact = fitted_customers(dtype="float32")
+    X = exact.some_rows(3)
+    for j, name in enumerate(NAMES):
+        expected = [expected_distribution(exact, j, row) for row in X.to_numpy(object)]
+        np.testing.assert_allclose(model.conditional(X, name), expected, rtol=2e-5)
+
+
 def array_of_every_sort(n=400):
     rng = np.random.default_rng(2)
     z = rng.normal(size=n)
@@ -81,7 +110,7 @@ def array_of_every_sort(n=400):
         z > 0.3 * rng.normal(size=n),
         z + rng.normal(size=n),
         np.exp(3.0 * z),
-        np.where(rng.random(n) < 0.3, -1.0, np.where(rng.random(n) < 0.3, 0.0, np.exp(z))),
+        np.where(rng.random(n) < 0.3, -1.0, np.where(rng.random(n) < 0.3, 99.0, np.exp(z))),
         np.round(50.0 * z + 30.0 * rng.normal(size=n)),
         np.round(z + 0.3 * rng.normal(size=n)),
     ])  # fmt: skip

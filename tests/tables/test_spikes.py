@@ -1,17 +1,15 @@
-"""Columns with spikes: which values are spikes, and what models make of them.
-
-Statistical tests refuse what is right with probability 1e-4 each, were the seeds not fixed.
-"""
+"""Columns with spikes: which values are spikes, and what models make of them."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
+from sklearn_rapid import RBM
+from sklearn_rapid.estimators.model import get_fitted_model
 from sklearn_rapid.tables.kinds import choose_real
 from sklearn_rapid.tables.reals.spiked import find_spikes
 
-SMALLEST_P = 1e-4
 HOW = {"n_components": 3, "max_iter": 2, "random_state": 0}
 
 
@@ -89,3 +87,41 @@ def test_spikes_are_far_more_frequent_than_their_neighbours(counts, n_others, sp
 )
 def test_most_columns_have_no_spikes(x):
     assert find_spikes(x).size == 0
+
+
+# --- models of columns with spikes ----------------------------------------------------------
+
+
+def test_results_of_float32_keep_their_spikes():
+    """A tenth is another number in float32, and the same spike; so is 1e25, far from all others."""
+    rng = np.random.default_rng(1)
+    X = np.where(rng.random((300, 2)) < 0.3, [1e25, 0.1], rng.normal(size=(300, 2)))
+    model = RBM(**HOW, visible="spiked").fit(X)
+    drawn = model.sample(200, random_state=0)
+    assert drawn.dtype == np.float32
+    share = np.mean(drawn == np.float32([1e25, 0.1]), axis=0)
+    assert np.all((share > 0.1) & (share < 0.5))
+    states = get_fitted_model(model).encoder(drawn).states(drawn)
+    np.testing.assert_allclose(states[:, [0, 2]].mean(axis=0), share, rtol=1e-6)
+    np.testing.assert_allclose(model.gibbs(drawn, 0), drawn, rtol=1e-6)
+    for name in ("transform", "score_samples"):
+        got, expected = (getattr(model, name)(rows) for rows in (X.astype(np.float32), X))
+        np.testing.assert_allclose(got, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("decimals", [None, 0])
+def test_spikes_have_the_shares_of_their_rows(decimals):
+    """After some training, within five standard errors of 2000 rows."""
+    rng = np.random.default_rng(2)
+    x = 30.0 * np.exp(0.5 * rng.normal(size=2000))
+    x = x if decimals is None else np.round(x, decimals)
+    x[:700], x[700:900] = 0.0, 500.0
+    rows = rng.permutation(x)[:, None]
+    how = {**HOW, "max_iter": 60, "negative_phase": "exact", "visible": "spiked"}
+    model = RBM(**how, dtype="float64").fit(rows)
+    np.testing.assert_array_equal(model.spikes_[0], [0.0, 500.0])
+    assert model.decimals_[0] == decimals
+    # A spike of whole numbers counts as a density over an interval of length one.
+    shares = np.exp(model.score_samples([[0.0], [500.0]]))
+    error = np.sqrt(0.35 * 0.65 / 2000)
+    assert np.all(np.abs(shares - [0.35, 0.1]) < 5.0 * error)
