@@ -21,7 +21,7 @@ from sklearn_rapid.checks.compat import wanted_output, wrap_output
 from sklearn_rapid.checks.warnings import warn
 from sklearn_rapid.tables.columns import Columns, learn_frame
 from sklearn_rapid.tables.features import RealFeatures, SpinFeatures
-from sklearn_rapid.tables.frames import convert_frame, is_frame
+from sklearn_rapid.tables.frames import convert_schema, is_frame
 from sklearn_rapid.tables.kinds import attributes_of_columns
 from sklearn_rapid.tables.settings import ColumnSettings
 from sklearn_rapid.tables.table import Table
@@ -102,8 +102,9 @@ class InputMixin:
         columns, schema = table.to_columns(numbers, like, places, n_each)
         if wanted == "default":
             return np.column_stack(columns)
-        frame = schema.build(columns, index_of=like if n_each == 1 else None)
-        return frame if wanted in (None, schema.library) else convert_frame(frame, wanted)
+        if wanted is not None:
+            schema = convert_schema(schema, wanted, columns)
+        return schema.build(columns, index_of=like if n_each == 1 else None)
 
     def _check_kinds(self, table: Table) -> None:
         """Raise ValueError for kinds of columns that the estimator cannot take."""

@@ -94,10 +94,10 @@ class Columns:
 
     @property
     def are_plain(self) -> bool:
-        """Whether all columns are binary, and their numbers stand for themselves."""
-        return [kind for kind, _ in self.kinds] == ["binary"] and not any(
-            values is not None for values in self.values
-        )
+        """Whether all columns are binary, and their numbers, as NumPy has them, themselves."""
+        are_binary = [kind for kind, _ in self.kinds] == ["binary"]
+        are_coded = any(values is not None for values in self.values)
+        return are_binary and not are_coded and has_numpy_dtypes(self.schema)
 
 
 def learn_frame(
@@ -190,6 +190,11 @@ def read_frame(
     return np.column_stack(found)
 
 
+def has_numpy_dtypes(schema: FrameSchema | None) -> bool:
+    """Whether NumPy has integers as wide as those of a frame."""
+    return schema is None or not any(c.dtype.endswith("nt128") for c in schema.columns)
+
+
 def names_of(schema: FrameSchema | None, columns: Iterable[int]) -> tuple | None:
     """Get the names of columns of a frame by their numbers; None without a frame."""
     return None if schema is None else tuple(schema.columns[j].name for j in columns)
@@ -248,7 +253,8 @@ def _may_be_means(schema: FrameSchema, first: list[FirstColumn], settings: Colum
     """Whether a frame holds nothing but floats in [0, 1], as scaled pixels do; with a warning."""
     if any(column.holds != "numbers" for column in schema.columns):
         return False
-    if all(column.kind == "binary" for column in first):
+    are_coded = any(column.values is not None for column in first)
+    if are_coded or all(column.kind == "binary" for column in first):
         return False
     ends = [(np.nanmin(column.numbers), np.nanmax(column.numbers)) for column in first]
     if not all(0.0 <= low and high <= 1.0 for low, high in ends) or settings.binarize != "auto":

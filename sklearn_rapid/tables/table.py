@@ -15,6 +15,7 @@ from sklearn_rapid.checks.cached import cached_property
 from sklearn_rapid.tables.columns import (
     Columns,
     codes_of_numbers,
+    has_numpy_dtypes,
     names_of,
     read_frame,
 )
@@ -222,7 +223,8 @@ class Table:
     def are_plain(self) -> bool:
         """Whether all columns are binary, and numbers in X stand for themselves."""
         are_binary = [part.kind for part in self.parts] == ["binary"]
-        return are_binary and all(known is None for known in self.values or ())
+        are_coded = any(known is not None for known in self.values or ())
+        return are_binary and not are_coded and has_numpy_dtypes(self.schema)
 
     def read(self, X: Any, allow_fewer: bool = False, unread: int | None = None) -> np.ndarray:
         """Read rows of a frame like those of fit as numbers, float64.

@@ -257,7 +257,7 @@ BAD_POLARS = {
     "dates": lambda n: pl.Series([dt.date(2020, 1, 1)] * n),
     "durations": lambda n: pl.Series([dt.timedelta(1)] * n),
     "huge": lambda n: pl.Series([2**60 + i for i in range(n)]),
-    "infinite": lambda n: pl.Series([*range(n - 1), float("inf")]).cast(pl.Float64),
+    "infinite": lambda n: pl.Series([*map(float, range(n - 1)), float("inf")]),
     "lists": lambda n: pl.Series([[1]] * n),
 }
 BAD = {"pandas": BAD_PANDAS, "polars": BAD_POLARS}

@@ -4,14 +4,16 @@ Start with `schema`: a `FrameSchema` remembers the columns of a frame, and build
 reads a column as numbers, values or codes, opened by `library`. The libraries have modules of
 their own: `pandas_frames` (also modin) with `pandas_dtypes`, `polars_frames`, `arrow_frames`, and
 `narwhals_column` for what the latter two share. `column` describes a column, `entries` checks
-entries before they are written, `plain` encodes columns for files.
+entries before they are written, `conversion` describes columns as another library has them,
+`plain` encodes columns for files.
 """
 
 from __future__ import annotations
 
 from sklearn_rapid.tables.frames.column import FrameColumn, array_of_objects
+from sklearn_rapid.tables.frames.conversion import convert_schema
 from sklearn_rapid.tables.frames.entries import find_limits
-from sklearn_rapid.tables.frames.library import convert_frame, is_frame
+from sklearn_rapid.tables.frames.library import is_frame
 from sklearn_rapid.tables.frames.reading import distinct_values, read_codes, read_column
 from sklearn_rapid.tables.frames.schema import FrameSchema
 
@@ -19,7 +21,7 @@ __all__ = [
     "FrameColumn",
     "FrameSchema",
     "array_of_objects",
-    "convert_frame",
+    "convert_schema",
     "distinct_values",
     "find_limits",
     "is_frame",

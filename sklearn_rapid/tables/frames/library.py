@@ -41,19 +41,6 @@ def find_library(X: Any) -> str | None:
     return next((name for name, is_of in IS_OF_LIBRARY.items() if is_of(X)), None)
 
 
-def convert_frame(frame: Any, library: str) -> Any:
-    """Convert a frame to one of another library, "pandas" or "polars".
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> convert_frame(pd.DataFrame({"a": [1]}), "polars").columns
-    ['a']
-    """
-    wrapped = nw.from_native(frame)
-    return wrapped.to_pandas() if library == "pandas" else wrapped.to_polars()
-
-
 def list_names(X: Any) -> list:
     """List the names of a frame's columns."""
     return X.column_names if find_library(X) == "pyarrow" else list(X.columns)

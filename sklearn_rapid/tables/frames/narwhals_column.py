@@ -28,8 +28,11 @@ class NarwhalsColumn:
 
     def numbers(self) -> np.ndarray:
         """Read booleans, integers or numbers as float64, NaN where they are missing."""
+        # Casts of decimals to floats do not give the nearest float; those of strings do.
+        is_decimal = self.column.dtype.lower().startswith("decimal")
+        series = self.series.cast(nw.String) if is_decimal else self.series
         try:
-            return self.series.cast(nw.Float64).to_numpy()
+            return series.cast(nw.Float64).to_numpy()
         except ValueError:  # PyArrow refuses integers that float64 does not hold
             raise refuse_large(self.column.name) from None
 
