@@ -97,7 +97,7 @@ class Columns:
         """Whether all columns are binary, and their numbers, as NumPy has them, themselves."""
         are_binary = [kind for kind, _ in self.kinds] == ["binary"]
         are_coded = any(values is not None for values in self.values)
-        return are_binary and not are_coded and has_numpy_dtypes(self.schema)
+        return are_binary and not are_coded and converts_as_a_whole(self.schema)
 
 
 def learn_frame(
@@ -190,9 +190,14 @@ def read_frame(
     return np.column_stack(found)
 
 
-def has_numpy_dtypes(schema: FrameSchema | None) -> bool:
-    """Whether NumPy has integers as wide as those of a frame."""
-    return schema is None or not any(c.dtype.endswith("nt128") for c in schema.columns)
+def converts_as_a_whole(schema: FrameSchema | None) -> bool:
+    """Whether scikit-learn makes an array of a frame of numbers.
+
+    It warns of dense columns beside sparse ones, and NumPy has no integers of 128 bits.
+    """
+    dtypes = [] if schema is None else [column.dtype for column in schema.columns]
+    are_sparse = {dtype.startswith("Sparse") for dtype in dtypes}
+    return len(are_sparse) < 2 and not any(dtype.endswith("nt128") for dtype in dtypes)
 
 
 def names_of(schema: FrameSchema | None, columns: Iterable[int]) -> tuple | None:

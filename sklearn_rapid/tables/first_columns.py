@@ -118,7 +118,7 @@ def _read_values(
     if declared is None and settings.min_frequency is None:
         n_rows = counts.sum() if weights is None else int(weights.sum())
         _check_identifies_no_rows(found, n_rows, column)
-    values = found if declared is None else array_of_objects(declared)
+    values = found if declared is None else _declared_values(declared, column)
     if wanted == "auto":
         # A spin has no third value for those not seen.
         is_pair = len(values) == 2 and declared is None and not settings.takes_unknown
@@ -139,6 +139,22 @@ def _read_values(
             f"{listed}{more}: a binary column has two. {ADVICE}."
         )
     return FirstColumn("binary", ends_of_codes(codes, settings.units), values)
+
+
+def _declared_values(declared: list, column: FrameColumn) -> np.ndarray:
+    """Put declared categories into an array; ValueError for those that a dtype does not hold."""
+    if column.categories is not None:
+        known = set(column.categories.tolist())
+        wrong = [value for value in declared if value not in known]
+    else:
+        are_text = "object" not in column.dtype
+        wrong = [value for value in declared if are_text and not isinstance(value, str)]
+    if wrong:
+        raise ValueError(
+            f"categories lists {describe(wrong[0])} for column {column.name!r}, whose dtype "
+            f"{column.dtype} does not have it: leave it out, or convert the column"
+        )
+    return array_of_objects(declared)
 
 
 def _check_identifies_no_rows(found: np.ndarray, n_rows: int, column: FrameColumn) -> None:

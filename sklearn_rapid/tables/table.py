@@ -15,7 +15,7 @@ from sklearn_rapid.checks.cached import cached_property
 from sklearn_rapid.tables.columns import (
     Columns,
     codes_of_numbers,
-    has_numpy_dtypes,
+    converts_as_a_whole,
     names_of,
     read_frame,
 )
@@ -224,7 +224,7 @@ class Table:
         """Whether all columns are binary, and numbers in X stand for themselves."""
         are_binary = [part.kind for part in self.parts] == ["binary"]
         are_coded = any(known is not None for known in self.values or ())
-        return are_binary and not are_coded and has_numpy_dtypes(self.schema)
+        return are_binary and not are_coded and converts_as_a_whole(self.schema)
 
     def read(self, X: Any, allow_fewer: bool = False, unread: int | None = None) -> np.ndarray:
         """Read rows of a frame like those of fit as numbers, float64.

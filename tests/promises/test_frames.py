@@ -361,6 +361,20 @@ def test_a_fit_on_an_array_forgets_the_frame(library):
     assert_like(again.fit(X).sample(2), X)
 
 
+def test_sparse_columns():
+    """All of a frame, which are trained on as a sparse matrix, and beside others."""
+    bits = np.random.default_rng(0).integers(2, size=(40, 3))
+    X = pd.DataFrame({f"c{j}": pd.arrays.SparseArray(x) for j, x in enumerate(bits.T)})
+    model = RBM(2, **HOW).fit(X)
+    dense = clone(model).fit(pd.DataFrame(bits, columns=X.columns))
+    np.testing.assert_array_equal(model.components_, dense.components_)
+    for Y in (X, X.assign(dense=bits[:, 0])):
+        model.fit(Y)
+        assert_completed(model.reconstruct(Y), Y)
+        assert_like(model.gibbs(Y), Y)
+        assert_like(model.sample(3), Y)
+
+
 def test_two_values_are_no_probabilities():
     """Codes of two other values than zero and one lie between these, too."""
     X = pd.DataFrame({"size": [2.5, 7.5] * 9, "share": np.linspace(0.1, 0.9, 18)})

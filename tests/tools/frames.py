@@ -77,7 +77,8 @@ def of_pandas(rng, n, content, dtype, has_gaps):
     values = content(rng, n)
     values = with_gaps(rng, values) if has_gaps else list(values)
     if dtype is object:
-        values = [NAN if value is None else value for value in values]
+        gap = (NAN, None, pd.NA)[rng.integers(3)]
+        values = [gap if value is None else value for value in values]
     return pd.Series(values, dtype=dtype)
 
 

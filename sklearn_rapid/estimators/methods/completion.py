@@ -90,6 +90,7 @@ class CompletionMixin:
             )
         given = X
         X = self._validate(X, reset=False, missing=True)
+        X = X.toarray() if sparse.issparse(X) else X  # of a frame of sparse columns
         if mask is not None:
             X = self._apply_mask(mask, X)
         stream = seed_stream(random_state)

@@ -73,7 +73,7 @@ class MappedEncoder(RealEncoder):
     def measure(self, X: Any, weights: np.ndarray | None, backend: Any) -> Self:
         """Learn the maps, and set the moments to those of weighted rows' scores."""
         columns = enumerate(to_host(X).T)
-        maps = [learn_map_of(x, weights, self.are_lines, j) for j, x in columns]
+        maps = [learn_map_of(x, weights, self.are_lines, self.label(j)) for j, x in columns]
         knots = [np.stack([m.values, m.scores]) for m in maps]
         learned = replace(self, maps=knots, decimals=[m.decimals for m in maps], backend=backend)
         return super(MappedEncoder, learned).measure(learned._scores(X), weights, backend)
@@ -163,19 +163,19 @@ class QuantileEncoder(MappedEncoder):
 
 
 def learn_map_of(
-    x: np.ndarray, weights: np.ndarray | None, is_line: bool | None, column: int
+    x: np.ndarray, weights: np.ndarray | None, is_line: bool | None, label: str
 ) -> RealMap:
     """Make the map of a column with missing entries, of the rows that have weight.
 
     Raises
     ------
     ValueError
-        For a constant, and for values too large or too near to one another; with the number of the
-        column.
+        For a constant, and for values too large or too near to one another; with the column's
+        label.
     """
     known = x == x
     if weights is not None:
         known &= weights > 0.0
         weights = weights[known]
-    check_extent(x[known], column)
+    check_extent(x[known], label)
     return learn_map(x[known], weights, is_line=is_line)

@@ -90,26 +90,26 @@ def compute_moments(
     return mean, scale
 
 
-def check_extent(x: np.ndarray, column: int) -> None:
+def check_extent(x: np.ndarray, label: str) -> None:
     """Raise ValueError unless the known numbers of a column differ, by what float32 can hold.
 
     Examples
     --------
-    >>> check_extent(np.array([3.0, 3.0]), 7)
+    >>> check_extent(np.array([3.0, 3.0]), "column 7")
     Traceback (most recent call last):
     ValueError: column 7 has the value 3 alone: a constant has no density. Leave it out.
     """
     if x.size == 0:
-        raise ValueError(f"column {column} has no known values: leave it out")
+        raise ValueError(f"{label} has no known values: leave it out")
     low, high = float(x.min()), float(x.max())
     largest, extent = max(-low, high), high - low
     if extent <= ROUNDINGS * np.finfo(np.float64).eps * largest:
         raise ValueError(
-            f"column {column} has the value {low:g} alone: a constant has no density. Leave it out."
+            f"{label} has the value {low:g} alone: a constant has no density. Leave it out."
         )
     if extent < SMALLEST_SCALE or largest > LARGEST_SCALE:
         raise ValueError(
-            f"column {column} has values from {low:g} to {high:g}: real columns may have values up "
+            f"{label} has values from {low:g} to {high:g}: real columns may have values up "
             f"to {LARGEST_SCALE:g}, which differ by at least {SMALLEST_SCALE:g}. Take another unit."
         )
 
