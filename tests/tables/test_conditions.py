@@ -200,11 +200,13 @@ def counts_and_masses(exact, j, drawn, log_density, n_bins=12):
     masses = weights * np.exp(log_density(values))
     of_pieces = masses[len(spikes) :].reshape(-1, N_NODES).sum(axis=1)
     below, edges = np.cumsum(of_pieces)[:-1], exact.edges(j, 0.3, True)[1:-1]
+    # What lies beyond the rows of fit is drawn as their least or largest number.
+    low, high = exact.as_drawn(j, np.array([-np.inf, np.inf]))
+    kept = (edges > low) & (edges < high)
     if exact.attribute("decimals_", j) is not None:
-        nearest = np.abs(edges[:, None] - exact.edges_of_rounded(j)).min(axis=1)
-        kept = nearest < 1e-9
-        edges, below = edges[kept], below[kept]
-    chosen = np.unique(np.searchsorted(below, np.linspace(0.0, below[-1], n_bins + 1)[1:-1]))
+        kept &= np.abs(edges[:, None] - exact.edges_of_rounded(j)).min(axis=1) < 1e-9
+    edges, below = edges[kept], below[kept]
+    chosen = np.unique(np.searchsorted(below, np.linspace(*below[[0, -1]], n_bins + 1)[1:-1]))
     is_spike = np.isin(drawn, spikes)
     bins = np.concatenate([[-np.inf], edges[chosen], [np.inf]])
     counts = [np.sum(drawn == spike) for spike in spikes]
