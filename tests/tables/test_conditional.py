@@ -17,7 +17,7 @@ from tools.fitted import Fitted, strengthen
 from sklearn_rapid import DBM, RABM, RADBM, RARBM, RBM
 from sklearn_rapid.datasets import make_bars
 
-BOTH = ["RBM", "RARBM"]
+BOTH = ["RBM", pytest.param("RARBM", marks=pytest.mark.slow)]
 
 
 def expected_distribution(exact, j, row, missing=(), **how):
@@ -235,7 +235,7 @@ def test_spins_of_a_deep_machine(cls):
         pytest.param("age", ["spent", "member"], marks=pytest.mark.slow),
     ],
 )
-@pytest.mark.parametrize("cls", ["RBM", pytest.param("RARBM", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("cls", BOTH)
 def test_other_entries_may_be_missing(cls, column, missing):
     """Probabilities within 0.02; moments, with fewer chains, within 0.08 standard deviations."""
     model, exact = fitted_customers(cls)

@@ -261,7 +261,7 @@ def test_codes_and_a_real_column_together():
 # --- whole rows -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("cls", BOTH)
+@pytest.mark.parametrize("cls", ["RBM", pytest.param("RARBM", marks=pytest.mark.slow)])
 def test_samples_have_the_distributions_of_the_model(cls):
     """Discrete columns together, and every column alone.
 

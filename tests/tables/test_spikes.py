@@ -111,11 +111,11 @@ def test_results_of_float32_keep_their_spikes():
 
 @pytest.mark.parametrize("decimals", [None, 0])
 def test_spikes_have_the_shares_of_their_rows(decimals):
-    """After some training, within five standard errors of 2000 rows."""
+    """After some training, within five standard errors of 1000 rows."""
     rng = np.random.default_rng(2)
-    x = 30.0 * np.exp(0.5 * rng.normal(size=2000))
+    x = 30.0 * np.exp(0.5 * rng.normal(size=1000))
     x = x if decimals is None else np.round(x, decimals)
-    x[:700], x[700:900] = 0.0, 500.0
+    x[:350], x[350:450] = 0.0, 500.0
     rows = rng.permutation(x)[:, None]
     how = {**HOW, "max_iter": 60, "negative_phase": "exact", "visible": "spiked"}
     model = RBM(**how, dtype="float64").fit(rows)
@@ -123,5 +123,5 @@ def test_spikes_have_the_shares_of_their_rows(decimals):
     assert model.decimals_[0] == decimals
     # A spike of whole numbers counts as a density over an interval of length one.
     shares = np.exp(model.score_samples([[0.0], [500.0]]))
-    error = np.sqrt(0.35 * 0.65 / 2000)
+    error = np.sqrt(0.35 * 0.65 / 1000)
     assert np.all(np.abs(shares - [0.35, 0.1]) < 5.0 * error)

@@ -87,8 +87,14 @@ def assert_same(model, expected):
         np.testing.assert_array_equal(value, expected[name], err_msg=name)
 
 
-@pytest.mark.parametrize("name", AVERAGED)
-@pytest.mark.parametrize(("max_iter", "n_averaged"), [(15, 3), (14, 2), (5, 1), (4, 1), (1, 1)])
+@pytest.mark.parametrize(
+    ("name", "max_iter", "n_averaged"),
+    [
+        *((name, 15, 3) for name in AVERAGED),
+        ("all kinds", 14, 2),
+        *(("codes", *pair) for pair in ((14, 2), (5, 1), (4, 1), (1, 1))),
+    ],
+)
 def test_a_model_is_the_mean_of_the_last_ones(name, max_iter, n_averaged):
     """Of a fifth of the epochs, rounded down; where there are fewer than five, of the last one."""
     recorded = Recorded()
