@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 import warnings
 from decimal import Decimal
 
@@ -190,6 +191,77 @@ def test_copies_are_the_same(seed, library):
     assert_like(streamed.sample(3, n_gibbs_steps=1), X)
     if len(X) > 20:
         np.testing.assert_array_equal(streamed.components_, whole.components_)
+
+
+# --- parameters of columns ------------------------------------------------------------------------
+
+KINDS = ["binary", "categorical", "gaussian", "real", "quantile", "spiked"]
+PARAMETERS = {
+    "hidden": ["binary", "binary", "binary", "gaussian"],
+    "units": ["binary", "spin"],
+    "dtype": ["float32", "float64"],
+    "handle_unknown": ["error", "infrequent"],
+    "min_frequency": [None, 1, 2, 50, 0.2],
+    "binarize": [*["auto"] * 5, 0.5, None, "sample"],
+    "early_stopping": [False, False, False, True],
+}
+# An error that names no column names a parameter.
+NAMED = "early_stopping|hidden=|^binarize says|sample_weight"
+
+
+def random_parameters(rng, X):
+    """Parameters, some of which the columns cannot be fitted with, and weights."""
+    names, values = names_of(X), lists_of(X)
+    params = {name: known[rng.integers(len(known))] for name, known in PARAMETERS.items()}
+    kinds = rng.choice(KINDS, len(names)).tolist()
+    visible = [
+        "auto",
+        kinds[0],
+        {name: kind for name, kind in zip(names, kinds, strict=True) if rng.random() < 0.5},
+        [
+            (kind, [name for name, k in zip(names, kinds, strict=True) if k == kind])
+            for kind in rng.permutation(KINDS).tolist()
+        ],
+    ][rng.integers(4)]
+    if rng.random() < 0.3:
+        j = rng.integers(len(names))
+        known = [*dict.fromkeys(value for value in values[j] if value is not None)]
+        odd = [[], ["zz"], [3], [None]][rng.integers(4)]
+        params["categories"] = {names[j]: known[: rng.integers(len(known) + 1)] + odd}
+    weights = None
+    if rng.random() < 0.3:
+        weights = rng.random(len(X)) * (rng.random(len(X)) < 0.7)
+        weights[rng.integers(len(X))] = 1.0
+    return {**params, "visible": visible}, weights
+
+
+@pytest.mark.filterwarnings("ignore:X holds values from", "ignore:no couplings are left")
+@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize("seed", seeds(12, 400))
+def test_parameters_fit_or_say_why(seed, library):
+    model, X = drawn(seed, library)
+    rng = np.random.default_rng((1, seed))
+    params, weights = random_parameters(rng, X)
+    model.set_params(**params)
+    try:
+        model.fit(X, sample_weight=weights)
+    except ValueError as error:
+        columns = [f"column {name!r}" for name in names_of(X)]
+        assert re.search(NAMED, str(error)) or any(c in str(error) for c in columns), error
+        return
+    assert np.isfinite(model.score_samples(X)).all()
+    for result in (
+        model.sample(3, n_gibbs_steps=1, random_state=0),
+        model.gibbs(X, random_state=0),
+        model.inverse_transform(model.transform(X)),
+    ):
+        assert_like(result, X)
+        assert not any(value is None for values in lists_of(result) for value in values)
+    assert_like(model.reconstruct(X, n_gibbs_steps=1, random_state=0), X)
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(
+        again.partial_fit(X).transform(X), model.partial_fit(X).transform(X)
+    )
 
 
 # --- other libraries ------------------------------------------------------------------------------
