@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
 from sklearn_rapid.checks.arguments import check_count, seed_stream
-from sklearn_rapid.diagnostics._machine import get_model, read_spins
+from sklearn_rapid.diagnostics._machine import get_model, read_samples, read_spins
 from sklearn_rapid.estimators.methods.completion import validate_mask
 from sklearn_rapid.estimators.model import Model
 from sklearn_rapid.machine.machine import Machine
@@ -306,10 +306,9 @@ def _read_or_sample(
     with model.backend.running():
         if X is None:
             how = {"n_gibbs_steps": n_gibbs_steps, "random_state": random_state}
-            X = np.asarray(estimator.sample(n_samples, **how))
             # Samples are in the user's units: no threshold applies.
             features = SpinFeatures(estimator.units, model.backend, np.dtype(estimator.dtype).name)
-            v = model.backend.sign(features.means(X))
+            v = model.backend.sign(features.means(read_samples(estimator, n_samples, how)))
         else:
             v = read_spins(estimator, model, X)
     if v.shape[0] < at_least:

@@ -420,7 +420,7 @@ def test_what_is_of_spins_says_so(model):
     model.fit(X)
     with pytest.raises(ValueError, match="flipping spins"):
         model.pseudo_likelihood(X)
-    with pytest.raises(ValueError, match=r"about spins, got .* visible='categorical'"):
+    with pytest.raises(ValueError, match=r"about spins, got .* with categorical columns"):
         diagnostics.ground_state_energy(model)
     if isinstance(model, RARBM):
         with pytest.raises(ValueError, match="no states of real columns or categories"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, Self
 
 import numpy as np
@@ -10,11 +9,10 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_rapid.checks.arguments import check_count, check_option
-from sklearn_rapid.diagnostics.displays._axes import get_figure_and_axes
-
-SIGNED_COLORS = "RdBu"
-# Between images: neither a grey nor one of the signed colours.
-GAP_COLOR = "tan"
+from sklearn_rapid.diagnostics.displays._grid import SIGNED_COLORS, arrange, draw_grid
+from sklearn_rapid.diagnostics.displays._table import as_pixels, draw_table
+from sklearn_rapid.estimators.model import get_fitted_model
+from sklearn_rapid.tables.frames import is_frame
 
 
 class _ImagesDisplay:
@@ -49,8 +47,8 @@ class _ImagesDisplay:
         -------
         self
         """
-        mosaic = _arrange(self.images, self.image_shape, n_columns)
-        self.image_ = _draw_grid(mosaic, ax, {"cmap": self._colors, **imshow_params})
+        mosaic = arrange(self.images, self.image_shape, n_columns)
+        self.image_ = draw_grid(mosaic, ax, {"cmap": self._colors, **imshow_params})
         self.ax_, self.figure_ = self.image_.axes, self.image_.figure
         return self
 
@@ -134,11 +132,12 @@ class PatternsDisplay(_ImagesDisplay):
 
 
 class SamplesDisplay(_ImagesDisplay):
-    """Samples of a model as images.
+    """Samples of a model as images; or as a table, if they are rows of a data frame.
 
     Parameters
     ----------
-    images : array-like of shape (n_images, n_pixels)
+    images : array-like of shape (n_images, n_pixels), or data frame
+        A frame is shown as a table, unless there is an `image_shape`.
     image_shape : tuple of two ints, optional
         Height and width; by default a square.
 
@@ -147,6 +146,9 @@ class SamplesDisplay(_ImagesDisplay):
     ax_ : matplotlib Axes
     figure_ : matplotlib Figure
     image_ : matplotlib AxesImage
+        Of images.
+    table_ : matplotlib Table
+        Of rows of a frame.
 
     Examples
     --------
@@ -160,6 +162,34 @@ class SamplesDisplay(_ImagesDisplay):
     (12, 16)
     >>> plt.close(display.figure_)
     """
+
+    def __init__(self, images: Any, image_shape: tuple[int, int] | None = None) -> None:
+        if is_frame(images) and image_shape is None:
+            self.images, self.image_shape = images, None
+        else:
+            super().__init__(as_pixels(images), image_shape)
+
+    def plot(self, ax: Any = None, *, n_columns: int | None = None, **params: Any) -> Self:
+        """Draw the samples.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; by default a new figure.
+        n_columns : int, optional
+            Images side by side; by default a grid that is about square.
+        **params
+            For matplotlib's `imshow`, or for its `table` if rows of a frame are shown.
+
+        Returns
+        -------
+        self
+        """
+        if not is_frame(self.images):
+            return super().plot(ax, n_columns=n_columns, **params)
+        self.table_ = draw_table(self.images, ax, params)
+        self.ax_, self.figure_ = self.table_.axes, self.table_.figure
+        return self
 
     @classmethod
     def from_estimator(
@@ -183,7 +213,8 @@ class SamplesDisplay(_ImagesDisplay):
         n_samples, n_gibbs_steps, init, random_state :
             As for the estimator's `sample`.
         image_shape : tuple of two ints, optional
-            Height and width; by default a square.
+            Height and width; by default a square. Without it, rows of a frame are shown as a table,
+            unless all of its columns are zeros and ones, or of the kind "gaussian".
         ax : matplotlib Axes, optional
         **plot_params
             For `plot`.
@@ -196,7 +227,10 @@ class SamplesDisplay(_ImagesDisplay):
         images = estimator.sample(
             n_samples, n_gibbs_steps=n_gibbs_steps, init=init, random_state=random_state
         )
-        return cls(np.asarray(images), image_shape).plot(ax, **plot_params)
+        table = get_fitted_model(estimator).table
+        are_pixels = table.are_plain or [part.kind for part in table.parts] == ["gaussian"]
+        images = as_pixels(images) if are_pixels else images
+        return cls(images, image_shape).plot(ax, **plot_params)
 
 
 class ReconstructionDisplay:
@@ -279,8 +313,8 @@ class ReconstructionDisplay:
         """
         check_is_fitted(estimator)
         # Zero steps return the rows unchanged, in the units of samples.
-        true = np.asarray(estimator.gibbs(X, n_steps=0))
-        completed = np.asarray(
+        true = as_pixels(estimator.gibbs(X, n_steps=0))
+        completed = as_pixels(
             estimator.reconstruct(X, mask, n_gibbs_steps=n_gibbs_steps, random_state=random_state)
         )
         undecided = 0.5 if estimator.units == "binary" else 0.0
@@ -303,65 +337,10 @@ class ReconstructionDisplay:
         """
         rows = {"corrupted": self.corrupted, "completed": self.completed, "true": self.true}
         images = np.concatenate(list(rows.values()))
-        mosaic = _arrange(images, self.image_shape, len(self.true))
-        self.image_ = _draw_grid(mosaic, ax, {"cmap": "gray", **imshow_params})
+        mosaic = arrange(images, self.image_shape, len(self.true))
+        self.image_ = draw_grid(mosaic, ax, {"cmap": "gray", **imshow_params})
         self.ax_, self.figure_ = self.image_.axes, self.image_.figure
         height = (mosaic.shape[0] + 1) // 3
         self.ax_.set_yticks([height * row + height / 2 - 1 for row in range(3)], list(rows))
         self.ax_.tick_params(length=0)
         return self
-
-
-def _arrange(
-    images: np.ndarray, image_shape: tuple[int, int] | None, n_columns: int | None
-) -> np.ndarray:
-    """Arrange images in a grid with a pixel between them; gaps are NaN, which is not drawn.
-
-    Examples
-    --------
-    >>> _arrange(np.array([[1, 2], [3, 4]]), (1, 2), 2)
-    array([[ 1.,  2., nan,  3.,  4.]])
-    """
-    if images.ndim != 2 or images.shape[0] == 0:
-        raise ValueError(f"images must have shape (n_images, n_pixels), got {images.shape}")
-    n_images, n_pixels = images.shape
-    height, width = _resolve_shape(image_shape, n_pixels)
-    if n_columns is None:
-        n_columns = math.ceil(math.sqrt(n_images))
-    n_columns = check_count("n_columns", n_columns, 1)
-    n_columns = min(n_columns, n_images)
-    n_rows = -(-n_images // n_columns)
-    tiles = np.full((n_rows * n_columns, height + 1, width + 1), np.nan)
-    tiles[:n_images, :height, :width] = images.reshape(n_images, height, width)
-    tiles = tiles.reshape(n_rows, n_columns, height + 1, width + 1)
-    mosaic = tiles.swapaxes(1, 2).reshape(n_rows * (height + 1), n_columns * (width + 1))
-    return mosaic[:-1, :-1]
-
-
-def _resolve_shape(image_shape: tuple[int, int] | None, n_pixels: int) -> tuple[int, int]:
-    if image_shape is None:
-        side = math.isqrt(n_pixels)
-        if side * side != n_pixels:
-            raise ValueError(
-                f"{n_pixels} pixels are no square: image_shape=(height, width) is needed"
-            )
-        return side, side
-    if len(image_shape) != 2 or math.prod(image_shape) != n_pixels or min(image_shape) < 1:
-        raise ValueError(
-            f"image_shape must be a (height, width) of {n_pixels} pixels, got {image_shape!r}"
-        )
-    return tuple(image_shape)
-
-
-def _draw_grid(mosaic: np.ndarray, ax: Any, params: dict[str, Any]) -> Any:
-    """Draw a grid without ticks; signed colours are centred on zero."""
-    _, ax = get_figure_and_axes(ax)
-    low, high = float(np.nanmin(mosaic)), float(np.nanmax(mosaic))
-    if params["cmap"] == SIGNED_COLORS:
-        high = max(-low, high)
-        low = -high
-    image = ax.imshow(mosaic, **{"vmin": low, "vmax": high, **params})
-    ax.set_facecolor(GAP_COLOR)
-    ax.set_xticks([])
-    ax.set_yticks([])
-    return image
