@@ -21,7 +21,7 @@ from sklearn_rapid.checks.compat import wanted_output, wrap_output
 from sklearn_rapid.checks.warnings import warn
 from sklearn_rapid.tables.columns import Columns, learn_frame
 from sklearn_rapid.tables.features import RealFeatures, SpinFeatures
-from sklearn_rapid.tables.frames import convert_schema, is_frame
+from sklearn_rapid.tables.frames import convert_schema, is_frame, unwrap_frame
 from sklearn_rapid.tables.kinds import attributes_of_columns
 from sklearn_rapid.tables.settings import ColumnSettings
 from sklearn_rapid.tables.table import Table
@@ -202,7 +202,8 @@ class InputMixin:
 
     def _read_first(self, X: Any, missing: bool, counts: np.ndarray | None) -> tuple[Any, Columns]:
         """Read the first rows: an array or a CSR matrix of numbers, and its columns."""
-        X, visible, settings = compute_if_dask(X, "X"), self.visible, self._column_settings
+        X = unwrap_frame(compute_if_dask(X, "X"))
+        visible, settings = self.visible, self._column_settings
         if is_frame(X):
             validate_data(self, X, skip_check_array=True)
             names = vars(self).get("feature_names_in_")
@@ -216,7 +217,7 @@ class InputMixin:
 
     def _validate_array(self, X: Any, *, missing: bool) -> Any:
         """Validate later rows, as an array or a CSR matrix of numbers."""
-        X = compute_if_dask(X, "X")
+        X = unwrap_frame(compute_if_dask(X, "X"))
         if "frame_" not in vars(self) or (self._table.are_plain and is_frame(X)):
             return self._as_array(X, reset=False, missing=missing)
         table = self._table
@@ -234,7 +235,7 @@ class InputMixin:
 
         Entries of the column `unread` are missing, too, whatever they are.
         """
-        X = compute_if_dask(X, "X")
+        X = unwrap_frame(compute_if_dask(X, "X"))
         if "frame_" not in vars(self) or not is_frame(X):
             X = self._validate_array(X, missing=True)
             X = X if unread is None or sparse.issparse(X) else _without_column(X, unread)

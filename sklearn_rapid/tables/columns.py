@@ -168,6 +168,8 @@ def read_frame(
     Values not seen in fit are -1 in columns that are open to them, and raise ValueError in others.
     Columns that the frame lacks are missing with `allow_fewer`, and so is the column `unread`.
     """
+    if len(X) == 0:
+        raise ValueError("X must have rows, got a table with none")
     places = find_places(X, schema) if allow_fewer else list(range(len(values)))
     binary = {int(j) for kind, columns in kinds if kind == "binary" for j in columns}
     found = []

@@ -447,6 +447,29 @@ def test_sparse_columns():
         assert_like(model.sample(3), Y)
 
 
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_frames_that_narwhals_wraps(library):
+    nw = pytest.importorskip("narwhals")
+    model, X = drawn(3, library)
+    wrapped = nw.from_native(X)
+    expected = clone(model).fit(X)
+    assert list(model.fit(wrapped).feature_names_in_) == names_of(X)
+    np.testing.assert_array_equal(model.transform(wrapped), expected.transform(X))
+    assert_completed(model.reconstruct(wrapped), X)
+    assert_like(model.sample(2, conditions=wrapped, n_gibbs_steps=1), X)
+
+
+def test_frames_without_rows():
+    bits = pd.DataFrame({"a": [0, 1] * 5})
+    for X in (bits, bits.assign(word=["x", "y", "z", "x", "y"] * 2)):
+        model = RBM(2, **HOW).fit(X)
+        for method in ("fit", "transform", "score_samples", "reconstruct", "gibbs", "partial_fit"):
+            with pytest.raises(ValueError, match="X must have rows|0 sample"):
+                getattr(model, method)(X.iloc[:0])
+            with pytest.raises(TypeError, match=r"lazy frame of polars, .*: pass X.collect\(\)"):
+                getattr(model, method)(pl.LazyFrame(X.to_dict("list")))
+
+
 def test_two_values_are_no_probabilities():
     """Codes of two other values than zero and one lie between these, too."""
     X = pd.DataFrame({"size": [2.5, 7.5] * 9, "share": np.linspace(0.1, 0.9, 18)})

@@ -13,7 +13,7 @@ from __future__ import annotations
 from sklearn_rapid.tables.frames.column import FrameColumn, array_of_objects
 from sklearn_rapid.tables.frames.conversion import convert_schema
 from sklearn_rapid.tables.frames.entries import find_limits
-from sklearn_rapid.tables.frames.library import is_frame
+from sklearn_rapid.tables.frames.library import is_frame, unwrap_frame
 from sklearn_rapid.tables.frames.reading import distinct_values, read_codes, read_column
 from sklearn_rapid.tables.frames.schema import FrameSchema
 
@@ -27,4 +27,5 @@ __all__ = [
     "is_frame",
     "read_codes",
     "read_column",
+    "unwrap_frame",
 ]

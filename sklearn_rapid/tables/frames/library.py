@@ -41,6 +41,20 @@ def find_library(X: Any) -> str | None:
     return next((name for name, is_of in IS_OF_LIBRARY.items() if is_of(X)), None)
 
 
+def unwrap_frame(X: Any) -> Any:
+    """Return the frame that narwhals wraps, or anything else unchanged.
+
+    Raises
+    ------
+    TypeError
+        For lazy frames of polars.
+    """
+    X = nw.to_native(X, pass_through=True)
+    if dependencies.is_polars_lazyframe(X):
+        raise TypeError("X is a lazy frame of polars, which has no rows yet: pass X.collect()")
+    return X
+
+
 def list_names(X: Any) -> list:
     """List the names of a frame's columns."""
     return X.column_names if find_library(X) == "pyarrow" else list(X.columns)
