@@ -31,8 +31,8 @@ from sklearn_rapid.training.trainer import Diverged, Trainer
 
 # Rows that are read together, after training.
 ROWS_AT_ONCE = 256
-# The model is the mean of those after the last epochs, this share of all.
-SHARE_AVERAGED = 0.4
+# The model is the mean of those after one in so many epochs, the last ones.
+EPOCHS_OF_AN_AVERAGED = 5
 # Spins of several batches, in bytes of float32, stay in the processor's cache until they are used.
 BYTES_AT_ONCE = 4_000_000
 
@@ -107,9 +107,8 @@ class Run:
         return not units.are_spins and projection.kind in (None, "clip")
 
     def _average(self, epoch: int) -> TrainingState | None:
-        """Average the model after this epoch with those after earlier ones among the last."""
-        n_epochs = self.plan.estimator.max_iter
-        first = n_epochs - int(SHARE_AVERAGED * n_epochs)
+        """Average the model after this epoch with those after earlier ones of the last fifth."""
+        first = self.plan.estimator.max_iter - self.plan.estimator.max_iter // EPOCHS_OF_AN_AVERAGED
         if epoch < first:
             return None
         state, before = self.state.copy(), self.progress.best_state
