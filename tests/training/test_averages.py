@@ -1,4 +1,4 @@
-"""Models of codes and real columns are the mean of those after the last fifth of the epochs."""
+"""Models of codes and real columns are means of the models after the last epochs."""
 
 from __future__ import annotations
 
