@@ -28,6 +28,7 @@ def describe(value: Any) -> str:
     """
     if isinstance(value, np.ndarray):
         return f"an array of {value.dtype} of shape {value.shape}"
+    value = value.item() if isinstance(value, np.generic) else value
     try:
         text = repr(value)
     except ValueError:  # of an int with too many digits

@@ -81,6 +81,8 @@ def save(model: BaseRBM, path: str | os.PathLike) -> None:
     TypeError
         For a model of a class, or with a parameter, that is not this package's own (such as a
         RandomState, or a subclass of a strategy). Pickles hold such models.
+    ValueError
+        For a column of a frame with values that are no strings or numbers, such as intervals.
     ImportError
         Without safetensors (``pip install "sklearn_rapid[files]"``).
 

@@ -182,11 +182,12 @@ def read_frame(
             continue
         codes, unknown = _codes(X, place, schema.columns[j], known)
         if len(unknown) and not are_open[j]:
+            kind = " and 'categorical' in visible" if j in binary else ""
             raise ValueError(
                 f"X has the value {describe(unknown[0])} in column {schema.columns[j].name!r}, "
                 f"where the fit has seen {', '.join(describe(v) for v in known[:10])}"
                 f"{', ...' if len(known) > 10 else ''} only. Leave such rows out, or fit again "
-                "with all values, or with handle_unknown='infrequent'."
+                f"with all values, or with handle_unknown='infrequent'{kind}."
             )
         found.append(ends_of_codes(codes, units) if j in binary else codes)
     return np.column_stack(found)

@@ -179,6 +179,23 @@ def test_skops_files(name, path):
     assert_same_model(model, again, X)
 
 
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_files_where_the_library_is_not_there(library, path, monkeypatch):
+    """What needs it says so, and the rest works."""
+    model, X = deepcopy(MODELS["all of polars" if library == "polars" else "auto"])
+    save(model.fit(X), path)
+    if library == "polars":
+        other = pd.DataFrame(X.to_dict(as_series=False)).convert_dtypes()
+    else:
+        other = pl.DataFrame(X.to_dict("list"), strict=False)
+    expected = model.transform(other)
+    monkeypatch.setitem(sys.modules, library, None)
+    again = load(path)
+    np.testing.assert_array_equal(again.transform(other), expected)
+    with pytest.raises(ImportError, match=library):
+        again.sample(3)
+
+
 class Stop(Silent):
     """A callback that ends a fit after its second epoch."""
 

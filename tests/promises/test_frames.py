@@ -492,7 +492,7 @@ def with_words(words, dtype, library="pandas"):
 
 WORDS = ["a", "b", "c"] * 12
 UNSEEN = {
-    "str": ("pandas", "str", "str"),
+    "str": ("pandas", "string", "string"),
     "object": ("pandas", object, object),
     "category": ("pandas", "category", "category"),
     "ordered": (
@@ -525,6 +525,7 @@ def test_values_not_seen_come_back(name, min_frequency):
         assert result["word"].dtype == pl.Enum(["c", "b", "a", "new", "newer"])
     else:
         assert_like(result, with_words(WORDS, dtype, library))
+    assert set(lists_of(model.gibbs(X, random_state=0))[1]) <= {"a", "b", "c"}
     # A result is a frame like others.
     np.testing.assert_array_equal(model.transform(result)[:2], model.transform(X)[:2])
     rows = model.sample(3, conditions=X[["word"]], random_state=0)
@@ -534,6 +535,16 @@ def test_values_not_seen_come_back(name, min_frequency):
     # Entries that a mask calls missing are drawn from what was seen.
     masked = lists_of(model.reconstruct(X, np.array([True, False]), random_state=0))[1]
     assert set(masked) <= {"a", "b", "c"}
+
+
+def test_a_third_value_is_refused_with_advice():
+    X = pd.DataFrame({"size": [2.5, 7.0] * 10})
+    model = RBM(2, **HOW, handle_unknown="infrequent").fit(X)
+    message = r"the value 3.0 in column 'size', .* seen 2.5, 7.0 only.*'categorical' in visible"
+    with pytest.raises(ValueError, match=message):
+        model.transform(X + 0.5)
+    model.set_params(visible={"size": "categorical"}).fit(X)
+    assert model.reconstruct(X + 0.5)["size"].tolist() == [3.0, 7.5] * 10
 
 
 def test_numbers_not_seen_come_back():

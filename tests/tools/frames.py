@@ -16,6 +16,7 @@ NAN = float("nan")
 NUMBERS_OF_ROWS = (1, 2, 3, 8, 30, 60)
 WORDS = np.array(["b", "", "aé", "long text", "X"], dtype=object)
 SIGNED = ("int8", "int16", "int32", "int64")
+HAS_STR = pd.Series(["a"]).dtype != object  # pandas 3
 UNSIGNED = ("uint8", "uint16", "uint32", "uint64")
 
 
@@ -110,7 +111,7 @@ PANDAS = {
     "objects decimal": _pandas(decimals, object, True),
     "objects str": _pandas(words, object, True),
     "objects bytes": _pandas(lambda rng, n: rng.choice([b"a", b"b", b"c"], n), object, True),
-    "str": _pandas(words, "str", True),
+    "str": _pandas(words, "str" if HAS_STR else object, True),
     "string": _pandas(words, "string", True),
     "category": lambda rng, n: categories_of_pandas(rng, n, ["c", "b", "a", "never"]),
     "category of ints": lambda rng, n: categories_of_pandas(rng, n, [3, 1, 2, 7]),
