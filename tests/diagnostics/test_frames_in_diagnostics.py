@@ -53,7 +53,10 @@ def as_bits(frame):
 
 
 @pytest.mark.parametrize("library", FRAMES)
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name",
+    ["RBM", "DBM", *(pytest.param(n, marks=pytest.mark.slow) for n in [*MODELS][3:]), "RARBM"],
+)
 def test_machines_of_two_valued_columns(name, library):
     """All of them see the bits that the values are."""
     X, of_bits = FRAMES[library], clone(MODELS[name]).fit(BITS)

@@ -71,6 +71,13 @@ MODELS = {
     "full": (RABM(2, max_iter=3, random_state=0), MIXED[["flag", "sex", "size"]]),
     **{f"all of {library}": (RBM(**HOW), all_columns(library)) for library in LIBRARIES},
 }
+
+
+def quick(names, *quick_ones):
+    """Mark all names but these as slow."""
+    return [n if n in quick_ones else pytest.param(n, marks=pytest.mark.slow) for n in names]
+
+
 ARRAYS = {
     "spiked": MIXED[["gain", "age"]].to_numpy(),
     "quantile": MIXED[["gain", "age"]].to_numpy(),
@@ -114,7 +121,7 @@ def path(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:the fit has ended")
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", quick(MODELS, "dict", "remainders", "deep", "all of polars"))
 def test_files(name, path):
     model, X = deepcopy(MODELS[name])
     model.fit(X)
@@ -126,7 +133,7 @@ def test_files(name, path):
     assert again.frame_ == model.frame_
 
 
-@pytest.mark.parametrize("visible", ARRAYS)
+@pytest.mark.parametrize("visible", quick(ARRAYS, "spiked"))
 def test_arrays_with_such_columns(visible, path):
     model = RBM(**HOW, visible=visible, handle_unknown="infrequent", min_frequency=3)
     model.fit(ARRAYS[visible])
@@ -165,7 +172,9 @@ def test_values_that_files_do_not_hold(values, message, path):
     pickle.loads(pickle.dumps(model)).sample(3)
 
 
-@pytest.mark.parametrize("name", ["auto", "remainders", "all of polars", "numbers"])
+@pytest.mark.parametrize(
+    "name", quick(["auto", "remainders", "all of polars", "numbers"], "remainders")
+)
 def test_skops_files(name, path):
     """The types that are to be trusted are those that the guide names."""
     io = pytest.importorskip("skops.io")
@@ -203,7 +212,9 @@ class Stop(Silent):
         return getattr(context, "task_name", "") == "epoch" and context.task_id == 1
 
 
-@pytest.mark.parametrize("name", ["auto", "remainders", "probabilities", "all of polars"])
+@pytest.mark.parametrize(
+    "name", quick(["auto", "remainders", "probabilities", "all of polars"], "auto")
+)
 def test_fits_that_were_cut_short_go_on(name, path):
     """From the model, from a checkpoint, and with a frame of another library."""
     model, X = deepcopy(MODELS[name])
