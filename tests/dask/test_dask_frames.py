@@ -93,6 +93,7 @@ def fitted(client, frames):
 # --- the model of one machine -----------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sizes", [(6,), (6, 4)], ids=["matrix", "patterns"])
 def test_codes_end_as_on_one_machine(client, frames, sizes):
     rows, in_memory = (frame[CODES] for frame in frames)

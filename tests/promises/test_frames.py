@@ -138,7 +138,7 @@ def drawn(seed, library):
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-@pytest.mark.parametrize("seed", seeds(5, 150))
+@pytest.mark.parametrize("seed", seeds(5, 40))
 def test_results_are_frames(seed, library):
     model, X = drawn(seed, library)
     model.fit(X)
@@ -166,7 +166,7 @@ def test_results_are_frames(seed, library):
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-@pytest.mark.parametrize("seed", seeds(1, 40))
+@pytest.mark.parametrize("seed", seeds(1, 12))
 def test_copies_are_the_same(seed, library):
     model, X = drawn(seed, library)
     model.fit(X)
@@ -237,7 +237,7 @@ def random_parameters(rng, X):
 
 @pytest.mark.filterwarnings("ignore:X holds values from", "ignore:no couplings are left")
 @pytest.mark.parametrize("library", LIBRARIES)
-@pytest.mark.parametrize("seed", seeds(8, 400))
+@pytest.mark.parametrize("seed", seeds(8, 100))
 def test_parameters_fit_or_say_why(seed, library):
     model, X = drawn(seed, library)
     rng = np.random.default_rng((1, seed))
@@ -278,7 +278,7 @@ def converted(X, library):
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-@pytest.mark.parametrize("seed", seeds(2, 60))
+@pytest.mark.parametrize("seed", seeds(2, 20))
 def test_frames_of_other_libraries(seed, library):
     model, X = drawn(seed, library)
     kept = [name for name in names_of(X) if name != "objects bytes"]
@@ -296,7 +296,7 @@ def test_frames_of_other_libraries(seed, library):
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-@pytest.mark.parametrize("seed", seeds(2, 60))
+@pytest.mark.parametrize("seed", seeds(2, 20))
 def test_set_output_decides(seed, library):
     model, X = drawn(seed, library)
     expected = model.fit(X).sample(4, random_state=0)

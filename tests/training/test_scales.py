@@ -313,7 +313,7 @@ def two_clusters(rng, n):
     return np.stack([~is_rest, is_rest, x, s], axis=1), logsumexp(log_p, axis=1)
 
 
-@pytest.mark.parametrize("with_gaps", [False, True])
+@pytest.mark.parametrize("with_gaps", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_fit_finds_the_scale_of_the_rest(with_gaps):
     """Given the hidden units, a quarter of the column's variance; the likelihood is the rows' own.
 
