@@ -71,7 +71,7 @@ def _are_knots(value: Any, model: Any) -> bool:
     is_pair = isinstance(value, np.ndarray) and value.dtype == np.float64 and value.ndim == 2
     if not (is_pair and value.shape[0] == 2 and value.shape[1] > 1 and np.isfinite(value).all()):
         return False
-    with np.errstate(over="ignore", divide="ignore"):
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         steps = np.diff(value)
         slopes = steps[1] / steps[0]
     return bool((steps > 0.0).all() and (slopes > 0.0).all() and np.isfinite(slopes).all())

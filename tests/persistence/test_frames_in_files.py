@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
+import subprocess
 import sys
 from copy import deepcopy
 
@@ -234,3 +236,36 @@ def test_fits_that_were_cut_short_go_on(name, path):
     if name == "probabilities":
         again = resume(stopped, X.to_pandas())
         np.testing.assert_array_equal(again.components_, whole.components_)
+
+
+class Kill(Silent):
+    """A callback that ends its own process after the second epoch, as kill -9 does."""
+
+    def on_fit_task_end(self, estimator, context):
+        if getattr(context, "task_name", "") == "epoch" and context.task_id == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def train(name, folder, *callbacks):
+    """What a script does that is started again after it has been killed."""
+    model, X = deepcopy(MODELS[name])
+    try:
+        return resume(folder, X)
+    except FileNotFoundError:
+        return model.set_callbacks(Checkpoint(folder), *callbacks).fit(X)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="signals are others elsewhere")
+@pytest.mark.parametrize("name", ["auto", "remainders", "dict", "all of polars"])
+def test_fits_that_were_killed_go_on(name, path):
+    path.mkdir()
+    where = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, __file__, name, str(path)], env=where, check=False)
+    assert done.returncode == -signal.SIGKILL and len(os.listdir(path)) > 0
+    X = MODELS[name][1]
+    assert_same_model(train(name, path).set_callbacks(), deepcopy(MODELS[name][0]).fit(X), X)
+
+
+if __name__ == "__main__":
+    train(sys.argv[1], sys.argv[2], Kill())
