@@ -130,8 +130,15 @@ def takes_spins_alone(estimator):
 
 # Checks fit normal numbers, which "auto" thresholds with a warning.
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.DataConversionWarning")
-@parametrize_with_checks(CHECKED, expected_failed_checks=unequal)
+@parametrize_with_checks(CHECKED[::3], expected_failed_checks=unequal)
 def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.DataConversionWarning")
+@parametrize_with_checks([*CHECKED[1::3], *CHECKED[2::3]], expected_failed_checks=unequal)
+def test_scikit_learn_checks_of_others(estimator, check):
     check(estimator)
 
 
