@@ -197,16 +197,16 @@ class CategoryEncoder(Encoder):
 
     def _set_remainders(self, states: Any, X: Any, where: Any) -> None:
         """Turn on the remainder in rows with none of the other codes."""
-        n, is_none = X.shape[0], {}
+        n = X.shape[0]
         pairs = zip(self._groups, self._infrequent, self._unseen, strict=True)
-        for j, (group, infrequent, unseen) in enumerate(pairs):
+        for group, infrequent, unseen in pairs:
             if infrequent is None and unseen == 0.0:
                 continue
-            is_none[j] = where.sum(states[:n, group], axis=1) == 0.0
+            is_other = where.sum(states[:n, group], axis=1) == 0.0
             if infrequent is not None:
-                states[:n, group.stop - 1] += is_none[j]
+                states[:n, group.stop - 1] += is_other
             else:
-                states[:n, group] += where.where(is_none[j], float("nan"), 0.0)[:, None]
+                states[:n, group] += where.where(is_other, float("nan"), 0.0)[:, None]
 
     def decode(self, v: Any, stream: Any = None) -> Any:
         """Find the code of the unit that is on in each group, or is most likely to be; float64.

@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtri
 
+from sklearn_rapid.checks.cached import cached_property
+
 # Numbers of knots that are tried; a knot takes this many rows at least.
 NUMBERS_OF_KNOTS, ROWS_OF_A_KNOT = (2, 3, 5, 9, 17, 33, 65, 129, 257), 10
 # Rows from which the number of knots is chosen, in how many parts, and the gain in nats a row that
@@ -69,18 +71,18 @@ class RealMap:
 
     def to_scores(self, x: Any, xp: Any = np) -> Any:
         """Map values to scores."""
-        return _piecewise_linear(x, self.values, self.scores, xp)[0]
+        return _piecewise_linear(x, self.values, self.scores, self._slopes, xp)[0]
 
     def log_slope(self, x: Any, xp: Any = np) -> Any:
         """Compute log z'(x), in nats."""
-        return xp.log(_piecewise_linear(x, self.values, self.scores, xp)[1])
+        return xp.log(_piecewise_linear(x, self.values, self.scores, self._slopes, xp)[1])
 
     def to_values(self, z: Any, xp: Any = np, narrow: float = 0.0) -> Any:
         """Map scores to values, rounded as those of the rows are, and within their range.
 
         Values that are not as far from each other as `narrow`, in scores, are not rounded.
         """
-        x, slope = _piecewise_linear(z, self.scores, self.values, xp)
+        x, slope = _piecewise_linear(z, self.scores, self.values, self._steepness, xp)
         if self.decimals is not None:
             rounded = xp.round(x * 10.0**self.decimals) / 10.0**self.decimals
             x = xp.where(narrow * slope > self.step, x, rounded)
@@ -89,12 +91,21 @@ class RealMap:
     def bends(self, narrow: float) -> np.ndarray:
         """Find the scores between which `to_values` is linear: of knots, and where it jumps."""
         found = [self.scores]
-        slopes = np.diff(self.values) / np.diff(self.scores)
-        for piece in np.flatnonzero(narrow * slopes <= self.step) if self.step else ():
+        for piece in np.flatnonzero(narrow * self._steepness <= self.step) if self.step else ():
             ends = self.values[piece : piece + 2] / self.step - 0.5
             edges = (np.arange(np.ceil(ends[0]), ends[1]) + 0.5) * self.step
             found.append(self.to_scores(edges))
         return np.unique(np.concatenate(found))
+
+    @cached_property
+    def _slopes(self) -> np.ndarray:
+        """Scores per value between neighbouring knots."""
+        return np.diff(self.scores) / np.diff(self.values)
+
+    @cached_property
+    def _steepness(self) -> np.ndarray:
+        """Values per score between neighbouring knots."""
+        return np.diff(self.values) / np.diff(self.scores)
 
 
 def learn_map(x: np.ndarray, weights: np.ndarray | None = None, *, is_line: Any = None) -> RealMap:
@@ -255,9 +266,10 @@ def _distribution(x: np.ndarray, weights: np.ndarray, step: float) -> tuple[np.n
     return edges, np.column_stack([above - share, above]).ravel()
 
 
-def _piecewise_linear(x: Any, at: np.ndarray, to: np.ndarray, xp: Any) -> tuple[Any, Any]:
+def _piecewise_linear(
+    x: Any, at: np.ndarray, to: np.ndarray, slopes: np.ndarray, xp: Any
+) -> tuple[Any, Any]:
     """Compute a piecewise linear function, and its slope; NaN stays NaN."""
-    slopes = np.diff(to) / np.diff(at)
     at, to, slopes = (xp.asarray(a) for a in (at, to, slopes))
     piece = xp.clip(xp.searchsorted(at, x, side="right") - 1, 0, len(slopes) - 1)
     slope = xp.take(slopes, piece)

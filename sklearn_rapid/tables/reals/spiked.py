@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from sklearn_rapid.backends import RandomStream, Spiked, to_host
+from sklearn_rapid.checks.cached import cached_property
 from sklearn_rapid.tables.reals.mapped import MappedEncoder
 from sklearn_rapid.tables.reals.quadrature import Rule
 from sklearn_rapid.tables.settings import ColumnSettings
@@ -195,7 +196,7 @@ class SpikedEncoder(MappedEncoder):
         """Number of codes of each column: its spikes and the rest."""
         return tuple(len(spikes) + 1 for spikes in self.spikes)
 
-    @property
+    @cached_property
     def _rest(self) -> MappedEncoder:
         """The encoder of values that are no spikes."""
         n_codes = sum(self._n_codes)
