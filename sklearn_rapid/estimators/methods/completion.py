@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -135,12 +136,15 @@ class CompletionMixin:
         out = where.empty(X.shape, dtype=np.result_type(X.dtype, self._dtype))
         convert = partial(self._as_array_like, X, backend=machine.backend, dtype=out.dtype)
         by_threshold = encoder.are_thresholded(model.table.n_columns)
-        fill = {"chains": draw_by_chains, "exact": draw_completions, "mean": compute_means}[how]
         with machine.backend.running():
             rungs = self._sample_source(model).ladder if is_tempered else None
+            filler = Filler(machine, encoder, rungs, n_steps, stream)
+            fill = {"chains": filler.draw_by_chains, "exact": filler.draw, "mean": filler.means}[
+                how
+            ]
             for rows in chunks(X.shape[0]):
                 x, v = X[rows], encoder.states(X[rows])
-                filled = fill(machine, encoder, v, rungs, n_steps, stream)
+                filled = fill(v)
                 out[rows] = where.where(x != x, convert(filled), x)  # NaN differs from itself
                 if by_threshold.any():
                     is_spin = where.asarray(by_threshold) & (x == x)
@@ -206,68 +210,65 @@ class Completion:
         return encoder.decode_means(total / n_draws)
 
 
-def draw_by_chains(
-    machine: Machine,
-    encoder: Encoder,
-    v: Any,
-    rungs: Ladder | None,
-    n_steps: int,
-    stream: RandomStream,
-) -> Any:
-    """Draw missing entries by chains of `n_steps` steps (see `Completion`), in the user's units."""
-    return encoder.decode(Completion(machine, v, rungs).states(n_steps, stream), stream)
+@dataclass(frozen=True)
+class Filler:
+    """Fills in missing entries of rows of states, in the user's units.
 
+    Parameters
+    ----------
+    machine : Machine
+    encoder : Encoder
+    rungs : Ladder or None
+        Chains are ladders like this one (see `Completion`).
+    n_steps : int
+        Steps of chains.
+    stream : RandomStream
+    """
 
-def draw_completions(
-    machine: Machine,
-    encoder: Encoder,
-    v: Any,
-    rungs: Ladder | None,
-    n_steps: int,
-    stream: RandomStream,
-) -> Any:
-    """Draw missing entries, exactly for rows with few completions, in the user's units."""
+    machine: Machine
+    encoder: Encoder
+    rungs: Ladder | None
+    n_steps: int
+    stream: RandomStream
 
-    def draw_exactly(rows: Any) -> Any:
-        return encoder.decode(fill_with_exact_draws(machine, rows, stream), stream)
+    def draw_by_chains(self, v: Any) -> Any:
+        """Draw missing entries by chains."""
+        states = Completion(self.machine, v, self.rungs).states(self.n_steps, self.stream)
+        return self.encoder.decode(states, self.stream)
 
-    def draw(rows: Any) -> Any:
-        return draw_by_chains(machine, encoder, rows, rungs, n_steps, stream)
+    def draw(self, v: Any) -> Any:
+        """Draw missing entries, exactly for rows with few completions; float64."""
 
-    return _by_number_of_completions(machine, v, draw_exactly, draw)
+        def draw_exactly(v: Any) -> Any:
+            states = fill_with_exact_draws(self.machine, v, self.stream)
+            return self.encoder.decode(states, self.stream)
 
+        return self._by_number_of_completions(v, draw_exactly, self.draw_by_chains)
 
-def compute_means(
-    machine: Machine,
-    encoder: Encoder,
-    v: Any,
-    rungs: Ladder | None,
-    n_steps: int,
-    stream: RandomStream,
-) -> Any:
-    """Compute means of missing entries, exactly for rows with few completions."""
+    def means(self, v: Any) -> Any:
+        """Compute means of missing entries, exactly for rows with few completions; float64."""
 
-    def compute_exactly(rows: Any) -> Any:
-        return encoder.decode(fill_with_exact_means(machine, rows))
+        def compute_exactly(v: Any) -> Any:
+            return self.encoder.decode(fill_with_exact_means(self.machine, v))
 
-    def compute(rows: Any) -> Any:
-        return Completion(machine, rows, rungs).means(encoder, n_steps, stream)
+        def compute(v: Any) -> Any:
+            chains = Completion(self.machine, v, self.rungs)
+            return chains.means(self.encoder, self.n_steps, self.stream)
 
-    return _by_number_of_completions(machine, v, compute_exactly, compute)
+        return self._by_number_of_completions(v, compute_exactly, compute)
 
-
-def _by_number_of_completions(machine: Machine, v: Any, of_few: Callable, of_many: Callable) -> Any:
-    """Apply one function to rows with few completions and another to the others; float64."""
-    backend, xp = machine.backend, machine.backend.xp
-    are_few = count_completions(machine, v) <= MOST_COMPLETIONS
-    few, many = (np.flatnonzero(which) for which in (are_few, ~are_few))
-    parts = []
-    for numbers, function in ((few, of_few), (many, of_many)):
-        if numbers.size:
-            rows = xp.take(v, backend.asarray(numbers, "int64"), axis=0)
-            parts.append(xp.astype(function(rows), xp.float64))
-    place = np.argsort(np.concatenate([few, many]))
-    return xp.take(xp.concat(parts, axis=0), backend.asarray(place, "int64"), axis=0)
+    def _by_number_of_completions(self, v: Any, of_few: Callable, of_many: Callable) -> Any:
+        """Apply one function to rows with few completions and another to the others."""
+        backend, xp = self.machine.backend, self.machine.backend.xp
+        are_few = count_completions(self.machine, v) <= MOST_COMPLETIONS
+        few, many = (np.flatnonzero(which) for which in (are_few, ~are_few))
+        parts = []
+        for numbers, function in ((few, of_few), (many, of_many)):
+            if numbers.size:
+                rows = xp.take(v, backend.asarray(numbers, "int64"), axis=0)
+                parts.append(xp.astype(function(rows), xp.float64))
+        place = np.argsort(np.concatenate([few, many]))
+        return xp.take(xp.concat(parts, axis=0), backend.asarray(place, "int64"), axis=0)
 
 
 def validate_mask(mask: ArrayLike, shape: tuple[int, int]) -> np.ndarray:
