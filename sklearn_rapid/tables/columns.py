@@ -16,7 +16,7 @@ from sklearn.exceptions import DataConversionWarning
 from sklearn_rapid.backends import to_host
 from sklearn_rapid.checks.arrays import describe
 from sklearn_rapid.checks.warnings import warn
-from sklearn_rapid.tables.first_columns import FirstColumn, ends_of_codes
+from sklearn_rapid.tables.first_columns import ColumnRequest, FirstColumn, ends_of_codes
 from sklearn_rapid.tables.frames import (
     FrameColumn,
     FrameSchema,
@@ -135,8 +135,9 @@ def learn_frame(
     wanted, declared = wanted_kinds(visible, n, labels), settings.categories_of(labels)
 
     def read_columns(wanted: list[str]) -> list[FirstColumn]:
-        how = [(wanted[j], declared[j], settings, _of_column(weights, j)) for j in range(n)]
-        return [FirstColumn.read(X, j, schema.columns[j], *how[j]) for j in range(n)]
+        triples = enumerate(zip(schema.columns, wanted, declared, strict=True))
+        requests = [ColumnRequest(*t, settings, _of_column(weights, j)) for j, t in triples]
+        return [FirstColumn.read(X, j, request) for j, request in enumerate(requests)]
 
     first = read_columns(wanted)
     for column, codes, label in zip(first, declared, labels, strict=True):

@@ -27,6 +27,29 @@ ADVICE = "Leave it out, or leave its kind to visible='auto'"
 
 
 @dataclass(frozen=True)
+class ColumnRequest:
+    """What is known of a column of a frame before it is read, and asked for.
+
+    Parameters
+    ----------
+    column : FrameColumn
+    wanted : str
+        The kind that is asked for; "auto" leaves it open.
+    declared : list or None
+        Declared categories.
+    settings : ColumnSettings
+    weights : array of shape (n,), optional
+        The number of rows that each entry stands for, one by default.
+    """
+
+    column: FrameColumn
+    wanted: str
+    declared: list | None
+    settings: ColumnSettings
+    weights: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
 class FirstColumn:
     """A column in the first rows of a frame.
 
@@ -48,39 +71,10 @@ class FirstColumn:
     categories: np.ndarray | None = None
 
     @classmethod
-    def read(
-        cls,
-        X: Any,
-        j: int,
-        column: FrameColumn,
-        wanted: str,
-        declared: Any,
-        settings: ColumnSettings,
-        weights: np.ndarray | None = None,
-    ) -> FirstColumn:
-        """Read column j of a frame.
-
-        Parameters
-        ----------
-        X : frame
-        j : int
-        column : FrameColumn
-        wanted : str
-            The kind that is asked for; "auto" leaves it open.
-        declared : list or None
-            Declared categories.
-        settings : ColumnSettings
-        weights : array of shape (n,), optional
-            The number of rows that each entry stands for, one by default.
-
-        Raises
-        ------
-        ValueError
-            For a column that the kind cannot hold; with its name.
-        """
-        if column.holds == "values":
-            return _read_values(X, j, column, wanted, declared, settings, weights)
-        return _read_numbers(X, j, column, wanted, declared, settings, weights)
+    def read(cls, X: Any, j: int, request: ColumnRequest) -> FirstColumn:
+        """Read column j of a frame; ValueError, with its name, for what its kind cannot hold."""
+        read = _read_values if request.column.holds == "values" else _read_numbers
+        return read(X, j, request)
 
 
 def ends_of_codes(codes: np.ndarray, units: str) -> np.ndarray:
@@ -98,15 +92,9 @@ def ends_of_codes(codes: np.ndarray, units: str) -> np.ndarray:
 # --- text and categories --------------------------------------------------------------------------
 
 
-def _read_values(
-    X: Any,
-    j: int,
-    column: FrameColumn,
-    wanted: str,
-    declared: Any,
-    settings: ColumnSettings,
-    weights: np.ndarray | None,
-) -> FirstColumn:
+def _read_values(X: Any, j: int, request: ColumnRequest) -> FirstColumn:
+    column, wanted, declared = request.column, request.wanted, request.declared
+    settings, weights = request.settings, request.weights
     found, counts = distinct_values(X, j, column)
     if len(found) == 0:
         raise _no_known_values(column)
@@ -169,20 +157,13 @@ def _check_identifies_no_rows(found: np.ndarray, n_rows: int, column: FrameColum
 # --- numbers --------------------------------------------------------------------------------------
 
 
-def _read_numbers(
-    X: Any,
-    j: int,
-    column: FrameColumn,
-    wanted: str,
-    declared: Any,
-    settings: ColumnSettings,
-    weights: np.ndarray | None,
-) -> FirstColumn:
+def _read_numbers(X: Any, j: int, request: ColumnRequest) -> FirstColumn:
+    column, declared, settings = request.column, request.declared, request.settings
     x = read_column(X, j, column)
     known, n_known = np.unique(x[x == x]), np.count_nonzero(x == x)
     if n_known == 0:
         raise _no_known_values(column)
-    kind = _kind_of_numbers(x, wanted, declared is not None, settings, weights)
+    kind = _kind_of_numbers(x, request)
     if kind in REALS and len(known) < 2:
         raise ValueError(
             f"column {column.name!r} has the value {known[0]:g} alone: a constant has no density. "
@@ -202,22 +183,17 @@ def _read_numbers(
     return FirstColumn(kind, x, values)
 
 
-def _kind_of_numbers(
-    x: np.ndarray,
-    wanted: str,
-    is_declared: bool,
-    settings: ColumnSettings,
-    weights: np.ndarray | None,
-) -> str:
-    if wanted == "real":
-        return choose_real(x, weights)
-    if wanted != "auto":
-        return wanted
-    if is_declared:
+def _kind_of_numbers(x: np.ndarray, request: ColumnRequest) -> str:
+    settings = request.settings
+    if request.wanted == "real":
+        return choose_real(x, request.weights)
+    if request.wanted != "auto":
+        return request.wanted
+    if request.declared is not None:
         return "categorical"
     # A threshold says what numbers of binary columns mean.
     is_open = settings.takes_numbers and settings.binarize == "auto"
-    return choose_kind(x, weights) if is_open else "binary"
+    return choose_kind(x, request.weights) if is_open else "binary"
 
 
 def _pair_of_numbers(
