@@ -96,7 +96,8 @@ def draw(test, rows):
         both = {"test rows": test[name], "drawn rows": rows[name]}
         if test[name].dtype.kind in "if":
             low, high = test[name].min(), test[name].max()
-            bins = np.arange(low - 0.5, high + 0.5, np.ceil((high - low) / 40))
+            width = np.ceil((high - low) / 40)
+            bins = np.arange(low - 0.5, high + width, width)
             ax.hist(list(both.values()), bins, density=True, label=list(both))
             ax.set(xlabel=name, ylabel="density", yscale="log" if name == SHOWN[-1] else "linear")
         else:

@@ -61,14 +61,14 @@ class FirstColumn:
     values : array or None
         What the numbers 0, 1, ... stand for, or the ends of the range of spins; None if numbers
         stand for themselves.
-    categories : array or None
+    categories : array, list or None
         The codes of a column of categories, if they are known.
     """
 
     kind: str
     numbers: np.ndarray
     values: np.ndarray | None = None
-    categories: np.ndarray | None = None
+    categories: Any = None
 
     @classmethod
     def read(cls, X: Any, j: int, request: ColumnRequest) -> FirstColumn:
@@ -170,7 +170,7 @@ def _read_numbers(X: Any, j: int, request: ColumnRequest) -> FirstColumn:
             f"{ADVICE}."
         )
     if kind == "categorical":
-        categories = known if declared is None else _declared_numbers(declared, column)
+        categories = known if declared is None else declared
         if declared is None and len(known) > max(MOST_VALUES_OF_FEW_ROWS, 0.5 * n_known):
             raise ValueError(
                 f"column {column.name!r} has {len(known)} different numbers in {n_known} rows, too "
@@ -207,15 +207,6 @@ def _pair_of_numbers(
     are_ends = np.array_equal(known, np.array(UNIT_RANGES[settings.units]))
     is_other_pair = len(known) == 2 and not (are_bits or are_ends)
     return known if are_read_as_pair and is_other_pair else None
-
-
-def _declared_numbers(declared: list, column: FrameColumn) -> np.ndarray:
-    try:
-        return np.array(declared, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"column {column.name!r} holds numbers, got categories={describe(declared)} for it"
-        ) from None
 
 
 def _no_known_values(column: FrameColumn) -> ValueError:

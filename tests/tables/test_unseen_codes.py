@@ -247,7 +247,7 @@ def test_errors_name_the_column_and_the_value():
         ({"word": ["a", "b", "c", "b"]}, r"different values of column 'word', got \['a'"),
         ({"word": []}, r"different values of column 'word', got \[\]"),
         ({"word": "abc"}, "different values of column 'word', got 'abc'"),
-        ({"code": ["a", "b"]}, r"column 'code' holds numbers, got categories=\['a', 'b'\]"),
+        ({"code": ["a", "b"]}, r"codes of column 'code' must be numbers, got \['a', 'b'\]"),
         ({"x": [0.5, 1.5]}, "code 0 in column 'x'"),
         ([["a", "b", "c"]], "an entry for each of the 3 columns"),
     ],
