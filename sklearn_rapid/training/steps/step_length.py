@@ -154,9 +154,15 @@ def most_unusual_rows(rows: Any, mean: Any, of_units: Any, backend: Any) -> Any:
     backend : backend
     """
     to_numpy = backend.to_numpy
-    on_host = np.unique(to_numpy(rows), axis=0)
+    on_host = to_numpy(rows)
     distance = (on_host - to_numpy(mean)) ** 2 @ (1.0 / to_numpy(of_units))
-    return backend.asarray(on_host[np.argsort(-distance, kind="stable")[:UNUSUAL_ROWS]])
+    # All rows would take long to sort where they are wide.
+    found: dict[bytes, int] = {}
+    for i in np.argsort(-distance, kind="stable"):
+        found.setdefault(on_host[i].tobytes(), int(i))
+        if len(found) == UNUSUAL_ROWS:
+            break
+    return backend.asarray(on_host[list(found.values())])
 
 
 def limit_scale(scale: Any, squared_length: Any, changes: Any, backend: Any) -> Any:
