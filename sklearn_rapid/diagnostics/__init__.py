@@ -5,6 +5,8 @@ patterns are memories or a spin glass, how long chains remember, how states trav
 temperatures, how far states are from one another.
 Energies are in nats; distances and overlaps are shares of spins. The first argument is a fitted
 estimator of this package: TypeError for anything else, NotFittedError before `fit`.
+
+`compare_tables` is about rows instead, of any model: a synthetic table beside real ones.
 """
 
 from sklearn_rapid.diagnostics._autocorrelation import (
@@ -35,17 +37,27 @@ from sklearn_rapid.diagnostics._samples import (
     reconstruction_distance,
     ultrametricity,
 )
+from sklearn_rapid.diagnostics.comparison import (
+    NearestRows,
+    PredictionScore,
+    TableComparison,
+    compare_tables,
+)
 from sklearn_rapid.machine.tempering import Travels
 
 __all__ = [
     "AutocorrelationTime",
+    "NearestRows",
     "OverlapDistribution",
     "PatternLoad",
     "PatternOverlaps",
     "PatternRetrieval",
+    "PredictionScore",
+    "TableComparison",
     "Travels",
     "Ultrametricity",
     "autocorrelation_time",
+    "compare_tables",
     "gibbs_accessibility",
     "ground_state_energy",
     "integrated_autocorrelation_time",
