@@ -11,6 +11,7 @@ from sklearn_rapid.diagnostics.displays import (
     ReconstructionDisplay,
     SamplesDisplay,
     SpectrumDisplay,
+    TableComparisonDisplay,
     TrainingHistoryDisplay,
 )
 
@@ -21,5 +22,6 @@ __all__ = [
     "ReconstructionDisplay",
     "SamplesDisplay",
     "SpectrumDisplay",
+    "TableComparisonDisplay",
     "TrainingHistoryDisplay",
 ]

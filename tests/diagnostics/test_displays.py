@@ -29,7 +29,9 @@ plt.switch_backend("Agg")
 X = make_bars(3)
 FIRST_ROW = np.arange(9) < 3
 ARGUMENTS = {ReconstructionDisplay: (X[:4], FIRST_ROW)}
-DISPLAYS = [getattr(displays, name) for name in displays.__all__]
+# TableComparisonDisplay is one of tables: see test_table_comparison.py.
+OF_TABLES = {"TableComparisonDisplay"}
+DISPLAYS = [getattr(displays, name) for name in displays.__all__ if name not in OF_TABLES]
 
 
 @pytest.fixture(autouse=True)

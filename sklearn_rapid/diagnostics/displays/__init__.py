@@ -3,6 +3,7 @@
 They need matplotlib (``pip install "sklearn_rapid[plot]"``), which is imported at the first plot.
 """
 
+from sklearn_rapid.diagnostics.displays._comparison import TableComparisonDisplay
 from sklearn_rapid.diagnostics.displays._curves import (
     AccessibilityDisplay,
     SpectrumDisplay,
@@ -22,5 +23,6 @@ __all__ = [
     "ReconstructionDisplay",
     "SamplesDisplay",
     "SpectrumDisplay",
+    "TableComparisonDisplay",
     "TrainingHistoryDisplay",
 ]

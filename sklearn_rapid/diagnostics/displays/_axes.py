@@ -37,6 +37,14 @@ def get_figure_and_panels(ax: Any, n_panels: int) -> tuple[Any, np.ndarray]:
     return axes[0].figure, axes
 
 
+def get_figure_and_table(ax: Any, n_panels: int) -> tuple[Any, np.ndarray]:
+    """Return a figure and an array of axes, given or new: three in a row, or two by two."""
+    if ax is None:
+        shape, size = ((2, 2), (12.0, 9.5)) if n_panels == 4 else ((1, 3), (17.0, 5.0))
+        ax = _pyplot().subplots(*shape, figsize=size, layout="constrained")[1]
+    return get_figure_and_panels(ax, n_panels)
+
+
 def draw_band(ax: Any, x: Any, middle: np.ndarray, error: np.ndarray, line: Any) -> Any:
     """Shade one error above and below a curve, in the colour of its line."""
     color = line.get_color()
