@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.special import logsumexp
 
 from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.machine.clamped import log_sums_over_missing, zero_missing
@@ -66,6 +67,43 @@ def fill_with_exact_draws(machine: Machine, v: Any, stream: RandomStream) -> Any
     return machine.cast(filled)
 
 
+def log_sums_of_rows(
+    machine: Machine, v: Any, stream: RandomStream, n_chains: int, n_temperatures: int
+) -> tuple[Any, Any]:
+    """Compute log Σ_u exp(-F(v, u)) over the missing units of each row, with its error.
+
+    It is exact, up to rounding, for rows with few completions, and estimated by annealing for
+    others.
+
+    Examples
+    --------
+    >>> from sklearn_rapid.backends import get_backend
+    >>> from sklearn_rapid.machine.couplings import DenseCouplings
+    >>> machine = Machine(DenseCouplings(np.zeros((2, 1))), np.zeros(2), np.zeros(1),
+    ...                   get_backend("numpy"))
+    >>> log_sums_of_rows(machine, np.full((1, 2), np.nan), RandomStream(0), 2, 2)
+    (array([2.07944154]), array([0.]))
+    """
+    backend, xp = machine.backend, machine.backend.xp
+    clamped = zero_missing(v, xp)
+    log_f = backend.to_numpy(-machine.free_energy(clamped)).astype(np.float64)
+    errors = np.zeros_like(log_f)
+    n_ways = count_completions(machine, v)
+    few = np.flatnonzero((n_ways > 1.0) & (n_ways <= MOST_COMPLETIONS))
+    many = np.flatnonzero(n_ways > MOST_COMPLETIONS)
+    if few.size:
+        rows = xp.take(v, backend.asarray(few, "int64"), axis=0)
+        sums = backend.to_numpy(machine.log_weights(zero_missing(rows, xp))).astype(np.float64)
+        for found in _enumerate_completions(machine, rows):
+            sums[found.rows] += found.log_total
+        log_f[few] = sums
+    if many.size:
+        rows = xp.take(v, backend.asarray(many, "int64"), axis=0)
+        sums, of_rows = log_sums_over_missing(machine, rows, stream, n_chains, n_temperatures)
+        log_f[many], errors[many] = backend.to_numpy(sums), backend.to_numpy(of_rows)
+    return backend.asarray(log_f), backend.asarray(errors)
+
+
 class _Completions(NamedTuple):
     """All completions of some rows.
 
@@ -79,6 +117,8 @@ class _Completions(NamedTuple):
     states : array of shape (n, n_completions, F)
         Zero where a unit is not missing.
     p : array of shape (n, n_completions)
+    log_total : array of shape (n,)
+        Logarithm of the sum of their weights, less that of the clamped units.
     """
 
     rows: np.ndarray
@@ -86,6 +126,7 @@ class _Completions(NamedTuple):
     missing: np.ndarray
     states: np.ndarray
     p: np.ndarray
+    log_total: np.ndarray
 
     def fill(self, out: np.ndarray, values: np.ndarray) -> None:
         """Write values, of shape (n, F), where units of the rows are missing."""
@@ -149,9 +190,9 @@ def _completions_of(
     log_p = xp.reshape(machine.hidden_units.log_partition(theta, backend), u.shape[:2])
     log_p = backend.to_numpy(log_p + xp.astype(xp.matmul(u, bias)[:, :, 0], xp.float64))
     log_p = np.where(numbers < n_ways[:, None], log_p, -np.inf)
-    p = np.exp(log_p - log_p.max(axis=1, keepdims=True))
-    p /= p.sum(axis=1, keepdims=True)
-    return _Completions(rows, columns, is_missing, states, p)
+    log_total = logsumexp(log_p, axis=1)
+    p = np.exp(log_p - log_total[:, None])
+    return _Completions(rows, columns, is_missing, states, p, log_total)
 
 
 def log_weights_of_states(

@@ -21,7 +21,8 @@ from sklearn_rapid.checks.arguments import (
 from sklearn_rapid.checks.arrays import compute_if_dask
 from sklearn_rapid.checks.warnings import warn
 from sklearn_rapid.machine.annealing import ais_log_partition
-from sklearn_rapid.machine.clamped import free_energy_bound, log_sums_over_missing
+from sklearn_rapid.machine.clamped import free_energy_bound
+from sklearn_rapid.machine.completions import log_sums_of_rows
 from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.machine.partition import (
     LARGEST_EXACT,
@@ -70,8 +71,9 @@ class LikelihoodMixin:
         log-likelihood of a row does not depend on other rows of X.
 
         Rows with NaN have the log-likelihood of their known entries. The sum over missing entries,
-        and over units of upper hidden layers, is estimated by annealing with the row clamped (Neal
-        2001), with the model's own random numbers. The error grows with the number of missing
+        and over units of upper hidden layers, is exact for rows with at most 1024 completions; of
+        others it is estimated by annealing with the row clamped (Neal 2001), with the model's own
+        random numbers. The error grows with the number of missing
         entries, and is smaller in the mean over rows. The estimate is no bound, and low by about
         half its squared error.
 
@@ -106,7 +108,7 @@ class LikelihoodMixin:
         def compute(machine: Machine, encoder: Encoder, x: Any, v: Any, out: Any) -> Any:
             xp = machine.backend.xp
             if encoder.missing:
-                log_f, error = log_sums_over_missing(machine, v, stream, n_chains, n_temperatures)
+                log_f, error = log_sums_of_rows(machine, v, stream, n_chains, n_temperatures)
             else:
                 log_f = -machine.free_energy(v)
                 error = xp.zeros_like(log_f)
@@ -326,6 +328,11 @@ class LikelihoodMixin:
         for p in (*couplings, self.intercept_visible_, self.intercept_hidden_):
             digest.update(np.ascontiguousarray(p))
         return digest.digest()
+
+
+def keep_log_partition(estimator: LikelihoodMixin, log_z: LogPartition) -> None:
+    """Let likelihoods of an estimator use this log Z, until its parameters change."""
+    estimator._kept_log_partition = (estimator._parameter_digest(), log_z.value)
 
 
 class LowerBoundMixin:
