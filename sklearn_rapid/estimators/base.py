@@ -45,7 +45,8 @@ from sklearn_rapid.machine.machine import Machine
 from sklearn_rapid.tables.columns import names_of
 from sklearn_rapid.tables.encoder import CHUNK, Encoder
 from sklearn_rapid.tables.missing import exclude_empty_rows
-from sklearn_rapid.training.fit.fit import train, train_on_stream
+from sklearn_rapid.tables.table import Table
+from sklearn_rapid.training.fit.fit import train, train_independent_columns, train_on_stream
 from sklearn_rapid.training.fit.plan import Plan
 from sklearn_rapid.training.fit.progress import CutShort
 from sklearn_rapid.training.fit.run import Run
@@ -275,7 +276,7 @@ class BaseRBM(
         weights = check_weights(sample_weight, X.shape[0])
         names = names_of(vars(self).get("frame_"), range(self.n_features_in_))
         weights = exclude_empty_rows(X, weights, every_column=every_column, names=names)
-        if start.is_fresh:
+        if start.is_fresh and not isinstance(self.visible, Table):
             table = self._table.measure(*self._first_rows(X, weights), self._backend(X))
             vars(self).update(table.attributes())
         return X, weights
@@ -329,6 +330,27 @@ class BaseRBM(
         if machine.couplings.uses_patterns:
             sizes["n_patterns"] = machine.couplings.n_patterns
         return sizes
+
+
+def fit_independent_columns(
+    estimator: BaseRBM, X: Any, sample_weight: Any = None, n_added: float = 1.0
+) -> BaseRBM:
+    """Fit biases alone, without training: columns are independent if `init_scale` is zero.
+
+    Parameters
+    ----------
+    estimator : RBM
+    X : array of shape (n_samples, n_columns)
+    sample_weight : array of shape (n_samples,), optional
+    n_added : float, default=1.0
+        Number of rows added in which all states are equally likely. One is half a count for each
+        value of a binary column (Krichevsky and Trofimov 1981).
+    """
+    with restored_on_error(estimator, unless=CutShort):
+        start = FromScratch()
+        X, weights = estimator._validate_training_rows(X, sample_weight, start, True)
+        train_independent_columns(estimator._plan(X), X, weights, n_added)
+    return estimator
 
 
 @with_callbacks

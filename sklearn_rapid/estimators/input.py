@@ -34,6 +34,8 @@ class InputMixin:
     hidden = "binary"
     categories, min_frequency, handle_unknown = "auto", None, "error"
     _takes_binary_only = False
+    # Whether arrays are read as frames are, by what their values say (`ColumnSettings`).
+    _reads_values = False
     # Number of latent units on the visible side, which no column of X shows.
     _n_latent = 0
 
@@ -54,7 +56,10 @@ class InputMixin:
                 f"hidden={self.hidden!r} is set, and hidden={fitted!r} was fitted: set it back, or "
                 "fit again."
             )
-        return Table.restore(vars(self), self.visible, self._column_settings, self._n_latent)
+        visible = self.visible
+        if isinstance(visible, Table):
+            visible = visible.kinds
+        return Table.restore(vars(self), visible, self._column_settings, self._n_latent)
 
     @property
     def _column_settings(self) -> ColumnSettings:
@@ -67,11 +72,14 @@ class InputMixin:
             self.min_frequency,
             self.handle_unknown,
             takes_numbers=not self._takes_binary_only,
+            reads_values=self._reads_values,
         )
 
-    def _learn_table(self, X: Any, columns: Columns) -> None:
+    def _learn_table(self, X: Any, columns: Columns | Table) -> None:
         """Set the fitted attributes of the columns of X; those of an earlier fit go."""
-        table = Table.learn(X, columns, self._column_settings, self._backend_of_array(X))
+        table = columns
+        if not isinstance(table, Table):
+            table = Table.learn(X, columns, self._column_settings, self._backend_of_array(X))
         self._check_kinds(table)
         attributes = table.attributes()
         if self.hidden != "binary":
@@ -200,10 +208,17 @@ class InputMixin:
         self._table.encoder(self._backend_of_array(X), X).check(X)
         return X
 
-    def _read_first(self, X: Any, missing: bool, counts: np.ndarray | None) -> tuple[Any, Columns]:
-        """Read the first rows: an array or a CSR matrix of numbers, and its columns."""
+    def _read_first(
+        self, X: Any, missing: bool, counts: np.ndarray | None
+    ) -> tuple[Any, Columns | Table]:
+        """Read the first rows: an array or a CSR matrix of numbers, and its columns.
+
+        A table in place of `visible` has learned them elsewhere.
+        """
         X = unwrap_frame(compute_if_dask(X, "X"))
         visible, settings = self.visible, self._column_settings
+        if isinstance(visible, Table):
+            return self._as_array(X, reset=True, missing=missing), visible
         if is_frame(X):
             validate_data(self, X, skip_check_array=True)
             names = vars(self).get("feature_names_in_")

@@ -14,6 +14,7 @@ from sklearn_rapid.estimators.base import BaseRBM
 from sklearn_rapid.estimators.parameters import with_shared_parameters
 from sklearn_rapid.machine.couplings import Couplings, DenseCouplings
 from sklearn_rapid.tables.kinds import KINDS
+from sklearn_rapid.tables.table import Table
 from sklearn_rapid.training import negative_phase, optimizers
 from sklearn_rapid.training.negative_phase import NegativePhase
 from sklearn_rapid.training.optimizers import Optimizer, Schedule
@@ -33,7 +34,7 @@ CONSTRAINTS: dict[str, list] = {
     "max_iter": [COUNT],
     "n_updates": [COUNT, None],
     "shuffle": ["boolean"],
-    "visible": [StrOptions({"auto", *KINDS}), list, tuple, dict],
+    "visible": [StrOptions({"auto", *KINDS}), list, tuple, dict, Table],
     "hidden": [StrOptions({"binary", "gaussian"})],
     "units": [StrOptions({"binary", "spin"})],
     "binarize": [

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 from sklearn.exceptions import DataConversionWarning
 
 from sklearn_rapid.backends import to_host
@@ -26,6 +27,7 @@ from sklearn_rapid.tables.frames import (
 from sklearn_rapid.tables.kinds import (
     are_mixed,
     by_kind,
+    choose_kind,
     choose_real,
     columns_by_kind,
     wanted_kinds,
@@ -70,11 +72,14 @@ class Columns:
         """Find the columns of an array, whose numbers stand for themselves.
 
         Columns whose kind is left open are binary; or categorical, if their codes are declared.
+        With `reads_values` they are what their values say.
         """
         n = X.shape[1]
         wanted = wanted_kinds(visible, n, names)
         columns = list(range(n)) if names is None else list(names)
         categories = settings.categories_of(columns)
+        if settings.reads_values and not sparse.issparse(X):
+            return _of_values(X, wanted, columns, categories, names, settings, weights)
         for j, codes in enumerate(categories):
             if codes is not None and wanted[j] == "auto":
                 wanted[j] = "categorical"
@@ -152,6 +157,34 @@ def learn_frame(
     values, categories = [c.values for c in first], [c.categories for c in first]
     numbers = np.column_stack([column.numbers for column in first])
     return numbers, Columns(kinds, is_mixed, names, values, categories, schema, weights)
+
+
+def _of_values(
+    X: np.ndarray,
+    wanted: list[str],
+    labels: list,
+    declared: list,
+    names: Any,
+    settings: ColumnSettings,
+    weights: np.ndarray | None,
+) -> Columns:
+    """Find the columns of an array as if it were a frame."""
+    kinds, categories = [], list(declared)
+    for j, (kind, codes, label) in enumerate(zip(wanted, declared, labels, strict=True)):
+        x, own = np.asarray(X[:, j], dtype=np.float64), _of_column(weights, j)
+        if not (x == x).any():
+            raise ValueError(f"column {label!r} has no known values: leave it out")
+        if kind == "auto":
+            # Two numbers of an array are codes, unless they are zero and one.
+            kind = "categorical" if codes is not None else choose_kind(x, own, True)
+        elif kind == "real":
+            kind = choose_real(x, own)
+        _check_takes_codes(codes, kind, label)
+        if kind == "categorical" and codes is None:
+            categories[j] = np.unique(x[x == x])
+        kinds.append(kind)
+    kinds = by_kind(kinds)
+    return Columns(kinds, len(kinds) > 1, names, [None] * len(labels), categories, None, weights)
 
 
 def read_frame(
@@ -260,7 +293,7 @@ def _codes(X: Any, j: int, column: FrameColumn, values: np.ndarray) -> tuple:
 
 def _may_be_means(schema: FrameSchema, first: list[FirstColumn], settings: ColumnSettings) -> bool:
     """Whether a frame holds nothing but floats in [0, 1], as scaled pixels do; with a warning."""
-    if any(column.holds != "numbers" for column in schema.columns):
+    if settings.reads_values or any(column.holds != "numbers" for column in schema.columns):
         return False
     are_coded = any(column.values is not None for column in first)
     if are_coded or all(column.kind == "binary" for column in first):

@@ -193,7 +193,8 @@ def _kind_of_numbers(x: np.ndarray, request: ColumnRequest) -> str:
         return "categorical"
     # A threshold says what numbers of binary columns mean.
     is_open = settings.takes_numbers and settings.binarize == "auto"
-    return choose_kind(x, request.weights) if is_open else "binary"
+    takes_unknown = settings.takes_unknown and settings.units == "binary"
+    return choose_kind(x, request.weights, takes_unknown) if is_open else "binary"
 
 
 def _pair_of_numbers(

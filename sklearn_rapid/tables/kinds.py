@@ -89,7 +89,9 @@ def wanted_kinds(visible: Any, n_columns: int, names: Any = None) -> list[str]:
     return wanted
 
 
-def choose_kind(x: np.ndarray, weights: np.ndarray | None = None) -> str:
+def choose_kind(
+    x: np.ndarray, weights: np.ndarray | None = None, takes_unknown: bool = False
+) -> str:
     """Choose the kind of a column of numbers.
 
     Two values are binary, and so is a column of one if that is zero or one. Few values are
@@ -101,6 +103,9 @@ def choose_kind(x: np.ndarray, weights: np.ndarray | None = None) -> str:
         NaN is ignored.
     weights : array of shape (n,), optional
         The number of rows that each entry stands for, one by default.
+    takes_unknown : bool, default=False
+        Whether later rows may have other values. Then two that are not zero and one are categories:
+        a spin has no third value.
 
     Examples
     --------
@@ -111,10 +116,11 @@ def choose_kind(x: np.ndarray, weights: np.ndarray | None = None) -> str:
     """
     known = x == x
     values = np.unique(x[known])
+    are_bits = bool(np.isin(values, (0.0, 1.0)).all())
     if len(values) < 2:
-        return "binary" if np.isin(values, (0.0, 1.0)).all() else "categorical"
+        return "binary" if are_bits else "categorical"
     if len(values) == 2:
-        return "binary"
+        return "binary" if are_bits or not takes_unknown else "categorical"
     n_rows = np.count_nonzero(known) if weights is None else weights[known].sum()
     if len(values) <= MOST_CODES and n_rows >= ROWS_OF_A_PAIR * len(values) ** 2:
         return "categorical"

@@ -36,6 +36,9 @@ class ColumnSettings:
     takes_numbers : bool, default=True
         Whether numbers of a frame may be real or categories; otherwise they are binary, as those of
         an array.
+    reads_values : bool, default=False
+        Whether numbers in [0, 1] are never probabilities, and columns of an array are of the kinds
+        that those of a frame would be.
 
     Examples
     --------
@@ -51,6 +54,7 @@ class ColumnSettings:
     handle_unknown: str = "error"
     names: tuple | None = None
     takes_numbers: bool = True
+    reads_values: bool = False
 
     @property
     def takes_unknown(self) -> bool:

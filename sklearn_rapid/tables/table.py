@@ -184,7 +184,7 @@ class Table:
     def attributes(self) -> dict[str, Any]:
         """Collect fitted attributes: `visible_`, `binarize_`, `frame_`, and those of the kinds."""
         found: dict[str, Any] = {
-            "visible_": [(part.kind, part.columns) for part in self.parts],
+            "visible_": self.kinds,
             "binarize_": None,
         }
         if self.schema is not None:
@@ -217,6 +217,11 @@ class Table:
         how = {"backend": backend, "dtype": encoder.dtype, "missing": True}
         return LatentEncoder(encoder, self.n_latent, **how)
 
+    @property
+    def kinds(self) -> list[tuple[str, np.ndarray]]:
+        """The columns of each kind, by number."""
+        return [(part.kind, part.columns) for part in self.parts]
+
     # --- frames -------------------------------------------------------------------------
 
     @property
@@ -231,11 +236,10 @@ class Table:
 
         With `allow_fewer` it may lack columns, which are missing; so is the column `unread`.
         """
-        kinds = [(part.kind, part.columns) for part in self.parts]
         are_open = np.zeros(self.n_columns, dtype=bool)
         for part in self.parts:
             are_open[part.columns] = part.encoder.takes_unknown(len(part.columns))
-        how = (kinds, self._values, self._units, are_open)
+        how = (self.kinds, self._values, self._units, are_open)
         return read_frame(X, self.schema, *how, allow_fewer, unread)
 
     def numbers_of(self, X: np.ndarray) -> np.ndarray:

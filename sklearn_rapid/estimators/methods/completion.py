@@ -159,6 +159,39 @@ class CompletionMixin:
         return where.where(known, X, where.full_like(X, float("nan")))
 
 
+def compute_state_means(
+    estimator: CompletionMixin, X: np.ndarray, n_steps: int, stream: RandomStream
+) -> np.ndarray:
+    """Compute means of the states of visible units given the known entries of rows.
+
+    They are exact for rows with few completions. Units of known entries have their states.
+
+    Parameters
+    ----------
+    estimator : RBM or RARBM
+        Fitted to an array.
+    X : array of shape (n, n_columns)
+    n_steps : int
+        Gibbs steps of plain chains.
+    stream : RandomStream
+
+    Returns
+    -------
+    array of shape (n, n_units)
+        Float64.
+    """
+    model = estimator._model(X)
+    with model.backend.running():
+        machine, encoder = model.for_chunks(X)
+        filler = Filler(machine, encoder, None, n_steps, stream)
+        found = []
+        for rows in chunks(X.shape[0]):
+            v = encoder.states(X[rows])
+            means = filler.state_means(v)
+            found.append(model.backend.to_numpy(model.backend.xp.where(v == v, v, means)))
+    return np.concatenate(found)
+
+
 class Completion:
     """Chains that complete rows: a plain chain or a column of a ladder each.
 
@@ -198,6 +231,14 @@ class Completion:
 
         Known columns have such means, too.
         """
+
+        def unit_means(h: Any) -> Any:
+            return encoder.unit_means(self.machine, h)
+
+        return encoder.decode_means(self.average(unit_means, n_steps, stream))
+
+    def average(self, function: Callable, n_steps: int, stream: RandomStream) -> Any:
+        """Average a function of hidden states over the second half of `n_steps` steps."""
         machine, xp = self.machine, self.machine.backend.xp
         n_draws = min(MEANS_OF_COMPLETION, n_steps)
         apart = max(1, n_steps // (2 * n_draws))
@@ -206,8 +247,8 @@ class Completion:
         for _ in range(n_draws):
             v = self.states(apart, stream)
             h = machine.sample_hidden(v, stream)
-            total += xp.astype(encoder.unit_means(machine, h), v.dtype)
-        return encoder.decode_means(total / n_draws)
+            total += xp.astype(function(h), v.dtype)
+        return total / n_draws
 
 
 @dataclass(frozen=True)
@@ -256,6 +297,20 @@ class Filler:
             return chains.means(self.encoder, self.n_steps, self.stream)
 
         return self._by_number_of_completions(v, compute_exactly, compute)
+
+    def state_means(self, v: Any) -> Any:
+        """Compute means of the states of missing units, exactly for rows with few completions.
+
+        Unlike `means` they are not decoded: an average over models is a mean, too.
+        """
+
+        def compute(v: Any) -> Any:
+            chains = Completion(self.machine, v, self.rungs)
+            return chains.average(self.machine.visible_mean, self.n_steps, self.stream)
+
+        return self._by_number_of_completions(
+            v, partial(fill_with_exact_means, self.machine), compute
+        )
 
     def _by_number_of_completions(self, v: Any, of_few: Callable, of_many: Callable) -> Any:
         """Apply one function to rows with few completions and another to the others."""
