@@ -3,5 +3,16 @@
 from sklearn_rapid.checks.version import __version__
 from sklearn_rapid.estimators import DBM, RABM, RADBM, RARBM, RBM
 from sklearn_rapid.persistence import load, save
+from sklearn_rapid.tasks import BoltzmannDensity
 
-__all__ = ["DBM", "RABM", "RADBM", "RARBM", "RBM", "__version__", "load", "save"]
+__all__ = [
+    "DBM",
+    "RABM",
+    "RADBM",
+    "RARBM",
+    "RBM",
+    "BoltzmannDensity",
+    "__version__",
+    "load",
+    "save",
+]

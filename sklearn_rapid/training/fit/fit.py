@@ -78,6 +78,27 @@ def train(
         raise CutShort(f"the fit ended after {n_epochs} epochs, which are kept: {error}") from error
 
 
+def train_independent_columns(
+    plan: Plan, X: Any, weights: np.ndarray | None, n_added: float
+) -> None:
+    """Set the biases of independent columns on the estimator, with its first couplings or less.
+
+    Parameters
+    ----------
+    plan : Plan
+    X : array of shape (n, n_columns)
+    weights : array of shape (n,) or None
+    n_added : float
+        Number of rows in no field that are added to the rows.
+    """
+    with plan.backend.running():
+        run = _new_run(plan, X, weights, FromScratch())
+        run.state.n_rows = X.shape[0]
+        run.replace_by_independent_columns(n_added)
+        run.set_rollback_point()
+        vars(plan.estimator).update(run.attributes())
+
+
 def train_on_stream(plan: Plan, X: Any, weights: np.ndarray | None, start: FromScratch) -> None:
     """Train on the rows once, in order, and set the results on the estimator.
 

@@ -110,7 +110,9 @@ def compare_with_independent(state: TrainingState, rows: Any, weights: Any) -> C
     return found
 
 
-def independent_columns(state: TrainingState, mean: Any, couplings: Couplings) -> TrainingState:
+def independent_columns(
+    state: TrainingState, mean: Any, couplings: Couplings, n_added: float | None = None
+) -> TrainingState:
     """Make the state of training of independent columns, without chains.
 
     Parameters
@@ -120,9 +122,16 @@ def independent_columns(state: TrainingState, mean: Any, couplings: Couplings) -
         Of the rows, float64.
     couplings : Couplings
         Those before training. A little of them is kept: the gradient at zero may vanish.
+    n_added : float, optional
+        Number of rows in no field that are added to the mean. By default a part of one, so that it
+        costs little in likelihood.
     """
     machine, backend = state.machine, state.machine.backend
-    mean = _inner_mean(mean, machine, state.n_rows, COST_OF_ADDED_ROW)
+    if n_added is None:
+        mean = _inner_mean(mean, machine, state.n_rows, COST_OF_ADDED_ROW)
+    else:
+        units = machine.visible_units
+        mean = add_row_in_no_field(mean, state.n_rows, units, backend, n_added)
     if state.visible_scale is not None:
         # Real columns have a mean of zero, those with spikes in the rows that are at none.
         real = machine.visible_units.real(machine.n_visible)

@@ -253,10 +253,10 @@ class Run:
         rows, _ = self._compared_rows()
         return describe_culprit(self.state, rows, found, self.plan.table.name_of_unit)
 
-    def replace_by_independent_columns(self) -> None:
-        """Replace the model by one of independent columns."""
-        first_couplings = self.first_state.machine.couplings
-        state = self.state = independent_columns(self.state, self._mean_of_rows(), first_couplings)
+    def replace_by_independent_columns(self, n_added: float | None = None) -> None:
+        """Replace the model by one of independent columns (see `independent_columns`)."""
+        first, mean = self.first_state.machine.couplings, self._mean_of_rows()
+        state = self.state = independent_columns(self.state, mean, first, n_added)
         phase, batch_size = self.trainer.negative_phase, self.trainer.batch_size
         state.chains = phase.start(state.machine, batch_size, state.stream)
 

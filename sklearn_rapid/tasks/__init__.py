@@ -1,0 +1,11 @@
+"""What a joint model of a table is for: a class for each task.
+
+`density` (`BoltzmannDensity`) is what the others stand on: `views` says how machines see the
+columns of a table, `groups` finds columns that exclude each other, `candidates` which machines are
+tried and what they cost, `members` is one of them, fitted, `search` tries them, `mixture` weighs
+them.
+"""
+
+from sklearn_rapid.tasks.density import BoltzmannDensity
+
+__all__ = ["BoltzmannDensity"]

@@ -1,0 +1,213 @@
+"""How machines see the columns of a table: each by itself, or exclusive ones as codes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from sklearn_rapid.tables.columns import Columns
+from sklearn_rapid.tables.kinds import by_kind
+from sklearn_rapid.tables.settings import ColumnSettings
+from sklearn_rapid.tables.table import Table
+
+# The code of rows in which several columns of a group are on.
+SEVERAL = -1.0
+
+
+@dataclass(frozen=True)
+class View:
+    """The columns of a table, each by itself.
+
+    Parameters
+    ----------
+    table : Table
+        Of the columns, whose numbers stand for themselves.
+    """
+
+    table: Table
+
+    @classmethod
+    def of_table(cls, table: Table) -> View:
+        """Make the view of a table, perhaps of a frame, whose numbers have been read."""
+        return cls(replace(table, schema=None, values=None, names=None))
+
+    def encode(self, X: Any) -> Any:
+        """Convert rows of the table to rows of the view."""
+        return X
+
+    def decode(self, rows: np.ndarray) -> np.ndarray:
+        """Convert rows of the view to rows of the table."""
+        return rows
+
+    def log_volumes(self, X: Any) -> Any:
+        """Compute log P(row of the view) - log P(row) of each row of the table."""
+        return 0.0
+
+    def takes(self, X: Any) -> np.ndarray:
+        """Mark rows that the view holds all known entries of."""
+        return np.ones(X.shape[0], dtype=bool)
+
+    def means_of_states(self, means: np.ndarray, plain: Table) -> np.ndarray:
+        """Convert means of the view's units to those of the units of a table without groups."""
+        return means
+
+    def place(self, column: int) -> int:
+        """Find the column of the view that holds a column of the table."""
+        return column
+
+    def distribution(self, found: np.ndarray, column: int, X: np.ndarray) -> np.ndarray:
+        """Convert a distribution of a column of the view to that of a column of the table."""
+        return found
+
+
+@dataclass(frozen=True)
+class GroupedView(View):
+    """Groups of binary columns of which at most one is on, as columns of codes.
+
+    Code k > 0 means that the k-th column of the group is on, and 0 that none is. Codes that fit has
+    not seen, and rows in which several are on, have the probability of codes not seen, divided
+    equally among all such rows of the group. The columns of codes stand after the others.
+
+    Parameters
+    ----------
+    table : Table
+    groups : tuple of int array
+        Columns of the table without groups.
+    others : int array
+        Columns that are in no group.
+    """
+
+    groups: tuple[np.ndarray, ...] = ()
+    others: np.ndarray | None = None
+
+    @classmethod
+    def learn(
+        cls,
+        X: Any,
+        sample_weight: np.ndarray | None,
+        view: View,
+        groups: list[np.ndarray],
+        settings: ColumnSettings,
+        backend: Any,
+    ) -> GroupedView:
+        """Make the view from the first rows of a table and its view without groups."""
+        n_columns = view.table.n_columns
+        others = np.setdiff1d(np.arange(n_columns), np.concatenate(groups))
+        kind_of = {int(j): kind for kind, columns in view.table.kinds for j in columns}
+        known_of = {
+            int(j): codes
+            for part in view.table.parts
+            if part.kind == "categorical"
+            for j, codes in zip(part.columns, part.encoder.categories, strict=True)
+        }
+        kinds = by_kind([kind_of[int(j)] for j in others] + ["categorical"] * len(groups))
+        unlearned = cls(view.table, tuple(groups), others)
+        numbers = unlearned.encode(X)
+        known = [known_of.get(int(j)) for j in others]
+        for codes in numbers[:, len(others) :].T:
+            known.append(np.unique(codes[codes >= 0.0]))
+        n = len(known)
+        columns = Columns(kinds, len(kinds) > 1, None, [None] * n, known)
+        settings = replace(settings, handle_unknown="infrequent", names=None)
+        table = Table.learn(numbers, columns, settings)
+        return replace(unlearned, table=table.measure(numbers, sample_weight, backend))
+
+    def encode(self, X: Any) -> np.ndarray:
+        """Convert rows of the table to rows of the view; a group is known as a whole or missing."""
+        X = X.toarray() if sparse.issparse(X) else X
+        columns = [X[:, self.others].astype(np.float64)]
+        for group in self.groups:
+            bits = X[:, group]
+            n_on = np.sum(bits, axis=1)
+            code = np.where(
+                n_on == 1, np.argmax(bits, axis=1) + 1.0, np.where(n_on == 0, 0.0, -1.0)
+            )
+            columns.append(np.where(n_on == n_on, code, np.nan)[:, None])
+        return np.concatenate(columns, axis=1)
+
+    def decode(self, rows: np.ndarray) -> np.ndarray:
+        """Convert rows of the view to rows of the table."""
+        out = np.empty((len(rows), self.n_columns))
+        out[:, self.others] = rows[:, : len(self.others)]
+        for code, group in zip(rows[:, len(self.others) :].T, self.groups, strict=True):
+            out[:, group] = code[:, None] == np.arange(1, len(group) + 1)
+        return out
+
+    def log_volumes(self, X: Any) -> np.ndarray:
+        """Compute log P(row of the view) - log P(row) of each row of the table."""
+        total = np.zeros(X.shape[0])
+        codes = self.encode(X)[:, len(self.others) :]
+        for code, group, known in zip(codes.T, self.groups, self._known, strict=True):
+            n_unseen = 2.0 ** len(group) - len(known)
+            total += np.where(~np.isin(code, known) & (code == code), np.log(n_unseen), 0.0)
+        return total
+
+    def takes(self, X: Any) -> np.ndarray:
+        """Mark rows without a group of which only a part is known."""
+        if sparse.issparse(X):
+            return np.ones(X.shape[0], dtype=bool)
+        found = np.ones(X.shape[0], dtype=bool)
+        for group in self.groups:
+            n_missing = np.isnan(X[:, group]).sum(axis=1)
+            found &= (n_missing == 0) | (n_missing == len(group))
+        return found
+
+    def means_of_states(self, means: np.ndarray, plain: Table) -> np.ndarray:
+        """Convert means of the view's units to those of the units of a table without groups."""
+        out = np.empty((len(means), len(plain.column_of_unit)))
+        own, theirs = self.table.column_of_unit, plain.column_of_unit
+        for place, column in enumerate(self.others):
+            out[:, theirs == column] = means[:, own == place]
+        for k, (group, known) in enumerate(zip(self.groups, self._known, strict=True)):
+            p = means[:, own == len(self.others) + k]
+            for bit, column in enumerate(group, start=1):
+                is_on = p[:, known == bit].sum(axis=1)
+                out[:, theirs == column] = (2.0 * is_on - 1.0)[:, None]
+        return out
+
+    def place(self, column: int) -> int:
+        """Find the column of the view that holds a column of the table."""
+        for k, group in enumerate(self.groups):
+            if column in group:
+                return len(self.others) + k
+        return int(np.flatnonzero(self.others == column)[0])
+
+    def distribution(self, found: np.ndarray, column: int, X: np.ndarray) -> np.ndarray:
+        """Convert a distribution of a column of the view to that of a column of the table.
+
+        Of a column in a group, its probabilities to be off and on are those given the group's other
+        columns in these rows.
+        """
+        k = self.place(column) - len(self.others)
+        if k < 0:
+            return found
+        group, known = self.groups[k], self._known[k]
+        bit = int(np.flatnonzero(group == column)[0]) + 1
+        rest = X[:, group[group != column]]
+        others = group[group != column]
+        p_of = np.zeros((len(found), len(group) + 1))
+        p_of[:, known.astype(int)] = found[:, : len(known)]
+        unseen = found[:, -1] / (2.0 ** len(group) - len(known))
+        is_known = np.isin(np.arange(len(group) + 1), known)
+        p_of = np.where(is_known, p_of, unseen[:, None])
+        n_on = np.nansum(rest, axis=1)
+        bits = np.array([int(np.flatnonzero(group == j)[0]) + 1 for j in others])
+        code_of_rest = np.where(n_on == 0, 0, bits[np.nanargmax(np.nan_to_num(rest), axis=1)])
+        off = np.where(n_on > 1, unseen, p_of[np.arange(len(found)), code_of_rest])
+        on = np.where(n_on == 0, p_of[:, bit], unseen)
+        return np.column_stack([off, on]) / (off + on)[:, None]
+
+    @property
+    def n_columns(self) -> int:
+        """Number of columns of the table without groups."""
+        return len(self.others) + sum(map(len, self.groups))
+
+    @property
+    def _known(self) -> list[np.ndarray]:
+        """The codes of each group that fit has seen."""
+        part = next(part for part in self.table.parts if part.kind == "categorical")
+        of_column = dict(zip(part.columns.tolist(), part.encoder.categories, strict=True))
+        return [of_column[len(self.others) + k] for k in range(len(self.groups))]
