@@ -58,7 +58,7 @@ class InputMixin:
             )
         visible = self.visible
         if isinstance(visible, Table):
-            visible = visible.kinds
+            visible = visible.visible
         return Table.restore(vars(self), visible, self._column_settings, self._n_latent)
 
     @property

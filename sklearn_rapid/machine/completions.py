@@ -206,8 +206,8 @@ def log_weights_of_states(
 ) -> Any:
     """Compute log Σ exp(-F(v)) of each row with some units set to each of some states, float64.
 
-    The sum is over other missing units of the row. Without any it is exact; otherwise it is
-    estimated by annealing, with the same random numbers for all states.
+    The sum is over other missing units of the row. It is exact if they have few states, and
+    otherwise estimated by annealing, with the same random numbers for all states.
 
     Parameters
     ----------
@@ -241,7 +241,7 @@ def log_weights_of_states(
     columns, candidates = [], machine.cast(candidates)
     for b in range(len(states)):
         same = replace(stream)
-        found, _ = log_sums_over_missing(
+        found, _ = log_sums_of_rows(
             machine, rest + candidates[b : b + 1, :], same, n_chains, n_temperatures
         )
         columns.append(found)

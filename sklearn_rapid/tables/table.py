@@ -222,6 +222,11 @@ class Table:
         """The columns of each kind, by number."""
         return [(part.kind, part.columns) for part in self.parts]
 
+    @property
+    def visible(self) -> str | list[tuple[str, np.ndarray]]:
+        """The kinds of the columns, as the parameter `visible` of an estimator."""
+        return self.kinds if self.is_mixed else self.parts[0].kind
+
     # --- frames -------------------------------------------------------------------------
 
     @property

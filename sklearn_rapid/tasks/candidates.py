@@ -10,8 +10,11 @@ from sklearn_rapid.estimators import RARBM, RBM
 # Seconds of an update of 100 rows on two cores: in any case, and for each coupling (of patterns,
 # each element of these); of binary columns alone, and of others (docs/design_notes/tasks.md).
 SECONDS = {True: (3e-4, 8e-8), False: (2e-3, 1.5e-7)}
+FEW_ROWS = 1000
 # Of a fit and its log Z, in seconds of its updates.
 WITH_LOG_Z = 1.3
+# Seconds of a fit and its log Z besides.
+SECONDS_OF_FIT = 0.2
 
 
 @dataclass(frozen=True)
@@ -40,16 +43,17 @@ class Candidate:
         return f"{type(self.model).__name__}({given}){grouped}"
 
 
-def default_candidates(has_groups: bool) -> list[Candidate]:
+def default_candidates(n_rows: int, has_groups: bool) -> list[Candidate]:
     """List the machines that are tried by default.
 
-    Few and many hidden units, weak and strong penalties, and patterns. Where groups of columns
-    exclude each other, each machine sees them as codes, and those with dense couplings as bits,
-    too.
+    Few and many hidden units, weak and strong penalties, and patterns; smaller ones for fewer than
+    a thousand rows. Where groups of columns exclude each other, each machine sees them as codes,
+    and those with dense couplings as bits, too.
     """
+    H = 256 if n_rows >= FEW_ROWS else 64
     dense = [RBM(n_components=16, l1_penalty=3.0)]
-    dense += [RBM(n_components=256, l1_penalty=nats) for nats in (3.0, 10.0, 30.0)]
-    patterns = [RARBM(n_components=256, n_patterns=K) for K in (32, 128)]
+    dense += [RBM(n_components=H, l1_penalty=nats) for nats in (3.0, 10.0, 30.0)]
+    patterns = [RARBM(n_components=H, n_patterns=K) for K in (H // 8, H // 2)]
     found = [Candidate(model, has_groups) for model in (*dense, *patterns)]
     if has_groups:
         found += [Candidate(model) for model in dense[1:]]

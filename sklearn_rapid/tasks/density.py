@@ -38,7 +38,7 @@ from sklearn_rapid.tables.frames import is_frame
 from sklearn_rapid.tables.kinds import KINDS
 from sklearn_rapid.tables.missing import exclude_empty_rows
 from sklearn_rapid.tables.settings import find_column
-from sklearn_rapid.tasks.candidates import Candidate, default_candidates
+from sklearn_rapid.tasks.candidates import FEW_ROWS, Candidate, default_candidates
 from sklearn_rapid.tasks.groups import find_exclusive_groups
 from sklearn_rapid.tasks.members import Member
 from sklearn_rapid.tasks.mixture import Mixture
@@ -46,8 +46,9 @@ from sklearn_rapid.tasks.search import Budget, Rows, Search, Trial
 from sklearn_rapid.tasks.views import GroupedView, View
 from sklearn_rapid.tasks.weights import find_weights, keep_largest
 
-# Nominal seconds of a search by default, and the share of a time limit that it may take.
-BUDGET, SHARE_OF_SEARCH = 60.0, 0.6
+# Nominal seconds of a search by default, of many rows and of few; the share of a time limit that it
+# may take.
+BUDGET, BUDGET_OF_FEW, SHARE_OF_SEARCH = 60.0, 25.0, 0.6
 # Members are fitted again, to all rows, if there are fewer than these, and if that costs as much.
 ROWS_TO_FIT_AGAIN, BUDGET_OF_FITS = 20_000, 40.0
 # Members have at least this weight, and there are at most so many; independent columns have at
@@ -239,7 +240,8 @@ class BoltzmannDensity(VersionedPickle, InputMixin, DensityMixin, BaseEstimator)
 
     def _search(self, rows: Rows, views: dict[bool, View], began: float) -> Search:
         """Try candidates within the budget."""
-        candidates = default_candidates(True in views)
+        n_rows = rows.X.shape[0]
+        candidates = default_candidates(n_rows, True in views)
         if self.candidates != "auto":
             candidates = [Candidate(model, g) for model in self.candidates for g in views]
         limit = self.time_limit
@@ -249,7 +251,7 @@ class BoltzmannDensity(VersionedPickle, InputMixin, DensityMixin, BaseEstimator)
         n_threads = self._n_threads if n_jobs == 1 or self.n_threads is not None else 1
         search = Search(rows, views, n_jobs, n_threads, self._print_trial)
         search.try_independent_columns()
-        search.run(candidates, Budget(BUDGET, limit))
+        search.run(candidates, Budget(BUDGET if n_rows >= FEW_ROWS else BUDGET_OF_FEW, limit))
         return search
 
     def _fit_mixture(self, search: Search, began: float) -> None:

@@ -17,7 +17,7 @@ from sklearn_rapid.estimators.methods.likelihood import keep_log_partition
 from sklearn_rapid.machine.partition import LogPartition
 from sklearn_rapid.tables.table import Table
 from sklearn_rapid.tasks.candidates import Candidate
-from sklearn_rapid.tasks.views import View
+from sklearn_rapid.tasks.views import Expanded, View
 
 # The error of log Z that is asked for, in nats, and sweeps of tempering per update of the fit.
 TOL, FEWEST_SWEEPS, SWEEPS_OF_UPDATE = 0.05, 1000, 0.5
@@ -79,20 +79,16 @@ class Member:
 
     @classmethod
     def _of_fitted(cls, model: Any, view: View, log_z: LogPartition) -> Member:
-        model.set_params(visible=view.table.kinds, random_state=None, n_threads=None)
+        model.set_params(visible=view.table.visible, random_state=None, n_threads=None)
         keep_log_partition(model, log_z)
         return cls(model, view, log_z)
 
     def log_likelihoods(self, X: Any) -> np.ndarray:
         """Compute the log-likelihoods of rows, float64; minus infinity of rows it cannot take."""
-        takes = self.view.takes(X)
-        found = np.full(X.shape[0], -np.inf)
+        takes, found = self.view.takes(X), np.full(X.shape[0], -np.inf)
         if takes.any():
-            rows = X if takes.all() else X[takes]
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", RuntimeWarning)
-                log_p = self.model.score_samples(self.view.encode(rows))
-            found[takes] = log_p - self.view.log_volumes(rows)
+            expanded = self.view.expand(X if takes.all() else X[takes])
+            np.logaddexp.at(found, np.flatnonzero(takes)[expanded.owner], self._log_joint(expanded))
         return found
 
     def sample(self, n_samples: int, seed: int) -> np.ndarray:
@@ -101,17 +97,47 @@ class Member:
 
     def draw_given(self, X: np.ndarray, seed: int) -> np.ndarray:
         """Draw the missing entries of each row."""
-        rows = self.model.sample(conditions=self.view.encode(X), random_state=seed)
-        drawn = self.view.decode(rows)
+        expanded = self.view.expand(X)
+        # The largest of them with Gumbel noise is one drawn by its probability.
+        noise = np.random.default_rng(seed).gumbel(size=len(expanded.owner))
+        order = np.lexsort([-(self._log_joint(expanded) + noise), expanded.owner])
+        _, first = np.unique(expanded.owner[order], return_index=True)
+        rows = expanded.rows[order[first]]
+        drawn = self.view.decode(self.model.sample(conditions=rows, random_state=seed))
         return np.where(np.isnan(X), drawn, X)
 
     def state_means(self, X: np.ndarray, n_steps: int, seed: int, plain: Table) -> np.ndarray:
         """Compute means of the states of all units of a table given the known entries of rows."""
-        rows, stream = self.view.encode(X), seed_stream(seed)
-        means = compute_state_means(self.model, rows, n_steps, stream)
-        return self.view.means_of_states(means, plain)
+        expanded = self.view.expand(X)
+        means = compute_state_means(self.model, expanded.rows, n_steps, seed_stream(seed))
+        return self._average(expanded, self.view.means_of_states(means, plain))
 
     def conditional(self, X: np.ndarray, column: int) -> np.ndarray:
-        """Compute the distribution of a column given the others (see `RBM.conditional`)."""
-        found = self.model.conditional(self.view.encode(X), self.view.place(column))
-        return self.view.distribution(found, column, X)
+        """Compute the distribution of a column given the others (see `RBM.conditional`).
+
+        Of a real column it is the mean and the mean square.
+        """
+        place = self.view.place(column)
+        expanded = self.view.expand(X, but=place)
+        found = self.model.conditional(expanded.rows, place)
+        if self.view.table.part_of(place)[0].encoder.has_density:
+            mean, deviation = found.T
+            found = np.column_stack([mean, deviation**2 + mean**2])
+        return self.view.distribution(self._average(expanded, found), column, X)
+
+    def _log_joint(self, expanded: Expanded) -> np.ndarray:
+        """Compute the log-likelihood of each row of the view, with its volume in the table."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            return self.model.score_samples(expanded.rows) + expanded.log_volumes
+
+    def _average(self, expanded: Expanded, values: np.ndarray) -> np.ndarray:
+        """Average values of rows of the view over those that belong to a row of the table."""
+        n = expanded.owner[-1] + 1
+        if len(expanded.owner) == n:
+            return values
+        log_p, total = self._log_joint(expanded), np.full(n, -np.inf)
+        np.logaddexp.at(total, expanded.owner, log_p)
+        out = np.zeros((n, values.shape[1]))
+        np.add.at(out, expanded.owner, np.exp(log_p - total[expanded.owner])[:, None] * values)
+        return out

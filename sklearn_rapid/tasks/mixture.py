@@ -83,11 +83,7 @@ class Mixture:
         is_real = self.members[0].view.table.part_of(column)[0].encoder.has_density
 
         def distribution(k: int, member: Member, rows: np.ndarray) -> np.ndarray:
-            found = member.conditional(rows, column)
-            if not is_real:
-                return found
-            mean, deviation = found.T
-            return np.column_stack([mean, deviation**2 + mean**2])
+            return member.conditional(rows, column)
 
         found = self._average(X, distribution)
         if not is_real:

@@ -10,18 +10,25 @@ from typing import Any
 import numpy as np
 from joblib import Parallel, delayed
 
-from sklearn_rapid.tasks.candidates import Candidate, nominal_seconds
+from sklearn_rapid.tasks.candidates import (
+    FEW_ROWS,
+    SECONDS_OF_FIT,
+    Candidate,
+    nominal_seconds,
+)
 from sklearn_rapid.tasks.members import Member
 from sklearn_rapid.tasks.views import View
 
 # Updates of the first tries, which may cost this share of the budget; of following ones there are
 # that many times as many, up to a largest number.
 FIRST_UPDATES, SHARE_OF_FIRST, FACTOR, MOST_UPDATES = (100, 800), 0.4, 3, 40_000
+# A candidate is trained for longer if that has gained so much before, in nats a row.
+SMALLEST_GAIN = 0.005
 # Tries that are decided on together, so that their choice does not depend on the number of jobs.
 TRIES_AT_ONCE = 2
-# Fewer rows than this are divided into folds, so that each is set aside once; of others this share
-# is set aside, and at most so many.
-ROWS_FOR_FOLDS, N_FOLDS, SHARE_SET_ASIDE, MOST_SET_ASIDE = 1000, 5, 0.1, 5000
+# Few rows are divided into folds, so that each is set aside once; of others this share is set
+# aside, and at most so many.
+N_FOLDS, SHARE_SET_ASIDE, MOST_SET_ASIDE = 5, 0.1, 5000
 
 
 @dataclass(frozen=True)
@@ -77,7 +84,7 @@ class Rows:
         """List pairs of rows to train on and rows set aside."""
         n = self.X.shape[0]
         order = np.random.default_rng(self.seed).permutation(n)
-        if n < ROWS_FOR_FOLDS:
+        if n < FEW_ROWS:
             parts = np.array_split(order, min(N_FOLDS, n))
         else:
             n_aside = min(MOST_SET_ASIDE, round(SHARE_SET_ASIDE * n))
@@ -135,8 +142,9 @@ class Search:
         """Try candidates for few updates, then the best for more, as long as they gain."""
         if not candidates:
             return
-        of_update = sum(self.cost(candidate, 1) for candidate in candidates)
-        n_first = int(np.clip(SHARE_OF_FIRST * budget.nominal / of_update, *FIRST_UPDATES))
+        at_least, of_update = (sum(self.cost(c, n) for c in candidates) for n in (0, 1))
+        n_first = (SHARE_OF_FIRST * budget.nominal - at_least) / (of_update - at_least)
+        n_first = int(np.clip(n_first, *FIRST_UPDATES))
         waiting = [(np.inf, -k, n_first) for k in range(len(candidates))]
         while chosen := self._choose(waiting, candidates, budget):
             for entry in chosen:
@@ -147,7 +155,8 @@ class Search:
                 before, k, n_updates = entry
                 budget.spend(self.cost(candidates[-k], n_updates), self.trials[-1].seconds)
                 score, n_more = self.trials[-1].score, FACTOR * n_updates
-                if n_more <= MOST_UPDATES and (n_updates == n_first or score > before):
+                gains = n_updates == n_first or score > before + SMALLEST_GAIN
+                if n_more <= MOST_UPDATES and gains:
                     waiting.append((score, k, n_more))
 
     def cost(self, candidate: Candidate, n_updates: int) -> float:
@@ -155,7 +164,8 @@ class Search:
         table = self.views[candidate.is_grouped].table
         is_binary = [kind for kind, _ in table.kinds] == ["binary"]
         n_units = len(table.column_of_unit)
-        return len(self.folds) * n_updates * nominal_seconds(candidate, n_units, is_binary)
+        of_update = nominal_seconds(candidate, n_units, is_binary)
+        return len(self.folds) * (SECONDS_OF_FIT + n_updates * of_update)
 
     def _choose(self, waiting: list, candidates: list[Candidate], budget: Budget) -> list:
         """Choose the next tries: those with the best scores that the budget allows."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -13,8 +13,27 @@ from sklearn_rapid.tables.kinds import by_kind
 from sklearn_rapid.tables.settings import ColumnSettings
 from sklearn_rapid.tables.table import Table
 
+# Rows of a view that a row of the table with partly missing groups may be, at most.
+MOST_EXPANDED = 256
 # The code of rows in which several columns of a group are on.
 SEVERAL = -1.0
+
+
+class Expanded(NamedTuple):
+    """Rows of a view that rows of a table may be.
+
+    Attributes
+    ----------
+    rows : array of shape (m, n_columns)
+    owner : int array of shape (m,)
+        The row of the table that each belongs to, rising.
+    log_volumes : number or array of shape (m,)
+        To add to log P(row of the view).
+    """
+
+    rows: Any
+    owner: np.ndarray
+    log_volumes: Any
 
 
 @dataclass(frozen=True)
@@ -47,8 +66,19 @@ class View:
         return 0.0
 
     def takes(self, X: Any) -> np.ndarray:
-        """Mark rows that the view holds all known entries of."""
+        """Mark rows that the view can hold."""
         return np.ones(X.shape[0], dtype=bool)
+
+    def expand(self, X: Any, but: int | None = None) -> Expanded:
+        """Make rows of the view whose probabilities add up to those of rows of the table.
+
+        Parameters
+        ----------
+        X : array of shape (n, n_columns)
+        but : int, optional
+            A column of the view that is missing in the result.
+        """
+        return Expanded(self.encode(X), np.arange(X.shape[0]), -self.log_volumes(X))
 
     def means_of_states(self, means: np.ndarray, plain: Table) -> np.ndarray:
         """Convert means of the view's units to those of the units of a table without groups."""
@@ -146,14 +176,57 @@ class GroupedView(View):
         return total
 
     def takes(self, X: Any) -> np.ndarray:
-        """Mark rows without a group of which only a part is known."""
-        if sparse.issparse(X):
-            return np.ones(X.shape[0], dtype=bool)
-        found = np.ones(X.shape[0], dtype=bool)
+        """Mark rows without too many groups of which a part is missing."""
+        n_ways = np.ones(X.shape[0])
         for group in self.groups:
-            n_missing = np.isnan(X[:, group]).sum(axis=1)
-            found &= (n_missing == 0) | (n_missing == len(group))
-        return found
+            n_missing = self._n_missing(X, group)
+            n_ways *= np.where(n_missing < len(group), n_missing + 1.0 + (n_missing > 0), 1.0)
+        return n_ways <= MOST_EXPANDED
+
+    def expand(self, X: Any, but: int | None = None) -> Expanded:
+        """Make rows of the view whose probabilities add up to those of rows of the table.
+
+        A group of which a part is missing has any code that the known part allows.
+        """
+        rows, owner = self.encode(X), np.arange(X.shape[0])
+        log_volumes = -self.log_volumes(X)
+        for k, group in enumerate(self.groups):
+            place, n_missing = len(self.others) + k, self._n_missing(X, group)
+            if place == but:
+                rows[:, place] = np.nan
+                continue
+            is_part = (n_missing > 0) & (n_missing < len(group))
+            if not is_part.any():
+                continue
+            codes, log_n = self._codes_allowed(X, k)
+            repeats = np.where(is_part, len(codes.T), 1)[owner]
+            source = np.repeat(np.arange(len(rows)), repeats)
+            owner, rows, log_volumes = owner[source], rows[source], log_volumes[source]
+            own = is_part[owner]
+            nth = np.arange(len(source)) - np.concatenate([[0], np.cumsum(repeats)])[source]
+            rows[own, place] = codes[owner[own], nth[own]]
+            log_volumes[own] += log_n[owner[own], nth[own]]
+            kept = log_volumes > -np.inf
+            rows, owner, log_volumes = rows[kept], owner[kept], log_volumes[kept]
+        return Expanded(rows, owner, log_volumes)
+
+    def _codes_allowed(self, X: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """List the codes of a group that known bits allow, and logarithms of what to multiply by.
+
+        The last one stands for all rows of the group that fit has not seen.
+        """
+        group, known = self.groups[k], self._known[k]
+        allowed = _find_allowed(X[:, group], np.isin(np.arange(len(group) + 1), known))
+        codes = np.append(known, SEVERAL)
+        n_ways = np.column_stack([allowed.of_codes[:, known.astype(int)], allowed.n_unseen])
+        n_ways[:, -1] /= 2.0 ** len(group) - len(known)
+        with np.errstate(divide="ignore"):
+            return np.tile(codes, (len(X), 1)), np.log(n_ways)
+
+    def _n_missing(self, X: Any, group: np.ndarray) -> np.ndarray:
+        if sparse.issparse(X):
+            return np.zeros(X.shape[0])
+        return np.isnan(X[:, group]).sum(axis=1)
 
     def means_of_states(self, means: np.ndarray, plain: Table) -> np.ndarray:
         """Convert means of the view's units to those of the units of a table without groups."""
@@ -184,21 +257,16 @@ class GroupedView(View):
         k = self.place(column) - len(self.others)
         if k < 0:
             return found
-        group, known = self.groups[k], self._known[k]
-        bit = int(np.flatnonzero(group == column)[0]) + 1
-        rest = X[:, group[group != column]]
-        others = group[group != column]
-        p_of = np.zeros((len(found), len(group) + 1))
-        p_of[:, known.astype(int)] = found[:, : len(known)]
+        group, known = self.groups[k], self._known[k].astype(int)
         unseen = found[:, -1] / (2.0 ** len(group) - len(known))
-        is_known = np.isin(np.arange(len(group) + 1), known)
-        p_of = np.where(is_known, p_of, unseen[:, None])
-        n_on = np.nansum(rest, axis=1)
-        bits = np.array([int(np.flatnonzero(group == j)[0]) + 1 for j in others])
-        code_of_rest = np.where(n_on == 0, 0, bits[np.nanargmax(np.nan_to_num(rest), axis=1)])
-        off = np.where(n_on > 1, unseen, p_of[np.arange(len(found)), code_of_rest])
-        on = np.where(n_on == 0, p_of[:, bit], unseen)
-        return np.column_stack([off, on]) / (off + on)[:, None]
+        columns = []
+        for bit in (0.0, 1.0):
+            rows = np.where(group == column, bit, X[:, group])
+            allowed = _find_allowed(rows, np.isin(np.arange(len(group) + 1), known))
+            p = np.sum(allowed.of_codes[:, known] * found[:, : len(known)], axis=1)
+            columns.append(p + allowed.n_unseen * unseen)
+        p = np.column_stack(columns)
+        return p / p.sum(axis=1, keepdims=True)
 
     @property
     def n_columns(self) -> int:
@@ -211,3 +279,21 @@ class GroupedView(View):
         part = next(part for part in self.table.parts if part.kind == "categorical")
         of_column = dict(zip(part.columns.tolist(), part.encoder.categories, strict=True))
         return [of_column[len(self.others) + k] for k in range(len(self.groups))]
+
+
+class _Allowed(NamedTuple):
+    """What known bits of a group allow: codes, 0 or 1 of each, and the number of other rows."""
+
+    of_codes: np.ndarray
+    n_unseen: np.ndarray
+
+
+def _find_allowed(bits: np.ndarray, is_seen: np.ndarray) -> _Allowed:
+    """Find what known bits of a group, shape (n, k), allow; `is_seen` marks codes 0 to k."""
+    is_on, is_missing = bits == 1.0, np.isnan(bits)
+    n_on, n_missing = is_on.sum(axis=1), is_missing.sum(axis=1)
+    of_codes = np.zeros((len(bits), bits.shape[1] + 1))
+    of_codes[:, 0] = n_on == 0
+    of_codes[:, 1:] = np.where(n_on[:, None] == 0, is_missing, is_on & (n_on[:, None] == 1))
+    of_codes *= is_seen
+    return _Allowed(of_codes, 2.0**n_missing - of_codes.sum(axis=1))

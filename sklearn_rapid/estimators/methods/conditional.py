@@ -39,8 +39,9 @@ class ConditionalMixin:
     ) -> np.ndarray:
         """Compute the distribution of a column given the other columns of each row.
 
-        It is exact for rows whose other columns are known, up to rounding. Other missing entries,
-        and units of upper hidden layers, are summed over by annealing, as in `score_samples`.
+        It is exact, up to rounding, for rows whose other columns are known, or have at most 1024
+        completions. Other missing entries, and units of upper hidden layers, are summed over by
+        annealing, as in `score_samples`.
 
         Parameters
         ----------

@@ -255,7 +255,8 @@ class Run:
 
     def replace_by_independent_columns(self, n_added: float | None = None) -> None:
         """Replace the model by one of independent columns (see `independent_columns`)."""
-        first, mean = self.first_state.machine.couplings, self._mean_of_rows()
+        first = self.first_state.machine.couplings
+        mean = self._mean_of_rows(is_trained=n_added is None)
         state = self.state = independent_columns(self.state, mean, first, n_added)
         phase, batch_size = self.trainer.negative_phase, self.trainer.batch_size
         state.chains = phase.start(state.machine, batch_size, state.stream)
@@ -330,14 +331,14 @@ class Run:
         is_state = [units.are_states(row[None, :]) for row in v]
         return v[np.array(is_state, dtype=bool)].astype(np.int8)
 
-    def _mean_of_rows(self) -> Any:
+    def _mean_of_rows(self, *, is_trained: bool = True) -> Any:
         """Average each unit over the rows that are trained on, by their weights.
 
-        The visible offset is another mean where rows have weights, which count within batches, or
-        missing entries, which the model itself has filled in.
+        The visible offset is another mean before training; where rows have weights, which count
+        within batches; and where they have missing entries, which the model itself has filled in.
         """
         mean = self.state.visible_offset
-        if self.weights is None and not self.trainer.positive_phase.completes:
+        if is_trained and self.weights is None and not self.trainer.positive_phase.completes:
             return mean
         backend = self.encoder.backend
         total, known = (np.zeros(mean.shape[0]) for _ in range(2))
