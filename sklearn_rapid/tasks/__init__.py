@@ -2,8 +2,8 @@
 
 `density` (`BoltzmannDensity`) is what the others stand on: `views` says how machines see the
 columns of a table, `groups` finds columns that exclude each other, `candidates` which machines are
-tried and what they cost, `members` is one of them, fitted, `search` tries them, `mixture` weighs
-them.
+tried and what they cost, `members` is one of them, fitted, `search` tries them, `weights` weighs
+them, `mixture` is what they make together, and `fitting` does all of this in turn.
 """
 
 from sklearn_rapid.tasks.density import BoltzmannDensity

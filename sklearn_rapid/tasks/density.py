@@ -9,20 +9,13 @@ from numbers import Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from joblib import Parallel, delayed
 from numpy.typing import ArrayLike
 from scipy import sparse
-from scipy.special import logsumexp
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_rapid.checks.arguments import (
-    check_count,
-    check_option,
-    check_weights,
-    draw_seed,
-)
+from sklearn_rapid.checks.arguments import check_count, check_option, check_weights, draw_seed
 from sklearn_rapid.checks.compat import (
     Count,
     Interval,
@@ -30,7 +23,6 @@ from sklearn_rapid.checks.compat import (
     restored_on_error,
     with_validated_parameters,
 )
-from sklearn_rapid.checks.warnings import warn
 from sklearn_rapid.estimators.fitted import VersionedPickle
 from sklearn_rapid.estimators.input import InputMixin
 from sklearn_rapid.tables.columns import find_places, names_of
@@ -38,22 +30,8 @@ from sklearn_rapid.tables.frames import is_frame
 from sklearn_rapid.tables.kinds import KINDS
 from sklearn_rapid.tables.missing import exclude_empty_rows
 from sklearn_rapid.tables.settings import find_column
-from sklearn_rapid.tasks.candidates import FEW_ROWS, Candidate, default_candidates
-from sklearn_rapid.tasks.groups import find_exclusive_groups
-from sklearn_rapid.tasks.members import Member
-from sklearn_rapid.tasks.mixture import Mixture
-from sklearn_rapid.tasks.search import Budget, Rows, Search, Trial
-from sklearn_rapid.tasks.views import GroupedView, View
-from sklearn_rapid.tasks.weights import find_weights, keep_largest
-
-# Nominal seconds of a search by default, of many rows and of few; the share of a time limit that it
-# may take.
-BUDGET, BUDGET_OF_FEW, SHARE_OF_SEARCH = 60.0, 25.0, 0.6
-# Members are fitted again, to all rows, if there are fewer than these, and if that costs as much.
-ROWS_TO_FIT_AGAIN, BUDGET_OF_FITS = 20_000, 40.0
-# Members have at least this weight, and there are at most so many; independent columns have at
-# least the last one: no row is less likely by more than its logarithm than they make it.
-SMALLEST_WEIGHT, MOST_MEMBERS, SHARE_OF_INDEPENDENT = 0.02, 4, 0.01
+from sklearn_rapid.tasks.fitting import Limits, fit_mixture, make_views, search_candidates
+from sklearn_rapid.tasks.search import Rows, Trial
 
 
 class BoltzmannDensity(VersionedPickle, InputMixin, DensityMixin, BaseEstimator):
@@ -206,10 +184,16 @@ class BoltzmannDensity(VersionedPickle, InputMixin, DensityMixin, BaseEstimator)
         began = time.perf_counter()
         with restored_on_error(self, unless=()):
             X, weights = self._read_training_rows(X, sample_weight)
+            how = (self._column_settings, self._backend(X))
+            views, self.groups_ = make_views(
+                self._table, X, weights, *how, with_groups=self.groups == "auto"
+            )
             rows = Rows(X, weights, draw_seed(self.random_state) % 2**32)
-            views = self._make_views(X, weights)
-            search = self._search(rows, views, began)
-            self._fit_mixture(search, began)
+            limits = Limits(self.time_limit, self.n_jobs, self._n_threads)
+            models = None if self.candidates == "auto" else self.candidates
+            search = search_candidates(rows, views, models, limits, self._print_trial)
+            self._mixture, self.score_aside_ = fit_mixture(search, limits, began)
+            self.trials_ = search.trials
         return self
 
     def _read_training_rows(self, X: Any, sample_weight: Any) -> tuple[Any, np.ndarray | None]:
@@ -225,82 +209,6 @@ class BoltzmannDensity(VersionedPickle, InputMixin, DensityMixin, BaseEstimator)
         vars(self).update(table.attributes())
         self._n_rows = X.shape[0]
         return X, weights
-
-    def _make_views(self, X: Any, weights: np.ndarray | None) -> dict[bool, View]:
-        """Make the view of each column by itself, and one with groups if there are any."""
-        view, columns = View.of_table(self._table), np.zeros(0, dtype=np.int64)
-        is_whole = sparse.issparse(X) or not np.isnan(np.min(X))
-        if self.groups == "auto" and is_whole and self.min_frequency is None:
-            columns = dict(view.table.kinds).get("binary", columns)
-        self.groups_ = find_exclusive_groups(X, columns)
-        if not self.groups_:
-            return {False: view}
-        how = (self.groups_, self._column_settings, self._backend(X))
-        return {False: view, True: GroupedView.learn(X, weights, view, *how)}
-
-    def _search(self, rows: Rows, views: dict[bool, View], began: float) -> Search:
-        """Try candidates within the budget."""
-        n_rows = rows.X.shape[0]
-        candidates = default_candidates(n_rows, True in views)
-        if self.candidates != "auto":
-            candidates = [Candidate(model, g) for model in self.candidates for g in views]
-        limit = self.time_limit
-        if limit is not None:
-            limit = SHARE_OF_SEARCH * limit - (time.perf_counter() - began)
-        n_jobs = 1 if self.n_jobs is None else self.n_jobs
-        n_threads = self._n_threads if n_jobs == 1 or self.n_threads is not None else 1
-        search = Search(rows, views, n_jobs, n_threads, self._print_trial)
-        search.try_independent_columns()
-        search.run(candidates, Budget(BUDGET if n_rows >= FEW_ROWS else BUDGET_OF_FEW, limit))
-        return search
-
-    def _fit_mixture(self, search: Search, began: float) -> None:
-        """Weigh trials, and fit those with a weight to all rows."""
-        independent, *others = search.trials
-        trials = [independent, *(trial for trial in others if trial.is_trusted)]
-        if len(trials) == 1 < len(search.trials):
-            warn(
-                "of no machine is log Z trusted: columns are independent in this density. Allow "
-                "more time, or give candidates with fewer units or larger penalties.",
-                RuntimeWarning,
-            )
-        log_p, rows = np.array([trial.log_p for trial in trials]), search.rows
-        weights_of_rows = rows.weights_of(search.set_aside)
-        weights = find_weights(log_p, weights_of_rows)
-        how = {"always": 0, "share": SHARE_OF_INDEPENDENT}
-        weights = keep_largest(weights, SMALLEST_WEIGHT, MOST_MEMBERS, **how)
-        chosen = np.flatnonzero(weights)
-        members = [trials[k].member for k in chosen]
-        if rows.X.shape[0] < ROWS_TO_FIT_AGAIN:
-            members = self._fit_members([trials[k] for k in chosen], search)
-        is_good = np.array([member.log_z.is_trusted for member in members])
-        is_good[0] = True
-        weights = weights[chosen] * is_good
-        good = [member for member, is_trusted in zip(members, is_good, strict=True) if is_trusted]
-        self._mixture = Mixture(good, weights[is_good] / weights.sum())
-        with np.errstate(divide="ignore"):
-            mixed = logsumexp(log_p[chosen].T + np.log(weights / weights.sum()), axis=1)
-        self.score_aside_ = float(np.average(mixed, weights=weights_of_rows))
-        self.trials_ = search.trials
-
-    def _fit_members(self, trials: list[Trial], search: Search) -> list[Member]:
-        """Fit trials to all rows."""
-        rows, seed = search.rows, search.rows.seed + 1
-        first = Member.fit_independent(search.views[False], rows.X, rows.sample_weight, seed)
-        fits = (
-            delayed(Member.fit)(
-                trial.candidate,
-                search.views[trial.candidate.is_grouped],
-                rows.X,
-                rows.sample_weight,
-                trial.n_updates,
-                seed,
-                search.n_threads,
-            )
-            for trial in trials
-            if trial.candidate is not None
-        )
-        return [first, *Parallel(n_jobs=search.n_jobs)(fits)]
 
     def _print_trial(self, trial: Trial) -> None:
         if self.verbose:

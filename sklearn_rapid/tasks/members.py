@@ -19,8 +19,8 @@ from sklearn_rapid.tables.table import Table
 from sklearn_rapid.tasks.candidates import Candidate
 from sklearn_rapid.tasks.views import Expanded, View
 
-# The error of log Z that is asked for, in nats, and sweeps of tempering per update of the fit.
-TOL, FEWEST_SWEEPS, SWEEPS_OF_UPDATE = 0.05, 1000, 0.5
+# The error of log Z that is asked for, in nats.
+TOL = 0.05
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,7 @@ class Member:
             # What they say is in the likelihood of rows set aside.
             warnings.simplefilter("ignore")
             model.fit(view.encode(X), sample_weight=sample_weight)
-            max_sweeps = max(FEWEST_SWEEPS, int(SWEEPS_OF_UPDATE * n_updates))
-            log_z = model.log_partition(tol=TOL, max_sweeps=max_sweeps)
+            log_z = model.log_partition(tol=TOL)
         return cls._of_fitted(model, view, log_z)
 
     @classmethod

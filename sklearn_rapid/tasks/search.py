@@ -226,7 +226,8 @@ class Budget:
     """
 
     def __init__(self, nominal: float, time_limit: float | None) -> None:
-        self.nominal = self.left = nominal
+        self.nominal = nominal if time_limit is None else time_limit
+        self.left = nominal
         self.time_limit = time_limit
         self.began, self.speed = time.perf_counter(), 1.0
         self.spent, self.seconds = 0.0, 0.0
