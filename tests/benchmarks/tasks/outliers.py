@@ -81,7 +81,7 @@ def measured(method, found, names, protocol):
     means = [None if None in s else np.mean(s) for s in scores]
     mean = "" if None in means else f"{np.mean(means):.2f}"
     seconds = np.mean([seconds for of_set in runs for _, seconds in of_set])
-    return [method, *map(spread, scores), mean, f"{seconds:.1f}"]
+    return [method, *map(spread, scores), mean, f"{seconds:.2f}"]
 
 
 def published_rows(published, names, protocol):
