@@ -24,7 +24,7 @@ import numpy as np
 from detectors import DETECTORS
 from report import Report, attempt, chosen, spread
 from sklearn.metrics import roc_auc_score
-from table_sets import adbench_sets, published_auroc
+from table_sets import adbench_paths, published_auroc, read_adbench
 
 FEWEST_PUBLISHED, MOST_ROWS = 1000, 50_000
 PROTOCOLS = ("semi-supervised", "unsupervised")
@@ -116,18 +116,19 @@ def main():
     parser.add_argument("--save", metavar="FILE")
     args = parser.parse_args()
     warnings.simplefilter("ignore")
-    sets = adbench_sets(args.data_home, args.names)
     methods, report = chosen(args.methods, DETECTORS), Report(args.save)
-    found = {
-        (name, protocol, method): run(name, *sets[name], protocol, method, args)
-        for name in sets
-        for protocol in args.protocols
-        for method in methods
-    }
-    sizes = [f"{name} ({len(y)} × {X.shape[1]})" for name, (X, y) in sets.items()]
+    paths = adbench_paths(args.data_home, args.names)
+    found, sizes = {}, []
+    for name, path in paths.items():
+        X, y = read_adbench(path)
+        sizes.append(f"{name} ({len(y)} × {X.shape[1]})")
+        for protocol in args.protocols:
+            for method in methods:
+                found[name, protocol, method] = run(name, X, y, protocol, method, args)
+    published = published_auroc(args.data_home)
     for protocol in args.protocols:
-        rows = [measured(method, found, list(sets), protocol) for method in methods]
-        rows += published_rows(published_auroc(args.data_home), list(sets), protocol)
+        rows = [measured(method, found, list(paths), protocol) for method in methods]
+        rows += published_rows(published, list(paths), protocol)
         title = f"AUROC in percent, {protocol}, {args.rows} rows, {args.seeds} seeds"
         report.table(title, ["", *sizes, "mean", "seconds"], rows)
 

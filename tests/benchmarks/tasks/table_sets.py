@@ -52,22 +52,19 @@ def text_columns(frame: pd.DataFrame) -> list[str]:
     return [c for c in frame.columns if not pd.api.types.is_numeric_dtype(frame[c])]
 
 
-def adbench_sets(data_home: str, names: list[str]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Return X and y (1 for odd rows) of sets of ADBench, by their published names.
-
-    All files of the folder by default.
-    """
+def adbench_paths(data_home: str, names: list[str]) -> dict[str, Path]:
+    """Return the files of sets of ADBench by their published names; all by default."""
     paths = sorted((Path(data_home) / "adbench").glob("*.npz"))
-    found = {}
-    for path in paths:
-        name = re.sub(r"^\d+_", "", path.stem).lower()
-        if not names or name in names:
-            with np.load(path, allow_pickle=True) as data:
-                found[name] = np.asarray(data["X"], dtype=float), np.asarray(data["y"], dtype=int)
-    if missing := set(names) - set(found):
-        known = sorted(re.sub(r"^\d+_", "", path.stem).lower() for path in paths)
-        raise SystemExit(f"{sorted(missing)} are not in {data_home}/adbench, which has {known}")
-    return found
+    known = {re.sub(r"^\d+_", "", path.stem).lower(): path for path in paths}
+    if missing := set(names) - set(known):
+        raise SystemExit(f"{sorted(missing)} are not in {data_home}/adbench, which has {[*known]}")
+    return {name: path for name, path in known.items() if not names or name in names}
+
+
+def read_adbench(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return X and y of a set, 1 for odd rows."""
+    with np.load(path, allow_pickle=True) as data:
+        return np.asarray(data["X"], dtype=float), np.asarray(data["y"], dtype=int)
 
 
 def published_auroc(data_home: str) -> pd.DataFrame:
