@@ -49,7 +49,11 @@ def attempt(what: str, run: Callable[[], Any]) -> tuple[Any, float]:
         traceback.print_exc()
         result = None
     seconds = time.perf_counter() - start
-    says = "failed" if result is None else np.array2string(np.asarray(result), precision=4)
+    says = (
+        "failed"
+        if result is None
+        else np.array2string(np.asarray(result), precision=4, max_line_width=200)
+    )
     print(f"{what}: {says}, {seconds:.1f} s", file=sys.stderr, flush=True)
     return result, seconds
 
