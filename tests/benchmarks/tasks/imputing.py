@@ -122,9 +122,8 @@ def without_gaps(X, y, seed):
 
 
 def column(runs, i, decimals=2):
-    """The mean and spread of one figure over runs, or nothing where there is none."""
-    values = [None if result is None else result[i] for result, _ in runs]
-    return "" if values[0] is not None and np.isnan(values[0]) else spread(values, decimals)
+    """The mean and spread of one figure over runs."""
+    return spread([result and result[i] for result, _ in runs], decimals)
 
 
 def tables(name, X, y, methods, args, report):

@@ -59,12 +59,15 @@ def attempt(what: str, run: Callable[[], Any]) -> tuple[Any, float]:
 
 
 def spread(values: Iterable[float | None], decimals: int = 2) -> str:
-    """Return the mean ± the standard deviation of several runs; "failed" if one has failed."""
+    """Return the mean ± the standard deviation of several runs.
+
+    "failed" if one has failed, and nothing of figures that are not there (NaN).
+    """
     values = list(values)
-    if not values:
-        return ""
     if any(v is None for v in values):
         return "failed"
+    if not values or np.isnan(values).any():
+        return ""
     if len(values) == 1:
         return f"{values[0]:.{decimals}f}"
     return f"{np.mean(values):.{decimals}f} ± {np.std(values, ddof=1):.{decimals}f}"

@@ -13,8 +13,11 @@ accuracies. AUC is of gradient boosting (HistGradientBoosting by defaults).
 In the published code adult has all its 32,561 rows, "?" a category like others, and 10 / 33 of
 them are for the test: 22,694 and 9,867 rows, stratified by income (its accuracies are multiples of
 1 / 9,867). The paper's text rounds that to 23,000 and 10,000. `--complete` leaves rows with "?" out
-before the split (30,162 remain). Training rows are kept in the order of the file's split. Published
-figures stand below.
+before the split (30,162 remain). Published figures stand below.
+
+The second table is by `compare_tables`: similarity of columns and of pairs, from 0 to 1; the median
+distance to the nearest training row; the share of exact copies; and the share of rows that are
+nearer to a training row than to any test row. Test rows themselves stand last.
 """
 
 from __future__ import annotations
@@ -24,7 +27,6 @@ import warnings
 from functools import partial
 
 import numpy as np
-import pandas as pd
 from report import Report, attempt, chosen, spread
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import AdaBoostClassifier, HistGradientBoostingClassifier
@@ -38,6 +40,8 @@ from sklearn.tree import DecisionTreeClassifier
 from synthesizers import SYNTHESIZERS
 from table_sets import adult, text_columns
 
+from sklearn_rapid.diagnostics import compare_tables
+
 TARGET, TEST_SHARE = "income", 10 / 33
 PUBLISHED = {
     "real rows": ".828 ± .006", "ARF (ten cores)": ".819 ± .006", "CTAB-GAN+ (GPU)": ".808",
@@ -50,6 +54,8 @@ PUBLISHED_SECONDS = {
     "CTGAN": "263",
 }
 MEASURES = ("mean", "tree", "AdaBoost", "logistic", "perceptron", "AUC")
+SECONDS = ("seconds of fit", "of sampling")
+LIKENESS = ("columns", "pairs", "distance", "copies", "nearer to train")
 
 
 def classifiers(seed):
@@ -86,16 +92,34 @@ def use(table, test, seed):
     return [found[measure] for measure in MEASURES]
 
 
+def split(frame, seed):
+    """Training and test rows."""
+    parts = train_test_split(frame, test_size=TEST_SHARE, stratify=frame[TARGET], random_state=seed)
+    return [part.reset_index(drop=True) for part in parts]
+
+
+def likeness(train, table, test, seed, end=""):
+    """How like training rows a table is; how like them test rows are where `end` says so."""
+    found = compare_tables(train, table, test, random_state=seed)
+    kind = "held_out" if end else "synthetic"
+    nearest = [getattr(found.nearest, f"{kind}_{what}") for what in ("median", "copies")]
+    nearer = np.nan if end else found.nearest.nearer_share
+    return [getattr(found, f"mean_{what}{end}") for what in ("shape", "pair")] + [*nearest, nearer]
+
+
 def trial(method, frame, seed):
-    """What one synthetic table is worth, and seconds of the fit and of sampling."""
-    train, test = train_test_split(
-        frame, test_size=TEST_SHARE, stratify=frame[TARGET], random_state=seed
-    )
-    train, test = (part.reset_index(drop=True) for part in (train, test))
+    """What one synthetic table is worth, seconds of the fit and of sampling, and its likeness."""
+    train, test = split(frame, seed)
     table, *seconds = SYNTHESIZERS[method](train, seed)
     if list(table.columns) != list(train.columns) or len(table) != len(train):
         raise ValueError(f"{method}: wanted {train.shape}, got {table.shape}")
-    return [*use(pd.DataFrame(table), test, seed), *seconds]
+    return [*use(table, test, seed), *seconds, *likeness(train, table, test, seed)]
+
+
+def held_out(frame, seed):
+    """How like training rows the test rows are."""
+    train, test = split(frame, seed)
+    return likeness(train, test, test, seed, "_held_out")
 
 
 def main():
@@ -113,21 +137,30 @@ def main():
     frame = adult(args.data_home, args.complete)
     if args.rows and args.rows < len(frame):
         frame = frame.sample(args.rows, random_state=0)
-    rows = []
-    for method in methods:
-        runs = [
+    found = {
+        method: [
             attempt(f"{method}, trial {seed}", partial(trial, method, frame, seed))[0]
             for seed in range(args.trials)
         ]
-        n = len(MEASURES)
-        cells = [spread([r and r[i] for r in runs], 3 if i < n else 1) for i in range(n + 2)]
-        rows.append([method, *cells])
-    blank = [""] * (len(MEASURES) - 1)
+        for method in methods
+    }
+    n, end = len(MEASURES), len(MEASURES) + len(SECONDS)
+    rows = [[m, *cells(r, range(n)), *cells(r, range(n, end), 1)] for m, r in found.items()]
+    blank = [""] * (n - 1)
     for method, figure in PUBLISHED.items():
         seconds = PUBLISHED_SECONDS.get(method, "")
         rows.append([f"{method}, published", figure, *blank, seconds, ""])
     title = f"adult, {len(frame)} rows, accuracies on real test rows, {args.trials} trials"
-    report.table(title, ["", *MEASURES, "seconds of fit", "of sampling"], rows)
+    report.table(title, ["", *MEASURES, *SECONDS], rows)
+    likeness_of = {m: [r and r[end:] for r in runs] for m, runs in found.items()}
+    of_test = [held_out(frame, seed) for seed in range(args.trials)]
+    rows = [[m, *cells(r, range(5))] for m, r in {**likeness_of, "test rows": of_test}.items()]
+    report.table("Likeness to training rows", ["", *LIKENESS], rows)
+
+
+def cells(runs, places, decimals=3):
+    """Means and spreads of some figures of several trials."""
+    return [spread([r and r[i] for r in runs], decimals) for i in places]
 
 
 if __name__ == "__main__":

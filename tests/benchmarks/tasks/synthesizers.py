@@ -67,7 +67,8 @@ def ours(train, seed):
     from sklearn_rapid import BoltzmannDensity
 
     model = BoltzmannDensity(random_state=seed)
-    return timed(lambda: model.fit(train), lambda fitted: fitted.sample(len(train)))
+    n = len(train)
+    return timed(lambda: model.fit(train), lambda fitted: fitted.sample(n, random_state=seed))
 
 
 SYNTHESIZERS = {
