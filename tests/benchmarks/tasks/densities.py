@@ -11,10 +11,10 @@ train and have nothing to choose: half a count smooths them.
 
 ± is the standard error of the mean over test rows with one seed, which is common to all models
 of a set, and the standard deviation over seeds with more; errors of log Z stand apart. Sets are all
-folders of `density/` below `--data-home`. Best published figures of the first eight: HCLT (Selvam et al. 2023), XCNet
-(Di Mauro et al. 2021), LearnPSDD (Dang et al. 2020), WinMine (Rooshenas and Lowd 2014), BiHM and
-RWS-NADE (Bornschein et al. 2016), CNet (Di Mauro et al. 2021). The baby registries (amzn_*) are
-Gillenwater et al.'s (2014) in the splits of Zhang, Juba and Van den Broeck (2021).
+folders of `density/` below `--data-home`. Best published figures: HCLT (Selvam et al. 2023), XCNet
+and CNet (Di Mauro et al. 2021), LearnPSDD (Dang et al. 2020), WinMine (Rooshenas and Lowd 2014),
+BiHM and RWS-NADE (Bornschein et al. 2016). The baby registries (amzn_*) are Gillenwater et al.'s
+(2014) in the splits of Zhang, Juba and Van den Broeck (2021).
 """
 
 from __future__ import annotations
