@@ -134,7 +134,8 @@ class OneHotNeighbours:
 class Boosted:
     """A gradient-boosted classifier or regressor a column, of all others with their gaps.
 
-    Missing inputs are NaN, which the trees take, so there is no round to repeat.
+    Missing inputs are NaN, which the trees take, so there is no round to repeat. A code of a single
+    row is left out: early stopping splits the rows by code.
     """
 
     def __init__(self, sizes, seed):
@@ -145,6 +146,9 @@ class Boosted:
         self.models = []
         for j, size in enumerate(self.sizes):
             given = ~np.isnan(Z[:, j])
+            if size:
+                codes, counts = np.unique(Z[given, j], return_counts=True)
+                given &= np.isin(Z[:, j], codes[counts > 1])
             others = np.delete(np.arange(len(self.sizes)), j)
             kind = HistGradientBoostingClassifier if size else HistGradientBoostingRegressor
             model = kind(categorical_features=self.sizes[others] > 0, random_state=self.seed)
