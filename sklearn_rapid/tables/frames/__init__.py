@@ -14,7 +14,12 @@ from sklearn_rapid.tables.frames.column import FrameColumn, array_of_objects
 from sklearn_rapid.tables.frames.conversion import convert_schema
 from sklearn_rapid.tables.frames.entries import find_limits
 from sklearn_rapid.tables.frames.library import is_frame, unwrap_frame
-from sklearn_rapid.tables.frames.reading import distinct_values, read_codes, read_column
+from sklearn_rapid.tables.frames.reading import (
+    distinct_values,
+    read_all_columns,
+    read_codes,
+    read_column,
+)
 from sklearn_rapid.tables.frames.schema import FrameSchema
 
 __all__ = [
@@ -25,6 +30,7 @@ __all__ = [
     "distinct_values",
     "find_limits",
     "is_frame",
+    "read_all_columns",
     "read_codes",
     "read_column",
     "unwrap_frame",

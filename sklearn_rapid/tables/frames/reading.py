@@ -1,4 +1,4 @@
-"""Read a column of a data frame as numbers, values or codes, by the column it was in fit."""
+"""Read columns of a data frame as numbers, values or codes, by the columns they were in fit."""
 
 from __future__ import annotations
 
@@ -16,9 +16,29 @@ from sklearn_rapid.tables.frames.column import (
     refuse_large,
 )
 from sklearn_rapid.tables.frames.library import open_column
+from sklearn_rapid.tables.frames.schema import FrameSchema
 
 # Unknown values that are returned.
 MOST_UNKNOWN = 10
+
+
+def read_all_columns(X: Any) -> tuple[FrameSchema, list[np.ndarray]]:
+    """Read all columns of a frame as they are.
+
+    `FrameSchema.build` makes the same frame of what is returned.
+
+    Parameters
+    ----------
+    X : data frame
+
+    Returns
+    -------
+    schema : FrameSchema
+    columns : list of array
+        As of `read_column`.
+    """
+    schema = FrameSchema.read(X)
+    return schema, [read_column(X, j, column) for j, column in enumerate(schema.columns)]
 
 
 def read_column(X: Any, j: int, column: FrameColumn) -> np.ndarray:

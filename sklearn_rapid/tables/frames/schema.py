@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -27,6 +27,10 @@ from sklearn_rapid.tables.frames.plain import (
     name_to_plain,
 )
 from sklearn_rapid.tables.frames.polars_frames import build_polars
+
+# Dtypes of columns that frames get, by their content; of polars, and of others.
+DTYPES_OF_POLARS = {"booleans": "Boolean", "integers": "Int64"}
+DTYPES = {"booleans": "bool", "integers": "int64"}
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,14 @@ class FrameSchema:
         columns = tuple(open_column(X, j, name).column for j, name in enumerate(names))
         level_names = tuple(X.columns.names) if library in ("pandas", "modin") else (None,)
         return cls(library, columns, level_names)
+
+    def with_columns(self, names: Sequence, holds: str) -> FrameSchema:
+        """Add columns of booleans or integers; names get the levels that others have."""
+        dtype = (DTYPES_OF_POLARS if self.library == "polars" else DTYPES)[holds]
+        others = ("",) * (len(self.level_names) - 1)
+        names = [(name, *others) if others else name for name in names]
+        added = (FrameColumn(name, dtype, holds) for name in names)
+        return replace(self, columns=(*self.columns, *added))
 
     def build(self, columns: Sequence[np.ndarray], index_of: Any = None) -> Any:
         """Build a frame of this schema.
