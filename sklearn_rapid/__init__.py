@@ -3,7 +3,7 @@
 from sklearn_rapid.checks.version import __version__
 from sklearn_rapid.estimators import DBM, RABM, RADBM, RARBM, RBM
 from sklearn_rapid.persistence import load, save
-from sklearn_rapid.tasks import BoltzmannDensity
+from sklearn_rapid.tasks import BoltzmannClassifier, BoltzmannDensity, BoltzmannImputer
 
 __all__ = [
     "DBM",
@@ -11,7 +11,9 @@ __all__ = [
     "RADBM",
     "RARBM",
     "RBM",
+    "BoltzmannClassifier",
     "BoltzmannDensity",
+    "BoltzmannImputer",
     "__version__",
     "load",
     "save",

@@ -4,8 +4,17 @@
 columns of a table, `groups` finds columns that exclude each other, `candidates` which machines are
 tried and what they cost, `members` is one of them, fitted, `search` tries them, `weights` weighs
 them, `mixture` is what they make together, and `fitting` does all of this in turn.
+
+entries are unlikely given the others. `imputer` (`BoltzmannImputer`) and `classifier`
+(`BoltzmannClassifier`) hand `rows` on to it, or to a machine.
 """
 
+from sklearn_rapid.tasks.classifier import BoltzmannClassifier
 from sklearn_rapid.tasks.density import BoltzmannDensity
+from sklearn_rapid.tasks.imputer import BoltzmannImputer
 
-__all__ = ["BoltzmannDensity"]
+__all__ = [
+    "BoltzmannClassifier",
+    "BoltzmannDensity",
+    "BoltzmannImputer",
+]

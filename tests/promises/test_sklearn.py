@@ -19,7 +19,16 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import estimator_html_repr
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sklearn_rapid import DBM, RABM, RADBM, RARBM, RBM
+from sklearn_rapid import (
+    DBM,
+    RABM,
+    RADBM,
+    RARBM,
+    RBM,
+    BoltzmannClassifier,
+    BoltzmannDensity,
+    BoltzmannImputer,
+)
 from sklearn_rapid.training.negative_phase import (
     ContrastiveDivergence,
     PatternInducedCorrelations,
@@ -73,6 +82,16 @@ CHECKED = [
     RADBM(**{**TINY_DEEP, "hidden_layer_sizes": (3, 2, 2)}, n_patterns=2, negative_phase="pid"),
 ]
 
+INDEPENDENT = BoltzmannDensity(candidates=[], random_state=0, n_threads=1)
+# Machines of normal numbers that are accurate enough for the check of classifiers.
+CLOUDS = {**TINY, "n_components": 8, "max_iter": 30, "visible": "gaussian"}
+TASKS = [
+    BoltzmannImputer(RBM(**TINY)),
+    BoltzmannImputer(RBM(**TINY, visible="gaussian"), add_indicator=True),
+    BoltzmannImputer(INDEPENDENT, keep_empty_features=True),
+    BoltzmannClassifier(RBM(**CLOUDS)),
+]
+
 
 @pytest.fixture(scope="module")
 def X():
@@ -116,6 +135,20 @@ def unequal(estimator):
         reason = "the check's frame has columns of numbers, which are real columns by default"
         failing["check_sample_weights_pandas_series"] = reason
     return failing
+
+
+def unequal_of_tasks(estimator):
+    """Of a machine's batches, as above. Means and independent columns are the same."""
+    if not isinstance(estimator, BoltzmannClassifier):
+        return {}
+    reason = "batches are drawn by chance; test_classifier.py has rows with weights"
+    return {"check_sample_weight_equivalence_on_dense_data": reason}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.DataConversionWarning")
+@parametrize_with_checks(TASKS, expected_failed_checks=unequal_of_tasks)
+def test_scikit_learn_checks_of_tasks(estimator, check):
+    check(estimator)
 
 
 def takes_spins_alone(estimator):
@@ -460,7 +493,7 @@ def test_components_of_patterns_are_read_only(X):
         estimator.components_ = np.zeros((3, 8))
 
 
-@pytest.mark.parametrize("cls", [RBM, RARBM, DBM, RADBM, RABM])
+@pytest.mark.parametrize("cls", [RBM, RARBM, DBM, RADBM, RABM, *map(type, TASKS[2:])])
 def test_every_parameter_is_documented(cls):
     """In full, whatever place its words are from: nothing is left to be filled in."""
     parameters = inspect.cleandoc(cls.__doc__).split("Parameters\n")[1].split("\nAttributes\n")[0]
