@@ -3,7 +3,12 @@
 from sklearn_rapid.checks.version import __version__
 from sklearn_rapid.estimators import DBM, RABM, RADBM, RARBM, RBM
 from sklearn_rapid.persistence import load, save
-from sklearn_rapid.tasks import BoltzmannClassifier, BoltzmannDensity, BoltzmannImputer
+from sklearn_rapid.tasks import (
+    BoltzmannClassifier,
+    BoltzmannDensity,
+    BoltzmannImputer,
+    BoltzmannOutlierDetector,
+)
 
 __all__ = [
     "DBM",
@@ -14,6 +19,7 @@ __all__ = [
     "BoltzmannClassifier",
     "BoltzmannDensity",
     "BoltzmannImputer",
+    "BoltzmannOutlierDetector",
     "__version__",
     "load",
     "save",

@@ -5,6 +5,7 @@ columns of a table, `groups` finds columns that exclude each other, `candidates`
 tried and what they cost, `members` is one of them, fitted, `search` tries them, `weights` weighs
 them, `mixture` is what they make together, and `fitting` does all of this in turn.
 
+`outliers` (`BoltzmannOutlierDetector`) finds rows that it makes unlikely, and `surprisals` which
 entries are unlikely given the others. `imputer` (`BoltzmannImputer`) and `classifier`
 (`BoltzmannClassifier`) hand `rows` on to it, or to a machine.
 """
@@ -12,9 +13,11 @@ entries are unlikely given the others. `imputer` (`BoltzmannImputer`) and `class
 from sklearn_rapid.tasks.classifier import BoltzmannClassifier
 from sklearn_rapid.tasks.density import BoltzmannDensity
 from sklearn_rapid.tasks.imputer import BoltzmannImputer
+from sklearn_rapid.tasks.outliers import BoltzmannOutlierDetector
 
 __all__ = [
     "BoltzmannClassifier",
     "BoltzmannDensity",
     "BoltzmannImputer",
+    "BoltzmannOutlierDetector",
 ]

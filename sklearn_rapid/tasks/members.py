@@ -124,6 +124,14 @@ class Member:
             found = np.column_stack([mean, deviation**2 + mean**2])
         return self.view.distribution(self._average(expanded, found), column, X)
 
+    def sides(self, X: np.ndarray, column: int) -> np.ndarray:
+        """Compute the probabilities that a real column is below and above its values in X."""
+        place, expanded = self.view.place(column), self.view.expand(X)
+        found = self.model._distributions(expanded.rows, place, are_sides=True)
+        rest = expanded.rows.copy()
+        rest[:, place] = np.nan
+        return self._average(expanded._replace(rows=rest), found)
+
     def _log_joint(self, expanded: Expanded) -> np.ndarray:
         """Compute the log-likelihood of each row of the view, with its volume in the table."""
         with warnings.catch_warnings():

@@ -91,9 +91,26 @@ class Mixture:
         mean, square = found.T
         return np.column_stack([mean, np.sqrt(np.maximum(square - mean**2, 0.0))])
 
-    def _average(self, X: np.ndarray, function: Callable) -> np.ndarray:
-        """Average a function of members and rows by probabilities of members given the rows."""
-        p, total = softmax(self.log_joint(X), axis=0), None
+    def sides(self, X: np.ndarray, column: int) -> np.ndarray:
+        """Compute the probabilities that a real column is below and above its values in X.
+
+        They are given the other columns; each has half the probability of the value itself.
+        """
+
+        def sides(k: int, member: Member, rows: np.ndarray) -> np.ndarray:
+            return member.sides(rows, column)
+
+        return self._average(X, sides, unread=column)
+
+    def _average(self, X: np.ndarray, function: Callable, unread: int | None = None) -> np.ndarray:
+        """Average a function of members and rows by probabilities of members given the rows.
+
+        These do not depend on the column `unread`.
+        """
+        given = X if unread is None else X.copy()
+        if unread is not None:
+            given[:, unread] = np.nan
+        p, total = softmax(self.log_joint(given), axis=0), None
         for k, member in enumerate(self.members):
             takes = np.flatnonzero(p[k] > 0.0)
             if takes.size:

@@ -73,14 +73,30 @@ class ConditionalMixin:
         names = names_of(table.schema, range(table.n_columns)) or table.names
         column = find_column(column, table.n_columns, names, "column")
         X = self._validate_conditions(X, unread=column)
+        return self._distributions(X, column, how=(n_chains, n_temperatures))
+
+    def _distributions(
+        self,
+        X: Any,
+        column: int,
+        *,
+        are_sides: bool = False,
+        how: tuple[int, int] = (N_ANNEALED, N_TEMPERATURES),
+    ) -> np.ndarray:
+        """Compute distributions as `conditional` does, of rows of numbers.
+
+        With `are_sides`, of a real column whose entries are known: the probabilities of values
+        below and above these, each with half the probability of the values themselves.
+        """
+        model = self._model()
         part, place = model.table.part_of(column)
-        stream, how = model.stream(), (n_chains, n_temperatures)
+        stream, found = model.stream(), []
         with model.backend.running():
             encoder = model.encoder(X)
-            found = np.concatenate([
-                _Sums(model, column, stream, how).distributions(encoder.states(X[rows]))
-                for rows in chunks(X.shape[0])
-            ])  # fmt: skip
+            for rows in chunks(X.shape[0]):
+                sums, v = _Sums(model, column, stream, how), encoder.states(X[rows])
+                found.append(sums.sides(v, X[rows, column]) if are_sides else sums.distributions(v))
+        found = np.concatenate(found)
         return found if part.encoder.has_density else part.encoder.probabilities(place, found)
 
 
@@ -111,8 +127,33 @@ class _Sums:
             return self._moments(v)
         return softmax(self._log_weights(v, self.encoder.choices_of(self.place)), axis=1)
 
+    def sides(self, v: Any, x: np.ndarray) -> np.ndarray:
+        """Compute the probabilities of a real column's values below and above x in each row.
+
+        Each has half the probability of x itself. Between the values of nodes, logarithms are
+        interpolated.
+        """
+        p, values = self._probabilities_of_nodes(v)
+        order = np.argsort(values, kind="stable")
+        values, first = np.unique(values[order], return_index=True)
+        p = np.add.reduceat(p[:, order], first, axis=1)
+        below = np.cumsum(p, axis=1) - 0.5 * p
+        above = np.cumsum(p[:, ::-1], axis=1)[:, ::-1] - 0.5 * p
+        i, rows = np.clip(np.searchsorted(values, x), 1, len(values) - 1), np.arange(len(p))
+        share = np.clip((x - values[i - 1]) / (values[i] - values[i - 1]), 0.0, 1.0)
+        logs = [np.log(np.maximum(side, np.finfo(float).tiny)) for side in (below, above)]
+        found = [(1 - share) * side[rows, i - 1] + share * side[rows, i] for side in logs]
+        return np.exp(np.column_stack(found))
+
     def _moments(self, v: Any) -> np.ndarray:
         """Compute mean and standard deviation of a real column in each row."""
+        p, values = self._probabilities_of_nodes(v)
+        mean = p @ values
+        deviations = values[None, :] - mean[:, None]
+        return np.column_stack([mean, np.sqrt(np.sum(p * deviations * deviations, axis=1))])
+
+    def _probabilities_of_nodes(self, v: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Compute the probabilities of a real column's nodes in each row, and its values there."""
         coarse = self._coarse_nodes()
         log_p = self._log_weights(v, self._states_of_rest(coarse))
         is_some = log_p > log_p.max(axis=1, keepdims=True) + SMALLEST_LOG_P
@@ -127,10 +168,7 @@ class _Sums:
                 log_f[:, is_spike] = self._log_weights(v, states[is_spike])
         else:
             log_f = self._log_weights(v, states)
-        p = softmax(log_f + np.log(weights), axis=1)
-        mean = p @ values
-        deviations = values[None, :] - mean[:, None]
-        return np.column_stack([mean, np.sqrt(np.sum(p * deviations * deviations, axis=1))])
+        return softmax(log_f + np.log(weights), axis=1), values
 
     def _log_weights(self, v: Any, states: np.ndarray) -> np.ndarray:
         machine, same = self.model.machine, replace(self.stream, position=self.start)

@@ -83,6 +83,19 @@ class FrameSchema:
         added = (FrameColumn(name, dtype, holds) for name in names)
         return replace(self, columns=(*self.columns, *added))
 
+    def with_floats(self) -> FrameSchema:
+        """Describe columns of the same names that hold floats.
+
+        Examples
+        --------
+        >>> schema = FrameSchema("polars", (FrameColumn("age", "Int8", "integers"),))
+        >>> schema.with_floats().columns[0].dtype
+        'Float64'
+        """
+        dtype = {"polars": "Float64", "pyarrow": "double"}.get(self.library, "float64")
+        columns = tuple(FrameColumn(column.name, dtype, "numbers") for column in self.columns)
+        return replace(self, columns=columns)
+
     def build(self, columns: Sequence[np.ndarray], index_of: Any = None) -> Any:
         """Build a frame of this schema.
 

@@ -1,0 +1,217 @@
+"""The estimator BoltzmannOutlierDetector: rows that a density makes unlikely."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, OutlierMixin, clone
+from sklearn.utils import Tags, get_tags
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_rapid.checks.arrays import compute_if_dask
+from sklearn_rapid.checks.compat import Count, Interval, StrOptions, with_validated_parameters
+from sklearn_rapid.estimators.fitted import VersionedPickle
+from sklearn_rapid.estimators.input import InputMixin
+from sklearn_rapid.tables.frames import FrameSchema, is_frame
+from sklearn_rapid.tasks.density import BoltzmannDensity
+from sklearn_rapid.tasks.surprisals import compute_surprisals
+
+# With contamination="auto", odd rows are below the median by so many times the distance from it to
+# the upper quartile, and by at least so many nats.
+SPREADS, FEWEST_NATS = 6.0, 10.0
+
+
+class BoltzmannOutlierDetector(VersionedPickle, OutlierMixin, BaseEstimator):
+    """Detector of odd rows of a table: those that a density makes unlikely.
+
+    Parameters
+    ----------
+    estimator : BoltzmannDensity, RBM or other density of this package, default=None
+        None means ``BoltzmannDensity(random_state=random_state)``, to which codes not seen in `fit`
+        are unlikely, but no error.
+    contamination : "auto" or float in (0, 0.5], default="auto"
+        The share of the rows of `fit` that are odd. "auto": those whose log-likelihood is below the
+        median by more than six times the distance from the median to the upper quartile, and by
+        more than 10 nats. Odd rows hardly change these numbers while they are few.
+    n_refits : int, default=0
+        The number of times that the density is fitted again, each time without the rows that were
+        odd to the last one, so that it does not learn from them. As the steps of Rousseeuw and Van
+        Driessen (1999).
+    random_state : int, RandomState instance or None, default=None
+        Of the default estimator; others have their own.
+
+    Attributes
+    ----------
+    estimator_ : estimator
+        The fitted density.
+    offset_ : float
+        Rows with a log-likelihood below it are odd.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+
+    See Also
+    --------
+    BoltzmannDensity : the density.
+    sklearn.ensemble.IsolationForest : rows that random cuts isolate, with the same methods.
+
+    Notes
+    -----
+    A row with missing entries has the likelihood of its known ones, which is higher than that of a
+    whole row.
+
+    References
+    ----------
+    Rousseeuw and Van Driessen (1999), "A fast algorithm for the minimum covariance determinant
+    estimator".
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_rapid import RBM, BoltzmannOutlierDetector
+    >>> X = np.repeat([[0, 0, 0, 1], [1, 1, 1, 0]], 100, axis=0)
+    >>> rbm = RBM(2, learning_rate=0.1, random_state=0)
+    >>> detector = BoltzmannOutlierDetector(rbm).fit(X)
+    >>> odd = [[1, 1, 1, 0], [1, 0, 1, 0]]
+    >>> detector.predict(odd)
+    array([ 1, -1])
+    >>> detector.explain(odd).argmax(axis=1)[1]
+    np.int64(1)
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        "estimator": [InputMixin, None],
+        "contamination": [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
+        "n_refits": [Count(0)],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        estimator: Any = None,
+        *,
+        contamination: str | float = "auto",
+        n_refits: int = 0,
+        random_state: Any = None,
+    ) -> None:
+        self.estimator = estimator
+        self.contamination = contamination
+        self.n_refits = n_refits
+        self.random_state = random_state
+
+    @with_validated_parameters
+    def fit(self, X: ArrayLike, y: Any = None) -> Self:
+        """Fit the density, and find the log-likelihood below which rows are odd.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+            NaN, or a missing value of a frame, is a missing entry.
+        y : ignored
+
+        Returns
+        -------
+        self
+        """
+        estimator, weights = self._unfitted(), None
+        for _ in range(self.n_refits + 1):
+            fitted = clone(estimator).fit(X, sample_weight=weights)
+            scores = fitted.score_samples(X)
+            offset = self._find_offset(scores)
+            weights = (scores >= offset).astype(np.float64)
+        self.estimator_, self.offset_ = fitted, offset
+        vars(self).pop("feature_names_in_", None)
+        for name in ("n_features_in_", "feature_names_in_"):
+            if hasattr(fitted, name):
+                setattr(self, name, getattr(fitted, name))
+        return self
+
+    def _unfitted(self) -> Any:
+        if self.estimator is None:
+            return BoltzmannDensity(random_state=self.random_state)
+        return self.estimator
+
+    def _find_offset(self, scores: np.ndarray) -> float:
+        if self.contamination != "auto":
+            return float(np.quantile(scores, self.contamination))
+        median, upper = np.quantile(scores, [0.5, 0.75])
+        return float(median - max(SPREADS * (upper - median), FEWEST_NATS))
+
+    def score_samples(self, X: ArrayLike) -> np.ndarray:
+        """Compute the log-likelihood of each row, in nats: the lower, the odder.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
+        check_is_fitted(self)
+        return self.estimator_.score_samples(X)
+
+    def decision_function(self, X: ArrayLike) -> np.ndarray:
+        """Compute the log-likelihood of each row less `offset_`: below zero, a row is odd.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X: ArrayLike) -> np.ndarray:
+        """Tell odd rows (-1) from others (1).
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        int ndarray of shape (n_samples,)
+        """
+        return np.where(self.decision_function(X) < 0.0, -1, 1)
+
+    def explain(self, X: ArrayLike) -> Any:
+        """Compute how surprising each entry is given the others of its row, in nats.
+
+        That is -log P(entry | other entries of the row), also of codes not seen in `fit`. A real
+        entry has a density, which is no probability and depends on the unit: here P is the
+        two-sided probability of the tail, of values at least as far out on the same side of the
+        conditional median, doubled. Under the density, the mean of that is one nat, and that of
+        other columns is their conditional entropy. Tails below exp(-40) count as that.
+
+        Surprisals of a row do not add up to its score. Where two columns contradict each other,
+        both are surprising.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray or frame of shape (n_samples, n_features)
+            Of a frame, one of floats with the same columns and index. Missing entries have NaN. A
+            column of an exclusive group (`BoltzmannDensity.groups_`), such as one-hot columns, says
+            nothing new given the rest of the group: the surprisal of the group given other columns
+            is that of the column that is on, or of all in equal parts. Groups with missing entries
+            have NaN.
+        """
+        check_is_fitted(self)
+        X = compute_if_dask(X, "X")
+        found = compute_surprisals(self.estimator_, X)
+        if not is_frame(X):
+            return found
+        return FrameSchema.read(X).with_floats().build(found.T, index_of=X)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags, own = super().__sklearn_tags__(), get_tags(self._unfitted()).input_tags
+        tags.input_tags.sparse, tags.input_tags.allow_nan = own.sparse, own.allow_nan
+        return tags
