@@ -71,14 +71,14 @@ class BoltzmannOutlierDetector(VersionedPickle, OutlierMixin, BaseEstimator):
     --------
     >>> import numpy as np
     >>> from sklearn_rapid import RBM, BoltzmannOutlierDetector
-    >>> X = np.repeat([[0, 0, 0, 1], [1, 1, 1, 0]], 100, axis=0)
-    >>> rbm = RBM(2, learning_rate=0.1, random_state=0)
-    >>> detector = BoltzmannOutlierDetector(rbm).fit(X)
-    >>> odd = [[1, 1, 1, 0], [1, 0, 1, 0]]
-    >>> detector.predict(odd)
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.repeat([[0] * 6, [1] * 6], 100, axis=0) ^ (rng.random((200, 6)) < 0.03)
+    >>> detector = BoltzmannOutlierDetector(RBM(2, random_state=0), contamination=0.05).fit(X)
+    >>> rows = [[1, 1, 1, 1, 1, 1], [1, 0, 0, 1, 0, 1]]
+    >>> detector.predict(rows)
     array([ 1, -1])
-    >>> detector.explain(odd).argmax(axis=1)[1]
-    np.int64(1)
+    >>> detector.explain([[1, 0, 1, 1, 1, 1]]).argmax(axis=1)  # the second column
+    array([1])
     """
 
     _parameter_constraints: ClassVar[dict] = {
@@ -186,10 +186,10 @@ class BoltzmannOutlierDetector(VersionedPickle, OutlierMixin, BaseEstimator):
         entry has a density, which is no probability and depends on the unit: here P is the
         two-sided probability of the tail, of values at least as far out on the same side of the
         conditional median, doubled. Under the density, the mean of that is one nat, and that of
-        other columns is their conditional entropy. Tails below exp(-40) count as that.
+        other columns is their conditional entropy. Tails below exp(-35) count as that.
 
         Surprisals of a row do not add up to its score. Where two columns contradict each other,
-        both are surprising.
+        both are surprising; and where one is far out, others may be, too, given that one.
 
         Parameters
         ----------

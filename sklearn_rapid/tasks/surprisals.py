@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,8 +9,8 @@ from scipy import sparse
 
 from sklearn_rapid.tasks.density import BoltzmannDensity
 
-# Tails of real columns are exact down to about the exponential of minus this; so are all others.
-LARGEST_OF_REALS = 40.0
+# Tails of real columns are computed down to the exponential of minus this, whatever the row.
+LARGEST_OF_REALS = 35.0
 
 
 def compute_surprisals(density: Any, X: Any) -> np.ndarray:
@@ -42,7 +41,7 @@ def compute_surprisals(density: Any, X: Any) -> np.ndarray:
         if rows.size:
             out[rows, j] = _surprisals_of_column(density, given[rows], numbers[rows], int(j))
     for group in groups:
-        rows = np.flatnonzero(~np.isnan(numbers[:, group]).any(axis=1))
+        rows = np.flatnonzero(~np.isnan(given[:, group]).any(axis=1))
         if rows.size:
             out[np.ix_(rows, group)] = _surprisals_of_group(density, given[rows], group)
     # What a binary column cannot hold has this probability, whatever else is in the row.
@@ -59,14 +58,15 @@ def _surprisals_of_column(
     table, is_mixture = density._table, isinstance(density, BoltzmannDensity)
     part, place = table.part_of(column)
     if part.encoder.has_density:
-        of_rows = partial(density._distributions, are_sides=True)
-        sides = (density._mixture.sides if is_mixture else of_rows)(given, column)
+        if is_mixture:
+            sides = density._mixture.sides(given, column)
+        else:
+            sides = density._distributions(given, column, are_sides=True)
         tail = np.minimum(2.0 * sides.min(axis=1), 1.0)
         return -np.log(np.maximum(tail, np.exp(-LARGEST_OF_REALS)))
     rest, own = given.copy(), numbers[:, column]
     rest[:, column] = np.nan
-    of_rows = density._mixture.conditional if is_mixture else density._distributions
-    p = of_rows(rest, column)
+    p = (density._mixture.conditional if is_mixture else density._distributions)(rest, column)
     if part.kind == "categorical":
         is_code = own[:, None] == part.encoder.categories[place]
         code = np.where(is_code.any(axis=1), np.argmax(is_code, axis=1), p.shape[1] - 1)

@@ -28,6 +28,7 @@ from sklearn_rapid import (
     BoltzmannClassifier,
     BoltzmannDensity,
     BoltzmannImputer,
+    BoltzmannOutlierDetector,
 )
 from sklearn_rapid.training.negative_phase import (
     ContrastiveDivergence,
@@ -172,6 +173,17 @@ def test_scikit_learn_checks(estimator, check):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.DataConversionWarning")
 @parametrize_with_checks([*CHECKED[1::3], *CHECKED[2::3]], expected_failed_checks=unequal)
 def test_scikit_learn_checks_of_others(estimator, check):
+    check(estimator)
+
+
+DETECTORS = [
+    BoltzmannOutlierDetector(RBM(**TINY, visible="real"), contamination=0.1),
+    BoltzmannOutlierDetector(BoltzmannDensity(candidates=[], random_state=0), n_refits=1),
+]
+
+
+@parametrize_with_checks(DETECTORS)
+def test_scikit_learn_checks_of_outlier_detectors(estimator, check):
     check(estimator)
 
 

@@ -17,6 +17,7 @@ from sklearn_rapid.estimators.model import Model
 from sklearn_rapid.machine.completions import log_weights_of_states
 from sklearn_rapid.tables.columns import names_of
 from sklearn_rapid.tables.encoder import chunks
+from sklearn_rapid.tables.reals.quadrature import Rule
 from sklearn_rapid.tables.settings import find_column
 
 # Distance of the nodes that show where a real unit has a density.
@@ -86,7 +87,7 @@ class ConditionalMixin:
         """Compute distributions as `conditional` does, of rows of numbers.
 
         With `are_sides`, of a real column whose entries are known: the probabilities of values
-        below and above these, each with half the probability of the values themselves.
+        below and above these, each with half the probability of the entries themselves.
         """
         model = self._model()
         part, place = model.table.part_of(column)
@@ -95,7 +96,7 @@ class ConditionalMixin:
             encoder = model.encoder(X)
             for rows in chunks(X.shape[0]):
                 sums, v = _Sums(model, column, stream, how), encoder.states(X[rows])
-                found.append(sums.sides(v, X[rows, column]) if are_sides else sums.distributions(v))
+                found.append(sums.sides(v) if are_sides else sums.distributions(v))
         found = np.concatenate(found)
         return found if part.encoder.has_density else part.encoder.probabilities(place, found)
 
@@ -127,39 +128,48 @@ class _Sums:
             return self._moments(v)
         return softmax(self._log_weights(v, self.encoder.choices_of(self.place)), axis=1)
 
-    def sides(self, v: Any, x: np.ndarray) -> np.ndarray:
-        """Compute the probabilities of a real column's values below and above x in each row.
+    def sides(self, v: Any) -> np.ndarray:
+        """Compute the probabilities that a real column is below and above its own state in v.
 
-        Each has half the probability of x itself. Between the values of nodes, logarithms are
-        interpolated.
+        Each has half the probability of the state itself. States are in the order of the real unit,
+        between whose nodes logarithms are interpolated; a spike stands where its value would.
         """
-        p, values = self._probabilities_of_nodes(v)
-        order = np.argsort(values, kind="stable")
-        values, first = np.unique(values[order], return_index=True)
-        p = np.add.reduceat(p[:, order], first, axis=1)
+        p, (states, _, values) = self._probabilities_of_nodes(v)
+        own = self.model.backend.to_numpy(v[:, self.units]).astype(np.float64)
+        nodes, x, n_spikes = states[:, -1].copy(), own[:, -1], states.shape[1] - 2
+        if n_spikes > 0:
+            rest = n_spikes + np.argsort(nodes[n_spikes:])
+            nodes[:n_spikes] = np.interp(values[:n_spikes], values[rest], nodes[rest])
+            code = np.argmax(own[:, :-1], axis=1)
+            x = np.where(code < n_spikes, nodes[np.minimum(code, n_spikes - 1)], x)
+        nodes, place = np.unique(nodes, return_inverse=True)
+        order = np.argsort(place, kind="stable")
+        starts = np.searchsorted(place[order], np.arange(len(nodes)))
+        p = np.add.reduceat(p[:, order], starts, axis=1)
         below = np.cumsum(p, axis=1) - 0.5 * p
         above = np.cumsum(p[:, ::-1], axis=1)[:, ::-1] - 0.5 * p
-        i, rows = np.clip(np.searchsorted(values, x), 1, len(values) - 1), np.arange(len(p))
-        share = np.clip((x - values[i - 1]) / (values[i] - values[i - 1]), 0.0, 1.0)
+        i, rows = np.clip(np.searchsorted(nodes, x), 1, len(nodes) - 1), np.arange(len(p))
+        share = np.clip((x - nodes[i - 1]) / (nodes[i] - nodes[i - 1]), 0.0, 1.0)
         logs = [np.log(np.maximum(side, np.finfo(float).tiny)) for side in (below, above)]
         found = [(1 - share) * side[rows, i - 1] + share * side[rows, i] for side in logs]
         return np.exp(np.column_stack(found))
 
     def _moments(self, v: Any) -> np.ndarray:
         """Compute mean and standard deviation of a real column in each row."""
-        p, values = self._probabilities_of_nodes(v)
+        p, (_, _, values) = self._probabilities_of_nodes(v)
         mean = p @ values
         deviations = values[None, :] - mean[:, None]
         return np.column_stack([mean, np.sqrt(np.sum(p * deviations * deviations, axis=1))])
 
-    def _probabilities_of_nodes(self, v: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Compute the probabilities of a real column's nodes in each row, and its values there."""
+    def _probabilities_of_nodes(self, v: Any) -> tuple[np.ndarray, Rule]:
+        """Compute the probabilities of a real column's nodes in each row, and the nodes."""
         coarse = self._coarse_nodes()
         log_p = self._log_weights(v, self._states_of_rest(coarse))
         is_some = log_p > log_p.max(axis=1, keepdims=True) + SMALLEST_LOG_P
         some = np.flatnonzero(is_some.any(axis=0))
         ends = coarse[some[0]] - COARSE_STEP, coarse[some[-1]] + COARSE_STEP
-        states, weights, values = self.encoder.rule(self.place, *ends)
+        rule = self.encoder.rule(self.place, *ends)
+        states, weights = rule.states, rule.weights
         if self._is_estimated(v):
             # Annealing takes its time: densities are those at coarse nodes, and between them.
             is_spike = (states[:, -2:-1] == 0.0).any(axis=1)
@@ -168,7 +178,7 @@ class _Sums:
                 log_f[:, is_spike] = self._log_weights(v, states[is_spike])
         else:
             log_f = self._log_weights(v, states)
-        return softmax(log_f + np.log(weights), axis=1), values
+        return softmax(log_f + np.log(weights), axis=1), rule
 
     def _log_weights(self, v: Any, states: np.ndarray) -> np.ndarray:
         machine, same = self.model.machine, replace(self.stream, position=self.start)
