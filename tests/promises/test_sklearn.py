@@ -177,12 +177,22 @@ def test_scikit_learn_checks_of_others(estimator, check):
 
 
 DETECTORS = [
-    BoltzmannOutlierDetector(RBM(**TINY, visible="real"), contamination=0.1),
-    BoltzmannOutlierDetector(BoltzmannDensity(candidates=[], random_state=0), n_refits=1),
+    BoltzmannOutlierDetector(RBM(**TINY, visible="gaussian"), contamination=0.1),
+    BoltzmannOutlierDetector(
+        BoltzmannDensity(candidates=[], random_state=0), contamination=0.1, n_refits=1
+    ),
 ]
 
 
-@parametrize_with_checks(DETECTORS)
+def refused(estimator):
+    """What the density in a detector refuses."""
+    if isinstance(estimator.estimator, RBM):
+        return {}
+    reason = "columns of few different numbers become columns of several kinds, which are dense"
+    return {"check_estimator_sparse_tag": reason}
+
+
+@parametrize_with_checks(DETECTORS, expected_failed_checks=refused)
 def test_scikit_learn_checks_of_outlier_detectors(estimator, check):
     check(estimator)
 
