@@ -201,8 +201,7 @@ class BoltzmannOutlierDetector(VersionedPickle, OutlierMixin, BaseEstimator):
             Of a frame, one of floats with the same columns and index. Missing entries have NaN. A
             column of an exclusive group (`BoltzmannDensity.groups_`), such as one-hot columns, says
             nothing new given the rest of the group: the surprisal of the group given other columns
-            is that of the column that is on, or of all in equal parts. Groups with missing entries
-            have NaN.
+            is that of the column that is on, or of all that are known in equal parts.
         """
         check_is_fitted(self)
         X = compute_if_dask(X, "X")

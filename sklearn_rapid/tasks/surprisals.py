@@ -27,7 +27,7 @@ def compute_surprisals(density: Any, X: Any) -> np.ndarray:
     ndarray of shape (n_samples, n_features)
         NaN where an entry is missing. Of real columns, P is the two-sided probability of the tail.
         The surprisal of an exclusive group given the other columns is that of its columns that are
-        on, in equal parts; if none is, of all of them. A group with missing entries has NaN.
+        on, in equal parts; if none is, of all that are known.
     """
     numbers = density._validate_array(X, missing=True)
     numbers = numbers.toarray() if sparse.issparse(numbers) else numbers
@@ -41,7 +41,7 @@ def compute_surprisals(density: Any, X: Any) -> np.ndarray:
         if rows.size:
             out[rows, j] = _surprisals_of_column(density, given[rows], numbers[rows], int(j))
     for group in groups:
-        rows = np.flatnonzero(~np.isnan(given[:, group]).any(axis=1))
+        rows = np.flatnonzero(~np.isnan(given[:, group]).all(axis=1))
         if rows.size:
             out[np.ix_(rows, group)] = _surprisals_of_group(density, given[rows], group)
     # What a binary column cannot hold has this probability, whatever else is in the row.
@@ -82,11 +82,13 @@ def _surprisals_of_column(
 def _surprisals_of_group(
     density: BoltzmannDensity, given: np.ndarray, group: np.ndarray
 ) -> np.ndarray:
-    """Compute the surprisal of a group given the other columns, divided among its columns."""
+    """Compute the surprisal of what is known of a group, divided among its columns."""
     rest = given.copy()
     rest[:, group] = np.nan
     log_likelihoods = density._mixture.log_likelihoods
     found = log_likelihoods(rest) - log_likelihoods(given)
-    is_on = given[:, group] == 1.0
-    is_on |= ~is_on.any(axis=1, keepdims=True)
-    return found[:, None] * is_on / is_on.sum(axis=1, keepdims=True)
+    own = given[:, group]
+    takes = own == 1.0
+    takes |= ~takes.any(axis=1, keepdims=True) & (own == own)
+    found = found[:, None] * takes / takes.sum(axis=1, keepdims=True)
+    return np.where(own == own, found, np.nan)
