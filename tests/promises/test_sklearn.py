@@ -184,15 +184,7 @@ DETECTORS = [
 ]
 
 
-def refused(estimator):
-    """What the density in a detector refuses."""
-    if isinstance(estimator.estimator, RBM):
-        return {}
-    reason = "columns of few different numbers become columns of several kinds, which are dense"
-    return {"check_estimator_sparse_tag": reason}
-
-
-@parametrize_with_checks(DETECTORS, expected_failed_checks=refused)
+@parametrize_with_checks(DETECTORS)
 def test_scikit_learn_checks_of_outlier_detectors(estimator, check):
     check(estimator)
 
