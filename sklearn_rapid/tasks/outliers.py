@@ -62,6 +62,9 @@ class BoltzmannOutlierDetector(VersionedPickle, OutlierMixin, BaseEstimator):
     A row with missing entries has the likelihood of its known ones, which is higher than that of a
     whole row.
 
+    A density may give each of the n rows that it is fitted to about one part in n, and 10 nats are
+    more than log n up to 22,000 rows: where a small table has odd rows, say how many.
+
     References
     ----------
     Rousseeuw and Van Driessen (1999), "A fast algorithm for the minimum covariance determinant
@@ -185,8 +188,9 @@ class BoltzmannOutlierDetector(VersionedPickle, OutlierMixin, BaseEstimator):
         That is -log P(entry | other entries of the row), also of codes not seen in `fit`. A real
         entry has a density, which is no probability and depends on the unit: here P is the
         two-sided probability of the tail, of values at least as far out on the same side of the
-        conditional median, doubled. Under the density, the mean of that is one nat, and that of
-        other columns is their conditional entropy. Tails below exp(-35) count as that.
+        conditional median, doubled. Under the density, the mean of that is one nat (less with
+        spikes), and that of other columns is their conditional entropy. Tails below exp(-35)
+        count as that.
 
         Surprisals of a row do not add up to its score. Where two columns contradict each other,
         both are surprising; and where one is far out, others may be, too, given that one.
