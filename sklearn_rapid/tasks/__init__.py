@@ -1,13 +1,9 @@
 """What a joint model of a table is for: a class for each task.
 
-`density` (`BoltzmannDensity`) is what the others stand on: `views` says how machines see the
-columns of a table, `groups` finds columns that exclude each other, `candidates` which machines are
-tried and what they cost, `members` is one of them, fitted, `search` tries them, `weights` weighs
-them, `mixture` is what they make together, and `fitting` does all of this in turn.
-
-`outliers` (`BoltzmannOutlierDetector`) finds rows that it makes unlikely, and `surprisals` which
-entries are unlikely given the others. `imputer` (`BoltzmannImputer`) and `classifier`
-(`BoltzmannClassifier`) hand `rows` on to it, or to a machine.
+`density` (`BoltzmannDensity`) is what the others stand on, a `mixture/` of machines. `outliers`
+(`BoltzmannOutlierDetector`) finds rows that it makes unlikely, and `surprisals` which entries are
+unlikely given the others. `imputer` (`BoltzmannImputer`) and `classifier` (`BoltzmannClassifier`)
+hand `rows` on to it, or to a machine.
 """
 
 from sklearn_rapid.tasks.classifier import BoltzmannClassifier

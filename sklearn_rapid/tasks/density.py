@@ -30,8 +30,8 @@ from sklearn_rapid.tables.frames import is_frame
 from sklearn_rapid.tables.kinds import KINDS
 from sklearn_rapid.tables.missing import exclude_empty_rows
 from sklearn_rapid.tables.settings import find_column
-from sklearn_rapid.tasks.fitting import Limits, fit_mixture, make_views, search_candidates
-from sklearn_rapid.tasks.search import Rows, Trial
+from sklearn_rapid.tasks.mixture.fitting import Limits, fit_mixture, make_views, search_candidates
+from sklearn_rapid.tasks.mixture.search import Rows, Trial
 
 
 class BoltzmannDensity(VersionedPickle, InputMixin, DensityMixin, BaseEstimator):

@@ -128,7 +128,8 @@ def unequal(estimator):
     checks = ("dense", "sparse") if estimator.units == "binary" else ("dense",)
     reason = "batches are drawn by chance; test_gradients.py has the equality in one batch"
     failing = {f"check_sample_weight_equivalence_on_{kind}_data": reason for kind in checks}
-    if isinstance(estimator, DBM | RADBM) or getattr(estimator, "n_hidden", 0):
+    n_latent = sum(getattr(estimator, "hidden_layer_sizes", ())[1::2])
+    if n_latent > 10 or getattr(estimator, "n_hidden", 0) > 10:  # more than are enumerated
         reason = "score_samples estimates, by random numbers that go with a row's place"
         kinds = ("sample_order", "subset")
         failing |= {f"check_methods_{kind}_invariance": reason for kind in kinds}

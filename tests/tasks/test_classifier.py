@@ -243,7 +243,7 @@ def test_parameters_of_the_default_density(monkeypatch):
 def test_a_mixture_of_real_columns(monkeypatch):
     """Two normal clouds: the accuracy of the best line is 0.98."""
     for name in ("BUDGET", "BUDGET_OF_FEW"):
-        monkeypatch.setattr(f"sklearn_rapid.tasks.density.{name}", 8.0)
+        monkeypatch.setattr(f"sklearn_rapid.tasks.mixture.fitting.{name}", 8.0)
     rng = np.random.default_rng(0)
     y = rng.choice(["left", "right"], size=300)
     X = rng.normal(size=(300, 2)) + np.where(y == "left", -1.5, 1.5)[:, None]

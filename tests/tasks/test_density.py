@@ -17,7 +17,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from sklearn_rapid import RARBM, RBM, BoltzmannDensity
-from sklearn_rapid.tasks import fitting as module
+from sklearn_rapid.tasks.mixture import fitting as module
 
 SMALL = [RBM(4, l1_penalty=1.0), RARBM(8, n_patterns=2)]
 

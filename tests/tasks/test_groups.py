@@ -13,9 +13,9 @@ from sklearn_rapid import RBM
 from sklearn_rapid.tables.columns import Columns
 from sklearn_rapid.tables.settings import ColumnSettings
 from sklearn_rapid.tables.table import Table
-from sklearn_rapid.tasks.groups import find_exclusive_groups
-from sklearn_rapid.tasks.members import Member
-from sklearn_rapid.tasks.views import GroupedView, View
+from sklearn_rapid.tasks.mixture.groups import find_exclusive_groups
+from sklearn_rapid.tasks.mixture.members import Member
+from sklearn_rapid.tasks.mixture.views import GroupedView, View
 
 SETTINGS = ColumnSettings(handle_unknown="infrequent", reads_values=True)
 

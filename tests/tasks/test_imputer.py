@@ -23,7 +23,7 @@ from tools.fitted import strengthen
 from tools.frames import LIBRARIES, random_frame
 
 from sklearn_rapid import RARBM, RBM, BoltzmannDensity, BoltzmannImputer
-from sklearn_rapid.tasks import density
+from sklearn_rapid.tasks.mixture import fitting
 
 NAN, RARELY = np.nan, 1e-4
 TINY = {"n_components": 3, "max_iter": 2, "random_state": 0, "n_threads": 1}
@@ -112,7 +112,7 @@ def with_gaps(frame, seed=1):
 @pytest.mark.parametrize("sample_posterior", [False, True])
 def test_frames_of_copies_are_restored(estimator, sample_posterior, monkeypatch):
     for name in ("BUDGET", "BUDGET_OF_FEW"):
-        monkeypatch.setattr(density, name, 4.0)
+        monkeypatch.setattr(fitting, name, 4.0)
     whole = copies()
     gaps = with_gaps(whole)
     how = {"sample_posterior": sample_posterior, "random_state": 0}

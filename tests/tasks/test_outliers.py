@@ -13,9 +13,10 @@ from tools.customers import NAMES, fitted_customers
 from tools.fitted import strengthen
 
 from sklearn_rapid import RBM, BoltzmannDensity, BoltzmannOutlierDetector
-from sklearn_rapid.tasks.candidates import Candidate
-from sklearn_rapid.tasks.members import Member
-from sklearn_rapid.tasks.mixture import Mixture
+from sklearn_rapid.tasks.mixture.candidates import Candidate
+from sklearn_rapid.tasks.mixture.fitting import make_views
+from sklearn_rapid.tasks.mixture.members import Member
+from sklearn_rapid.tasks.mixture.mixture import Mixture
 
 INDEPENDENT = BoltzmannDensity(candidates=[], random_state=0)
 
@@ -182,7 +183,9 @@ def test_a_group_has_the_surprisal_of_its_code():
     detector = BoltzmannOutlierDetector(INDEPENDENT).fit(X)
     density = detector.estimator_
     assert [group.tolist() for group in density.groups_] == [[0, 1, 2], [3, 4, 5]]
-    views, rbm = density._make_views(X, None), RBM(3, learning_rate=0.1)
+    how = (density._column_settings, density._backend(X))
+    views, _ = make_views(density._table, X, None, *how, with_groups=True)
+    rbm = RBM(3, learning_rate=0.1)
     members = [
         Member.fit(Candidate(rbm, is_grouped), views[is_grouped], X, None, 100, 0, 1)
         for is_grouped in (True, False)

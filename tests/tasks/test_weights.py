@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import minimize
 from scipy.special import logsumexp, softmax
 
-from sklearn_rapid.tasks.weights import find_weights, keep_largest
+from sklearn_rapid.tasks.mixture.weights import find_weights, keep_largest
 
 
 @pytest.mark.parametrize("weighted", [False, True])

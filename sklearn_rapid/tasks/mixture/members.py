@@ -16,8 +16,8 @@ from sklearn_rapid.estimators.methods.completion import compute_state_means
 from sklearn_rapid.estimators.methods.likelihood import keep_log_partition
 from sklearn_rapid.machine.partition import LogPartition
 from sklearn_rapid.tables.table import Table
-from sklearn_rapid.tasks.candidates import Candidate
-from sklearn_rapid.tasks.views import Expanded, View
+from sklearn_rapid.tasks.mixture.candidates import Candidate
+from sklearn_rapid.tasks.mixture.views import Expanded, View
 
 # The error of log Z that is asked for, in nats.
 TOL = 0.05

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from joblib import Parallel, delayed
 
-from sklearn_rapid.tasks.candidates import (
+from sklearn_rapid.tasks.mixture.candidates import (
     FEW_ROWS,
     SECONDS_OF_FIT,
     Candidate,
     nominal_seconds,
 )
-from sklearn_rapid.tasks.members import Member
-from sklearn_rapid.tasks.views import View
+from sklearn_rapid.tasks.mixture.members import Member
+from sklearn_rapid.tasks.mixture.views import View
 
 # Updates of the first tries, which may cost this share of the budget; of following ones there are
 # that many times as many, up to a largest number.

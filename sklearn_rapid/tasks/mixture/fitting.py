@@ -15,13 +15,13 @@ from scipy.special import logsumexp
 from sklearn_rapid.checks.warnings import warn
 from sklearn_rapid.tables.settings import ColumnSettings
 from sklearn_rapid.tables.table import Table
-from sklearn_rapid.tasks.candidates import FEW_ROWS, Candidate, default_candidates
-from sklearn_rapid.tasks.groups import find_exclusive_groups
-from sklearn_rapid.tasks.members import Member
-from sklearn_rapid.tasks.mixture import Mixture
-from sklearn_rapid.tasks.search import Budget, Rows, Search, Trial
-from sklearn_rapid.tasks.views import GroupedView, View
-from sklearn_rapid.tasks.weights import find_weights, keep_largest
+from sklearn_rapid.tasks.mixture.candidates import FEW_ROWS, Candidate, default_candidates
+from sklearn_rapid.tasks.mixture.groups import find_exclusive_groups
+from sklearn_rapid.tasks.mixture.members import Member
+from sklearn_rapid.tasks.mixture.mixture import Mixture
+from sklearn_rapid.tasks.mixture.search import Budget, Rows, Search, Trial
+from sklearn_rapid.tasks.mixture.views import GroupedView, View
+from sklearn_rapid.tasks.mixture.weights import find_weights, keep_largest
 
 # Nominal seconds of a search by default, of many rows and of few; the share of a time limit that it
 # may take.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.special import logsumexp, softmax
 
-from sklearn_rapid.tasks.members import Member
+from sklearn_rapid.tasks.mixture.members import Member
 
 
 @dataclass(frozen=True)
