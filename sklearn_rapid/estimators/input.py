@@ -235,12 +235,10 @@ class InputMixin:
         X = unwrap_frame(compute_if_dask(X, "X"))
         if "frame_" not in vars(self) or (self._table.are_plain and is_frame(X)):
             return self._as_array(X, reset=False, missing=missing)
-        table = self._table
-        if is_frame(X):
-            validate_data(self, X, reset=False, skip_check_array=True)
-            numbers = table.read(X)
-        else:
-            numbers = table.numbers_of(self._as_array(X, reset=False, missing=missing))
+        if not is_frame(X):
+            return self._table.numbers_of(self._as_array(X, reset=False, missing=missing))
+        validate_data(self, X, reset=False, skip_check_array=True)
+        numbers = self._table.read(X)
         if not missing and not np.isfinite(numbers).all():
             raise explain_error(ValueError("NaN"), numbers)
         return numbers

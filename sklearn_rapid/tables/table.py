@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 from sklearn_rapid.backends import Units
 from sklearn_rapid.checks.arrays import describe
@@ -247,8 +248,11 @@ class Table:
         how = (self.kinds, self._values, self._units, are_open)
         return read_frame(X, self.schema, *how, allow_fewer, unread)
 
-    def numbers_of(self, X: np.ndarray) -> np.ndarray:
-        """Convert an array of the values of a frame to numbers; ValueError for columns of text."""
+    def numbers_of(self, X: Any) -> Any:
+        """Convert an array of the values of a frame to numbers; ValueError for columns of text.
+
+        A sparse X stays so. It leaves out zeros: ValueError if a column has two other values.
+        """
         out = X.astype(np.float64)
         for j, known in enumerate(self._values):
             if known is None:
@@ -257,6 +261,11 @@ class Table:
                 raise ValueError(
                     f"X is an array, and column {j} held values such as {describe(known[0])} in "
                     "fit: pass a frame"
+                )
+            if sparse.issparse(X):
+                raise ValueError(
+                    f"column {j} held {known[0]:g} and {known[1]:g} in fit: values other than 0 "
+                    "and 1 need a dense X, got a sparse one"
                 )
             out[:, j] = codes_of_numbers(out[:, j], known, self._units, j)
         return out

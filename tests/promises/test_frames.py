@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from scipy import sparse
 from sklearn.base import clone
 from tools.equality import assert_same
 from tools.frames import BAD, COLUMNS, LIBRARIES, make_frame, random_frame
@@ -445,6 +446,26 @@ def test_sparse_columns():
         assert_completed(model.reconstruct(Y), Y)
         assert_like(model.gibbs(Y), Y)
         assert_like(model.sample(3), Y)
+
+
+# What takes rows of binary columns, and neither random numbers nor labels.
+OF_ROWS = ("transform", "score_samples", "free_energy", "pseudo_likelihood", "score")
+
+
+@pytest.mark.parametrize("container", [sparse.csr_array, sparse.csc_matrix, sparse.coo_array])
+def test_sparse_rows_after_a_frame(container):
+    """Those of zeros and ones have the results of a frame; others need a dense X."""
+    bits = np.random.default_rng(0).integers(2, size=(40, 3))
+    model = RBM(2, **HOW).fit(pd.DataFrame(bits > 0))
+    for method in OF_ROWS:
+        expected = getattr(model, method)(pd.DataFrame(bits > 0))
+        for dtype in (bool, np.int64, np.float32):
+            found = getattr(model, method)(container(bits.astype(dtype)))
+            np.testing.assert_allclose(found, expected, rtol=1e-6, err_msg=method)
+    model.fit(pd.DataFrame([0, 2, 0] + [1, 5, 1] * bits))
+    for method in (*OF_ROWS, "gibbs", "partial_fit"):
+        with pytest.raises(ValueError, match=r"column 1 held 2 and 7 .* need a dense X, got a sp"):
+            getattr(model, method)(container(bits))
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
