@@ -334,8 +334,15 @@ class Recording(SGD):
         return super().direction(gradient, state, xp)
 
 
-@pytest.mark.parametrize("center", [True, False])
-@pytest.mark.parametrize("layers", WITH_SPINS)
+# Of each of the layers, half of the cases run in the quick suite.
+SOME_QUICK = [
+    pytest.param(layers, is_centered, marks=() if (i + is_centered) % 2 else pytest.mark.slow)
+    for i, layers in enumerate(WITH_SPINS)
+    for is_centered in (True, False)
+]
+
+
+@pytest.mark.parametrize(("layers", "center"), SOME_QUICK)
 def test_gradient_of_the_log_likelihood(backend, layers, couplings, center):
     """By finite differences. Centred, b' = b + Wλ and c' = c + Wᵀμ stay while W changes."""
     machine, exact = make_machine_of_units(layers, backend, couplings=couplings)

@@ -103,6 +103,7 @@ def test_codes_end_as_on_one_machine(client, frames, sizes):
     assert_same_model(local, remote)
 
 
+@pytest.mark.slow
 def test_real_columns_end_as_on_one_machine(fitted):
     """Their scales move with sums over the rows of all workers."""
     local, remote = fitted
@@ -246,6 +247,7 @@ def test_tables_of_more_rows_than_are_looked_at(client, few_first_rows):
     assert n_codes > 0 and abs(to_value - x.mean()) < 5.0 * x.std() / np.sqrt(400)
 
 
+@pytest.mark.slow
 def test_codes_of_more_rows_than_are_looked_at(client, few_first_rows, frames):
     rows, in_memory = (frame[CODES] for frame in frames)
     local, remote = fit_both(in_memory, rows)
@@ -354,6 +356,7 @@ def test_values_not_seen_in_fit(client, fitted, frames):
     assert np.isfinite(found).all()
 
 
+@pytest.mark.slow
 def test_samples_are_frames_in_blocks(fitted, frames):
     (_, remote), (_, in_memory) = fitted, frames
     drawn = remote.sample(25, chunk=10, random_state=0)

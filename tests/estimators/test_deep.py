@@ -465,9 +465,19 @@ def test_training_finds_the_bars(cls, hidden, positive_phase):
     assert exact.log_p(2.0 * X - 1.0).mean() > -3.2
 
 
-@pytest.mark.parametrize("phase", ["pid", PatternInducedCorrelations(n_gibbs_steps=2)])
-@pytest.mark.parametrize("hidden", [(5, 3), (4, 2, 2)])
-def test_training_from_patterns(phase, hidden):
+PID_OF_TWO_STEPS = PatternInducedCorrelations(n_gibbs_steps=2)
+
+
+@pytest.mark.parametrize(
+    ("hidden", "phase"),
+    [
+        ((5, 3), "pid"),
+        ((4, 2, 2), PID_OF_TWO_STEPS),
+        pytest.param((5, 3), PID_OF_TWO_STEPS, marks=pytest.mark.slow),
+        pytest.param((4, 2, 2), "pid", marks=pytest.mark.slow),
+    ],
+)
+def test_training_from_patterns(hidden, phase):
     how = {"n_patterns": 6, "negative_phase": phase, "n_threads": 1}
     model = RADBM(hidden, max_iter=300, random_state=0, **how).fit(X)
     exact = Layered(model.coefs_, model.intercepts_)
@@ -502,7 +512,16 @@ def test_early_stopping_goes_by_the_bound():
 # --- what is kept -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("three layers", "validated", "patterns"),
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("dense", "clamped", "three layers of patterns")
+        ),
+    ],
+)
 def test_files_and_pickles(name, tmp_path):
     model, rows = clone(MODELS[name]), rows_for(MODELS[name])
     model.fit(rows)

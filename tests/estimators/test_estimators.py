@@ -505,9 +505,16 @@ def assert_same_result(got, expected):
         np.testing.assert_allclose(got, expected, rtol=300 * 2.0**-24, atol=300 * 2.0**-24)
 
 
-@pytest.mark.parametrize("backend", ["numpy", "numba"])
+RESULTS = ("transform", "score_samples", "free_energy", "pseudo_likelihood")
+
+
 @pytest.mark.parametrize(
-    "method", ["score_samples", "transform", "free_energy", "pseudo_likelihood"]
+    ("backend", "method"),
+    [
+        *(("numba", method) for method in RESULTS),
+        ("numpy", "transform"),
+        *(pytest.param("numpy", method, marks=pytest.mark.slow) for method in RESULTS[1:]),
+    ],
 )
 def test_a_row_has_one_result_in_any_company(wide_estimator, wide, backend, method):
     model = wide_estimator.set_params(backend=backend, max_iter=1).fit(wide)

@@ -71,9 +71,9 @@ MODELS = {
     "frame of polars": (RARBM(2, 2, **HOW, categories={"word": ["a", "b", "c", "e"]}), POLARS),
     "validated": (RBM(2, **HOW, early_stopping=True, units="spin"), 2.0 * BITS - 1.0),
 }
+QUICK = {"RBM", "RARBM", "real", "frame", "validated"}
 SOME_QUICK = [
-    pytest.param(name, marks=pytest.mark.slow) if name in {"DBM", "RADBM", "RABM"} else name
-    for name in MODELS
+    name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in MODELS
 ]
 # What JSON can stand for, but arrays.
 VALUES = [

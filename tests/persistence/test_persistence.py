@@ -249,10 +249,11 @@ def test_every_cut_is_noticed(model, path):
             load(path)
 
 
-def test_every_flipped_bit_is_noticed(model, path):
+@pytest.mark.parametrize("n_bits", [200, pytest.param(1000, marks=pytest.mark.slow)])
+def test_every_flipped_bit_is_noticed(model, path, n_bits):
     save(model, path)
     content = path.read_bytes()
-    bits = np.random.default_rng(0).choice(8 * len(content), size=1000, replace=False)
+    bits = np.random.default_rng(0).choice(8 * len(content), size=n_bits, replace=False)
     for bit in bits:
         damaged = bytearray(content)
         damaged[bit // 8] ^= 1 << bit % 8

@@ -139,7 +139,7 @@ def drawn(seed, library):
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-@pytest.mark.parametrize("seed", seeds(5, 40))
+@pytest.mark.parametrize("seed", seeds(3, 40))
 def test_results_are_frames(seed, library):
     model, X = drawn(seed, library)
     model.fit(X)
@@ -238,7 +238,7 @@ def random_parameters(rng, X):
 
 @pytest.mark.filterwarnings("ignore:X holds values from", "ignore:no couplings are left")
 @pytest.mark.parametrize("library", LIBRARIES)
-@pytest.mark.parametrize("seed", seeds(8, 100))
+@pytest.mark.parametrize("seed", seeds(4, 100))
 def test_parameters_fit_or_say_why(seed, library):
     model, X = drawn(seed, library)
     rng = np.random.default_rng((1, seed))
@@ -527,7 +527,7 @@ UNSEEN = {
 }
 
 
-@pytest.mark.parametrize("min_frequency", [None, 13])
+@pytest.mark.parametrize("min_frequency", [None, pytest.param(13, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", UNSEEN)
 def test_values_not_seen_come_back(name, min_frequency):
     """As they were; and where the dtype of fit lacks them, among its categories."""

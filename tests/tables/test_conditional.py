@@ -229,9 +229,9 @@ def test_spins_of_a_deep_machine(cls):
     ("column", "missing"),
     [
         ("member", ["age"]),
-        ("town", ["member", "plan"]),
+        pytest.param("town", ["member", "plan"], marks=pytest.mark.slow),
         pytest.param("plan", ["town", "spent"], marks=pytest.mark.slow),
-        ("spent", ["town"]),
+        pytest.param("spent", ["town"], marks=pytest.mark.slow),
         pytest.param("age", ["spent", "member"], marks=pytest.mark.slow),
     ],
 )

@@ -215,7 +215,7 @@ def counts_and_masses(exact, j, drawn, log_density, n_bins=12):
     return np.array(counts), np.array(p) / masses.sum()
 
 
-@pytest.mark.parametrize("missing", ["age", "spent"])
+@pytest.mark.parametrize("missing", ["age", pytest.param("spent", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("cls", ["RBM", pytest.param("RARBM", marks=pytest.mark.slow)])
 def test_real_columns_are_drawn_by_a_ladder(cls, missing):
     """A rounded column, and one with spikes, given all others."""
@@ -237,6 +237,7 @@ def test_real_columns_are_drawn_by_a_ladder(cls, missing):
         np.testing.assert_array_equal(drawn["age"], drawn["age"].round(1))
 
 
+@pytest.mark.slow
 def test_codes_and_a_real_column_together():
     """What is missing hangs together: the real column given each code that is drawn."""
     model, exact = fitted_customers()

@@ -109,7 +109,7 @@ def test_results_of_float32_keep_their_spikes():
         np.testing.assert_allclose(got, expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("decimals", [None, 0])
+@pytest.mark.parametrize("decimals", [pytest.param(None, marks=pytest.mark.slow), 0])
 def test_spikes_have_the_shares_of_their_rows(decimals):
     """After some training, within five standard errors of 1000 rows."""
     rng = np.random.default_rng(2)
