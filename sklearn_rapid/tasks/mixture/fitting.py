@@ -27,7 +27,7 @@ from sklearn_rapid.tasks.mixture.weights import find_weights, keep_largest
 # may take.
 BUDGET, BUDGET_OF_FEW, SHARE_OF_SEARCH = 60.0, 25.0, 0.6
 # Members are fitted again, to all rows, if there are fewer of these: in nominal seconds at most.
-ROWS_TO_FIT_AGAIN, BUDGET_OF_FITS = 20_000, 40.0
+ROWS_TO_FIT_AGAIN, BUDGET_OF_FITS = 20_000, 30.0
 # Members have at least this weight, and there are at most so many; independent columns have at
 # least the last one: no row is less likely by more than its logarithm than they make it.
 SMALLEST_WEIGHT, MOST_MEMBERS, SHARE_OF_INDEPENDENT = 0.02, 4, 0.01
@@ -95,7 +95,10 @@ def search_candidates(
     search = Search(rows, views, n_jobs, n_threads, report)
     search.try_independent_columns()
     limit = None if limits.time_limit is None else SHARE_OF_SEARCH * limits.time_limit
-    search.run(candidates, Budget(BUDGET if n_rows >= FEW_ROWS else BUDGET_OF_FEW, limit))
+    budget = BUDGET_OF_FEW
+    if n_rows >= FEW_ROWS:
+        budget = BUDGET + (BUDGET_OF_FITS if n_rows >= ROWS_TO_FIT_AGAIN else 0.0)
+    search.run(candidates, Budget(budget, limit))
     return search
 
 

@@ -161,10 +161,7 @@ class Search:
 
     def cost(self, candidate: Candidate, n_updates: int) -> float:
         """Estimate nominal seconds of a try."""
-        table = self.views[candidate.is_grouped].table
-        is_binary = [kind for kind, _ in table.kinds] == ["binary"]
-        n_units = len(table.column_of_unit)
-        of_update = nominal_seconds(candidate, n_units, is_binary)
+        of_update = nominal_seconds(candidate, self.views[candidate.is_grouped].table)
         return len(self.folds) * (SECONDS_OF_FIT + n_updates * of_update)
 
     def _choose(self, waiting: list, candidates: list[Candidate], budget: Budget) -> list:
