@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy.special import logsumexp, softmax
 
-from sklearn_rapid.tasks.mixture.members import Member
+from sklearn_rapid.tasks.mixture.members import CAREFUL, QUICK, Member
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,14 @@ class Mixture:
     members: list[Member]
     weights: np.ndarray
 
-    def log_joint(self, X: Any) -> np.ndarray:
+    def log_joint(self, X: Any, how: Mapping[str, int] = QUICK) -> np.ndarray:
         """Compute log (weight · P(row)) of each member, shape (n_members, n)."""
-        log_p = np.array([member.log_likelihoods(X) for member in self.members])
+        log_p = np.array([member.log_likelihoods(X, how) for member in self.members])
         return log_p + np.log(self.weights)[:, None]
 
     def log_likelihoods(self, X: Any) -> np.ndarray:
         """Compute the log-likelihood of each row, over its known entries."""
-        return logsumexp(self.log_joint(X), axis=0)
+        return logsumexp(self.log_joint(X, CAREFUL), axis=0)
 
     def sample(self, n_samples: int, n_columns: int, seed: int) -> np.ndarray:
         """Draw rows, each from a member that is drawn by its weight."""

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
+from scipy import sparse
 
+from sklearn_rapid.checks.cached import cached_property
 from sklearn_rapid.tasks.mixture.candidates import (
     FEW_ROWS,
     SECONDS_OF_FIT,
@@ -29,6 +31,8 @@ TRIES_AT_ONCE = 2
 # Few rows are divided into folds, so that each is set aside once; of others this share is set
 # aside, and at most so many.
 N_FOLDS, SHARE_SET_ASIDE, MOST_SET_ASIDE = 5, 0.1, 5000
+# With missing entries likelihoods take time: then fewer are set aside. Updates take longer, too.
+MOST_SET_ASIDE_WITH_GAPS, COST_WITH_GAPS = 500, 2.0
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,11 @@ class Rows:
     sample_weight: np.ndarray | None
     seed: int
 
+    @cached_property
+    def have_gaps(self) -> bool:
+        """Whether entries are missing."""
+        return not sparse.issparse(self.X) and bool(np.isnan(np.min(self.X)))
+
     def folds(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """List pairs of rows to train on and rows set aside."""
         n = self.X.shape[0]
@@ -87,7 +96,8 @@ class Rows:
         if n < FEW_ROWS:
             parts = np.array_split(order, min(N_FOLDS, n))
         else:
-            n_aside = min(MOST_SET_ASIDE, round(SHARE_SET_ASIDE * n))
+            most = MOST_SET_ASIDE_WITH_GAPS if self.have_gaps else MOST_SET_ASIDE
+            n_aside = min(most, round(SHARE_SET_ASIDE * n))
             parts = [order[:n_aside]]
         return [(np.setdiff1d(order, part), np.sort(part)) for part in parts]
 
@@ -162,6 +172,7 @@ class Search:
     def cost(self, candidate: Candidate, n_updates: int) -> float:
         """Estimate nominal seconds of a try."""
         of_update = nominal_seconds(candidate, self.views[candidate.is_grouped].table)
+        of_update *= COST_WITH_GAPS if self.rows.have_gaps else 1.0
         return len(self.folds) * (SECONDS_OF_FIT + n_updates * of_update)
 
     def _choose(self, waiting: list, candidates: list[Candidate], budget: Budget) -> list:
