@@ -203,7 +203,7 @@ class BoltzmannOutlierDetector(VersionedPickle, OutlierMixin, BaseEstimator):
         -------
         ndarray or frame of shape (n_samples, n_features)
             Of a frame, one of floats with the same columns and index. Missing entries have NaN. A
-            column of an exclusive group (`BoltzmannDensity.groups_`), such as one-hot columns, says
+            column of an exclusive group (`groups_` of the density), such as one-hot columns, says
             nothing new given the rest of the group: the surprisal of the group given other columns
             is that of the column that is on, or of all that are known in equal parts.
         """
