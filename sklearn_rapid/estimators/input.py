@@ -150,7 +150,8 @@ class InputMixin:
     @property
     def _dtype_of_rows(self) -> str:
         """The type of rows that are results: those of frames have all digits."""
-        return "float64" if "frame_" in vars(self) else self._dtype
+        keeps_digits = "frame_" in vars(self) or vars(self).get("_keeps_digits", False)
+        return "float64" if keeps_digits else self._dtype
 
     @property
     def _n_threads(self) -> int | None:

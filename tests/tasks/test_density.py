@@ -292,6 +292,7 @@ def test_frames_come_back_as_they_went_in(of_frame):
     assert drawn.dtypes.equals(frame.dtypes)
     assert set(drawn["kind"]) <= {"red", "green", "blue"}
     assert drawn["size"].between(frame["size"].min(), frame["size"].max()).all()
+    assert (drawn["size"] == drawn["size"].round(2)).all()
     polars = pl.from_pandas(frame)
     density = make_density(candidates=[]).fit(polars)
     assert density.sample(3, random_state=0).schema == polars.schema

@@ -85,6 +85,7 @@ class Member:
     def _of_fitted(cls, model: Any, view: View, log_z: LogPartition) -> Member:
         model.set_params(visible=view.table.visible, random_state=None, n_threads=None)
         keep_log_partition(model, log_z)
+        model._keeps_digits = True  # of rows that it draws
         return cls(model, view, log_z)
 
     def log_likelihoods(self, X: Any, how: Mapping[str, int] = CAREFUL) -> np.ndarray:
