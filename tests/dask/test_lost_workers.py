@@ -87,7 +87,7 @@ def test_rows_that_cannot_be_read_again(fresh_workers):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(8))
 def test_killed_at_a_random_moment(fresh_workers, seed):
     local = RBM(8, **{**HOW, "max_iter": 20}).fit(X)
     rng = np.random.default_rng(seed)

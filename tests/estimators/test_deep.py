@@ -428,6 +428,7 @@ def test_samples(cls, sizes):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("sizes", ["two layers", "four layers"], indirect=True)
 def test_rows_with_gaps(cls, sizes):
     """What is filled in has its distribution given the rest, and bounds are below sums over it."""
     model, exact = made(cls, sizes, scale=0.3)

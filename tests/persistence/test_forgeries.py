@@ -72,8 +72,16 @@ MODELS = {
     "validated": (RBM(2, **HOW, early_stopping=True, units="spin"), 2.0 * BITS - 1.0),
 }
 QUICK = {"RBM", "RARBM", "real", "frame", "validated"}
-SOME_QUICK = [
-    name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in MODELS
+# A model's name, a share of its forgeries, and whether its fit was cut short. What is drawn for a
+# share is drawn for a larger one, too.
+SHARES = dict.fromkeys(MODELS, 0.25) | dict.fromkeys(("DBM", "RADBM", "RABM"), 0.1)
+CASES = [
+    *((name, 0.01, False) for name in MODELS if name in QUICK),
+    *(
+        pytest.param(name, share, is_cut_short, marks=pytest.mark.slow)
+        for name, share in SHARES.items()
+        for is_cut_short in (False, True)
+    ),
 ]
 # What JSON can stand for, but arrays.
 VALUES = [
@@ -199,14 +207,9 @@ def assert_works(model, X):
     "ignore:the n_updates=. updates of the stream",
     "ignore:the fitted .* computes with",
 )
-@pytest.mark.parametrize("is_cut_short", [False, pytest.param(True, marks=pytest.mark.slow)])
-@pytest.mark.parametrize(
-    "share",
-    [0.01, pytest.param(0.03, marks=pytest.mark.slow), pytest.param(0.25, marks=pytest.mark.slow)],
-)
-@pytest.mark.parametrize("name", SOME_QUICK)
+@pytest.mark.parametrize(("name", "share", "is_cut_short"), CASES)
 def test_no_forgery_fails_late(name, share, is_cut_short, tmp_path):
-    """All forgeries, or a random choice of them."""
+    """A random choice of all forgeries."""
     model, X = deepcopy(MODELS[name])
     if is_cut_short:
         with pytest.warns(UserWarning, match="interrupted"):

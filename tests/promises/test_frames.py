@@ -1,7 +1,8 @@
 """Data frames in, data frames out: random frames through every method of an estimator.
 
-Columns are of every dtype that can be read (`tests/tools/frames.py`). What results have to be is
-known from the frames alone: schemas as their library says, and values that are among those seen.
+Dtypes of columns are drawn from all that can be read (`tests/tools/frames.py`). What results have
+to be is known from the frames alone: schemas as their library says, and values that are among those
+seen.
 """
 
 from __future__ import annotations
@@ -139,7 +140,7 @@ def drawn(seed, library):
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-@pytest.mark.parametrize("seed", seeds(3, 40))
+@pytest.mark.parametrize("seed", seeds(3, 20))
 def test_results_are_frames(seed, library):
     model, X = drawn(seed, library)
     model.fit(X)
@@ -167,7 +168,7 @@ def test_results_are_frames(seed, library):
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-@pytest.mark.parametrize("seed", seeds(1, 12))
+@pytest.mark.parametrize("seed", seeds(1, 6))
 def test_copies_are_the_same(seed, library):
     model, X = drawn(seed, library)
     model.fit(X)
@@ -279,7 +280,7 @@ def converted(X, library):
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-@pytest.mark.parametrize("seed", seeds(2, 20))
+@pytest.mark.parametrize("seed", seeds(2, 10))
 def test_frames_of_other_libraries(seed, library):
     model, X = drawn(seed, library)
     kept = [name for name in names_of(X) if name != "objects bytes"]
@@ -297,7 +298,7 @@ def test_frames_of_other_libraries(seed, library):
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-@pytest.mark.parametrize("seed", seeds(2, 20))
+@pytest.mark.parametrize("seed", seeds(2, 10))
 def test_set_output_decides(seed, library):
     model, X = drawn(seed, library)
     expected = model.fit(X).sample(4, random_state=0)

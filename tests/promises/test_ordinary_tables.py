@@ -23,6 +23,11 @@ RESTRICTED = {"RBM": RBM(), "RARBM": RARBM()}
 # Sums over their latent units are estimated, of so many rows.
 LATENT, ROWS_ESTIMATED = {"DBM": DBM(), "RADBM": RADBM(), "RABM": RABM()}, 100
 BINARY = [name for name, table in TABLES.items() if table.visible == "binary"]
+# Their fits of latent machines are left out: "rare", "one column", "constant column" and "one row"
+# are like them.
+LIKE_OTHERS = {
+    "very rare", "rarer and rarer", "one rare column", "all constant", "constant but for one",
+}  # fmt: skip
 # Of a second or so each.
 FAST = """
     tiny; two columns; one row; two rows; one column; constant but for one; constant column;
@@ -92,11 +97,11 @@ def test_no_fit_ends_below_independent_columns(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TABLES)
 def test_no_fit_ends_below_independent_columns_anywhere(name):
-    assert not below(RESTRICTED, name, [1, 2] if name in FAST else [0, 1, 2])
+    assert not below(RESTRICTED, name, [1] if name in FAST else [0, 1])
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", BINARY)
+@pytest.mark.parametrize("name", [name for name in BINARY if name not in LIKE_OTHERS])
 def test_no_latent_machine_ends_below_independent_columns(name):
     """One seed: fits take ten times as long."""
     assert not below(LATENT, name, [0], n_errors=3.0, n_scored=ROWS_ESTIMATED)
