@@ -140,7 +140,7 @@ def drawn(seed, library):
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-@pytest.mark.parametrize("seed", seeds(3, 20))
+@pytest.mark.parametrize("seed", seeds(3, 40))
 def test_results_are_frames(seed, library):
     model, X = drawn(seed, library)
     model.fit(X)
