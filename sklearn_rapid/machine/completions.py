@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.special import logsumexp
 
 from sklearn_rapid.backends import RandomStream
 from sklearn_rapid.machine.clamped import log_sums_over_missing, zero_missing
@@ -190,9 +189,11 @@ def _completions_of(
     log_p = xp.reshape(machine.hidden_units.log_partition(theta, backend), u.shape[:2])
     log_p = backend.to_numpy(log_p + xp.astype(xp.matmul(u, bias)[:, :, 0], xp.float64))
     log_p = np.where(numbers < n_ways[:, None], log_p, -np.inf)
-    log_total = logsumexp(log_p, axis=1)
-    p = np.exp(log_p - log_total[:, None])
-    return _Completions(rows, columns, is_missing, states, p, log_total)
+    largest = log_p.max(axis=1, keepdims=True)
+    p = np.exp(log_p - largest)
+    total = p.sum(axis=1, keepdims=True)
+    log_total = (largest + np.log(total))[:, 0]
+    return _Completions(rows, columns, is_missing, states, p / total, log_total)
 
 
 def log_weights_of_states(

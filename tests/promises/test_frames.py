@@ -559,14 +559,14 @@ def test_values_not_seen_come_back(name, min_frequency):
     assert set(masked) <= {"a", "b", "c"}
 
 
-def test_a_third_value_is_refused_with_advice():
+def test_a_third_value_is_taken_or_refused_with_advice():
     X = pd.DataFrame({"size": [2.5, 7.0] * 10})
     model = RBM(2, **HOW, handle_unknown="infrequent").fit(X)
+    assert model.reconstruct(X + 0.5)["size"].tolist() == [3.0, 7.5] * 10
+    model.set_params(visible={"size": "binary"}).fit(X)
     message = r"the value 3.0 in column 'size', .* seen 2.5, 7.0 only.*'categorical' in visible"
     with pytest.raises(ValueError, match=message):
         model.transform(X + 0.5)
-    model.set_params(visible={"size": "categorical"}).fit(X)
-    assert model.reconstruct(X + 0.5)["size"].tolist() == [3.0, 7.5] * 10
 
 
 def test_numbers_not_seen_come_back():

@@ -25,8 +25,8 @@ SMALL = [RBM(4, l1_penalty=1.0), RARBM(8, n_patterns=2)]
 @pytest.fixture(autouse=True)
 def short_search(monkeypatch):
     """A search of a second or two."""
-    monkeypatch.setattr(module, "BUDGET", 3.0)
-    monkeypatch.setattr(module, "BUDGET_OF_FEW", 4.0)
+    monkeypatch.setattr(module, "BUDGET", 2.0)
+    monkeypatch.setattr(module, "BUDGET_OF_FEW", 3.0)
 
 
 def make_density(**how):
@@ -61,14 +61,14 @@ ALL_BITS = np.array(list(itertools.product([0.0, 1.0], repeat=5)))
 @pytest.fixture(scope="module")
 def of_bits():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "BUDGET", 3.0)
+        patch.setattr(module, "BUDGET", 2.0)
         return make_density().fit(make_bits())
 
 
 @pytest.fixture(scope="module")
 def of_frame():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "BUDGET_OF_FEW", 4.0)
+        patch.setattr(module, "BUDGET_OF_FEW", 3.0)
         return make_density().fit(make_frame())
 
 
@@ -194,8 +194,8 @@ def test_means_of_bits_are_those_of_the_joint_density(of_bits):
     [
         np.random.default_rng(0).integers(2, size=(40, 10)),
         np.random.default_rng(0).normal(size=(30, 4)),
-        np.ones((20, 3)),
-        np.repeat(np.eye(4), [1, 1, 1, 37], axis=0),
+        pytest.param(np.ones((20, 3)), marks=pytest.mark.slow),
+        pytest.param(np.repeat(np.eye(4), [1, 1, 1, 37], axis=0), marks=pytest.mark.slow),
         np.random.default_rng(0).exponential(size=(50, 3)) ** 4,
     ],
     ids=["coins", "normal", "constant", "rare", "skewed"],
@@ -253,9 +253,12 @@ def test_what_was_tried(of_bits, capsys):
     assert "independent columns, 0 updates" in capsys.readouterr().out
 
 
-def test_same_seed_same_density():
+@pytest.mark.parametrize(
+    "how", [{"n_threads": 1}, pytest.param({"n_jobs": 2}, marks=pytest.mark.slow)]
+)
+def test_same_seed_same_density(how):
     X = make_frame(150)
-    how = [{}, {"n_threads": 1}, {"n_jobs": 2}]
+    how = [{}, how]
     densities = [make_density(candidates=SMALL[:1], **h).fit(X) for h in how]
     scores = [density.score_samples(X) for density in densities]
     for other in (*scores[1:], pickle.loads(pickle.dumps(densities[0])).score_samples(X)):
@@ -298,6 +301,7 @@ def test_frames_come_back_as_they_went_in(of_frame):
     assert density.sample(3, random_state=0).schema == polars.schema
 
 
+@pytest.mark.slow
 def test_sparse_rows():
     X = make_bits(300)
     dense, thin = (make_density(candidates=SMALL[:1]).fit(x) for x in (X, sparse.csr_array(X)))

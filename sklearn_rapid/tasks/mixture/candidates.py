@@ -17,7 +17,7 @@ FEW_ROWS = 1000
 # Of a fit and its log Z, in seconds of its updates.
 WITH_LOG_Z = 1.3
 # Seconds of a fit and its log Z besides.
-SECONDS_OF_FIT = 0.2
+SECONDS_OF_FIT = 0.1
 
 
 @dataclass(frozen=True)
