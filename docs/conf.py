@@ -4,6 +4,8 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+from sklearn.experimental import enable_iterative_imputer  # noqa: F401 (for the gallery)
+
 sys.path.insert(0, str(Path(__file__).parent))  # for gallery.py
 
 project = "sklearn_rapid"

@@ -89,10 +89,14 @@ INDEPENDENT = BoltzmannDensity(candidates=[], random_state=0, n_threads=1)
 # Machines of normal numbers that are accurate enough for the check of classifiers.
 CLOUDS = {**TINY, "n_components": 8, "max_iter": 30, "visible": "gaussian"}
 TASKS = [
-    BoltzmannImputer(RBM(**TINY)),
-    BoltzmannImputer(RBM(**TINY, visible="gaussian"), add_indicator=True),
+    INDEPENDENT,
     BoltzmannImputer(INDEPENDENT, keep_empty_features=True),
     BoltzmannClassifier(RBM(**CLOUDS)),
+]
+# The same of machines, which take longer.
+TASKS_OF_MACHINES = [
+    BoltzmannImputer(RBM(**TINY)),
+    BoltzmannImputer(RBM(**TINY, visible="gaussian"), add_indicator=True),
 ]
 
 
@@ -152,6 +156,12 @@ def unequal_of_tasks(estimator):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.DataConversionWarning")
 @parametrize_with_checks(TASKS, expected_failed_checks=unequal_of_tasks)
 def test_scikit_learn_checks_of_tasks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks(TASKS_OF_MACHINES, expected_failed_checks=unequal_of_tasks)
+def test_scikit_learn_checks_of_tasks_by_machines(estimator, check):
     check(estimator)
 
 
@@ -512,7 +522,9 @@ def test_components_of_patterns_are_read_only(X):
         estimator.components_ = np.zeros((3, 8))
 
 
-@pytest.mark.parametrize("cls", [RBM, RARBM, DBM, RADBM, RABM, *map(type, TASKS[2:])])
+@pytest.mark.parametrize(
+    "cls", [RBM, RARBM, DBM, RADBM, RABM, *map(type, TASKS), BoltzmannOutlierDetector]
+)
 def test_every_parameter_is_documented(cls):
     """In full, whatever place its words are from: nothing is left to be filled in."""
     parameters = inspect.cleandoc(cls.__doc__).split("Parameters\n")[1].split("\nAttributes\n")[0]
