@@ -160,6 +160,7 @@ def test_scikit_learn_checks_of_tasks(estimator, check):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.DataConversionWarning")
 @parametrize_with_checks(TASKS_OF_MACHINES, expected_failed_checks=unequal_of_tasks)
 def test_scikit_learn_checks_of_tasks_by_machines(estimator, check):
     check(estimator)
