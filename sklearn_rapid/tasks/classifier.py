@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import count
-from numbers import Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -14,11 +13,11 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_rapid.checks.arrays import describe
-from sklearn_rapid.checks.compat import Interval, restored_on_error, with_validated_parameters
+from sklearn_rapid.checks.compat import restored_on_error, with_validated_parameters
 from sklearn_rapid.estimators.fitted import VersionedPickle
 from sklearn_rapid.tables.frames import is_frame, read_all_columns
 from sklearn_rapid.tables.kinds import wanted_kinds
-from sklearn_rapid.tasks.rows import make_density, validate_rows
+from sklearn_rapid.tasks.rows import DENSITY_CONSTRAINTS, make_density, validate_rows
 
 
 class BoltzmannClassifier(VersionedPickle, ClassifierMixin, BaseEstimator):
@@ -80,13 +79,7 @@ class BoltzmannClassifier(VersionedPickle, ClassifierMixin, BaseEstimator):
     array(['yes', 'no'], dtype='<U3')
     """
 
-    _parameter_constraints: ClassVar[dict] = {
-        "estimator": [BaseEstimator, None],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-        "time_limit": [Interval(Real, 0, None, closed="neither"), None],
-        "n_jobs": [int, None],
-    }
+    _parameter_constraints: ClassVar[dict] = DENSITY_CONSTRAINTS
 
     def __init__(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from numbers import Real
 from typing import Any, ClassVar, Self
@@ -32,6 +33,7 @@ from sklearn_rapid.tables.missing import exclude_empty_rows
 from sklearn_rapid.tables.settings import find_column
 from sklearn_rapid.tasks.mixture.fitting import Limits, fit_mixture, make_views, search_candidates
 from sklearn_rapid.tasks.mixture.search import Rows, Trial
+from sklearn_rapid.tasks.mixture.views import remove_unseen_bits
 
 
 class BoltzmannDensity(VersionedPickle, InputMixin, DensityMixin, BaseEstimator):
@@ -179,7 +181,8 @@ class BoltzmannDensity(VersionedPickle, InputMixin, DensityMixin, BaseEstimator)
         Warns
         -----
         RuntimeWarning
-            If no machine has a log Z that can be trusted: then columns are independent.
+            If no machine has a trusted log Z, or there is no time for any: then columns are
+            independent.
         """
         began = time.perf_counter()
         with restored_on_error(self, unless=()):
@@ -189,11 +192,11 @@ class BoltzmannDensity(VersionedPickle, InputMixin, DensityMixin, BaseEstimator)
                 self._table, X, weights, *how, with_groups=self.groups == "auto"
             )
             rows = Rows(X, weights, draw_seed(self.random_state) % 2**32)
-            limits = Limits(self.time_limit, self.n_jobs, self._n_threads)
+            limits = Limits(self.time_limit, self.n_jobs, self._n_threads, began)
             models = None if self.candidates == "auto" else self.candidates
             search = search_candidates(rows, views, models, limits, self._print_trial)
-            self._mixture, self.score_aside_ = fit_mixture(search, limits, began)
-            self.trials_ = search.trials
+            self._mixture, self.score_aside_ = fit_mixture(search, limits)
+            self.trials_ = [replace(trial, member=None) for trial in search.trials]
         return self
 
     def _read_training_rows(self, X: Any, sample_weight: Any) -> tuple[Any, np.ndarray | None]:
@@ -374,16 +377,8 @@ class BoltzmannDensity(VersionedPickle, InputMixin, DensityMixin, BaseEstimator)
         return np.where(np.isnan(X), fill(known, seed=seed), X)
 
     def _without_unseen(self, X: Any) -> tuple[Any, np.ndarray]:
-        """Make entries missing that are neither zero nor one in columns of these; count them."""
-        columns = dict(self._table.kinds).get("binary")
-        if columns is None or sparse.issparse(X):
-            return X, np.zeros(X.shape[0])
-        own = X[:, columns]
-        is_unseen = (own != 0) & (own != 1) & (own == own)
-        if is_unseen.any():
-            X = X.astype(np.float64)
-            X[:, columns] = np.where(is_unseen, np.nan, own)
-        return X, is_unseen.sum(axis=1)
+        columns = dict(self._table.kinds).get("binary", np.zeros(0, dtype=np.int64))
+        return remove_unseen_bits(X, columns, are_refused=self.handle_unknown == "error")
 
     # --- scikit-learn -------------------------------------------------------------------
 

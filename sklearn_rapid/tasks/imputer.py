@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from numbers import Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -16,7 +15,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_rapid.checks.arguments import draw_seed
 from sklearn_rapid.checks.compat import (
-    Interval,
     restored_on_error,
     wanted_output,
     with_validated_parameters,
@@ -32,7 +30,7 @@ from sklearn_rapid.tables.frames import (
     read_column,
 )
 from sklearn_rapid.tables.settings import label_columns
-from sklearn_rapid.tasks.rows import make_density, validate_rows
+from sklearn_rapid.tasks.rows import DENSITY_CONSTRAINTS, make_density, validate_rows
 
 
 class BoltzmannImputer(VersionedPickle, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -100,14 +98,10 @@ class BoltzmannImputer(VersionedPickle, OneToOneFeatureMixin, TransformerMixin, 
     """
 
     _parameter_constraints: ClassVar[dict] = {
-        "estimator": [BaseEstimator, None],
+        **DENSITY_CONSTRAINTS,
         "sample_posterior": ["boolean"],
         "add_indicator": ["boolean"],
         "keep_empty_features": ["boolean"],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-        "time_limit": [Interval(Real, 0, None, closed="neither"), None],
-        "n_jobs": [int, None],
     }
 
     def __init__(

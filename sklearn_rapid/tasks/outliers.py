@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, OutlierMixin, clone
+from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted
 
@@ -16,7 +16,7 @@ from sklearn_rapid.checks.compat import Count, Interval, StrOptions, with_valida
 from sklearn_rapid.estimators.fitted import VersionedPickle
 from sklearn_rapid.estimators.input import InputMixin
 from sklearn_rapid.tables.frames import FrameSchema, is_frame
-from sklearn_rapid.tasks.density import BoltzmannDensity
+from sklearn_rapid.tasks.rows import DENSITY_CONSTRAINTS, make_density
 from sklearn_rapid.tasks.surprisals import compute_surprisals
 
 # With contamination="auto", odd rows are below the median by so many times the distance from it to
@@ -41,7 +41,13 @@ class BoltzmannOutlierDetector(VersionedPickle, OutlierMixin, BaseEstimator):
         odd to the last one, so that it does not learn from them. As the steps of Rousseeuw and Van
         Driessen (1999).
     random_state : int, RandomState instance or None, default=None
-        Of the default estimator; others have their own.
+        Of the default density; another `estimator` has its own.
+    verbose : int, default=0
+        Whether the default density prints its trials.
+    time_limit : float, default=None
+        Seconds that the default density may take for each fit.
+    n_jobs : int, default=None
+        Of the default density.
 
     Attributes
     ----------
@@ -85,10 +91,10 @@ class BoltzmannOutlierDetector(VersionedPickle, OutlierMixin, BaseEstimator):
     """
 
     _parameter_constraints: ClassVar[dict] = {
+        **DENSITY_CONSTRAINTS,
         "estimator": [InputMixin, None],
         "contamination": [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
         "n_refits": [Count(0)],
-        "random_state": ["random_state"],
     }
 
     def __init__(
@@ -98,11 +104,17 @@ class BoltzmannOutlierDetector(VersionedPickle, OutlierMixin, BaseEstimator):
         contamination: str | float = "auto",
         n_refits: int = 0,
         random_state: Any = None,
+        verbose: int = 0,
+        time_limit: float | None = None,
+        n_jobs: int | None = None,
     ) -> None:
         self.estimator = estimator
         self.contamination = contamination
         self.n_refits = n_refits
         self.random_state = random_state
+        self.verbose = verbose
+        self.time_limit = time_limit
+        self.n_jobs = n_jobs
 
     @with_validated_parameters
     def fit(self, X: ArrayLike, y: Any = None) -> Self:
@@ -118,9 +130,9 @@ class BoltzmannOutlierDetector(VersionedPickle, OutlierMixin, BaseEstimator):
         -------
         self
         """
-        estimator, weights = self._unfitted(), None
+        weights = None
         for _ in range(self.n_refits + 1):
-            fitted = clone(estimator).fit(X, sample_weight=weights)
+            fitted = make_density(self, self.random_state).fit(X, sample_weight=weights)
             scores = fitted.score_samples(X)
             offset = self._find_offset(scores)
             weights = (scores >= offset).astype(np.float64)
@@ -130,11 +142,6 @@ class BoltzmannOutlierDetector(VersionedPickle, OutlierMixin, BaseEstimator):
             if hasattr(fitted, name):
                 setattr(self, name, getattr(fitted, name))
         return self
-
-    def _unfitted(self) -> Any:
-        if self.estimator is None:
-            return BoltzmannDensity(random_state=self.random_state)
-        return self.estimator
 
     def _find_offset(self, scores: np.ndarray) -> float:
         if self.contamination != "auto":
@@ -215,6 +222,6 @@ class BoltzmannOutlierDetector(VersionedPickle, OutlierMixin, BaseEstimator):
         return FrameSchema.read(X).with_floats().build(found.T, index_of=X)
 
     def __sklearn_tags__(self) -> Tags:
-        tags, own = super().__sklearn_tags__(), get_tags(self._unfitted()).input_tags
+        tags, own = super().__sklearn_tags__(), get_tags(make_density(self, None)).input_tags
         tags.input_tags.sparse, tags.input_tags.allow_nan = own.sparse, own.allow_nan
         return tags

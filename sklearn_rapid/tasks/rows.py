@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import validate_data
 
 from sklearn_rapid.checks.arrays import compute_if_dask, resolve_container
+from sklearn_rapid.checks.compat import Interval
 from sklearn_rapid.tables.frames import is_frame, unwrap_frame
 from sklearn_rapid.tasks.density import BoltzmannDensity
+
+# Constraints of the parameters of `make_density`.
+DENSITY_CONSTRAINTS: dict[str, list] = {
+    "estimator": [BaseEstimator, None],
+    "random_state": ["random_state"],
+    "verbose": ["verbose"],
+    "time_limit": [Interval(Real, 0, None, closed="neither"), None],
+    "n_jobs": [int, None],
+}
 
 
 def validate_rows(estimator: Any, X: Any, *, reset: bool, **with_y: Any) -> Any:

@@ -236,6 +236,9 @@ def test_values_that_fit_has_not_seen():
     assert gap[0] == pytest.approx(-np.log(302.0), abs=1e-9)
     filled = density.reconstruct(odd, random_state=0)
     assert filled[0, 4] == 2.0
+    density.set_params(handle_unknown="error")
+    with pytest.raises(ValueError, match="value 2 in column 4, where the fit has seen 0 and 1"):
+        density.score_samples(odd)
 
 
 # --- a search -----------------------------------------------------------------------------------
@@ -275,6 +278,12 @@ def test_a_time_limit_is_kept():
     assert len(density.trials_) > 1
 
 
+def test_no_time_is_warned_of():
+    with pytest.warns(RuntimeWarning, match="time_limit left no time to try a machine"):
+        density = BoltzmannDensity(time_limit=1e-3, random_state=0).fit(make_bits(50))
+    assert len(density.members_) == 1
+
+
 def test_weights_of_rows_are_copies_of_rows():
     """Independent columns of weighted rows are those of the rows repeated."""
     X, times = make_bits(50), np.random.default_rng(0).integers(0, 4, 50)
@@ -309,11 +318,13 @@ def test_sparse_rows():
     np.testing.assert_array_equal(thin.score_samples(sparse.csr_array(X)), thin.score_samples(X))
 
 
-def test_rows_with_gaps_can_be_fitted():
+def test_rows_with_gaps_can_be_fitted(monkeypatch):
+    monkeypatch.setattr(module, "BUDGET_OF_FEW", 6.0)
     frame = make_frame(200)
     frame.loc[frame.index[::3], "kind"] = None
     frame.loc[frame.index[1::4], "size"] = np.nan
     density = make_density(candidates=SMALL[:1]).fit(frame)
+    assert len(density.trials_) > 1
     assert np.isfinite(density.score_samples(frame)).all()
 
 

@@ -73,9 +73,8 @@ class LikelihoodMixin:
         Rows with NaN have the log-likelihood of their known entries. The sum over missing entries,
         and over units of upper hidden layers, is exact for rows with at most 1024 completions; of
         others it is estimated by annealing with the row clamped (Neal 2001), with the model's own
-        random numbers. The error grows with the number of missing
-        entries, and is smaller in the mean over rows. The estimate is no bound, and low by about
-        half its squared error.
+        random numbers. The error grows with the number of missing entries, and is smaller in the
+        mean over rows. The estimate is no bound, and low by about half its squared error.
 
         Parameters
         ----------

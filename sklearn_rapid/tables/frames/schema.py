@@ -28,9 +28,12 @@ from sklearn_rapid.tables.frames.plain import (
 )
 from sklearn_rapid.tables.frames.polars_frames import build_polars
 
-# Dtypes of columns that frames get, by their content; of polars, and of others.
-DTYPES_OF_POLARS = {"booleans": "Boolean", "integers": "Int64"}
-DTYPES = {"booleans": "bool", "integers": "int64"}
+# Dtypes of columns that frames get, by their content and their library.
+DTYPES = {"booleans": "bool", "integers": "int64", "numbers": "float64"}
+DTYPES_OF = {
+    "polars": {"booleans": "Boolean", "integers": "Int64", "numbers": "Float64"},
+    "pyarrow": {**DTYPES, "numbers": "double"},
+}
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ class FrameSchema:
 
     def with_columns(self, names: Sequence, holds: str) -> FrameSchema:
         """Add columns of booleans or integers; names get the levels that others have."""
-        dtype = (DTYPES_OF_POLARS if self.library == "polars" else DTYPES)[holds]
+        dtype = DTYPES_OF.get(self.library, DTYPES)[holds]
         others = ("",) * (len(self.level_names) - 1)
         names = [(name, *others) if others else name for name in names]
         added = (FrameColumn(name, dtype, holds) for name in names)
@@ -92,7 +95,7 @@ class FrameSchema:
         >>> schema.with_floats().columns[0].dtype
         'Float64'
         """
-        dtype = {"polars": "Float64", "pyarrow": "double"}.get(self.library, "float64")
+        dtype = DTYPES_OF.get(self.library, DTYPES)["numbers"]
         columns = tuple(FrameColumn(column.name, dtype, "numbers") for column in self.columns)
         return replace(self, columns=columns)
 

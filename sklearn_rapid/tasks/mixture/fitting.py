@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
-from scipy import sparse
 from scipy.special import logsumexp
 
 from sklearn_rapid.checks.warnings import warn
+from sklearn_rapid.tables.missing import has_missing
 from sklearn_rapid.tables.settings import ColumnSettings
 from sklearn_rapid.tables.table import Table
 from sklearn_rapid.tasks.mixture.candidates import FEW_ROWS, Candidate, default_candidates
@@ -42,11 +42,20 @@ class Limits:
     time_limit : float or None
         Seconds; None means a fixed amount of work.
     n_jobs, n_threads : int or None
+    began : float
+        When the fit did (`time.perf_counter`).
     """
 
     time_limit: float | None
     n_jobs: int | None
     n_threads: int | None
+    began: float
+
+    def seconds_left(self, share: float = 1.0) -> float | None:
+        """Seconds left of a share of the limit; None without a limit."""
+        if self.time_limit is None:
+            return None
+        return share * self.time_limit - (time.perf_counter() - self.began)
 
 
 def make_views(
@@ -60,8 +69,7 @@ def make_views(
 ) -> tuple[dict[bool, View], list[np.ndarray]]:
     """Make the view of each column by itself, and one with groups if there are any."""
     view, columns = View.of_table(table), np.zeros(0, dtype=np.int64)
-    is_whole = sparse.issparse(X) or not np.isnan(np.min(X))
-    if with_groups and is_whole and settings.min_frequency is None:
+    if with_groups and not has_missing(X) and settings.min_frequency is None:
         columns = dict(view.table.kinds).get("binary", columns)
     groups = find_exclusive_groups(X, columns)
     if not groups:
@@ -85,6 +93,11 @@ def search_candidates(
     limits : Limits
     report : callable
         Called with each trial.
+
+    Warns
+    -----
+    RuntimeWarning
+        If there is no time to try any machine.
     """
     n_rows = rows.X.shape[0]
     candidates = default_candidates(n_rows, True in views)
@@ -94,23 +107,27 @@ def search_candidates(
     n_threads = limits.n_threads if n_jobs == 1 or limits.n_threads is not None else 1
     search = Search(rows, views, n_jobs, n_threads, report)
     search.try_independent_columns()
-    limit = None if limits.time_limit is None else SHARE_OF_SEARCH * limits.time_limit
     budget = BUDGET_OF_FEW
     if n_rows >= FEW_ROWS:
         budget = BUDGET + (BUDGET_OF_FITS if n_rows >= ROWS_TO_FIT_AGAIN else 0.0)
-    search.run(candidates, Budget(budget, limit))
+    search.run(candidates, Budget(budget, limits.seconds_left(SHARE_OF_SEARCH)))
+    if candidates and len(search.trials) == 1:
+        what = "the default amount of work" if limits.time_limit is None else "time_limit"
+        warn(
+            f"{what} left no time to try a machine: columns are independent in this density. Set a "
+            "larger time_limit, or give candidates with fewer units.",
+            RuntimeWarning,
+        )
     return search
 
 
-def fit_mixture(search: Search, limits: Limits, began: float) -> tuple[Mixture, float]:
+def fit_mixture(search: Search, limits: Limits) -> tuple[Mixture, float]:
     """Weigh trials, and fit those with a weight to all rows.
 
     Parameters
     ----------
     search : Search
     limits : Limits
-    began : float
-        When the fit did (`time.perf_counter`).
 
     Returns
     -------
@@ -137,7 +154,7 @@ def fit_mixture(search: Search, limits: Limits, began: float) -> tuple[Mixture, 
     weights = find_weights(log_p, weights_of_rows)
     weights = keep_largest(weights, SMALLEST_WEIGHT, MOST_MEMBERS, **how)
     chosen = np.flatnonzero(weights)
-    members = _fit_members([trials[k] for k in chosen], weights[chosen], search, limits, began)
+    members = _fit_members([trials[k] for k in chosen], weights[chosen], search, limits)
     is_good = np.array([m is not None and (k == 0 or m.log_z.is_trusted)
                         for k, m in zip(chosen, members, strict=True)])  # fmt: skip
     weights = weights[chosen][is_good] / weights[chosen][is_good].sum()
@@ -147,7 +164,7 @@ def fit_mixture(search: Search, limits: Limits, began: float) -> tuple[Mixture, 
 
 
 def _fit_members(
-    trials: list[Trial], weights: np.ndarray, search: Search, limits: Limits, began: float
+    trials: list[Trial], weights: np.ndarray, search: Search, limits: Limits
 ) -> list[Member | None]:
     """Fit trials to all rows, those with the largest weights first, as far as limits allow.
 
@@ -158,12 +175,10 @@ def _fit_members(
     if rows.X.shape[0] >= ROWS_TO_FIT_AGAIN:
         return found
     first = Member.fit_independent(search.views[False], rows.X, rows.sample_weight, seed)
-    left = BUDGET_OF_FITS
-    if limits.time_limit is not None:
-        left = limits.time_limit - (time.perf_counter() - began)
-    again = []
+    seconds_left, again = limits.seconds_left(), []
+    left = BUDGET_OF_FITS if seconds_left is None else seconds_left
     for k in np.argsort(-weights, kind="stable"):
-        cost = _cost_of_fit(trials[k], search, is_real=limits.time_limit is not None)
+        cost = _cost_of_fit(trials[k], search, is_real=seconds_left is not None)
         if trials[k].candidate is not None and cost <= left:
             again.append(int(k))
             left -= cost

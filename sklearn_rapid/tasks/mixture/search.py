@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
-from scipy import sparse
 
 from sklearn_rapid.checks.cached import cached_property
+from sklearn_rapid.tables.missing import has_missing
 from sklearn_rapid.tasks.mixture.candidates import (
     FEW_ROWS,
     SECONDS_OF_FIT,
@@ -87,7 +87,7 @@ class Rows:
     @cached_property
     def have_gaps(self) -> bool:
         """Whether entries are missing."""
-        return not sparse.issparse(self.X) and bool(np.isnan(np.min(self.X)))
+        return has_missing(self.X)
 
     def folds(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """List pairs of rows to train on and rows set aside."""
@@ -166,7 +166,7 @@ class Search:
                 budget.spend(self.cost(candidates[-k], n_updates), self.trials[-1].seconds)
                 score, n_more = self.trials[-1].score, FACTOR * n_updates
                 gains = n_updates == n_first or score > before + SMALLEST_GAIN
-                if n_more <= MOST_UPDATES and gains:
+                if n_more <= MOST_UPDATES and gains and np.isfinite(score):
                     waiting.append((score, k, n_more))
 
     def cost(self, candidate: Candidate, n_updates: int) -> float:

@@ -61,10 +61,6 @@ class View:
         """Convert rows of the view to rows of the table."""
         return rows
 
-    def log_volumes(self, X: Any) -> Any:
-        """Compute log P(row of the view) - log P(row) of each row of the table."""
-        return 0.0
-
     def takes(self, X: Any) -> np.ndarray:
         """Mark rows that the view can hold."""
         return np.ones(X.shape[0], dtype=bool)
@@ -78,7 +74,7 @@ class View:
         but : int, optional
             A column of the view that is missing in the result.
         """
-        return Expanded(self.encode(X), np.arange(X.shape[0]), -self.log_volumes(X))
+        return Expanded(self.encode(X), np.arange(X.shape[0]), 0.0)
 
     def means_of_states(self, means: np.ndarray, plain: Table) -> np.ndarray:
         """Convert means of the view's units to those of the units of a table without groups."""
@@ -152,10 +148,12 @@ class GroupedView(View):
         for group in self.groups:
             bits = X[:, group]
             n_on = np.sum(bits, axis=1)
-            code = np.where(
-                n_on == 1, np.argmax(bits, axis=1) + 1.0, np.where(n_on == 0, 0.0, -1.0)
+            code = np.select(
+                [n_on == 0, n_on == 1, n_on > 1],
+                [0.0, np.argmax(bits, axis=1) + 1.0, SEVERAL],
+                default=np.nan,
             )
-            columns.append(np.where(n_on == n_on, code, np.nan)[:, None])
+            columns.append(code[:, None])
         return np.concatenate(columns, axis=1)
 
     def decode(self, rows: np.ndarray) -> np.ndarray:
@@ -166,13 +164,15 @@ class GroupedView(View):
             out[:, group] = code[:, None] == np.arange(1, len(group) + 1)
         return out
 
-    def log_volumes(self, X: Any) -> np.ndarray:
-        """Compute log P(row of the view) - log P(row) of each row of the table."""
-        total = np.zeros(X.shape[0])
-        codes = self.encode(X)[:, len(self.others) :]
+    def _log_volumes(self, rows: np.ndarray) -> np.ndarray:
+        """Compute log P(row of the table) - log P(row) of rows of the view.
+
+        Rows of a group that fit has not seen have the same code.
+        """
+        total, codes = np.zeros(len(rows)), rows[:, len(self.others) :]
         for code, group, known in zip(codes.T, self.groups, self._known, strict=True):
             n_unseen = 2.0 ** len(group) - len(known)
-            total += np.where(~np.isin(code, known) & (code == code), np.log(n_unseen), 0.0)
+            total -= np.where(~np.isin(code, known) & (code == code), np.log(n_unseen), 0.0)
         return total
 
     def takes(self, X: Any) -> np.ndarray:
@@ -189,7 +189,7 @@ class GroupedView(View):
         A group of which a part is missing has any code that the known part allows.
         """
         rows, owner = self.encode(X), np.arange(X.shape[0])
-        log_volumes = -self.log_volumes(X)
+        log_volumes = self._log_volumes(rows)
         for k, group in enumerate(self.groups):
             place, n_missing = len(self.others) + k, self._n_missing(X, group)
             if place == but:
@@ -199,21 +199,21 @@ class GroupedView(View):
             if not is_part.any():
                 continue
             codes, log_n = self._codes_allowed(X, k)
-            repeats = np.where(is_part, len(codes.T), 1)[owner]
+            repeats = np.where(is_part, len(codes), 1)[owner]
             source = np.repeat(np.arange(len(rows)), repeats)
             owner, rows, log_volumes = owner[source], rows[source], log_volumes[source]
             own = is_part[owner]
             nth = np.arange(len(source)) - np.concatenate([[0], np.cumsum(repeats)])[source]
-            rows[own, place] = codes[owner[own], nth[own]]
+            rows[own, place] = codes[nth[own]]
             log_volumes[own] += log_n[owner[own], nth[own]]
             kept = log_volumes > -np.inf
             rows, owner, log_volumes = rows[kept], owner[kept], log_volumes[kept]
         return Expanded(rows, owner, log_volumes)
 
     def _codes_allowed(self, X: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """List the codes of a group that known bits allow, and logarithms of what to multiply by.
+        """List codes of a group, and log of how much of each known bits allow: shape (n, n_codes).
 
-        The last one stands for all rows of the group that fit has not seen.
+        The last code stands for all rows of the group that fit has not seen.
         """
         group, known = self.groups[k], self._known[k]
         allowed = _find_allowed(X[:, group], np.isin(np.arange(len(group) + 1), known))
@@ -221,7 +221,7 @@ class GroupedView(View):
         n_ways = np.column_stack([allowed.of_codes[:, known.astype(int)], allowed.n_unseen])
         n_ways[:, -1] /= 2.0 ** len(group) - len(known)
         with np.errstate(divide="ignore"):
-            return np.tile(codes, (len(X), 1)), np.log(n_ways)
+            return codes, np.log(n_ways)
 
     def _n_missing(self, X: Any, group: np.ndarray) -> np.ndarray:
         if sparse.issparse(X):
@@ -279,6 +279,46 @@ class GroupedView(View):
         part = next(part for part in self.table.parts if part.kind == "categorical")
         of_column = dict(zip(part.columns.tolist(), part.encoder.categories, strict=True))
         return [of_column[len(self.others) + k] for k in range(len(self.groups))]
+
+
+def remove_unseen_bits(X: Any, columns: np.ndarray, *, are_refused: bool) -> tuple[Any, np.ndarray]:
+    """Make entries missing that are neither zero nor one in columns of these.
+
+    Parameters
+    ----------
+    X : array or sparse matrix of shape (n, n_columns)
+    columns : int array
+        Numbers of the binary columns.
+    are_refused : bool
+        Whether to raise ValueError instead.
+
+    Returns
+    -------
+    X : array or sparse matrix
+        The same one if there are no such entries.
+    n_unseen : int array of shape (n,)
+        How many there are in each row.
+
+    Examples
+    --------
+    >>> remove_unseen_bits(np.array([[0, 1], [2, 0]]), np.array([0]), are_refused=False)
+    (array([[ 0.,  1.],
+           [nan,  0.]]), array([0, 1]))
+    """
+    if sparse.issparse(X):
+        return X, np.zeros(X.shape[0], dtype=np.int64)
+    own = X[:, columns]
+    is_unseen = (own != 0) & (own != 1) & (own == own)
+    if is_unseen.any():
+        if are_refused:
+            i, j = np.argwhere(is_unseen)[0]
+            raise ValueError(
+                f"X has the value {own[i, j]:g} in column {columns[j]}, where the fit has seen 0 "
+                "and 1 only. Leave such rows out, or fit again with handle_unknown='infrequent'."
+            )
+        X = X.astype(np.float64)
+        X[:, columns] = np.where(is_unseen, np.nan, own)
+    return X, is_unseen.sum(axis=1)
 
 
 class _Allowed(NamedTuple):
